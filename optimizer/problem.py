@@ -1,9 +1,10 @@
 """What one window asks of the optimizer: plain numbers, no names of the server.
 
-Cells i, models m, groups g (a class and a payer; every cell belongs to one), resources r, budgets b.
+Cells i, models m, groups g (a class and a payer; each cell belongs to one), resources r, budgets b.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,6 +26,11 @@ class Group:
     miss_max: float | None = None  # largest fraction beyond the SLO of what is served, 0 to 1
     floor_before_slo: bool = False  # which is given up last when both cannot hold
 
+    def __post_init__(self) -> None:
+        for name, bound in (("floor", self.floor), ("miss_max", self.miss_max)):
+            if bound is not None:
+                _fraction(f"{name} of class {self.traffic_class}", bound)
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:
@@ -34,6 +40,10 @@ class Resource:
     use: Floats  # (C, M) units a request
     capacity: float  # units a window
 
+    def __post_init__(self) -> None:
+        _not_negative(f"use of resource {self.name}", self.use)
+        _not_negative(f"capacity of resource {self.name}", np.float64(self.capacity))
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
@@ -42,6 +52,9 @@ class Budget:
     name: str
     cells: Bools  # (C,) cells that draw on it
     pace_nano_usd: float  # for this window
+
+    def __post_init__(self) -> None:
+        _not_negative(f"pace_nano_usd of budget {self.name}", np.float64(self.pace_nano_usd))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +66,15 @@ class Pin:
     share_min: float = 0.0
     share_max: float = 1.0
 
+    def __post_init__(self) -> None:
+        _fraction("share_min of a pin", self.share_min)
+        _fraction("share_max of a pin", self.share_max)
+        _require(self.share_min <= self.share_max, "share_min of a pin is above its share_max")
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One window. Every array is finite; a cell without an allowed model is refused at construction."""
+    """One window. Every array is finite, and every cell has an allowed model: else ValueError."""
 
     models: tuple[str, ...]  # M names
     groups: tuple[Group, ...]
@@ -69,3 +87,77 @@ class Problem:
     resources: Sequence[Resource] = field(default=())
     budgets: Sequence[Budget] = field(default=())
     pins: Sequence[Pin] = field(default=())
+
+    def __post_init__(self) -> None:
+        self._check_shapes()
+        self._check_ranges()
+        self._check_indices()
+        _unique("models", self.models)
+        _unique("groups", [(group.traffic_class, group.payer) for group in self.groups])
+        _unique("resources", [resource.name for resource in self.resources])
+        _unique("budgets", [budget.name for budget in self.budgets])
+
+    def _check_shapes(self) -> None:
+        cells, pairs = self.demand.shape, (*self.demand.shape, len(self.models))
+        _shape("demand", self.demand, (self.demand.size,))
+        _shape("group_of", self.group_of, cells)
+        for name in ("cost_nano_usd", "accuracy", "miss", "allowed"):
+            _shape(name, getattr(self, name), pairs)
+        for resource in self.resources:
+            _shape(f"use of resource {resource.name}", resource.use, pairs)
+        for budget in self.budgets:
+            _shape(f"cells of budget {budget.name}", budget.cells, cells)
+
+    def _check_ranges(self) -> None:
+        _not_negative("demand", self.demand)
+        _not_negative("cost_nano_usd", self.cost_nano_usd)
+        _fraction("accuracy", self.accuracy)
+        _fraction("miss", self.miss)
+
+    def _check_indices(self) -> None:
+        _index("group_of", self.group_of, len(self.groups))
+        for pin in self.pins:
+            _index("group of a pin", np.int64(pin.group), len(self.groups))
+            _index("model of a pin", np.int64(pin.model), len(self.models))
+        stranded = np.flatnonzero(~self.allowed.any(axis=1))
+        _require(not stranded.size, f"allowed: cells {stranded[:5].tolist()} have no allowed model")
+
+
+def group_labels(groups: Sequence[Group]) -> tuple[str, ...]:
+    """How people call each group: its class, with the payer where the class has several."""
+    several = Counter(group.traffic_class for group in groups)
+    return tuple(
+        group.traffic_class
+        if several[group.traffic_class] == 1
+        else f"{group.traffic_class} ({group.payer})"
+        for group in groups
+    )
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise ValueError(message)
+
+
+def _shape(name: str, array: NDArray[np.generic], shape: tuple[int, ...]) -> None:
+    _require(array.shape == shape, f"{name} has shape {array.shape}, not {shape}")
+
+
+def _not_negative(name: str, values: Floats | np.float64) -> None:
+    _require(bool(np.isfinite(values).all()), f"{name} is not finite")
+    _require(bool((values >= 0).all()), f"{name} is negative")
+
+
+def _fraction(name: str, values: Floats | float) -> None:
+    inside = np.logical_and(np.greater_equal(values, 0), np.less_equal(values, 1))
+    _require(bool(np.all(inside)), f"{name} is not from 0 to 1")
+
+
+def _index(name: str, values: Ints | np.int64, size: int) -> None:
+    inside = np.logical_and(np.greater_equal(values, 0), np.less(values, size))
+    _require(bool(np.all(inside)), f"{name} is not from 0 to {size - 1}")
+
+
+def _unique(name: str, keys: Iterable[object]) -> None:
+    twice = [key for key, count in Counter(keys).items() if count > 1]
+    _require(not twice, f"{name} has {next(iter(twice), None)!r} twice")

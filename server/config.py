@@ -1,149 +1,291 @@
-"""The configuration file: parsed once, every problem listed with its path, frozen."""
+"""The configuration: what an operator says, parsed once and frozen.
 
+Its keys are public and explained in docs/configuration.md. Reading a file is server.config_file's
+job, what has to hold between the keys server.config_check's.
+"""
+
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+
+# Bounds on what one file may ask of a worker: its tables are compiled from them at every change.
+MODELS_MAX = 1_000
+CLASSES_MAX = 1_000
+BUDGETS_MAX = 1_000
+DOMAINS_MAX = 64  # a cell is made for each: coarse on purpose
+SIZE_BUCKETS_MAX = 8  # as domains
+ENDPOINTS_MAX = 256  # of one model
+CAPABILITIES_MAX = 64  # of one model
+TEXT_CHARS_MAX = 256  # what a request may carry in a tenant, a user or a label
+
+# Amounts are kept as integers of nano-dollars in 64 bits: 9.2 billion dollars.
+USD_MAX = 1e9
+PERIOD_USD_MAX = 1e9
+SECONDS_MAX = 86_400.0
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Text = Annotated[str, Field(max_length=TEXT_CHARS_MAX)]
+Usd = Annotated[float, Field(ge=0, le=USD_MAX)]
+Seconds = Annotated[float, Field(gt=0, le=SECONDS_MAX)]
+SizeBuckets = Annotated[tuple[PositiveInt, ...], Field(max_length=SIZE_BUCKETS_MAX)]
+Int32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake, for the person who made it."""
+
+    path: str  # "models[2].price.request_usd"; empty for the file as a whole
+    line: int | None  # None: it was not read from a file
+    message: str  # what is wrong and what would be right
+
+    def __str__(self) -> str:
+        where = [self.path] if self.path else []
+        if self.line is not None:
+            where.append(f"(line {self.line})")
+        return f"{' '.join(where)}: {self.message}" if where else self.message
+
+
+class ConfigError(Exception):
+    """A configuration cannot be used; says every reason at once."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class PriceConfig(_Section):
-    """What the plan reckons an attempt costs: the sum of its parts."""
+    """What the plan reckons an attempt costs: the sum of its parts, one of them above 0."""
 
-    input_usd_per_mtok: NonNegativeFloat = 0.0
-    output_usd_per_mtok: NonNegativeFloat = 0.0
-    request_usd: NonNegativeFloat = 0.0
-    busy_second_usd: NonNegativeFloat = 0.0
+    input_usd_per_mtok: Usd = 0.0
+    """Dollars for a million tokens read."""
+    output_usd_per_mtok: Usd = 0.0
+    """Dollars for a million tokens written."""
+    request_usd: Usd = 0.0
+    """Dollars for each request."""
+    busy_second_usd: Usd = 0.0
+    """Dollars for each second that a request is at the model."""
 
 
 class CapacityConfig(_Section):
-    """What a model can take; None is no limit."""
+    """What a model can take; a limit that is not given is none."""
 
     requests_per_s: PositiveFloat | None = None
+    """Requests a second."""
     concurrent: PositiveFloat | None = None
+    """Requests at the model's endpoints at one time."""
 
 
 class ModelConfig(_Section):
     """Something that answers."""
 
     name: Name
-    version: str = ""
+    """How it is called here, unique among the models."""
+    version: Text = ""
+    """Which one of its kind; told to callers."""
     protocol: Literal["oip", "openai"]
-    endpoints: tuple[str, ...]
-    upstream_name: str = ""
+    """What its endpoints speak: oip (Open Inference Protocol v2 over gRPC) or openai (its HTTP)."""
+    endpoints: Annotated[tuple[str, ...], Field(max_length=ENDPOINTS_MAX)]
+    """Where it is served: host:port, or unix:/PATH."""
+    upstream_name: Text = ""
+    """What its endpoints call it; its name here, unless given."""
     enabled: bool = True
+    """False drains it: no new request is sent, those in flight end."""
     price: PriceConfig
+    """What an attempt costs."""
     capacity: CapacityConfig = CapacityConfig()
+    """What it can take."""
     prior_accuracy: Fraction
-    capabilities: tuple[str, ...] = ()
+    """The fraction of its answers that are right, as far as you know before any grade has come."""
+    capabilities: Annotated[tuple[Text, ...], Field(max_length=CAPABILITIES_MAX)] = ()
+    """What it can do that not every model can, such as tools or images."""
 
 
 class KeywordsConfig(_Section):
     """Words and phrases, found at word boundaries whatever their case."""
 
     any_of: tuple[str, ...] = ()
+    """At least one of them is in the text."""
     all_of: tuple[str, ...] = ()
+    """All of them are in the text."""
     none_of: tuple[str, ...] = ()
+    """None of them is in the text."""
 
 
 class RangeConfig(_Section):
-    """From min to max, both included; None is open."""
+    """From min to max, both included; the end that is not given is open."""
 
-    min: int | None = None
-    max: int | None = None
+    min: Int32 | None = None
+    """The smallest that matches."""
+    max: Int32 | None = None
+    """The largest that matches."""
 
 
 class MatchConfig(_Section):
     """Every key that is given has to match; a list means any of its values."""
 
-    labels: dict[str, tuple[str, ...]] = {}
-    metadata: dict[str, tuple[str, ...]] = {}
-    tenant: tuple[str, ...] = ()
-    user: tuple[str, ...] = ()
-    response_format: tuple[str, ...] = ()
+    labels: dict[Text, tuple[Text, ...]] = {}
+    """Labels of the request, and the values to match."""
+    metadata: dict[Text, tuple[Text, ...]] = {}
+    """gRPC metadata of the call, and the values to match."""
+    tenant: tuple[Text, ...] = ()
+    """Who asks."""
+    user: tuple[Text, ...] = ()
+    """For whom."""
+    response_format: tuple[Text, ...] = ()
+    """What the answer should be, such as json."""
     priority: RangeConfig | None = None
+    """The request's priority."""
     input_tokens: RangeConfig | None = None
+    """Tokens of the whole prompt, stated by the caller or estimated."""
     keywords: KeywordsConfig | None = None
+    """Words and phrases in the text."""
 
 
 class SloConfig(_Section):
     """At least this fraction of requests is answered within ms."""
 
     metric: Literal["total"] = "total"
-    ms: PositiveFloat
+    """Of the whole request, from its arrival to the end of the answer."""
+    ms: Annotated[float, Field(gt=0, le=SECONDS_MAX * 1_000)]
+    """Milliseconds."""
     fraction: Annotated[float, Field(gt=0, lt=1)]
+    """Of the requests that are served; a failure counts as too late."""
 
 
 class ClassConfig(_Section):
-    """A traffic class. Classes are tried in the order of the file; without a match rule, by name only."""
+    """A traffic class. Classes are tried in the order of the file; without match, by name only."""
 
     name: Name
+    """How it is called, unique among the classes."""
     match: MatchConfig | None = None
+    """Which requests are of this class."""
     default: bool = False
+    """It takes the requests that no rule matches; one class does."""
     slo: SloConfig | None = None
+    """How fast answers have to come."""
     floor: Fraction | None = None
+    """The least fraction of answers that are right."""
     grades: Literal["caller", "none"] = "none"
+    """Who says whether an answer was right: caller reports it; with none the floor is assumed."""
     audit_rate: Fraction = 0.0
-    priority: int = 0
+    """The fraction of requests whose grade is asked for; only those count for the floor."""
+    priority: Int32 = 0
+    """Larger is met first when not all can be."""
     if_short: Literal["degrade", "refuse"] = "degrade"
-    deadline_s: PositiveFloat = 60.0
+    """What yields first where not both can hold: the floor (degrade), or the SLO (refuse)."""
+    deadline_s: Seconds = 60.0
+    """Of a call that brings no deadline."""
 
 
 class DomainConfig(_Section):
     """A content domain: stated by the caller, or found by its rule."""
 
     name: Name
+    """How it is called, unique among the domains."""
     match: MatchConfig | None = None
+    """Which requests belong to it; without, only those that name it."""
 
 
 class ScopeConfig(_Section):
     """Whose requests draw on a budget; every key that is given has to match, none means all."""
 
-    tenant: str | None = None
+    tenant: Text | None = None
+    """Those of this tenant."""
     traffic_class: str | None = None
+    """Those of this class."""
 
 
 class BudgetConfig(_Section):
     """Money for a period, in UTC."""
 
     name: Name
+    """How it is called, unique among the budgets."""
     scope: ScopeConfig = ScopeConfig()
-    amount_usd: PositiveFloat
+    """Whose requests draw on it."""
+    amount_usd: Annotated[float, Field(gt=0, le=PERIOD_USD_MAX)]
+    """Dollars for each period."""
     period: Literal["hour", "day", "week", "month"]
+    """hour, day, week or month, each from its start in UTC; a week starts on Monday."""
     kind: Literal["soft", "hard"] = "soft"
+    """A soft budget moves the mix to cheaper models and refuses nothing; hard is not built yet."""
 
 
 class ListenersConfig(_Section):
-    """Where to listen. host:port, or unix:PATH; port 0 takes a free one."""
+    """Where to listen. host:port, or unix:/PATH; port 0 takes a free one."""
 
     data: str = "127.0.0.1:7080"
-    admin: str | None = None  # None: a Unix socket in the state folder
-    admin_token_file: str | None = None  # needed where admin is TCP
+    """For requests. Whoever reaches it may ask: an address beyond this machine is your word."""
+    admin: str | None = None
+    """For operators; a Unix socket in the state folder, unless given."""
+    admin_token_file: str | None = None
+    """The file that holds the token operators have to show; needed where admin is TCP."""
     prometheus: str | None = None
+    """For scrapes of the metrics, host:port; none, unless given."""
 
 
 class HealthConfig(_Section):
     """When an endpoint is taken out and when it comes back."""
 
     consecutive_failures_max: PositiveInt = 5
-    ejection_s: PositiveFloat = 10.0
-    ejection_s_max: PositiveFloat = 300.0
+    """Failures in a row that take it out."""
+    ejection_s: Seconds = 10.0
+    """Seconds that the first ejection lasts; each one that follows lasts longer."""
+    ejection_s_max: Seconds = 300.0
+    """Seconds that no ejection exceeds."""
 
 
 class Config(_Section):
     """What an operator says, whole and consistent."""
 
-    window_s: PositiveFloat = 5.0
+    window_s: Annotated[float, Field(gt=0, le=3_600)] = 5.0
+    """Seconds between two plans."""
     state_dir: str | None = None
+    """The folder of sockets and keys; turnout in $XDG_STATE_HOME or ~/.local/state by default."""
     listeners: ListenersConfig = ListenersConfig()
-    size_buckets_tokens: tuple[PositiveInt, ...] = (1_000, 8_000)
-    domains: tuple[DomainConfig, ...] = ()
-    models: tuple[ModelConfig, ...]
-    classes: tuple[ClassConfig, ...]
-    budgets: tuple[BudgetConfig, ...] = ()
+    """Where to listen."""
+    size_buckets_tokens: SizeBuckets = (1_000, 8_000)
+    """Requests are planned by size: up to each of these numbers of input tokens, and above."""
+    domains: Annotated[tuple[DomainConfig, ...], Field(max_length=DOMAINS_MAX)] = ()
+    """Content domains, tried in this order; what none matches is of the domain other."""
+    models: Annotated[tuple[ModelConfig, ...], Field(max_length=MODELS_MAX)]
+    """What answers."""
+    classes: Annotated[tuple[ClassConfig, ...], Field(max_length=CLASSES_MAX)]
+    """What is asked, and what has to hold for it."""
+    budgets: Annotated[tuple[BudgetConfig, ...], Field(max_length=BUDGETS_MAX)] = ()
+    """What may be spent."""
     health: HealthConfig = HealthConfig()
+    """How endpoints are judged."""
+
+
+def to_json(config: Config) -> bytes:
+    """The configuration as it travels to workers and outlasts a restart of the control plane."""
+    return config.model_dump_json().encode()
+
+
+def from_json(data: bytes) -> Config:
+    """What to_json wrote; raises ConfigError where it is something else."""
+    try:
+        return Config.model_validate_json(data, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        path = ".".join(map(str, first["loc"]))
+        message = f"this is no configuration that Turnout wrote: {first['msg']}"
+        raise ConfigError((Problem(path, None, message),)) from None
+
+
+def json_schema() -> dict[str, object]:
+    """For editors that check the file while it is written."""
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Turnout configuration",
+    }
+    return head | {k: v for k, v in Config.model_json_schema().items() if k not in head}

@@ -1,2 +1,9 @@
+"""The command `turnout`: one file a noun, and no decision in any of them."""
+
+
 def main() -> None:
     """Runs the command."""
+    # Here, so that importing a part of the package does not build the whole command.
+    from server.cli.app import app
+
+    app()

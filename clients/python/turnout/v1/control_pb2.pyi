@@ -163,12 +163,15 @@ class PushStatsRequest(google.protobuf.message.Message):
     CELLS_FIELD_NUMBER: builtins.int
     ENDPOINTS_FIELD_NUMBER: builtins.int
     REFUSALS_FIELD_NUMBER: builtins.int
+    DATA_ADDRESS_FIELD_NUMBER: builtins.int
     protocol: builtins.int
     worker: builtins.str
     boot: builtins.str
     """New for each start of the worker: its counters began at zero."""
     sequence: builtins.int
     """Rises by one with each push of a boot."""
+    data_address: builtins.str
+    """Where the worker listens, with the port that it found free."""
     @property
     def cells(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___CellStats]:
         """Those touched since the last push that was answered."""
@@ -189,8 +192,9 @@ class PushStatsRequest(google.protobuf.message.Message):
         cells: collections.abc.Iterable[Global___CellStats] | None = ...,
         endpoints: collections.abc.Iterable[Global___EndpointStats] | None = ...,
         refusals: collections.abc.Iterable[Global___RefusalStats] | None = ...,
+        data_address: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["boot", b"boot", "cells", b"cells", "endpoints", b"endpoints", "protocol", b"protocol", "refusals", b"refusals", "sequence", b"sequence", "worker", b"worker"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["boot", b"boot", "cells", b"cells", "data_address", b"data_address", "endpoints", b"endpoints", "protocol", b"protocol", "refusals", b"refusals", "sequence", b"sequence", "worker", b"worker"]) -> None: ...
 
 Global___PushStatsRequest: typing_extensions.TypeAlias = PushStatsRequest
 

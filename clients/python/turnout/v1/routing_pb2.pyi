@@ -296,7 +296,9 @@ class RouteResponse(google.protobuf.message.Message):
     """Empty before the first plan."""
     expected_cost_nano_usd: builtins.int
     report_wanted: builtins.bool
-    """The decision is in the audit sample: its quality counts for the floor, please report it."""
+    """The decision is in the audit sample: its quality counts for the floor, please report it. The
+    usage of a decision by Route is wanted always.
+    """
     request_id: builtins.str
     @property
     def cell(self) -> Global___Cell: ...
@@ -522,7 +524,12 @@ class OutcomeResult(google.protobuf.message.Message):
     REASON_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int
     reason: builtins.str
-    """Empty: counted. Otherwise a stable reason, such as DECISION_INVALID or USAGE_DUPLICATE."""
+    """Empty: counted. Otherwise a stable reason:
+    DECISION_INVALID: not an id of this service; DECISION_EXPIRED: too old to be counted;
+    QUALITY_INVALID: a value outside 0 to 1; REQUEST_INVALID: another field holds what it may not;
+    USAGE_DUPLICATE: the usage of this decision has been counted already, its feedback counts;
+    USAGE_ALREADY_COUNTED: an Infer has counted its own usage, its feedback counts.
+    """
     message: builtins.str
     """What is wrong and what would be right."""
     def __init__(

@@ -30,7 +30,8 @@ class RoutingServiceStub(object):
 
     The deadline of a call is gRPC's own; without one, the class's default holds. Errors are
     google.rpc.Status with ErrorInfo: its reason is stable and may be switched on, its domain is
-    "turnout" or, where an endpoint failed, "upstream".
+    "turnout" or, where an endpoint failed, "upstream". UNAVAILABLE with RetryInfo means that no
+    endpoint was asked: any call may be repeated then.
     """
 
     def __init__(self, channel):
@@ -61,7 +62,8 @@ class RoutingServiceServicer(object):
 
     The deadline of a call is gRPC's own; without one, the class's default holds. Errors are
     google.rpc.Status with ErrorInfo: its reason is stable and may be switched on, its domain is
-    "turnout" or, where an endpoint failed, "upstream".
+    "turnout" or, where an endpoint failed, "upstream". UNAVAILABLE with RetryInfo means that no
+    endpoint was asked: any call may be repeated then.
     """
 
     def Route(self, request, context):
@@ -116,7 +118,8 @@ class RoutingService(object):
 
     The deadline of a call is gRPC's own; without one, the class's default holds. Errors are
     google.rpc.Status with ErrorInfo: its reason is stable and may be switched on, its domain is
-    "turnout" or, where an endpoint failed, "upstream".
+    "turnout" or, where an endpoint failed, "upstream". UNAVAILABLE with RetryInfo means that no
+    endpoint was asked: any call may be repeated then.
     """
 
     @staticmethod

@@ -78,7 +78,8 @@ class RoutingServiceStub(typing.Generic[_RoutingServiceRouteType, _RoutingServic
 
     The deadline of a call is gRPC's own; without one, the class's default holds. Errors are
     google.rpc.Status with ErrorInfo: its reason is stable and may be switched on, its domain is
-    "turnout" or, where an endpoint failed, "upstream".
+    "turnout" or, where an endpoint failed, "upstream". UNAVAILABLE with RetryInfo means that no
+    endpoint was asked: any call may be repeated then.
     """
 
     @typing.overload
@@ -142,7 +143,8 @@ class RoutingServiceServicer(metaclass=abc.ABCMeta):
 
     The deadline of a call is gRPC's own; without one, the class's default holds. Errors are
     google.rpc.Status with ErrorInfo: its reason is stable and may be switched on, its domain is
-    "turnout" or, where an endpoint failed, "upstream".
+    "turnout" or, where an endpoint failed, "upstream". UNAVAILABLE with RetryInfo means that no
+    endpoint was asked: any call may be repeated then.
     """
 
     @abc.abstractmethod

@@ -1,0 +1,26 @@
+"""Every benchmark, by name."""
+
+from collections.abc import Iterable, Mapping
+
+from benchmarks import classify, infer, pick, plan, publish, route
+from benchmarks.harness import Benchmark
+
+BENCHMARKS: Mapping[str, Benchmark] = {
+    subject.BENCHMARK.name: subject.BENCHMARK
+    for subject in (pick, classify, plan, publish, route, infer)
+}
+
+
+class UnknownBenchmark(Exception):
+    """Says which there are."""
+
+
+def chosen(names: Iterable[str]) -> list[Benchmark]:
+    """Those of these names; without any, all."""
+    names = list(names) or list(BENCHMARKS)
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        raise UnknownBenchmark(
+            f"there is no benchmark {', '.join(unknown)}: there is {', '.join(BENCHMARKS)}"
+        )
+    return [BENCHMARKS[name] for name in names]

@@ -1,0 +1,109 @@
+"""The five acts: each changes the running service, and waits for the plan that follows."""
+
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from benchmarks.demo.configuration import BUDGET, BULK, FLOORS, model_config
+from benchmarks.demo.models import CHEAPEST, NEW_VERSION, OLD_VERSION
+from benchmarks.demo.stage import Act, Stage
+from server.config import ModelConfig
+from turnout.v1 import admin_pb2 as pb
+
+_RAISED_FLOOR = 0.95
+_BUDGET_LEFT = 0.5  # of what the traffic costs
+_NANO = 1e9
+
+
+async def find_the_mix(stage: Stage) -> None:
+    await stage.plans.until(
+        lambda plan: {one.traffic_class for one in plan.classes} >= FLOORS.keys(),
+        "a plan for both classes",
+    )
+
+
+async def raise_a_floor(stage: Stage) -> None:
+    raised = pb.TrafficClass(name=BULK, floor=_RAISED_FLOOR)
+    request = pb.UpdateClassRequest(traffic_class=raised, update_mask=FieldMask(paths=["floor"]))
+    await stage.admin.UpdateClass(request)
+    await stage.plans.until(
+        lambda plan: _planned_accuracy(plan, BULK) >= _RAISED_FLOOR - 0.001,
+        f"the mix of {BULK} follows its floor",
+    )
+    stage.floors[BULK] = _RAISED_FLOOR
+
+
+async def kill_the_cheapest(stage: Stage) -> None:
+    stage.servers.kill(CHEAPEST)
+    await stage.plans.until(
+        lambda plan: _share(plan, CHEAPEST) == 0, f"the plan does without {CHEAPEST}"
+    )
+
+
+async def cut_the_budget(stage: Stage) -> None:
+    """To half of what the traffic costs for the rest of the period, whatever is left of that."""
+    budget = next(one for one in stage.plans.latest.budgets if one.name == BUDGET)
+    left_nano_usd = budget.amount_nano_usd - budget.spent_nano_usd
+    days = left_nano_usd / budget.pace_nano_usd_per_day
+    amount = budget.spent_nano_usd + days * _BUDGET_LEFT * budget.cost_nano_usd_per_day
+    request = pb.UpdateBudgetRequest(
+        budget=pb.Budget(name=BUDGET, amount_usd=amount / _NANO),
+        update_mask=FieldMask(paths=["amount_usd"]),
+    )
+    await stage.admin.UpdateBudget(request)
+    await stage.plans.until(_names_the_budget, f"the plan names what budget {BUDGET} costs")
+
+
+async def replace_a_version(stage: Stage) -> None:
+    await stage.servers.start(NEW_VERSION)
+    port = await stage.servers.port_of(NEW_VERSION)
+    added = _message(model_config(NEW_VERSION, stage.study.measured[NEW_VERSION], port))
+    await stage.admin.UpdateModel(pb.UpdateModelRequest(model=added, allow_missing=True))
+    await stage.plans.until(lambda plan: _share(plan, NEW_VERSION) > 0, f"{NEW_VERSION} serves")
+    drained = pb.Model(name=OLD_VERSION, enabled=False)
+    await stage.admin.UpdateModel(
+        pb.UpdateModelRequest(model=drained, update_mask=FieldMask(paths=["enabled"]))
+    )
+    await stage.plans.until(
+        lambda plan: _share(plan, OLD_VERSION) == 0, f"{OLD_VERSION} is drained"
+    )
+    await stage.servers.stop(OLD_VERSION)
+
+
+ACTS = (
+    Act("1: the plan finds a cheaper mix than always-best", find_the_mix, 12),
+    Act(f"2: the floor of {BULK} rises to {_RAISED_FLOOR:.0%}", raise_a_floor, 12),
+    Act(f"3: the process of {CHEAPEST}, the cheapest, is killed", kill_the_cheapest, 12),
+    Act("4: the budget is cut to half of what the traffic costs", cut_the_budget, 10),
+    Act(f"5: {NEW_VERSION} is added, {OLD_VERSION} is drained", replace_a_version, 12),
+)
+
+
+def _planned_accuracy(plan: pb.Plan, traffic_class: str) -> float:
+    """The least of its payers'; 1 without any."""
+    return min(
+        (one.accuracy for one in plan.classes if one.traffic_class == traffic_class), default=1.0
+    )
+
+
+def _share(plan: pb.Plan, model: str) -> float:
+    return max(
+        (share.share for cell in plan.cells for share in cell.shares if share.model == model),
+        default=0.0,
+    )
+
+
+def _names_the_budget(plan: pb.Plan) -> bool:
+    named = any(one.kind == "pace" and one.name == BUDGET for one in plan.breaches)
+    return named or any(one.kind == "budget" and one.accuracy for one in plan.step_prices)
+
+
+def _message(config: ModelConfig) -> pb.Model:
+    return pb.Model(
+        name=config.name,
+        version=config.version,
+        protocol=config.protocol,
+        endpoints=config.endpoints,
+        upstream_name=config.upstream_name,
+        enabled=config.enabled,
+        price=pb.Price(request_usd=config.price.request_usd),
+        prior_accuracy=config.prior_accuracy,
+    )

@@ -1,0 +1,78 @@
+"""What an operator would write for the demo's models: two classes, one budget."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from benchmarks.demo.models import RECIPES, Measured
+from server.config import (
+    BudgetConfig,
+    ClassConfig,
+    Config,
+    HealthConfig,
+    ListenersConfig,
+    MatchConfig,
+    ModelConfig,
+    PriceConfig,
+    SloConfig,
+)
+
+BUDGET = "digits"
+BULK, STRICT = "bulk", "strict"
+FLOORS: Mapping[str, float] = {BULK: 0.92, STRICT: 0.97}
+# Answers take 10 ms; on cores that others keep busy, one in ten takes a tenth of a second.
+SLO = SloConfig(ms=300, fraction=0.95)
+WINDOW_S = 1.0  # a demo is short; five seconds by default
+
+# Several times what the traffic costs in a day, so that nothing binds until it is cut.
+_BUDGET_USD = 20.0
+# Every answer is graded: the labels are at hand, and a minute of traffic has few.
+_AUDIT_RATE = 1.0
+
+
+def config_of(
+    measured: Mapping[str, Measured], ports: Mapping[str, int], data: str, state_dir: Path | None
+) -> Config:
+    """Of the models that listen at these ports."""
+    return Config(
+        window_s=WINDOW_S,
+        state_dir=str(state_dir) if state_dir else None,
+        listeners=ListenersConfig(data=data),
+        models=tuple(model_config(name, measured[name], port) for name, port in ports.items()),
+        classes=tuple(_traffic_class(name, floor) for name, floor in FLOORS.items()),
+        budgets=(BudgetConfig(name=BUDGET, amount_usd=_BUDGET_USD, period="day"),),
+        health=HealthConfig(consecutive_failures_max=3, ejection_s=5),
+    )
+
+
+def yaml_of(config: Config) -> str:
+    """What was set, as a configuration file."""
+    set_here = config.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    return yaml.safe_dump(set_here, sort_keys=False)
+
+
+def model_config(name: str, measured: Measured, port: int) -> ModelConfig:
+    recipe = RECIPES[name]
+    return ModelConfig(
+        name=name,
+        version=recipe.version,
+        upstream_name=recipe.upstream_name,
+        protocol="oip",
+        endpoints=(f"127.0.0.1:{port}",),
+        price=PriceConfig(request_usd=measured.request_nano_usd / 1e9),
+        prior_accuracy=measured.accuracy,
+    )
+
+
+def _traffic_class(name: str, floor: float) -> ClassConfig:
+    return ClassConfig(
+        name=name,
+        match=MatchConfig(labels={"app": (name,)}),
+        default=name == BULK,
+        slo=SLO,
+        floor=floor,
+        grades="caller",
+        audit_rate=_AUDIT_RATE,
+        deadline_s=10,
+    )

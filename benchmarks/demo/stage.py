@@ -1,0 +1,124 @@
+"""What all acts share: the running service, its traffic, and how an act is watched and judged."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import grpc
+
+from benchmarks.demo.configuration import FLOORS
+from benchmarks.demo.fleet import ModelServers
+from benchmarks.demo.load import Load
+from benchmarks.demo.models import Study
+from benchmarks.demo.tally import Tally, tallies
+from turnout.v1 import admin_pb2 as pb
+
+if TYPE_CHECKING:  # the stubs know it, the generated code does not
+    from turnout.v1.admin_pb2_grpc import AdminServiceAsyncStub
+
+_LOOK_EVERY_S = 0.25
+_FOLLOWS_S = 20.0  # windows of a second, on a machine with other things to do
+
+
+class PromiseBroken(Exception):
+    """What was promised and did not come."""
+
+
+class Plans:
+    """The plan in force, looked up over and over."""
+
+    def __init__(self, admin: "AdminServiceAsyncStub") -> None:
+        self.latest = pb.Plan()
+        self._admin = admin
+        self._looked = asyncio.Condition()
+
+    async def follow(self) -> None:
+        """Until cancelled. Without a control plane the latest plan stays the latest."""
+        while True:
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                response = await self._admin.GetPlan(pb.GetPlanRequest())
+                async with self._looked:
+                    self.latest = response.plan
+                    self._looked.notify_all()
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def until(self, holds: Callable[[pb.Plan], bool], promise: str) -> None:
+        """Waits for a plan like that; raises PromiseBroken when none comes."""
+        try:
+            async with asyncio.timeout(_FOLLOWS_S), self._looked:
+                await self._looked.wait_for(lambda: holds(self.latest))
+        except TimeoutError:
+            said = f": {self.latest.failure}" if self.latest.failure else ""
+            raise PromiseBroken(f"{promise}, within {_FOLLOWS_S:.0f} s{said}") from None
+
+
+@dataclass(slots=True)
+class Stage:
+    """What an act may touch."""
+
+    admin: "AdminServiceAsyncStub"
+    plans: Plans
+    load: Load
+    study: Study
+    servers: ModelServers
+    say: Callable[[str], None]
+    floors: dict[str, float] = field(default_factory=lambda: dict(FLOORS))
+    judged_s: float = 0.0  # what was due before belongs to an earlier act
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A change to the running service, and how long to watch what comes of it."""
+
+    title: str
+    change: Callable[[Stage], Awaitable[None]]
+    watched_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of an act."""
+
+    title: str
+    tallies: tuple[Tally, ...]
+    prices: tuple[str, ...]  # the plan's own sentences
+    failures: tuple[str, ...]  # of all requests from the change on, and of reports
+    broken: tuple[str, ...]
+
+
+async def perform(act: Act, stage: Stage, confidence: float) -> Result:
+    """Makes the change and watches. Samples count from the plan that follows the change.
+
+    Failures count from the end of the act before, so that none falls between two.
+    """
+    stage.say(f"Act {act.title}")
+    try:
+        await act.change(stage)
+    except PromiseBroken as promise:
+        return Result(act.title, (), sentences(stage.plans.latest), (), (str(promise),))
+    from_s = stage.load.now_s()
+    due = await stage.load.between(stage.judged_s, from_s + act.watched_s)
+    stage.judged_s = from_s + act.watched_s
+    watched = [one for one in due if one.arrival.due_s >= from_s]
+    counts = tallies(watched, stage.floors, stage.study, confidence)
+    failures = (*(one.failure for one in due if one.failure), *stage.load.take_refused())
+    broken = [promise for tally in counts for promise in tally.broken]
+    if failures:
+        broken.append(f"no request is lost: {len(failures)} failed, first: {failures[0]}")
+    return Result(act.title, counts, sentences(stage.plans.latest), failures, tuple(broken))
+
+
+def sentences(plan: pb.Plan) -> tuple[str, ...]:
+    """What the plan says of breaches, budgets and floors, in that order; not that one is free."""
+    telling = [step for step in plan.step_prices if step.step >= 0 and not _is_free(step)]
+    return (
+        *(breach.text for breach in plan.breaches),
+        *(step.text for step in telling if step.kind == "budget"),
+        *(step.text for step in telling if step.kind != "budget"),
+    )
+
+
+def _is_free(step: pb.StepPrice) -> bool:
+    return step.HasField("cost_nano_usd_per_day") and step.cost_nano_usd_per_day == 0

@@ -1,0 +1,83 @@
+"""The tables of the demo: the models before the first request, the acts after the last."""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks.demo.load import Served
+from benchmarks.demo.models import Study
+from benchmarks.demo.screen import COLUMNS, cells_of
+from benchmarks.demo.stage import Result
+
+_NANO = 1e9
+_PRICED_REQUESTS = 1_000_000
+_SENTENCES = 4  # an act
+
+
+def print_models(console: Console, study: Study) -> None:
+    """What is known of each model."""
+    table = Table("model", "accuracy", "CPU a request", "price of a million", box=SIMPLE)
+    for name, known in study.measured.items():
+        price_usd = known.request_nano_usd * _PRICED_REQUESTS / _NANO
+        table.add_row(
+            name, f"{known.accuracy:.1%}", f"{known.cpu_s * 1e3:.2f} ms", f"${price_usd:,.2f}"
+        )
+    console.print(table)
+
+
+def outcome(result: Result) -> str:
+    """What an act cost, in one line."""
+    costs = ", ".join(f"{one.traffic_class} for {one.cost.mean:.1%}" for one in result.tallies)
+    return f"Served {costs} of always-best's cost; {len(result.failures)} failed."
+
+
+def print_results(
+    console: Console, results: Sequence[Result], served: Sequence[Served], study: Study
+) -> None:
+    """Each act against its promises, what the plan said of prices, and what was broken."""
+    table = Table("act", *COLUMNS, "best", "failed", box=SIMPLE)
+    for result in results:
+        for row in _rows(result):
+            table.add_row(*row)
+    console.print(table)
+    told = (_explained(study), _priced(results), _total(served, study), _judged(results))
+    for line in chain.from_iterable(told):
+        console.print(Text(line))
+
+
+def _rows(result: Result) -> Iterator[tuple[str, ...]]:
+    for tally in result.tallies:
+        best = f"{tally.best_accuracy:.1%}"
+        yield (result.title[0], *cells_of(tally), best, f"{len(result.failures)}")
+
+
+def _explained(study: Study) -> Iterator[str]:
+    yield f"cost: a part of what always {study.best} asks for the very same requests; best: how"
+    yield "often that is right. All intervals of a run hold together with 95 %."
+
+
+def _priced(results: Sequence[Result]) -> Iterator[str]:
+    for result in results:
+        yield f"Act {result.title}"
+        yield from (f"  {sentence}" for sentence in result.prices[:_SENTENCES])
+
+
+def _total(served: Sequence[Served], study: Study) -> Iterator[str]:
+    answered = [one for one in served if one.answer]
+    if not answered:
+        return
+    cost = sum(one.cost_nano_usd for one in answered) / _NANO
+    best = study.measured[study.best].request_nano_usd * len(answered) / _NANO
+    yield f"{len(answered):,} requests were answered for ${cost:.5f}; always {study.best}"
+    yield f"would have asked ${best:.5f}, {best / cost:.1f} times as much."
+
+
+def _judged(results: Sequence[Result]) -> Iterator[str]:
+    broken = [f"Act {result.title[0]}: {one}" for result in results for one in result.broken]
+    yield from (f"BROKEN: {one}" for one in broken)
+    if not broken:
+        yield "Every promise was kept."

@@ -1,0 +1,65 @@
+"""What was served of a class in one act, beside always-best on the very same images."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmarks.demo.configuration import SLO
+from benchmarks.demo.load import Served
+from benchmarks.demo.models import Study
+from benchmarks.demo.promises import Interval, cost_ratio, wilson
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """One class, its samples as intervals."""
+
+    traffic_class: str
+    floor: float
+    requests: int
+    accuracy: Interval
+    best_accuracy: float  # of always-best
+    within_slo: Interval  # a failure is a miss
+    cost: Interval  # a fraction of always-best's
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """The promises that the samples rule out, in words."""
+        checks = (
+            (self.accuracy.high < self.floor, f"the floor of {self.traffic_class}"),
+            (self.within_slo.high < SLO.fraction, f"the SLO of {self.traffic_class}"),
+            (self.cost.high >= 1, f"{self.traffic_class} is cheaper than always-best"),
+        )
+        return tuple(promise for is_broken, promise in checks if is_broken)
+
+
+def tallies(
+    served: Sequence[Served], floors: Mapping[str, float], study: Study, confidence: float
+) -> tuple[Tally, ...]:
+    """One for each class that was answered at all."""
+    of_class = {
+        name: [one for one in served if one.arrival.traffic_class == name] for name in floors
+    }
+    return tuple(
+        _tally(name, floors[name], of_class[name], study, confidence)
+        for name in floors
+        if any(one.answer for one in of_class[name])
+    )
+
+
+def _tally(
+    name: str, floor: float, served: Sequence[Served], study: Study, confidence: float
+) -> Tally:
+    answered = [one for one in served if one.answer]
+    right = sum(one.right for one in answered)
+    in_time = sum(one.latency_s <= SLO.ms / 1000 for one in answered)
+    best_right = sum(bool(study.best_is_right[one.arrival.image]) for one in answered)
+    best_costs = [study.measured[study.best].request_nano_usd] * len(answered)
+    return Tally(
+        traffic_class=name,
+        floor=floor,
+        requests=len(served),
+        accuracy=wilson(right, len(answered), confidence),
+        best_accuracy=best_right / len(answered),
+        within_slo=wilson(in_time, len(served), confidence),
+        cost=cost_ratio([one.cost_nano_usd for one in answered], best_costs, confidence),
+    )

@@ -1,0 +1,143 @@
+"""A cost as a ratio to a floor, with its spread: a ratio without one is no result.
+
+Subject and floor take turns in one run, so that what else the machine does falls on both. The ratio
+is the median of the rounds' ratios; its interval lies between two order statistics of them, chosen
+by the binomial distribution so that it holds the true median with at least 95 % confidence whatever
+the distribution. Fewer than 6 rounds cannot promise that: the interval is then their range.
+"""
+
+import math
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+Taken = TypeVar("Taken")
+Call = Callable[[], object]
+Clock = Callable[[], float]  # seconds
+
+# Beyond each end of the interval.
+_TAIL = 0.025
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a row holds its subject to: a ratio to the floor, a time, or both."""
+
+    name: str
+    subject: str
+    floor: str
+    ratio_max: float = math.inf
+    subject_us_max: float = math.inf
+
+    def target(self, floor_us: float) -> float:
+        """The largest ratio that keeps the claim."""
+        return min(self.ratio_max, self.subject_us_max / floor_us)
+
+    @property
+    def limits(self) -> str:
+        """As people write it: "12 x" or "60 us"."""
+        limits = {" x": self.ratio_max, " us": self.subject_us_max}
+        return ", ".join(f"{limit:,g}{unit}" for unit, limit in limits.items() if limit < math.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One result. Times are medians of the rounds, in microseconds."""
+
+    name: str
+    subject: str
+    floor: str
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+    subject_us: float
+    floor_us: float
+    target: float  # the largest ratio that keeps the claim
+
+    @property
+    def verdict(self) -> str:
+        """A spread that crosses its target is undecided: more rounds."""
+        if self.ratio_high <= self.target:
+            return "met"
+        return "missed" if self.ratio_low > self.target else "undecided"
+
+
+class Benchmark(NamedTuple):
+    """What can be run by name."""
+
+    name: str
+    claims: tuple[Claim, ...]
+    run: Callable[[bool], list[Row]]  # at toy size or in full; one row for each claim
+
+
+class NothingMeasured(Exception):
+    """A floor took no time at all: too few calls for the clock that was asked."""
+
+
+def compare(
+    claim: Claim, subject: Call, floor: Call, *, rounds: int, calls: int, clock: Clock
+) -> Row:
+    """Times both, `calls` to a round; the loop's own 10 ns a call are in both."""
+    return judge(
+        claim,
+        alternate(
+            claim.name, timed(subject, calls, clock), timed(floor, calls, clock), rounds=rounds
+        ),
+    )
+
+
+def timed(call: Call, calls: int, clock: Clock = time.perf_counter) -> Callable[[], float]:
+    """One round of a call: its mean microseconds."""
+
+    def round_us() -> float:
+        begun_s = clock()
+        for _ in range(calls):
+            call()
+        return (clock() - begun_s) / calls * 1e6
+
+    return round_us
+
+
+def alternate(
+    name: str, subject: Callable[[], Taken], floor: Callable[[], Taken], *, rounds: int
+) -> list[tuple[Taken, Taken]]:
+    """What each round took, subject and floor in turn; a first round warms up and is dropped."""
+    pairs = []
+    for number in range(rounds + 1):
+        print(f"\r{name}: round {number} of {rounds} ", end="", file=sys.stderr, flush=True)
+        pairs.append((subject(), floor()))
+    print(file=sys.stderr)
+    return pairs[1:]
+
+
+def judge(claim: Claim, rounds_us: Sequence[tuple[float, float]]) -> Row:
+    """The row of a claim, from what subject and floor took in each round."""
+    if any(floor_us <= 0 for _, floor_us in rounds_us):
+        raise NothingMeasured(f"{claim.name}: {claim.floor} took no time: measure more calls")
+    ratios = [subject_us / floor_us for subject_us, floor_us in rounds_us]
+    low, high = median_interval(ratios)
+    floor_us = statistics.median(floor_us for _, floor_us in rounds_us)
+    return Row(
+        name=claim.name,
+        subject=claim.subject,
+        floor=claim.floor,
+        ratio=statistics.median(ratios),
+        ratio_low=low,
+        ratio_high=high,
+        subject_us=statistics.median(subject_us for subject_us, _ in rounds_us),
+        floor_us=floor_us,
+        target=claim.target(floor_us),
+    )
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Where the median of what the values are drawn from lies, with at least 95 % confidence."""
+    ordered, count = sorted(values), len(values)
+    # It lies below the value of rank r if at most r of them, each by a coin's toss, are below it.
+    rank, beyond = 0, 0.5**count
+    while (beyond := beyond + math.comb(count, rank + 1) * 0.5**count) <= _TAIL:
+        rank += 1
+    return ordered[rank], ordered[-1 - rank]

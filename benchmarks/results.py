@@ -1,0 +1,93 @@
+"""RESULTS.md: the rows of a full run, and what it takes to make them again."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from string import Template
+
+from benchmarks.harness import Row
+
+_PAGE = Template("""\
+# Results
+
+Made by `python -m benchmarks run --json > rows.json`, then `python -m benchmarks results rows.json
+> benchmarks/RESULTS.md`, with nothing else running.
+
+- Commit: $commit
+- Machine: $machine
+- Software: $software
+
+| row | subject | floor | ratio | 95 % interval | subject, us | floor, us | target | |
+|---|---|---|---|---|---|---|---|---|
+$rows
+
+How to read it: subject and floor take turns in one run, and the ratio is the median of the rounds'
+ratios; its interval lies between two of them (order statistics), chosen by the binomial
+distribution to hold the true median with at least 95 % confidence. Times are medians. The target
+is the largest ratio that is right; where a time is promised (`python -m benchmarks list`), it is
+that time over the floor's. A row is undecided where its interval holds the target.
+
+- `pick`, `classify`, `plan`: time of one call in one process.
+- `publish`: the longest time that a worker's event loop stood still while ten plans of 10,000 cells
+  came over WatchPlan, one after the other.
+- `route`, `infer`: a real `turnout serve` as it comes, beside the floor as a process. `cpu` is that
+  of the worker process for each call in an open loop of 500 Poisson arrivals a second; `p50` and
+  `p99` are latencies of the same calls from when they were due; `latency` is the median of calls
+  that wait for each other. Latencies are what a Python client sees: its own cost is in both.
+- The service runs on grpc.aio, so `route` and `infer` are held to twice grpc.aio alone. The design
+  promises 1/8 of these floors' CPU, from a transport of its own that is still to come.
+""")
+
+
+def page(rows: Sequence[Row]) -> str:
+    """The whole page; its commit and machine are those it is made on."""
+    return _PAGE.substitute(
+        commit=_commit(), machine=_machine(), software=_software(), rows="\n".join(map(_line, rows))
+    )
+
+
+def _line(row: Row) -> str:
+    return " | ".join(
+        (
+            f"| `{row.name}`",
+            row.subject,
+            row.floor,
+            f"{row.ratio:.2f}",
+            f"{row.ratio_low:.2f} to {row.ratio_high:.2f}",
+            f"{row.subject_us:,.2f}",
+            f"{row.floor_us:,.2f}",
+            f"{row.target:.2f}",
+            f"{row.verdict} |",
+        )
+    )
+
+
+def _commit() -> str:
+    """With "-dirty" where files differ from it."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent
+    ).stdout.strip()
+
+
+def _machine() -> str:
+    model = next(_cpu_models(), platform.processor())
+    return f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
+
+
+def _cpu_models() -> Iterator[str]:
+    """What Linux says of each core."""
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text().splitlines() if info.exists() else ():
+        key, _, value = line.partition(":")
+        if key.strip() == "model name":
+            yield value.strip()
+
+
+def _software() -> str:
+    packages = ("grpcio", "uvloop", "protobuf", "numpy", "scipy", "pyahocorasick")
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    return f"Python {platform.python_version()}, {versions}"

@@ -1,0 +1,124 @@
+"""What Turnout answers, as plain frozen values."""
+
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+_NANO = 1_000_000_000
+
+
+class _ParsesFromString(Protocol):
+    def ParseFromString(self, serialized: bytes, /) -> object: ...  # noqa: N802 - protobuf's name
+
+
+_Message = TypeVar("_Message", bound=_ParsesFromString)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A model and the endpoint to call it at: empty when all of them are ejected."""
+
+    model: str
+    version: str
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """The bucket of traffic that a plan has shares for."""
+
+    traffic_class: str
+    payer: str
+    domain: str
+    size_bucket: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why this model."""
+
+    rule: str  # what made the class: "context", "default" or the name of a class
+    basis: str  # what the shares are: "plan", "class" or "greedy"; an open set
+    text: str  # one sentence for people; its wording is no contract
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Routed:
+    """What is known of every routed request."""
+
+    decision_id: str  # for `report`; empty for a dry run
+    plan_id: str  # empty before the first plan
+    cell: Cell
+    target: Target
+    reason: Reason
+    report_wanted: bool  # in the audit sample: please report its quality
+    request_id: str
+
+    @property
+    def traffic_class(self) -> str:
+        return self.cell.traffic_class
+
+    @property
+    def model(self) -> str:
+        return self.target.model
+
+    @property
+    def version(self) -> str:
+        return self.target.version
+
+    @property
+    def endpoint(self) -> str:
+        return self.target.endpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision(_Routed):
+    """Which model should answer."""
+
+    fallbacks: tuple[Target, ...]  # in the order to try them
+    expected_cost_nano_usd: int
+    reuse_for_s: float  # how long requests of the same cell may use it; 0: ask again
+
+    @property
+    def expected_cost_usd(self) -> float:
+        return self.expected_cost_nano_usd / _NANO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a request used, over the whole of it."""
+
+    input_tokens: int
+    output_tokens: int
+    latency_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer(_Routed):
+    """What the model's endpoint answered, and what it took."""
+
+    oip_response: bytes  # a serialised inference.ModelInferResponse
+    usage: Usage
+    cost_nano_usd: int  # by the decision price, of all attempts together
+    attempts: int  # 1 when the first model answered
+
+    @property
+    def cost_usd(self) -> float:
+        return self.cost_nano_usd / _NANO
+
+    def parse(self, message_class: type[_Message]) -> _Message:
+        """Reads the response as a message of the caller's own stubs."""
+        message = message_class()
+        message.ParseFromString(self.oip_response)
+        return message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeResult:
+    """Whether an outcome was counted, or the stable reason why it was refused."""
+
+    reason: str  # empty: counted
+    message: str
+
+    @property
+    def counted(self) -> bool:
+        return not self.reason

@@ -1,0 +1,224 @@
+"""From a caller's words to messages of the contract, and from its answers to plain values."""
+
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from turnout.answers import Answer, Cell, Decision, OutcomeResult, Reason, Target, Usage
+from turnout.request import (
+    ContextFields,
+    FeatureFields,
+    Outcome,
+    RequestFields,
+    SerializesToString,
+)
+from turnout.v1 import routing_pb2 as pb
+
+_NANO = 1_000_000_000
+_PAYLOAD_KINDS = {"text": pb.PAYLOAD_KIND_TEXT, "tensors": pb.PAYLOAD_KIND_TENSORS}
+_BASES = {pb.BASIS_PLAN: "plan", pb.BASIS_CLASS: "class", pb.BASIS_GREEDY: "greedy"}
+
+_Message = TypeVar("_Message", bound=Message)
+
+
+def route_request(
+    *,
+    text: str | None,
+    oip_request: bytes | SerializesToString | None,
+    dry_run: bool,
+    fields: RequestFields,
+) -> pb.RouteRequest:
+    if text is not None and oip_request is not None:
+        raise ValueError("give text or oip_request, not both")
+    request = pb.RouteRequest(context=_context(fields), features=_features(fields), dry_run=dry_run)
+    if text is not None:
+        request.text = text
+    if oip_request is not None:
+        request.oip_request = _serialised(oip_request)
+    return request
+
+
+def infer_request(
+    oip_request: bytes | SerializesToString, *, fields: RequestFields
+) -> pb.InferRequest:
+    return pb.InferRequest(
+        context=_context(fields),
+        features=_features(fields),
+        oip_request=_serialised(oip_request),
+    )
+
+
+def report_request(outcomes: Iterable[Outcome]) -> pb.ReportRequest:
+    return pb.ReportRequest(outcomes=[_outcome(outcome) for outcome in outcomes])
+
+
+def decision(response: pb.RouteResponse) -> Decision:
+    return Decision(
+        decision_id=response.decision_id,
+        plan_id=response.plan_id,
+        cell=_cell(response.cell),
+        target=_target(response.target),
+        fallbacks=tuple(_target(target) for target in response.fallbacks),
+        reason=_reason(response.reason),
+        expected_cost_nano_usd=response.expected_cost_nano_usd,
+        reuse_for_s=seconds(response.reuse_for),
+        report_wanted=response.report_wanted,
+        request_id=response.request_id,
+    )
+
+
+def answer(response: pb.InferResponse) -> Answer:
+    return Answer(
+        decision_id=response.decision_id,
+        plan_id=response.plan_id,
+        cell=_cell(response.cell),
+        target=_target(response.target),
+        reason=_reason(response.reason),
+        report_wanted=response.report_wanted,
+        request_id=response.request_id,
+        oip_response=response.oip_response,
+        usage=Usage(
+            input_tokens=response.usage.input_tokens,
+            output_tokens=response.usage.output_tokens,
+            latency_s=seconds(response.usage.latency),
+        ),
+        cost_nano_usd=response.cost_nano_usd,
+        attempts=response.attempts,
+    )
+
+
+def results(response: pb.ReportResponse, *, may_have_arrived: bool) -> tuple[OutcomeResult, ...]:
+    """One for each outcome, in their order.
+
+    Where an earlier attempt of the same call may have arrived, a duplicate is what having counted
+    the usage then looks like.
+    """
+    return tuple(
+        OutcomeResult(reason="", message="")
+        if may_have_arrived and result.reason == "USAGE_DUPLICATE"
+        else OutcomeResult(reason=result.reason, message=result.message)
+        for result in response.results
+    )
+
+
+def seconds(duration: Duration) -> float:
+    return duration.seconds + duration.nanos / _NANO
+
+
+def _serialised(message: bytes | SerializesToString) -> bytes:
+    return message if isinstance(message, bytes) else message.SerializeToString()
+
+
+def _context(fields: RequestFields) -> pb.RequestContext:
+    unknown = fields.keys() - RequestFields.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"no such keyword: {', '.join(sorted(unknown))}")
+    return _filled(pb.RequestContext, _part(fields, ContextFields.__annotations__))
+
+
+def _features(fields: RequestFields) -> pb.Features:
+    stated = _part(fields, FeatureFields.__annotations__)
+    if "payload_kind" in fields:
+        stated["payload_kind"] = _payload_kind(fields["payload_kind"])
+    return _filled(pb.Features, stated)
+
+
+def _part(fields: RequestFields, names: Iterable[str]) -> dict[str, object]:
+    return {name: fields.get(name) for name in names if name in fields}
+
+
+def _payload_kind(name: str) -> pb.PayloadKind.ValueType:
+    if name not in _PAYLOAD_KINDS:
+        raise ValueError(f'payload_kind: "text" or "tensors", not {name!r}')
+    return _PAYLOAD_KINDS[name]
+
+
+def _outcome(outcome: Outcome) -> pb.Outcome:
+    return pb.Outcome(
+        decision_id=outcome.decision_id,
+        usage=_usage(outcome),
+        feedback=_feedback(outcome),
+    )
+
+
+def _usage(outcome: Outcome) -> pb.Usage | None:
+    """Absent unless something of it is stated: usage counts once, even if it says nothing."""
+    stated = {
+        "input_tokens": outcome.input_tokens,
+        "output_tokens": outcome.output_tokens,
+        "latency": None if outcome.latency_s is None else _duration(outcome.latency_s),
+        "failed": outcome.failed,
+    }
+    if all(value is None for value in stated.values()):
+        return None
+    return _filled(pb.Usage, stated)
+
+
+def _feedback(outcome: Outcome) -> list[pb.Feedback]:
+    grades = dict(outcome.metrics)
+    if outcome.quality is not None:
+        grades["quality"] = outcome.quality
+    time = _judged(outcome)
+    return [
+        _filled(pb.Feedback, {"metric": metric, "value": value, "time": time})
+        for metric, value in grades.items()
+    ]
+
+
+def _judged(outcome: Outcome) -> Timestamp | None:
+    if outcome.judged_at is None:
+        return None
+    if outcome.judged_at.utcoffset() is None:
+        raise ValueError("judged_at: a time needs its timezone, such as datetime.UTC")
+    time = Timestamp()
+    time.FromDatetime(outcome.judged_at)
+    return time
+
+
+def _duration(latency_s: float) -> Duration:
+    duration = Duration()
+    try:
+        duration.FromNanoseconds(round(latency_s * _NANO))
+    except (ValueError, OverflowError):
+        raise ValueError(f"latency_s: a finite number of seconds, not {latency_s}") from None
+    return duration
+
+
+def _filled(message: type[_Message], fields: Mapping[str, object]) -> _Message:
+    try:
+        return message(**fields)
+    except (TypeError, ValueError):
+        _blame(message, fields)
+        raise
+
+
+def _blame(message: type[Message], fields: Mapping[str, object]) -> None:
+    """Raises what is wrong with one field by its name, which protobuf leaves out."""
+    for name, value in fields.items():
+        try:
+            message(**{name: value})
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}") from None
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+
+
+def _cell(cell: pb.Cell) -> Cell:
+    return Cell(
+        traffic_class=cell.traffic_class,
+        payer=cell.payer,
+        domain=cell.domain,
+        size_bucket=cell.size_bucket,
+    )
+
+
+def _target(target: pb.Target) -> Target:
+    return Target(model=target.model, version=target.version, endpoint=target.endpoint)
+
+
+def _reason(reason: pb.Reason) -> Reason:
+    # A server may know bases that this client does not.
+    return Reason(rule=reason.rule, basis=_BASES.get(reason.basis, ""), text=reason.text)

@@ -1,0 +1,68 @@
+"""What a caller says: of a request, and of what became of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol, TypedDict
+
+
+class SerializesToString(Protocol):
+    """A protobuf message, whoever generated its class."""
+
+    def SerializeToString(self) -> bytes: ...  # noqa: N802 - protobuf's name
+
+
+class ContextFields(TypedDict, total=False):
+    """Who asks, and what the rules of a class may look at beside the content."""
+
+    traffic_class: str
+    tenant: str
+    user: str
+    labels: Mapping[str, str]
+    priority: int
+    response_format: str
+    request_id: str
+
+
+class FeatureFields(TypedDict, total=False):
+    """What a caller knows of the content; it is believed over what the content shows."""
+
+    input_tokens: int
+    output_tokens_max: int
+    domain: str
+    capabilities: list[str] | tuple[str, ...]
+    payload_kind: Literal["text", "tensors"]
+
+
+class RequestFields(ContextFields, FeatureFields, total=False):
+    """The keywords of `route` and `infer`: `turnout.v1.RequestContext` and `Features` together."""
+
+
+class OutcomeFields(TypedDict, total=False):
+    """The keywords of `report`: the fields of `Outcome`."""
+
+    quality: float | None
+    metrics: Mapping[str, float]
+    judged_at: datetime | None
+    latency_s: float | None
+    input_tokens: int | None
+    output_tokens: int | None
+    failed: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a decision.
+
+    Usage (latency_s, input_tokens, output_tokens, failed) is for decisions by `route` and counts
+    once; `infer` has counted its own already.
+    """
+
+    decision_id: str
+    quality: float | None = None  # from 0 (wrong) to 1 (right); counts for the floor
+    metrics: Mapping[str, float] = field(default_factory=dict)  # other grades by name, 0 to 1
+    judged_at: datetime | None = None  # with a timezone; None: now
+    latency_s: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    failed: bool | None = None

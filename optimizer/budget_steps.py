@@ -1,0 +1,114 @@
+"""What a budget leaves, or lacks, and what a dollar more or less a day would change."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from math import floor, log10
+from typing import NamedTuple
+
+import numpy as np
+
+from optimizer.lp import solve
+from optimizer.problem import Budget, Problem, Resource
+from optimizer.solution import Solution
+from optimizer.step_price import DAY_S, EQUAL, StepPrice, per_day
+
+_NANO = 1e9  # nano-dollars in a dollar
+_STEP_USD = 1.0  # a day
+# Of what the budget spends: for one of less than ten dollars a day a dollar is no step but a leap.
+_STEP_PART = 0.1
+
+
+class _Day(NamedTuple):
+    """How windows become days, and how long a solve may take."""
+
+    window_s: float
+    time_limit_s: float
+
+
+def budget_steps(
+    problem: Problem, plan: Solution, *, window_s: float, time_limit_s: float
+) -> Iterator[StepPrice]:
+    """plan: of the problem without budgets; each budget is looked at alone."""
+    for budget in problem.budgets:
+        alone = replace(problem, budgets=(budget,))
+        yield from _steps(alone, plan, _Day(window_s, time_limit_s))
+
+
+def _steps(problem: Problem, plan: Solution, day: _Day) -> Iterator[StepPrice]:
+    (budget,) = problem.budgets
+    spent = float(problem.demand * budget.cells @ (plan.shares * problem.cost_nano_usd).sum(axis=1))
+    if spent <= budget.pace_nano_usd * (1 + EQUAL):
+        yield _headroom(budget, spent, day)
+        return
+    kept = solve(problem, time_limit_s=day.time_limit_s)
+    if not isinstance(kept, Solution):
+        return
+    yield _headroom(budget, float(kept.budget_cost_nano_usd[0]), day)
+    usd = _step_usd(spent, day)
+    for step_usd in (usd, -usd):
+        pace = budget.pace_nano_usd + step_usd * _NANO * day.window_s / DAY_S
+        if pace >= 0:
+            moved = replace(problem, budgets=(replace(budget, pace_nano_usd=pace),))
+            yield _priced(StepPrice("budget", budget.name, step_usd), problem, moved, kept, day)
+
+
+def _headroom(budget: Budget, spent: float, day: _Day) -> StepPrice:
+    left = per_day(budget.pace_nano_usd - spent, day.window_s)
+    if abs(budget.pace_nano_usd - spent) <= EQUAL * budget.pace_nano_usd:
+        left = 0
+    return StepPrice("budget", budget.name, 0.0, headroom_nano_usd_per_day=left)
+
+
+def _step_usd(spent: float, day: _Day) -> float:
+    """A dollar, or the power of ten that is nearest below a tenth of what is spent in a day."""
+    usd = spent / _NANO * DAY_S / day.window_s
+    return min(_STEP_USD, float(10.0 ** floor(log10(usd * _STEP_PART))))
+
+
+def _priced(
+    price: StepPrice, before: Problem, after: Problem, kept: Solution, day: _Day
+) -> StepPrice:
+    """In money where the pace can be kept on both sides of the step, else in accuracy."""
+    moved = solve(after, time_limit_s=day.time_limit_s)
+    if not isinstance(moved, Solution):
+        return price
+    if kept.breaches or moved.breaches:
+        return _in_accuracy(price, before, after, day)
+    cost = per_day(moved.cost_nano_usd - kept.cost_nano_usd, day.window_s)
+    return replace(price, cost_nano_usd_per_day=cost)
+
+
+def _in_accuracy(price: StepPrice, before: Problem, after: Problem, day: _Day) -> StepPrice:
+    """A pace never lowers accuracy; a limit would, so both sides are solved with it as one."""
+    left = solve(_limited(before), time_limit_s=day.time_limit_s)
+    right = solve(_limited(after), time_limit_s=day.time_limit_s)
+    if not isinstance(left, Solution) or not isinstance(right, Solution):
+        return price
+    if left.shed.any() or right.shed.any():
+        return price
+    short, then = _shortfalls(before, left), _shortfalls(after, right)
+    worst = max(short, key=lambda name: max(short[name], then[name]), default="")
+    if max(short.get(worst, 0.0), then.get(worst, 0.0)) <= EQUAL:
+        return price
+    return replace(price, accuracy=short[worst] - then[worst], traffic_class=worst)
+
+
+def _limited(problem: Problem) -> Problem:
+    (budget,) = problem.budgets
+    use = budget.cells[:, None] * problem.cost_nano_usd
+    limit = Resource(f"pace of {budget.name}", use, budget.pace_nano_usd)
+    return replace(problem, budgets=(), resources=(*problem.resources, limit))
+
+
+def _shortfalls(problem: Problem, solution: Solution) -> dict[str, float]:
+    """How far the mean accuracy of each class stays below its floor."""
+    requests = np.bincount(problem.group_of, problem.demand, len(problem.groups))
+    missed: dict[str, float] = defaultdict(float)
+    total: dict[str, float] = defaultdict(float)
+    for g in np.flatnonzero(requests).tolist():
+        group, demand = problem.groups[g], float(requests[g])
+        total[group.traffic_class] += demand
+        short = max((group.floor or 0.0) - float(solution.accuracy[g]), 0.0)
+        missed[group.traffic_class] += demand * short
+    return {name: missed[name] / total[name] for name in total}

@@ -1,0 +1,93 @@
+"""No answer of the solver is believed: how wrong it can be follows from its shares and prices."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from optimizer.problem import Floats, Problem
+from optimizer.programme import Programme
+from optimizer.rows import Row
+from optimizer.shares import repaired
+from optimizer.solution import Failure
+from optimizer.solver import Infeasible, Target, Vertex, answers
+
+# Relative, of every row.
+_VIOLATION_MAX = 1e-9
+# Of the largest number of its row: a bound below this is noise beside it and measures nothing.
+_NOISE = 1e-4
+
+
+class Errors(NamedTuple):
+    """Both relative."""
+
+    duality_gap: float
+    worst_violation: float
+
+
+class Optimum(NamedTuple):
+    """A vertex with exact shares that is optimal within the errors."""
+
+    vertex: Vertex
+    errors: Errors
+
+
+def certified(
+    problem: Problem, programme: Programme, target: Target, time_limit_s: float
+) -> Optimum | Infeasible | Failure:
+    """The first attempt that can be trusted."""
+    failure = Failure("solver", "no attempt was made")
+    for answer in answers(programme, target, time_limit_s):
+        if isinstance(answer, Infeasible):
+            return answer
+        if isinstance(answer, Failure):
+            failure = answer
+            continue
+        vertex = repaired(problem, programme, answer)
+        found = errors(programme, target, vertex)
+        if found.duality_gap <= target.gap_max and found.worst_violation <= _VIOLATION_MAX:
+            return Optimum(vertex, found)
+        failure = Failure("uncertified", f"beyond what is allowed: {found}")
+    return failure
+
+
+def errors(programme: Programme, target: Target, vertex: Vertex) -> Errors:
+    """How far at most the vertex is from the least cost, and from what it promises."""
+    return Errors(_gap(programme, target, vertex), _violation(programme, target, vertex))
+
+
+def _gap(programme: Programme, target: Target, vertex: Vertex) -> float:
+    """Relative to the cost. The bound holds for any prices: no tolerance enters it."""
+    reduced = target.cost + programme.rows.T @ vertex.row_prices
+    bound = -float(programme.limits @ vertex.row_prices)
+    for cap, price in zip(target.caps, vertex.cap_prices, strict=True):
+        reduced[cap.columns] += price
+        bound -= cap.limit * float(price)
+    seats = _seat_prices(programme, reduced, vertex.seat_prices)
+    rest = reduced - programme.seats.T @ seats
+    bound += float(seats.sum()) + float(np.minimum(rest, 0.0) @ target.upper)
+    cost = float(target.cost @ vertex.x)
+    return abs(cost - bound) / max(abs(cost), 1.0)
+
+
+def _seat_prices(programme: Programme, reduced: Floats, prices: Floats) -> Floats:
+    """Never above a live cell's cheapest model: one shift for the cell, not one for each pair."""
+    seat = programme.pairs.seat
+    beyond = np.zeros(prices.size)
+    np.minimum.at(beyond, seat, reduced[: programme.shed_start] - prices[seat])
+    return prices + beyond
+
+
+def _violation(programme: Programme, target: Target, vertex: Vertex) -> float:
+    """Fractions as they are, other rows relative to their bound."""
+    beyond = (programme.rows @ vertex.x - programme.limits) * programme.row_scale
+    size = np.array([_size(row) for row in programme.promises])
+    capped = [float(vertex.x[cap.columns].sum()) - cap.limit for cap in target.caps]
+    seats = np.abs(programme.seats @ vertex.x - 1.0)
+    parts = (beyond / size, capped, vertex.x - target.upper, -vertex.x, seats)
+    return max(float(np.max(part, initial=0.0)) for part in parts)
+
+
+def _size(row: Row) -> float:
+    if row.fractions:
+        return 1.0
+    return max(row.limit, _NOISE * float(row.value.max(initial=0.0))) or 1.0

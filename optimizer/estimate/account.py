@@ -1,0 +1,88 @@
+"""Floors as accounts: what was missed or earned is carried into the windows that follow."""
+
+# At least this many grades carry a debt: a mean over 3,000 has a standard error below a point, so
+# what is carried is mostly debt, not luck.
+HORIZON_GRADES = 3_000
+# The horizon is at least this many times the delay of grades, or the account would answer the same
+# debt again before the first answer shows.
+_HORIZON_DELAYS = 3.0
+# Beyond this many grades a debt would be carried for too long to matter to anyone.
+HORIZON_GRADES_MAX = 1_000_000
+# Neither an old debt nor an old surplus moves a floor by more than two points.
+SHIFT_MAX = 0.02
+# Delay and pace of grades are means over about this many of them.
+_SMOOTH_GRADES = 100.0
+
+
+class FloorAccount:
+    """Of one group. Its grades are those of requests decided while the floor could be held."""
+
+    def __init__(self, floor: float) -> None:
+        self._floor = floor
+        self._frozen = False
+        self._since_s = float("-inf")  # grades of earlier decisions do not count
+        self._grades = 0.0
+        self._weight = 0.0
+        self._surplus = 0.0  # sum of weight * (quality - floor)
+        self._rhythm = _Rhythm()
+
+    def told(self, quality: float, weight: float, *, decided_s: float, now_s: float) -> None:
+        """A grade of the audit sample; weight: 1 / the probability that it was audited."""
+        self._rhythm.told(decided_s, now_s)
+        if self._frozen or decided_s < self._since_s:
+            return
+        kept = 1.0 - 1.0 / self._horizon()
+        self._grades = self._grades * kept + 1.0
+        self._weight = self._weight * kept + weight
+        self._surplus = self._surplus * kept + weight * (quality - self._floor)
+
+    def replaced(self, before: float, after: float, weight: float, *, decided_s: float) -> None:
+        """A later grade of a decision that was told before."""
+        if not self._frozen and decided_s >= self._since_s:
+            self._surplus += weight * (after - before)
+
+    def freeze(self, now_s: float) -> None:
+        """Until the next plan is asked for: its floor is unreachable, or its requests are shed."""
+        self._frozen = True
+        self._since_s = now_s
+
+    def required(self, floor: float, now_s: float) -> float:
+        """The floor to ask of the next plan, from 0 to 1; a new floor begins a new account."""
+        if floor != self._floor:
+            self._floor, self._since_s = floor, now_s
+            self._grades = self._weight = self._surplus = 0.0
+        elif self._frozen:
+            self._since_s = now_s
+        self._frozen = False
+        if not self._weight:
+            return floor
+        # What the grades of the account were above the floor, spread over those of a horizon.
+        carried = self._surplus / self._weight * min(1.0, self._grades / self._horizon())
+        shift = min(max(carried, -SHIFT_MAX), SHIFT_MAX)
+        return min(max(floor - shift, 0.0), 1.0)
+
+    def _horizon(self) -> float:
+        late = _HORIZON_DELAYS * self._rhythm.grades_in_delay
+        return min(max(HORIZON_GRADES, late), HORIZON_GRADES_MAX)
+
+
+class _Rhythm:
+    """How late grades come, and how often."""
+
+    def __init__(self) -> None:
+        self._told = 0
+        self._delay_s = 0.0
+        self._gap_s = 0.0
+        self._last_s = 0.0
+
+    @property
+    def grades_in_delay(self) -> float:
+        """How many are under way at a time."""
+        return self._delay_s / self._gap_s if self._gap_s else 0.0
+
+    def told(self, decided_s: float, now_s: float) -> None:
+        gap_s, self._last_s = now_s - self._last_s, now_s
+        if self._told:
+            self._gap_s += (gap_s - self._gap_s) / min(self._told, _SMOOTH_GRADES)
+        self._told += 1
+        self._delay_s += (now_s - decided_s - self._delay_s) / min(self._told, _SMOOTH_GRADES)

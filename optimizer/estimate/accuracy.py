@@ -1,0 +1,141 @@
+"""Accuracy of every model in every cell, from the grades of the audit sample."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import isfinite, sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from optimizer.estimate.decayed import DecayedSums, Key
+from optimizer.estimate.effects import Fit, Observed, Spreads, fit
+from optimizer.problem import Floats
+
+Cell = tuple[str, str, str, str]  # traffic class, payer, domain, size bucket
+
+# Of a cell and a model; 400 bytes each, so 20 MB. Grades are scarce: a pair that was graded longest
+# ago says least.
+PAIRS_MAX = 50_000
+# Of models, and of classes and payers, whose realised accuracy is shown.
+SHOWN_MAX = 10_000
+
+_Z = 1.96  # 95 % of a normal distribution is this many standard deviations around its mean
+_PRIOR_GRADES = 20.0  # how many grades the prior of a model is worth where it is shown
+_PRIOR_UNKNOWN = 0.5
+_GRADES_MIN = 1e-6  # what decay has left of older grades, below which they say nothing
+
+
+class Estimate(NamedTuple):
+    """A mean with its 95 % bounds and the number of grades of equal weight that it rests on."""
+
+    mean: float
+    low: float
+    high: float
+    grades: float
+
+
+class AccuracyEstimate:
+    """Is told grades and when; each pair leans on its cell's and its model's other grades."""
+
+    def __init__(self, priors: Mapping[str, float], *, half_life_s: float = 6 * 3600.0) -> None:
+        self._priors = dict(priors)
+        self._pairs = DecayedSums[tuple[Cell, str]](3, half_life_s=half_life_s, keys_max=PAIRS_MAX)
+        self._models = DecayedSums[str](3, half_life_s=half_life_s, keys_max=SHOWN_MAX)
+        self._groups = DecayedSums[tuple[str, str]](3, half_life_s=half_life_s, keys_max=SHOWN_MAX)
+        self._spreads = Spreads()
+
+    def set_prior(self, model: str, accuracy: float) -> None:
+        """What is believed of a model before any grade, from 0 to 1."""
+        self._priors[model] = accuracy
+
+    def told(self, cell: Cell, model: str, quality: float, weight: float, now_s: float) -> None:
+        """quality: 0 to 1; weight: 1 / the probability that the request was audited."""
+        sums = _sums(quality, weight)
+        self._pairs.add((cell, model), sums, now_s)
+        self._models.add(model, sums, now_s)
+        self._groups.add(cell[:2], sums, now_s)
+
+    def retract(self, cell: Cell, model: str, quality: float, weight: float, told_s: float) -> None:
+        """Takes back what was told at told_s, so that a later grade can replace it."""
+        sums = _sums(quality, weight)
+        self._pairs.take_back((cell, model), sums, told_s)
+        self._models.take_back(model, sums, told_s)
+        self._groups.take_back(cell[:2], sums, told_s)
+
+    def mean(self, cells: Sequence[Cell], models: Sequence[str], now_s: float) -> Floats:
+        """(C, M)."""
+        return np.clip(self._fit(cells, models, now_s).mean, 0.0, 1.0)
+
+    def bounds(
+        self, cells: Sequence[Cell], models: Sequence[str], now_s: float
+    ) -> tuple[Floats, Floats]:
+        """(C, M) low and high of 95 %; what is doubtful of cell and model is part of them."""
+        found = self._fit(cells, models, now_s)
+        half = _Z * np.sqrt(found.variance)
+        return np.clip(found.mean - half, 0.0, 1.0), np.clip(found.mean + half, 0.0, 1.0)
+
+    def of_model(self, model: str, now_s: float) -> Estimate:
+        """Of what the model answered, wherever it was sent, shrunk toward its prior."""
+        mean, grades = _mean(self._models.of(model, now_s))
+        prior = self._priors.get(model, _PRIOR_UNKNOWN)
+        believed = grades + _PRIOR_GRADES
+        shrunk = (grades * mean + _PRIOR_GRADES * prior) / believed
+        return Estimate(shrunk, *_wilson(shrunk, believed), grades)
+
+    def of_group(self, traffic_class: str, payer: str, now_s: float) -> Estimate:
+        """Realised: of what the class and payer were served. Without grades: 0, from 0 to 1."""
+        mean, grades = _mean(self._groups.of((traffic_class, payer), now_s))
+        return Estimate(mean, *_wilson(mean, grades), grades)
+
+    def _fit(self, cells: Sequence[Cell], models: Sequence[str], now_s: float) -> Fit:
+        """Of the cells and models asked for; whatever was graded takes part."""
+        pairs, sums = self._pairs.all(now_s)
+        known = np.flatnonzero(_grades(sums) > _GRADES_MIN)
+        graded, sums = [pairs[k] for k in known.tolist()], sums[known]
+        rows = _index([*cells, *(cell for cell, _ in graded)])
+        columns = _index([*models, *(model for _, model in graded)])
+        observed = Observed(
+            cell=np.array([rows[cell] for cell, _ in graded], dtype=np.int64),
+            model=np.array([columns[model] for _, model in graded], dtype=np.int64),
+            mean=sums[:, 2] / sums[:, 0],
+            grades=_grades(sums),
+        )
+        priors = np.array([self._priors.get(model, _PRIOR_UNKNOWN) for model in columns])
+        found = fit(observed, priors, len(rows), self._spreads)
+        self._spreads = found.spreads
+        asked = np.ix_([rows[cell] for cell in cells], [columns[model] for model in models])
+        return replace(found, mean=found.mean[asked], variance=found.variance[asked])
+
+
+def _sums(quality: float, weight: float) -> tuple[float, float, float]:
+    """How much, how unequal, how good: the sums of weight, its square and weighted quality."""
+    if not 0.0 <= quality <= 1.0:
+        raise ValueError(f"quality is {quality}: it must be from 0 to 1")
+    if not (weight > 0.0 and isfinite(weight)):
+        raise ValueError(f"weight is {weight}: it must be finite and above 0")
+    return weight, weight**2, weight * quality
+
+
+def _grades(sums: Floats) -> Floats:
+    """(K,) as many grades of equal weight tell as much (Kish)."""
+    square = sums[:, 1]
+    return np.divide(sums[:, 0] ** 2, square, out=np.zeros(len(sums)), where=square > 0)
+
+
+def _mean(sums: Floats) -> tuple[float, float]:
+    grades = float(_grades(sums[None, :])[0])
+    return (float(sums[2] / sums[0]), grades) if grades else (0.0, 0.0)
+
+
+def _wilson(mean: float, grades: float) -> tuple[float, float]:
+    """95 % of a share; holds for few grades and for shares near 0 and 1 too."""
+    if not grades:
+        return 0.0, 1.0
+    doubt = _Z**2 / grades
+    centre = (mean + doubt / 2) / (1 + doubt)
+    half = sqrt(doubt * (mean * (1 - mean) + doubt / 4)) / (1 + doubt)
+    return max(centre - half, 0.0), min(centre + half, 1.0)
+
+
+def _index(keys: Sequence[Key]) -> dict[Key, int]:
+    return {key: index for index, key in enumerate(dict.fromkeys(keys))}

@@ -1,0 +1,70 @@
+"""Sums that forget: of what they were told, half is gone after every half-life."""
+
+from collections.abc import Hashable, Sequence
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from optimizer.problem import Floats
+
+Key = TypeVar("Key", bound=Hashable)
+
+# Sums are kept at the scale of one moment and read at the scale of another, so that telling touches
+# one key alone. After this many half-lives the moment moves on, long before numbers overflow.
+_REBASE_HALF_LIVES = 64.0
+# What rounding leaves of a sum that was taken back whole.
+_NOTHING = 1e-9
+
+
+class DecayedSums(Generic[Key]):
+    """Some sums for each key, none below 0. The key that was told of longest ago is forgotten."""
+
+    def __init__(self, width: int, *, half_life_s: float, keys_max: int) -> None:
+        self._width, self._half_life_s, self._keys_max = width, half_life_s, keys_max
+        self._sums: dict[Key, Floats] = {}
+        self._since_s: float | None = None
+
+    def __len__(self) -> int:
+        return len(self._sums)
+
+    def add(self, key: Key, values: Sequence[float] | Floats, now_s: float) -> None:
+        """Makes the key the one told of last."""
+        growth = self._growth(now_s)
+        sums = self._sums.pop(key, None)
+        if sums is None:
+            sums = np.zeros(self._width)
+            if len(self._sums) >= self._keys_max:
+                del self._sums[next(iter(self._sums))]
+        sums += np.asarray(values) * growth
+        self._sums[key] = sums
+
+    def take_back(self, key: Key, values: Sequence[float] | Floats, told_s: float) -> None:
+        """Undoes what was added at told_s, unless its key has been forgotten since."""
+        sums = self._sums.get(key)
+        if sums is None:
+            return
+        before = sums[0]
+        np.maximum(sums - np.asarray(values) * self._growth(told_s), 0.0, out=sums)
+        if sums[0] <= _NOTHING * before:
+            del self._sums[key]
+
+    def of(self, key: Key, now_s: float) -> Floats:
+        """(width,) zeros for a key that is not known."""
+        sums = self._sums.get(key)
+        return np.zeros(self._width) if sums is None else sums / self._growth(now_s)
+
+    def all(self, now_s: float) -> tuple[list[Key], Floats]:
+        """The keys and their sums, (keys, width)."""
+        table = np.array(list(self._sums.values())).reshape(-1, self._width)
+        return list(self._sums), table / self._growth(now_s)
+
+    def _growth(self, now_s: float) -> float:
+        """How much more a telling counts now than one at the moment of the kept scale."""
+        if self._since_s is None:
+            self._since_s = now_s
+        half_lives = (now_s - self._since_s) / self._half_life_s
+        if half_lives > _REBASE_HALF_LIVES:
+            for sums in self._sums.values():
+                sums *= 2.0**-half_lives
+            self._since_s, half_lives = now_s, 0.0
+        return float(2.0**half_lives)

@@ -1,0 +1,60 @@
+"""Latency of whatever has a key, from log-bucketed counts."""
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
+from optimizer.estimate.decayed import DecayedSums
+from optimizer.problem import Floats
+
+BUCKETS = 64
+# Models, or models by size; 700 bytes each.
+KEYS_MAX = 10_000
+
+_FIRST_S = 100e-6
+_PER_DOUBLING = 4
+# How many requests that kept their SLO a key is credited with: it is taken at its word until its
+# own say otherwise, or a new model would be sent nothing and never be known.
+_CREDIT = 10.0
+
+# (B,) where each bucket ends; the last one has no end.
+_END_S: Floats = _FIRST_S * 2.0 ** (np.arange(BUCKETS) / _PER_DOUBLING)
+_MIDDLE_S: Floats = _END_S * 2.0 ** (-0.5 / _PER_DOUBLING)
+
+
+class LatencyEstimate:
+    """Bucket i holds latencies up to 100 us * 2 ** (i / 4); the last one has no end."""
+
+    def __init__(self, *, half_life_s: float = 120.0) -> None:
+        self._sums = DecayedSums[Hashable](BUCKETS + 1, half_life_s=half_life_s, keys_max=KEYS_MAX)
+
+    def told(self, key: Hashable, counts: Sequence[int], failed: int, now_s: float) -> None:
+        """counts: of the requests completed since the last telling, the failed ones among them."""
+        if len(counts) != BUCKETS:
+            raise ValueError(f"counts has {len(counts)} buckets: it must have {BUCKETS}")
+        self._sums.add(key, np.append(counts, failed), now_s)
+
+    def miss(self, key: Hashable, slo_s: float, now_s: float) -> float:
+        """P(latency beyond the SLO, or failure); 0 while nothing is known."""
+        sums = self._sums.of(key, now_s)
+        requests = float(sums[:BUCKETS].sum()) + _CREDIT
+        late = float(sums[:BUCKETS] @ _beyond(slo_s)) / requests
+        failed = float(sums[BUCKETS]) / requests
+        return failed + (1.0 - failed) * late
+
+    def mean_s(self, key: Hashable, now_s: float) -> float:
+        """0 while nothing is known."""
+        counts = self._sums.of(key, now_s)[:BUCKETS]
+        total = float(counts.sum())
+        return float(counts @ _MIDDLE_S) / total if total else 0.0
+
+
+def _beyond(slo_s: float) -> Floats:
+    """(B,) the part of each bucket that is slower: latencies are even in it on the log scale.
+
+    Of the last one, which has no end, half is taken to be slower than twice its start.
+    """
+    position = _PER_DOUBLING * np.log2(slo_s / _FIRST_S)
+    slower: Floats = np.clip(np.arange(BUCKETS) - position, 0.0, 1.0)
+    slower[-1] = min(1.0, float(_END_S[-2]) / slo_s)
+    return slower

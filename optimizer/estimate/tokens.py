@@ -1,0 +1,67 @@
+"""What a request of a cell uses up at a model: tokens in, tokens out, busy seconds."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from optimizer.estimate.accuracy import PAIRS_MAX, Cell
+from optimizer.estimate.decayed import DecayedSums
+from optimizer.problem import Floats
+
+# For how many requests each level speaks beside the ones below it. A model's first request says
+# more about it than all other models do, whose busy seconds may be a thousand times as many.
+_ALL_MODELS, _ALL_CELLS, _PARENTS = 0.01, 1.0, 10.0
+# Alternating between cells and models settles within a few rounds.
+_ROUNDS = 8
+
+
+class Usage(NamedTuple):
+    """Expected of one request, (C, M) each; 0 while nothing is known of any request."""
+
+    input_tokens: Floats
+    output_tokens: Floats
+    busy_s: Floats
+
+
+class TokenEstimate:
+    """Shrinks every cell and model toward the model's mean times what is usual of the cell."""
+
+    def __init__(self, *, half_life_s: float = 3600.0) -> None:
+        self._pairs = DecayedSums[tuple[Cell, str]](4, half_life_s=half_life_s, keys_max=PAIRS_MAX)
+
+    def told(
+        self,
+        cell: Cell,
+        model: str,
+        requests: float,
+        usage: tuple[float, float, float],
+        now_s: float,
+    ) -> None:
+        """usage: input tokens, output tokens and busy seconds, summed over the requests."""
+        self._pairs.add((cell, model), (requests, *usage), now_s)
+
+    def mean(self, cells: Sequence[Cell], models: Sequence[str], now_s: float) -> Usage:
+        """Of cells and models without requests too: by what is known of the others."""
+        pairs, sums = self._pairs.all(now_s)
+        rows = {c: i for i, c in enumerate(dict.fromkeys([*cells, *(c for c, _ in pairs)]))}
+        columns = {m: i for i, m in enumerate(dict.fromkeys([*models, *(m for _, m in pairs)]))}
+        table = np.zeros((4, len(rows), len(columns)))
+        at = [rows[cell] for cell, _ in pairs], [columns[model] for _, model in pairs]
+        table[:, at[0], at[1]] = sums.T
+        asked = np.ix_([rows[cell] for cell in cells], [columns[model] for model in models])
+        return Usage(*(_mean(table[0], totals)[asked] for totals in table[1:]))
+
+
+def _mean(requests: Floats, totals: Floats) -> Floats:
+    """(C, M) from (C, M) requests and what they used in all."""
+    overall = float(totals.sum() / max(requests.sum(), np.finfo(float).tiny))
+    of_cell, of_model = np.ones(len(requests)), np.full(requests.shape[1], overall)
+    for _ in range(_ROUNDS if overall else 0):
+        expected = requests.T @ of_cell
+        of_model = (totals.sum(axis=0) + _ALL_MODELS * overall) / (expected + _ALL_MODELS)
+        expected = requests @ of_model
+        of_cell = (totals.sum(axis=1) + _ALL_CELLS * overall) / (expected + _ALL_CELLS * overall)
+    parents = np.outer(of_cell, of_model)
+    mean: Floats = (totals + _PARENTS * parents) / (requests + _PARENTS)
+    return mean

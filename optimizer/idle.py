@@ -1,0 +1,48 @@
+"""Cells without demand: what they would be sent to, should a request come."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from optimizer.prices import charged_cost
+from optimizer.problem import Bools, Floats, Ints, Problem
+from optimizer.shares import exact
+
+# Costs nearer than this part of the cell's typical one are a tie that rounding decides.
+_TIE = 1e-9
+
+
+def at_prices(problem: Problem, prices: Mapping[str, float], shed: Floats, cells: Ints) -> Floats:
+    """(K, M) all that is served by the cheapest model; of equally cheap ones the most accurate."""
+    usable = _usable(problem)[cells]
+    cost = np.where(usable, charged_cost(problem, prices)[cells], np.inf)
+    tie = _TIE * problem.cost_nano_usd[cells].mean(axis=1, keepdims=True)
+    cheapest = cost <= cost.min(axis=1, keepdims=True) + tie
+    best = np.where(cheapest, problem.accuracy[cells], -1.0).argmax(axis=1)
+    shed_here = shed[problem.group_of[cells]]
+    return exact(np.eye(len(problem.models))[best] * (1.0 - shed_here)[:, None], shed_here)
+
+
+def nominal(problem: Problem, prices: Mapping[str, float], cells: Ints) -> Problem:
+    """One request for each of these cells, whose groups have none; capacity is charged for."""
+    return replace(
+        problem,
+        group_of=problem.group_of[cells],
+        demand=np.ones(cells.size),
+        cost_nano_usd=charged_cost(problem, prices)[cells],
+        accuracy=problem.accuracy[cells],
+        miss=problem.miss[cells],
+        allowed=_usable(problem)[cells],
+        resources=(),
+        budgets=(),
+    )
+
+
+def _usable(problem: Problem) -> Bools:
+    """(C, M) allowed, and with capacity at all wherever a cell has such a model."""
+    usable = problem.allowed.copy()
+    for resource in problem.resources:
+        if not resource.capacity:
+            usable &= resource.use == 0
+    return np.where(usable.any(axis=1, keepdims=True), usable, problem.allowed)

@@ -1,0 +1,128 @@
+"""What is given up first, when not everything can be had.
+
+Levels, each optimum held for the next: from the highest priority down the least shedding, the least
+breach of pins, of SLOs and of floors; then the least money beyond the pace. Groups of one priority
+count alike, whatever their demand: a level sums fractions of each group's requests.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from optimizer.certificate import Optimum, certified
+from optimizer.problem import Floats, Group, Ints, Problem
+from optimizer.programme import Programme
+from optimizer.rows import Row
+from optimizer.solution import Failure
+from optimizer.solver import Cap, Target
+
+# Fractions: a level below this gave nothing up.
+_NOTHING = 1e-9
+# An optimum is held as it is; only if rounding made that infeasible may it be worsened by this.
+_MARGINS = (0.0, 1e-9, 1e-8)
+# Of a pass: a share of a large group that is held may be worth a billion of a tiny one that is
+# sought, and then rounding alone shows as a gap.
+_PASS_GAP_MAX = 1e-7
+# The elastic solve weighs a level ten times as much as the next, in a spread that leaves the last
+# one far above the solver's tolerance.
+_GRADE, _GRADE_MAX = 10.0, 1e5
+
+
+def cheapest(problem: Problem, programme: Programme, time_limit_s: float) -> Optimum | Failure:
+    """The least cost where all bounds hold; where they cannot, where least is given up."""
+    strict = programme.upper.copy()
+    strict[programme.shed_start :] = 0.0
+    optimum = certified(problem, programme, Target(programme.cost, strict), time_limit_s)
+    if isinstance(optimum, Optimum):
+        return optimum
+    if isinstance(optimum, Failure) and optimum.status == "limit":
+        return optimum
+    held = _relaxed(problem, programme, time_limit_s)
+    if isinstance(held, Failure):
+        return held
+    target = Target(programme.cost, held.upper, held.caps)
+    return _reached(problem, programme, target, time_limit_s)
+
+
+def _relaxed(problem: Problem, programme: Programme, time_limit_s: float) -> Target | Failure:
+    """One elastic solve if a single level is short, two more for each further one."""
+    held = Target(programme.cost, programme.upper, gap_max=_PASS_GAP_MAX)
+    todo = _levels(problem, programme)
+    while todo:
+        elastic = replace(held, cost=_graded(programme, todo))
+        optimum = _reached(problem, programme, elastic, time_limit_s)
+        if isinstance(optimum, Failure):
+            return optimum
+        short = [n for n, level in enumerate(todo) if _given_up(optimum, level) > _NOTHING]
+        if len(short) <= 1:
+            # The others are at nothing, so beside them this one cannot be less.
+            return _hold(held, optimum, todo)
+        held, first = _hold(held, optimum, todo[: short[0]]), todo[short[0]]
+        alone = replace(held, cost=_graded(programme, [first]))
+        optimum = _reached(problem, programme, alone, time_limit_s)
+        if isinstance(optimum, Failure):
+            return optimum
+        held, todo = _hold(held, optimum, [first]), todo[short[0] + 1 :]
+    return held
+
+
+def _levels(problem: Problem, programme: Programme) -> list[Ints]:
+    """The columns of each level; the first is given up last."""
+    levels: defaultdict[tuple[float, int], list[int]] = defaultdict(list)
+    for index in np.flatnonzero(programme.pairs.requests).tolist():
+        levels[-problem.groups[index].priority, 0].append(programme.shed_start + index)
+    for column, row in enumerate(programme.slack_row.tolist(), start=programme.slack_start):
+        levels[_place(problem.groups, programme.promises[row])].append(column)
+    return [np.array(levels[place], dtype=np.int64) for place in sorted(levels)]
+
+
+def _place(groups: Sequence[Group], row: Row) -> tuple[float, int]:
+    """By priority, then kind; a pace belongs to no group and comes last of all."""
+    if row.group is None:
+        return np.inf, 0
+    group = groups[row.group]
+    order = ("pin", "floor", "slo") if group.floor_before_slo else ("pin", "slo", "floor")
+    return -group.priority, 1 + order.index(row.kind)
+
+
+def _graded(programme: Programme, levels: Sequence[Ints]) -> Floats:
+    cost = np.zeros(programme.upper.size)
+    grade = min(_GRADE, _GRADE_MAX ** (1 / len(levels)))
+    for index, level in enumerate(reversed(levels)):
+        cost[level] = grade**index
+    return cost
+
+
+def _reached(
+    problem: Problem, programme: Programme, target: Target, time_limit_s: float
+) -> Optimum | Failure:
+    """What is held was found together, so only rounding can stand in the way."""
+    failure = Failure("solver", "infeasible even with everything shed")
+    for margin in _MARGINS:
+        caps = tuple(Cap(cap.columns, cap.limit + margin) for cap in target.caps)
+        loosened = replace(target, upper=target.upper + margin, caps=caps)
+        optimum = certified(problem, programme, loosened, time_limit_s)
+        if isinstance(optimum, Optimum):
+            return optimum
+        if isinstance(optimum, Failure):
+            failure = optimum
+        if failure.status == "limit":
+            break
+    return failure
+
+
+def _hold(held: Target, optimum: Optimum, levels: Sequence[Ints]) -> Target:
+    """A level that gave nothing up is closed, any other capped at what it gave up."""
+    upper, caps = held.upper.copy(), list(held.caps)
+    for level in levels:
+        if _given_up(optimum, level) > _NOTHING:
+            caps.append(Cap(level, _given_up(optimum, level)))
+        else:
+            upper[level] = optimum.vertex.x[level]
+    return replace(held, upper=upper, caps=tuple(caps))
+
+
+def _given_up(optimum: Optimum, level: Ints) -> float:
+    return float(optimum.vertex.x[level].sum())

@@ -1,0 +1,111 @@
+"""The window's linear programme: which share of each cell goes to which model.
+
+Cells i, each of one group g (a class and a payer); models m; resources r; budgets b.
+Given for one window: demand d_i; of a request of cell i at model m the cost k_im, the accuracy
+a_im, the chance t_im of missing the SLO (or failing) and the use u_imr of resource r.
+Sought: the share x_im >= 0 of cell i that goes to m, and the fraction z_g >= 0 of a group that is
+shed: one for the whole group, so that no domain is refused to lift a mean.
+
+    minimise    sum_im d_i k_im x_im
+    subject to  sum_m x_im + z_g = 1                                  every cell i of g
+                sum_{i in g, m} d_i (floor_g - a_im) x_im <= 0        every floor
+                sum_{i in g, m} d_i (t_im - miss_max_g) x_im <= 0     every SLO
+                sum_{i in g, m} d_i (least_p - [m = m_p]) x_im <= 0   every pin; likewise at most
+                sum_im d_i u_imr x_im <= capacity_r                   every resource
+                sum_{i in b, m} d_i k_im x_im <= pace_b               every budget
+
+Floors, SLOs and pins bound means over what is served, and sum_m x_im is what is served of a cell:
+so they are linear. First all must hold and nothing is shed: one solve. Only if that is infeasible
+do bounds give way, in the order of `lexicographic`; capacity always holds.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from optimizer import idle
+from optimizer.breaches import breaches, relaxed
+from optimizer.certificate import Errors
+from optimizer.lexicographic import cheapest
+from optimizer.mix import Mix
+from optimizer.prices import duals
+from optimizer.problem import Floats, Problem
+from optimizer.programme import programme
+from optimizer.rows import live_cells
+from optimizer.shares import table
+from optimizer.solution import Certificate, Failure, Solution
+
+
+class _Plan(NamedTuple):
+    """Shares of all cells, with what vouches for them."""
+
+    shares: Floats  # (C, M)
+    shed: Floats  # (G,)
+    prices: Mapping[str, float]
+    errors: Errors
+
+
+def solve(problem: Problem, *, time_limit_s: float) -> Solution | Failure:
+    """What cannot be met is named in the plan; a Failure means that there is no plan to trust.
+
+    The limit is for each run of the solver: one where all holds, three where one bound is short.
+    """
+    plan = _live_plan(problem, time_limit_s)
+    if isinstance(plan, _Plan):
+        plan = _with_idle_cells(problem, plan, time_limit_s)
+    return _solution(problem, plan) if isinstance(plan, _Plan) else plan
+
+
+def _live_plan(problem: Problem, time_limit_s: float) -> _Plan | Failure:
+    """Cells without demand are left empty."""
+    shares, nothing = np.zeros(problem.cost_nano_usd.shape), np.zeros(len(problem.groups))
+    if not live_cells(problem).size:
+        return _Plan(shares, nothing, {}, Errors(0.0, 0.0))
+    built = programme(problem)
+    optimum = cheapest(problem, built, time_limit_s)
+    if isinstance(optimum, Failure):
+        return optimum
+    vertex, errors = optimum
+    shares[built.pairs.live] = table(problem, built, vertex)
+    shed = vertex.x[built.shed_start : built.slack_start]
+    return _Plan(shares, shed, duals(built, vertex), errors)
+
+
+def _with_idle_cells(problem: Problem, plan: _Plan, time_limit_s: float) -> _Plan | Failure:
+    """A cell whose group has demand follows the prices; other groups are planned on their own."""
+    live, shares = live_cells(problem), plan.shares.copy()
+    silent = np.setdiff1d(np.arange(problem.demand.size), live)
+    follows = np.isin(problem.group_of[silent], problem.group_of[live])
+    following, alone = silent[follows], silent[~follows]
+    shares[following] = idle.at_prices(problem, plan.prices, plan.shed, following)
+    plan = plan._replace(shares=shares)
+    if not alone.size:
+        return plan
+    own = _live_plan(idle.nominal(problem, plan.prices, alone), time_limit_s)
+    if isinstance(own, Failure):
+        return own
+    shares[alone] = own.shares
+    errors = Errors(*np.maximum(plan.errors, own.errors).tolist())
+    return plan._replace(prices={**plan.prices, **own.prices}, errors=errors)
+
+
+def _solution(problem: Problem, plan: _Plan) -> Solution:
+    mix = Mix.of(problem, plan.shares, plan.shed)
+    cell_cost = problem.demand * (plan.shares * problem.cost_nano_usd).sum(axis=1)
+    budget_cost = np.array([float(cell_cost @ budget.cells) for budget in problem.budgets])
+    group_cost = np.zeros(len(problem.groups))
+    np.add.at(group_cost, problem.group_of, cell_cost)
+    found = breaches(problem, mix, budget_cost)
+    return Solution(
+        shares=plan.shares,
+        shed=plan.shed,
+        cost_nano_usd=float(cell_cost.sum()),
+        breaches=found,
+        duals=plan.prices,
+        certificate=Certificate(*plan.errors, relaxed(found)),
+        accuracy=mix.accuracy,
+        miss=mix.miss,
+        group_cost_nano_usd=group_cost,
+        budget_cost_nano_usd=budget_cost,
+    )

@@ -1,0 +1,44 @@
+"""What a plan serves each group."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from optimizer.problem import Floats, Problem
+from optimizer.rows import live_cells
+
+
+class Mix(NamedTuple):
+    """Means over the requests served; where a group has no demand, over one for each cell."""
+
+    served: Floats  # (G,) fraction of the requests
+    accuracy: Floats  # (G,) 0 where nothing is served
+    miss: Floats  # (G,) likewise
+    models: Floats  # (G, M) each model's share
+
+    @classmethod
+    def of(cls, problem: Problem, shares: Floats, shed: Floats) -> "Mix":
+        """Every group with a cell has a mix, unless all of it is shed."""
+        weight = nominal_demand(problem)
+        total = _by_group(problem, weight[:, None] * shares)
+        served = total.sum(axis=1)
+        per_request = 1.0 / np.where(served, served, 1.0)
+        accuracy = _by_group(problem, weight * (shares * problem.accuracy).sum(axis=1))
+        miss = _by_group(problem, weight * (shares * problem.miss).sum(axis=1))
+        models = total * per_request[:, None]
+        return cls(1.0 - shed, accuracy * per_request, miss * per_request, models)
+
+
+def nominal_demand(problem: Problem) -> Floats:
+    """(C,) the live demand; 1 for every cell of a group that has none."""
+    live = np.zeros(problem.demand.size, dtype=bool)
+    live[live_cells(problem)] = True
+    group_lives = np.zeros(len(problem.groups), dtype=bool)
+    group_lives[problem.group_of[live]] = True
+    return np.where(group_lives[problem.group_of], np.where(live, problem.demand, 0.0), 1.0)
+
+
+def _by_group(problem: Problem, values: Floats) -> Floats:
+    total = np.zeros((len(problem.groups), *values.shape[1:]))
+    np.add.at(total, problem.group_of, values)
+    return total

@@ -1,0 +1,144 @@
+"""What the window's programme promises, one sparse row for each promise.
+
+Rows are natural: those of a group are fractions of its requests, those of a resource its units,
+those of a budget fractions of all money. Each keeps its unit, so that duals find the way back.
+
+A cell is live if its demand counts beside the largest; the others are no columns of the programme.
+"""
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from optimizer.problem import Floats, Ints, Pin, Problem, group_labels
+
+# Below this part of the largest demand a cell changes no figure of the plan in its first 9 digits.
+_LIVE = 1e-13
+
+
+class Row(NamedTuple):
+    """The sum of value times share over pairs is at most limit, plus slack where it is elastic."""
+
+    kind: Literal["floor", "slo", "pin", "capacity", "pace"]
+    name: str  # of the group, the pin, the resource or the budget
+    pair: Ints  # (K,) index in the pairs
+    value: Floats  # (K,)
+    limit: float = 0.0
+    unit: float = 1.0  # units of the original row in one unit of this one
+    group: int | None = None
+
+    @property
+    def key(self) -> str:
+        """How its price is found."""
+        return f"{self.kind}:{self.name}"
+
+    @property
+    def fractions(self) -> bool:
+        """Of a group's requests, rather than a sum over groups."""
+        return self.group is not None
+
+    @property
+    def elastic(self) -> bool:
+        """Capacity always holds."""
+        return self.kind != "capacity"
+
+
+class Pairs(NamedTuple):
+    """Every live cell with every model that it may use, cell by cell."""
+
+    live: Ints  # (L,) the live cells
+    seat: Ints  # (N,) index in live, ascending
+    cell: Ints  # (N,)
+    model: Ints  # (N,)
+    group: Ints  # (N,)
+    requests: Floats  # (G,) live demand of each group
+
+    @classmethod
+    def of(cls, problem: Problem) -> "Pairs":
+        """No pair at all where nothing is demanded."""
+        live = live_cells(problem)
+        seat, model = np.nonzero(problem.allowed[live])
+        group_of = problem.group_of[live]
+        requests = np.zeros(len(problem.groups))
+        np.add.at(requests, group_of, problem.demand[live])
+        return cls(live, seat, live[seat], model, group_of[seat], requests)
+
+
+def live_cells(problem: Problem) -> Ints:
+    """Those whose demand counts."""
+    return np.flatnonzero(problem.demand > _LIVE * problem.demand.max(initial=0.0))
+
+
+def money_scale(problem: Problem) -> float:
+    """What the window would cost with the dearest model everywhere; 1 where all is free."""
+    dearest = float(problem.demand @ problem.cost_nano_usd.max(axis=1, initial=0.0))
+    return dearest or 1.0
+
+
+def rows(problem: Problem, pairs: Pairs) -> list[Row]:
+    """In the order: floors and SLOs by group, pins, resources, paces."""
+    return [
+        *_group_rows(problem, pairs),
+        *_pin_rows(problem, pairs),
+        *_resource_rows(problem, pairs),
+        *_pace_rows(problem, pairs),
+    ]
+
+
+def _group_rows(problem: Problem, pairs: Pairs) -> Iterator[Row]:
+    """Bounds speak of what is served, so each pair brings its excess over the bound."""
+    accuracy = problem.accuracy[pairs.cell, pairs.model]
+    miss = problem.miss[pairs.cell, pairs.model]
+    labels = group_labels(problem.groups)
+    for index in np.flatnonzero(pairs.requests).tolist():
+        group, requests = problem.groups[index], float(pairs.requests[index])
+        pair = np.flatnonzero(pairs.group == index)
+        weight = problem.demand[pairs.cell[pair]] / requests
+        if group.floor is not None:
+            short = weight * (group.floor - accuracy[pair])
+            yield Row("floor", labels[index], pair, short, unit=requests, group=index)
+        if group.miss_max is not None:
+            late = weight * (miss[pair] - group.miss_max)
+            yield Row("slo", labels[index], pair, late, unit=requests, group=index)
+
+
+def _pin_rows(problem: Problem, pairs: Pairs) -> Iterator[Row]:
+    for pin in problem.pins:
+        requests = float(pairs.requests[pin.group])
+        if not requests:
+            continue
+        pair = np.flatnonzero(pairs.group == pin.group)
+        weight = problem.demand[pairs.cell[pair]] / requests
+        here = pairs.model[pair] == pin.model
+        least, most = pin_names(problem, pin)
+        if pin.share_min > 0:
+            value = weight * (pin.share_min - here)
+            yield Row("pin", least, pair, value, unit=requests, group=pin.group)
+        if pin.share_max < 1:
+            value = weight * (here - pin.share_max)
+            yield Row("pin", most, pair, value, unit=requests, group=pin.group)
+
+
+def pin_names(problem: Problem, pin: Pin) -> tuple[str, str]:
+    """Of its lower and its upper bound: "code: forest at least", "code: forest at most"."""
+    stem = f"{group_labels(problem.groups)[pin.group]}: {problem.models[pin.model]} at"
+    return f"{stem} least", f"{stem} most"
+
+
+def _resource_rows(problem: Problem, pairs: Pairs) -> Iterator[Row]:
+    demand = problem.demand[pairs.cell]
+    for resource in problem.resources:
+        use = resource.use[pairs.cell, pairs.model]
+        pair = np.flatnonzero(use)
+        value = demand[pair] * use[pair]
+        yield Row("capacity", resource.name, pair, value, limit=resource.capacity)
+
+
+def _pace_rows(problem: Problem, pairs: Pairs) -> Iterator[Row]:
+    unit = money_scale(problem)
+    cost = problem.demand[pairs.cell] * problem.cost_nano_usd[pairs.cell, pairs.model] / unit
+    for budget in problem.budgets:
+        pair = np.flatnonzero(budget.cells[pairs.cell] & (cost > 0))
+        pace = budget.pace_nano_usd / unit
+        yield Row("pace", budget.name, pair, cost[pair], limit=pace, unit=unit)

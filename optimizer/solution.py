@@ -1,0 +1,58 @@
+"""What the optimizer answers: a plan that is certified, or the reason why there is none."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from optimizer.problem import Floats
+
+BreachKind = Literal["capacity", "pin", "slo", "floor", "pace"]
+Relaxed = Literal["none", "served", "pin", "slo", "floor", "pace"]
+Status = Literal["limit", "uncertified", "solver"]
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A bound that the plan cannot keep, and the best that was possible.
+
+    capacity: fractions served; pin: share of what is served; slo: fractions beyond the SLO;
+    floor: mean accuracy; pace: nano-dollars a window.
+    """
+
+    kind: BreachKind
+    name: str  # the class (with its payer where it has several), or the budget
+    bound: float
+    best: float
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """How far the plan can be trusted; both figures are relative and at most 1e-9."""
+
+    duality_gap: float
+    worst_violation: float
+    relaxed: Relaxed  # what had to be given up first
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """A certified plan. A cell's shares and its group's shed fraction add up to 1 exactly."""
+
+    shares: Floats  # (C, M)
+    shed: Floats  # (G,) fraction of each group's requests
+    cost_nano_usd: float  # of the window
+    breaches: tuple[Breach, ...]
+    duals: Mapping[str, float]  # nano-dollars per unit of the row, by row name ("floor:code", ...)
+    certificate: Certificate
+    accuracy: Floats  # (G,) expected of what is served; of a group without demand, of its mix
+    miss: Floats  # (G,) likewise
+    group_cost_nano_usd: Floats  # (G,) of the window
+    budget_cost_nano_usd: Floats  # (B,) of the window
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """No certified plan: the caller keeps the older one."""
+
+    status: Status
+    message: str

@@ -1,0 +1,42 @@
+"""The price of a step, and when two plans differ by money alone."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+from optimizer.solution import Solution
+
+DAY_S = 86_400.0
+# Fractions nearer than this are equal: above what certificates allow, far below a point.
+EQUAL = 1e-7
+
+
+@dataclass(frozen=True, slots=True)
+class StepPrice:
+    """The change that a step of one constraint brings, in a day like this window."""
+
+    kind: Literal["floor", "slo", "capacity", "budget"]
+    name: str  # the class, the resource or the budget
+    step: float  # accuracy; fraction within the SLO; units a second; dollars a day; 0: none
+    cost_nano_usd_per_day: int | None = None  # None: it cannot be met, or changes more than money
+    accuracy: float | None = None  # change for traffic_class, were the budget's pace a limit
+    traffic_class: str = ""  # whose accuracy, where a dollar buys that
+    headroom_nano_usd_per_day: int | None = None  # with step 0: what the pace leaves, or lacks
+
+
+def per_day(nano_usd: float, window_s: float) -> int:
+    """Nano-dollars of a window, in a day of such windows."""
+    return round(nano_usd * DAY_S / window_s)
+
+
+def differ_by_money_alone(
+    before: Solution, after: Solution, aside: Collection[tuple[str, str]]
+) -> bool:
+    """Neither breaks a bound that the other keeps, nor breaks it by more; some are set aside."""
+    left, right = _gaps(before, aside), _gaps(after, aside)
+    return left.keys() == right.keys() and all(abs(left[k] - right[k]) <= EQUAL for k in left)
+
+
+def _gaps(solution: Solution, aside: Collection[tuple[str, str]]) -> dict[tuple[str, str], float]:
+    gaps = {(breach.kind, breach.name): breach.bound - breach.best for breach in solution.breaches}
+    return {key: gap for key, gap in gaps.items() if key not in aside}

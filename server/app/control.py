@@ -1,0 +1,106 @@
+"""The control plane process: learns from the worker, plans, and answers operators."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+import grpc
+import uvloop
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+from grpc_reflection.v1alpha import reflection
+
+from server.app.settings import (
+    Settings,
+    bind,
+    clock,
+    read_settings,
+    split_address,
+    stop_event,
+    tell_ready,
+)
+from server.config import from_json
+from server.control.plane import ControlPlane, KeptFiles
+from server.rpc.admin import AdminServicer
+from server.rpc.control import ControlServicer
+from server.rpc.errors import ErrorAnswering
+from server.rpc.token import TokenCheck, read_token
+from server.telemetry.logs import configure_logs
+from server.telemetry.metrics import Metrics
+from server.version import VERSION
+from turnout.v1 import admin_pb2, admin_pb2_grpc, control_pb2, control_pb2_grpc
+
+# Of calls here none takes long, but for a worker's watch, which never ends by itself.
+STOP_S = 1.0
+# A second instance is told that the address is in use; grpc's default would share it.
+_OPTIONS = (("grpc.so_reuseport", 0),)
+_ADMIN = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
+_CONTROL = control_pb2.DESCRIPTOR.services_by_name["ControlService"].full_name
+
+
+async def serve(
+    settings: Settings,
+    *,
+    now_s: Callable[[], float],
+    stop: asyncio.Event,
+    on_ready: Callable[[str], None],
+) -> None:
+    """Runs the control plane until `stop`; `on_ready` is told where operators reach it."""
+    config = from_json(settings.live_config_path.read_bytes())
+    key = settings.key_path.read_bytes()
+    files = KeptFiles(settings.live_config_path, settings.state_dir / "spent.json")
+    plane = ControlPlane(config, key, files, clock=now_s)
+    listeners = config.listeners
+    token_file = listeners.admin_token_file
+    prometheus = listeners.prometheus
+    async with AsyncExitStack() as stack:
+        metrics = Metrics(
+            os.environ, prometheus=None if prometheus is None else split_address(prometheus)
+        )
+        stack.push_async_callback(asyncio.to_thread, metrics.close)
+        checks = () if token_file is None else (TokenCheck(read_token(token_file)),)
+        admin = grpc.aio.server(options=_OPTIONS, interceptors=checks)
+        control = grpc.aio.server(options=_OPTIONS)
+        _add_services(admin, control, plane)
+        admin_address = bind(admin, settings.admin_address)
+        bind(control, settings.control_address)
+        for server in (admin, control):
+            await server.start()
+            stack.push_async_callback(server.stop, STOP_S)
+        async with asyncio.TaskGroup() as group:  # if one fails, the process ends and is restarted
+            tasks = [
+                group.create_task(plane.run()),
+                group.create_task(metrics.follow(plane.values, plane.durations)),
+            ]
+            on_ready(admin_address)
+            await stop.wait()
+            for task in tasks:
+                task.cancel()
+
+
+def _add_services(admin: grpc.aio.Server, control: grpc.aio.Server, plane: ControlPlane) -> None:
+    ErrorAnswering(admin, plane.refused).add(
+        admin_pb2_grpc.add_AdminServiceServicer_to_server,
+        AdminServicer(plane, version=VERSION),
+    )
+    ErrorAnswering(control, plane.refused).add(
+        control_pb2_grpc.add_ControlServiceServicer_to_server, ControlServicer(plane)
+    )
+    for server, service in ((admin, _ADMIN), (control, _CONTROL)):
+        health_servicer = HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+        health_service = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+        names = (service, health_service, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+
+
+async def main() -> None:
+    os.umask(0o077)  # sockets are for the owner
+    settings = read_settings()
+    configure_logs(settings.name)
+    await serve(settings, now_s=clock(), stop=stop_event(), on_ready=tell_ready)
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

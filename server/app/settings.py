@@ -1,0 +1,83 @@
+"""What the supervisor tells its children, and how they tell it that they are ready."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+from pydantic import BaseModel
+
+# How long calls that are out may take once a process is told to stop.
+DRAIN_S = 30.0
+
+
+class Settings(BaseModel, frozen=True):
+    """Of one process; no secrets, for others can read a command line."""
+
+    name: str
+    state_dir: Path
+    data_address: str
+    admin_address: str
+
+    @property
+    def control_address(self) -> str:
+        return f"unix:{self.state_dir / 'control.sock'}"
+
+    @property
+    def key_path(self) -> Path:
+        """Of the key that decision ids are sealed with."""
+        return self.state_dir / "decision.key"
+
+    @property
+    def live_config_path(self) -> Path:
+        """Of the configuration in force: the file's at start, then with its live updates."""
+        return self.state_dir / "live.json"
+
+
+def read_settings() -> Settings:
+    """Those that the supervisor started this process with."""
+    return Settings.model_validate_json(sys.argv[1])
+
+
+def tell_ready(address: str) -> None:
+    """Tells the supervisor that this process serves, and where."""
+    os.write(sys.stdout.fileno(), f"{address}\n".encode())
+
+
+def stop_event() -> asyncio.Event:
+    """Set by SIGTERM, SIGINT, or the end of the supervisor, whose end closes our stdin."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    def on_stdin() -> None:
+        if not os.read(sys.stdin.fileno(), 4096):
+            loop.remove_reader(sys.stdin.fileno())
+            stop.set()
+
+    loop.add_reader(sys.stdin.fileno(), on_stdin)
+    return stop
+
+
+def clock() -> Callable[[], float]:
+    """Seconds since 1970 that never jump: the wall clock once, then the monotonic one."""
+    offset_s = time.time() - time.monotonic()
+    return lambda: time.monotonic() + offset_s
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host and port of "host:port"; the host of "[::1]:80" is "::1"."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def bind(server: grpc.aio.Server, address: str) -> str:
+    """Binds, and returns the address with the port that was free."""
+    port = server.add_insecure_port(address)
+    if address.startswith("unix:"):
+        return address
+    return f"{address.rpartition(':')[0]}:{port}"

@@ -1,0 +1,187 @@
+"""The worker process: answers callers by the plan that the control plane sends."""
+
+import asyncio
+import os
+import random
+import secrets
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+import grpc
+import structlog
+import uvloop
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+from grpc_reflection.v1alpha import reflection
+
+from server.app.settings import (
+    DRAIN_S,
+    Settings,
+    bind,
+    clock,
+    read_settings,
+    stop_event,
+    tell_ready,
+)
+from server.app.stats import push_request
+from server.control.client import ControlClient, Snapshot, control_channel
+from server.dispatch import Dispatcher
+from server.routing.counters import Counters
+from server.routing.errors import ControlPlaneDown
+from server.routing.router import Router
+from server.routing.selector import Selector
+from server.routing.tokens import Sealer
+from server.rpc.convert import MESSAGE_BYTES_MAX
+from server.rpc.errors import ErrorAnswering
+from server.rpc.oip import OipServicer
+from server.rpc.routing import RoutingServicer
+from server.telemetry.logs import configure_logs
+from server.telemetry.traced_dispatch import TracedDispatcher, Tracing
+from server.telemetry.tracing import sampling_ratio, tracer
+from server.upstream.oip import OipUpstream
+from server.version import VERSION
+from server.wire import oip_pb2, oip_pb2_grpc
+from turnout.v1 import routing_pb2, routing_pb2_grpc
+
+# The control plane hears of an ejection, and the demo's screen of a request, within this.
+PUSH_S = 0.25
+
+_SERVICES = (
+    routing_pb2.DESCRIPTOR.services_by_name["RoutingService"].full_name,
+    oip_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name,
+    health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
+    reflection.SERVICE_NAME,
+)
+_OPTIONS = (
+    # A second instance is told that the address is in use; the default would share it.
+    ("grpc.so_reuseport", 0),
+    # A little above our own limit, whose error says more.
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX + 2**20),
+    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX + 2**20),
+)
+
+_log = structlog.get_logger()
+
+
+class Worker:
+    """Follows the plan and tells what it did, beside the calls that it serves."""
+
+    def __init__(self, router: Router, counters: Counters, upstream: OipUpstream) -> None:
+        self.ready = asyncio.Event()  # a configuration is in force
+        self._router = router
+        self._counters = counters
+        self._upstream = upstream
+        self.data_address = ""  # known once it is bound
+        self._boot = secrets.token_hex(8)
+        self._sequence = 0
+
+    async def follow(self, control: ControlClient) -> None:
+        """Puts every snapshot in force; never ends."""
+        async for snapshot in control.snapshots():
+            self._put_in_force(snapshot)
+
+    async def tell(self, control: ControlClient) -> None:
+        """Pushes counters again and again; never ends."""
+        while True:
+            await asyncio.sleep(PUSH_S)
+            await self.push(control)
+
+    async def push(self, control: ControlClient) -> None:
+        """Pushes once; what is not answered goes with the next push."""
+        touched = self._counters.take_touched()
+        self._sequence += 1
+        request = push_request(
+            self._counters,
+            self._router,
+            touched,
+            boot=self._boot,
+            sequence=self._sequence,
+            data_address=self.data_address,
+        )
+        try:
+            await control.push(request)
+        except ControlPlaneDown:
+            self._counters.touch_again(touched)
+
+    def _put_in_force(self, snapshot: Snapshot) -> None:
+        if snapshot.config is not None:
+            self._router.configure(snapshot.config)
+            self._upstream.track(
+                address
+                for model in self._router.models()
+                if model.protocol == "oip"
+                for address in model.endpoints
+            )
+        if snapshot.table is not None:
+            self._router.publish(snapshot.table)
+        self.ready.set()
+
+
+async def serve(
+    settings: Settings,
+    *,
+    now_s: Callable[[], float],
+    stop: asyncio.Event,
+    on_ready: Callable[[str], None],
+) -> None:
+    """Runs one worker until `stop`, then drains; `on_ready` is told the address it serves on."""
+    counters = Counters()
+    sealer = Sealer(settings.key_path.read_bytes(), boot=secrets.randbits(64))
+    router = Router(Selector(), sealer, counters)
+    upstream = OipUpstream()
+    dispatcher = _dispatcher(router, upstream, counters, now_s)
+    me = Worker(router, counters, upstream)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(upstream.close)
+        channel = await stack.enter_async_context(control_channel(settings.control_address))
+        control = ControlClient(channel, settings.name)
+        stack.push_async_callback(me.push, control)  # the last counters, once calls have ended
+        server = grpc.aio.server(options=_OPTIONS)
+        answering = ErrorAnswering(server, counters.refused, raw_methods={"ModelInfer"})
+        answering.add(
+            routing_pb2_grpc.add_RoutingServiceServicer_to_server,
+            RoutingServicer(router, dispatcher, control.settle, now_s=now_s, chance=random.random),
+        )
+        answering.add(
+            oip_pb2_grpc.add_GRPCInferenceServiceServicer_to_server,
+            OipServicer(router, dispatcher, version=VERSION),
+        )
+        health_servicer = HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+        reflection.enable_server_reflection(_SERVICES, server)
+        me.data_address = bind(server, settings.data_address)
+        await server.start()
+        stack.push_async_callback(server.stop, DRAIN_S)
+        stack.push_async_callback(health_servicer.enter_graceful_shutdown)
+        async with asyncio.TaskGroup() as group:  # if one fails, the process ends and is restarted
+            tasks = [group.create_task(me.follow(control)), group.create_task(me.tell(control))]
+            await me.ready.wait()
+            for service in ("", *_SERVICES):
+                await health_servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
+            on_ready(me.data_address)
+            await stop.wait()
+            for task in tasks:
+                task.cancel()
+
+
+def _dispatcher(
+    router: Router, upstream: OipUpstream, counters: Counters, now_s: Callable[[], float]
+) -> Dispatcher:
+    """One that makes spans where OpenTelemetry's variables say where they go."""
+    spans = tracer(os.environ)
+    if spans is None:
+        return Dispatcher(router, upstream.send, counters, now_s=now_s, chance=random.random)
+    tracing = Tracing(spans, sampling_ratio(os.environ))
+    return TracedDispatcher(
+        router, upstream.send, counters, tracing, now_s=now_s, chance=random.random
+    )
+
+
+async def main() -> None:
+    settings = read_settings()
+    configure_logs(settings.name)
+    await serve(settings, now_s=clock(), stop=stop_event(), on_ready=tell_ready)
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

@@ -1,0 +1,123 @@
+"""How commands reach a Turnout that runs."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import grpc
+import typer
+
+from server.cli.terminal import fail, load_or_fail
+from server.config import Config, ConfigError
+from server.state_dir import state_dir
+from turnout.errors import DeadlineExceeded, TurnoutError, Unreachable
+from turnout.status import error_of
+
+# Nothing that commands ask for takes long; who waits longer than this wants to know why.
+TIMEOUT_S = 10.0
+_OPTIONS = (
+    # Turnout is asked directly, whatever proxy the environment has for HTTP.
+    ("grpc.enable_http_proxy", 0),
+    # A service that is started again while it is watched is found again at once.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+)
+
+AdminAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--admin",
+        metavar="ADDRESS",
+        help="The admin listener, host:port or unix:/PATH. "
+        "[dim]default: the socket in your state folder[/]",
+    ),
+]
+AdminTokenFile = Annotated[
+    Path | None,
+    typer.Option("--admin-token-file", metavar="FILE", help="The token, where admin is TCP."),
+]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", help="The service's configuration, which says both of these."
+    ),
+]
+
+
+class Admin(NamedTuple):
+    """An admin listener, and what has to be shown there."""
+
+    address: str
+    metadata: tuple[tuple[str, str], ...]
+
+
+def admin_of(address: str | None, token_file: Path | None, config_file: Path | None) -> Admin:
+    """The listener that the options name; ends the command where they cannot be followed."""
+    config = None if config_file is None else load_or_fail(config_file)
+    token_path = token_file
+    if token_path is None and config is not None and config.listeners.admin_token_file:
+        token_path = Path(config.listeners.admin_token_file)
+    metadata = () if token_path is None else (("authorization", f"Bearer {_token(token_path)}"),)
+    return Admin(address or _admin_address(config), metadata)
+
+
+def _admin_address(config: Config | None) -> str:
+    address = None if config is None else config.listeners.admin
+    if address is None:
+        try:
+            return f"unix:{state_dir(config, os.environ) / 'admin.sock'}"
+        except ConfigError as error:
+            fail(f"no state folder is known ({error}): name the listener with --admin")
+    if address.endswith(":0"):
+        fail("the configuration takes any free port for admin: name the address with --admin")
+    return address
+
+
+def _token(path: Path) -> str:
+    try:
+        token = path.expanduser().read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"the token file {path} cannot be read: {error}")
+    if not token.isascii() or not token.isprintable() or not token:
+        fail(f"the token file {path} holds no token: one line of printable ASCII")
+    return token
+
+
+@contextmanager
+def connected(address: str, option: str) -> Iterator[grpc.Channel]:
+    """A channel to the address; a call that fails ends the command and says what to do.
+
+    `option` is the one that names another address.
+    """
+    try:
+        with grpc.insecure_channel(address, _OPTIONS) as channel:
+            yield channel
+    except grpc.RpcError as raised:
+        fail(explained(raised, address, option))
+
+
+def explained(raised: grpc.RpcError, address: str, option: str) -> str:
+    """What went wrong and what to do, in a line."""
+    error = error_of(raised)
+    if isinstance(error, Unreachable):
+        return _unreachable(error, address, option)
+    if isinstance(error, DeadlineExceeded) and not error.reason:
+        return f"{address} did not answer within {TIMEOUT_S:g} s: see its log"
+    if raised.code() is grpc.StatusCode.UNIMPLEMENTED:
+        return f"{address} does not offer this: name the listener that does with {option}"
+    if raised.code() is grpc.StatusCode.UNAUTHENTICATED:
+        return f"{error.message}: name the file with --admin-token-file"
+    if not error.reason:
+        return f"{address} answered with an error that is not Turnout's: {error.message}"
+    return f"{error.reason}: {error.message}"
+
+
+def _unreachable(error: TurnoutError, address: str, option: str) -> str:
+    if "Permission denied" in error.message:
+        return f"{address} is another user's: ask as the one who runs Turnout"
+    return (
+        f"no Turnout listens on {address}: start one with 'turnout serve FILE' "
+        f"or name another with {option}"
+    )

@@ -1,0 +1,38 @@
+"""Numbers as people read them."""
+
+import math
+
+from turnout.v1 import admin_pb2 as pb
+
+NANO_PER_USD = 1_000_000_000
+_ROUNDS_TO_NONE, _ROUNDS_TO_ALL = 0.0005, 0.9995  # with one decimal of a per cent
+_THREE_DIGITS, _THOUSAND = 100, 1_000
+
+
+def usd(nano_usd: float) -> str:
+    """As the sentences of a plan have it, which come from the optimizer: "$0.031", "$12.30"."""
+    amount = abs(nano_usd) / NANO_PER_USD
+    sign = "-" if nano_usd < 0 else ""
+    if 0 < amount < 1:  # two digits that say something
+        return f"{sign}${amount:.{1 - math.floor(math.log10(amount))}f}"
+    return f"{sign}${amount:,.0f}" if amount >= _THOUSAND else f"{sign}${amount:.2f}"
+
+
+def percent(fraction: float) -> str:
+    """One decimal, and never 0% or 100% for what is not."""
+    if 0 < fraction < _ROUNDS_TO_NONE:
+        return "<0.1%"
+    if _ROUNDS_TO_ALL <= fraction < 1:
+        return ">99.9%"
+    return f"{100 * fraction:.1f}%"
+
+
+def rate(requests_per_s: float) -> str:
+    """Three digits that say something."""
+    spec = ",.0f" if requests_per_s >= _THREE_DIGITS else ".3g"
+    return f"{requests_per_s:{spec}}"
+
+
+def estimate(found: pb.Estimate) -> str:
+    """The mean and its 95 % interval, in per cent."""
+    return f"{percent(found.mean)} ({100 * found.low:.1f}-{100 * found.high:.1f})"

@@ -1,0 +1,143 @@
+"""`turnout models`: what answers, and taking it out and in."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+from google.protobuf.field_mask_pb2 import FieldMask
+from rich.table import Table
+from rich.text import Text
+
+from server.cli.connection import (
+    TIMEOUT_S,
+    Admin,
+    AdminAddress,
+    AdminTokenFile,
+    ConfigFile,
+    admin_of,
+    connected,
+)
+from server.cli.figures import NANO_PER_USD, estimate, usd
+from server.cli.terminal import AsJson, console, json_of, plain_table
+from turnout.v1 import admin_pb2 as pb
+from turnout.v1.admin_pb2_grpc import AdminServiceStub
+
+app = typer.Typer(help="What answers: list it, drain it, take it back.")
+Name = Annotated[str, typer.Argument(help="The model, as the configuration calls it.")]
+
+
+@app.callback(invoke_without_command=True)
+def models(
+    context: typer.Context,
+    admin: AdminAddress = None,
+    admin_token_file: AdminTokenFile = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the models; drain one, or enable it again."""
+    if context.invoked_subcommand is not None:
+        if as_json or admin or admin_token_file or config:
+            raise typer.BadParameter(f"give options after {context.invoked_subcommand!r}")
+        return
+    target = admin_of(admin, admin_token_file, config)
+    with connected(target.address, "--admin") as channel:
+        response = AdminServiceStub(channel).ListModels(
+            pb.ListModelsRequest(), timeout=TIMEOUT_S, metadata=target.metadata
+        )
+    if as_json:
+        print(json_of(response))
+    else:
+        console().print(table(response))
+
+
+@app.command(epilog="Example: [bold]turnout models drain small[/]")
+def drain(
+    name: Name,
+    admin: AdminAddress = None,
+    admin_token_file: AdminTokenFile = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send a model no new request; those in flight end."""
+    model = _set_enabled(admin_of(admin, admin_token_file, config), name, enabled=False)
+    if as_json:
+        print(json_of(model))
+        return
+    said = f"{name} is drained: no new request goes to it, those in flight end."
+    hint = (
+        f"'turnout models enable {name}' takes it back, and so does a restart: "
+        "to keep it out, write enabled: false in the file."
+    )
+    console().print(Text.assemble(said, "\n", (hint, "dim")))
+
+
+@app.command(epilog="Example: [bold]turnout models enable small[/]")
+def enable(
+    name: Name,
+    admin: AdminAddress = None,
+    admin_token_file: AdminTokenFile = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a drained model back; the next plan may use it."""
+    model = _set_enabled(admin_of(admin, admin_token_file, config), name, enabled=True)
+    if as_json:
+        print(json_of(model))
+        return
+    console().print(f"{name} is enabled: the next plan may use it.")
+
+
+def _set_enabled(admin: Admin, name: str, *, enabled: bool) -> pb.Model:
+    request = pb.UpdateModelRequest(
+        model=pb.Model(name=name, enabled=enabled), update_mask=FieldMask(paths=["enabled"])
+    )
+    with connected(admin.address, "--admin") as channel:
+        response = AdminServiceStub(channel).UpdateModel(
+            request, timeout=TIMEOUT_S, metadata=admin.metadata
+        )
+    return response.model
+
+
+def table(response: pb.ListModelsResponse) -> Table:
+    """A few lines a model, so that it fits in 80 columns."""
+    found = plain_table("model", "endpoints", "accuracy>", "last hour>", "price>")
+    for status in response.models:
+        found.add_row(*(_lines(column) for column in _columns(status)), end_section=True)
+    return found
+
+
+def _columns(status: pb.ModelStatus) -> Iterator[list[str | tuple[str, str]]]:
+    model, accuracy = status.model, status.accuracy
+    state = ("serving", "green") if model.enabled else ("drained", "yellow")
+    yield [(model.name, "bold"), model.version, state]
+    yield list(_endpoints(status))
+    grades = f"{accuracy.grades:,.0f} grades" if accuracy.grades else "no grades: prior"
+    yield [estimate(accuracy), (grades, "dim")]
+    yield [f"{status.requests:,} asked", usd(status.cost_nano_usd)]
+    yield list(_prices(model.price))
+
+
+def _endpoints(status: pb.ModelStatus) -> Iterator[str | tuple[str, str]]:
+    ejected = [endpoint.address for endpoint in status.endpoints if endpoint.ejected]
+    count = len(status.endpoints)
+    yield f"{count - len(ejected)} of {count} up" if ejected else f"{count} up"
+    for address in ejected:
+        yield f"{address} is out", "red"
+    yield f"{status.in_flight:,} in flight", "dim"
+
+
+def _prices(price: pb.Price) -> Iterator[str]:
+    parts = (
+        (price.input_usd_per_mtok, "/ Mtok in"),
+        (price.output_usd_per_mtok, "/ Mtok out"),
+        (price.request_usd, "/ request"),
+        (price.busy_second_usd, "/ busy s"),
+    )
+    for amount_usd, unit in parts:
+        if amount_usd:
+            yield f"{usd(amount_usd * NANO_PER_USD)} {unit}"
+
+
+def _lines(parts: list[str | tuple[str, str]]) -> Text:
+    """One below the other; those that are empty take no line."""
+    return Text("\n").join(Text.assemble(part) for part in parts if part)

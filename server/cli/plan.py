@@ -1,0 +1,84 @@
+"""`turnout plan`: the mix, what it costs, and what binds."""
+
+import time
+from contextlib import suppress
+from typing import Annotated
+
+import grpc
+import typer
+from rich.console import RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from server.cli.connection import (
+    TIMEOUT_S,
+    Admin,
+    AdminAddress,
+    AdminTokenFile,
+    ConfigFile,
+    admin_of,
+    connected,
+    explained,
+)
+from server.cli.plan_view import no_plan_view, plan_view
+from server.cli.terminal import AsJson, console, json_of
+from turnout.v1 import admin_pb2 as pb
+from turnout.v1.admin_pb2_grpc import AdminServiceStub
+
+# A new plan is seen soon, and its age counts up by the second.
+_LOOK_EVERY_S = 1.0
+
+
+def plan(
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Follow it until Ctrl-C; with --json, one plan a line.")
+    ] = False,
+    admin: AdminAddress = None,
+    admin_token_file: AdminTokenFile = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the plan in force: breaches, cost, promises, mix, budgets, prices."""
+    target = admin_of(admin, admin_token_file, config)
+    with connected(target.address, "--admin") as channel, suppress(KeyboardInterrupt):
+        stub = AdminServiceStub(channel)
+        if watch and as_json:
+            _print_each(stub, target)
+        elif watch:
+            _follow(stub, target)
+        elif as_json:
+            print(json_of(_get(stub, target)))
+        else:
+            console().print(_view(_get(stub, target)))
+
+
+def _get(stub: AdminServiceStub, admin: Admin) -> pb.GetPlanResponse:
+    return stub.GetPlan(pb.GetPlanRequest(), timeout=TIMEOUT_S, metadata=admin.metadata)
+
+
+def _view(response: pb.GetPlanResponse) -> RenderableType:
+    if not response.HasField("plan"):
+        return no_plan_view()
+    return plan_view(response.plan, now_s=time.time())
+
+
+def _print_each(stub: AdminServiceStub, admin: Admin) -> None:
+    last = None
+    while True:
+        response = _get(stub, admin)
+        if response.plan.id != last:
+            last = response.plan.id
+            print(json_of(response, indent=None), flush=True)
+        time.sleep(_LOOK_EVERY_S)
+
+
+def _follow(stub: AdminServiceStub, admin: Admin) -> None:
+    """Outlives the service: one that is started again is followed again."""
+    with Live(console=console(), auto_refresh=False) as live:
+        while True:
+            try:
+                shown = _view(_get(stub, admin))
+            except grpc.RpcError as error:
+                shown = Text(explained(error, admin.address, "--admin"), "red")
+            live.update(shown, refresh=True)
+            time.sleep(_LOOK_EVERY_S)

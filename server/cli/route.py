@@ -1,0 +1,100 @@
+"""`turnout route`: one decision, with its reason."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from server.cli.connection import TIMEOUT_S, connected
+from server.cli.figures import usd
+from server.cli.terminal import AsJson, console, json_of
+from turnout.v1 import routing_pb2 as pb
+from turnout.v1.routing_pb2_grpc import RoutingServiceStub
+
+_BASIS = {
+    pb.BASIS_PLAN: "the plan's shares for this cell",
+    pb.BASIS_CLASS: "the plan's shares for this class",
+    pb.BASIS_GREEDY: "no plan yet: the cheapest model believed to hold the floor",
+}
+
+
+def route(  # noqa: PLR0913 - a parameter is an option
+    text: Annotated[str, typer.Option(help="The content of the request.")] = "",
+    traffic_class: Annotated[
+        str, typer.Option("--class", help="A class by name, instead of the rules.")
+    ] = "",
+    tenant: Annotated[str, typer.Option(help="Who asks.")] = "",
+    label: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A label; can be given again.")
+    ] = None,
+    domain: Annotated[str, typer.Option(help="What the content is about.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Explain, and count nothing.")] = False,
+    address: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="The data listener, host:port or unix:/PATH.")
+    ] = "127.0.0.1:7080",
+    as_json: AsJson = False,
+) -> None:
+    """Ask which model should answer one request, and why."""
+    request = pb.RouteRequest(
+        context=pb.RequestContext(
+            traffic_class=traffic_class, tenant=tenant, labels=dict(map(_label, label or []))
+        ),
+        features=pb.Features(domain=domain),
+        dry_run=dry_run,
+    )
+    if text:
+        request.text = text
+    with connected(address, "--address") as channel:
+        response = RoutingServiceStub(channel).Route(request, timeout=TIMEOUT_S)
+    if as_json:
+        print(json_of(response))
+    else:
+        console().print(decision(response))
+        # Apart, for who copies it wants it in one piece.
+        said = response.decision_id or "none: a dry run counts nothing"
+        console().print(Text.assemble(("decision     ", "dim"), said), soft_wrap=True)
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise typer.BadParameter(f"{text!r} is no KEY=VALUE", param_hint="--label")
+    return key, value
+
+
+def decision(response: pb.RouteResponse) -> Table:
+    """The model first, then why."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in _rows(response):
+        table.add_row(name, value)
+    return table
+
+
+def _rows(response: pb.RouteResponse) -> Iterator[tuple[str, str | Text]]:
+    cell, reason = response.cell, response.reason
+    yield "model", _target(response.target)
+    yield "because", reason.text or _BASIS.get(reason.basis, "")
+    yield "class", f"{cell.traffic_class}, by {_rule(reason.rule)}"
+    yield "cell", f"payer {cell.payer}, domain {cell.domain}, size {cell.size_bucket}"
+    yield "costs about", usd(response.expected_cost_nano_usd)
+    for number, target in enumerate(response.fallbacks):
+        yield "if it fails" if number == 0 else "", _target(target)
+    if response.plan_id:
+        yield "plan", response.plan_id
+    if response.report_wanted:
+        yield "audit", "in the sample: please report how good the answer was"
+
+
+def _rule(rule: str) -> str:
+    known = {"context": "the request's own word", "default": "default: no rule matched"}
+    return known.get(rule, f"the rule of {rule}")
+
+
+def _target(target: pb.Target) -> Text:
+    version = f" {target.version}" if target.version else ""
+    where = f" at {target.endpoint}" if target.endpoint else " (every endpoint is ejected)"
+    return Text.assemble((target.model, "bold green"), version, (where, "dim"))

@@ -1,0 +1,89 @@
+"""What every command says in the same way: answers as JSON, and why there is none."""
+
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.message import Message
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from server.config import Config, ConfigError
+from server.config_file import load
+
+FAILED = 1
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; its fields are stable.")]
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A terminal for text as it is: what a service or a file says is no markup."""
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def json_of(message: Message, *, indent: int | None = 2) -> str:
+    """The message as protobuf has it, its fields named as in the protos, none left out."""
+    return MessageToJson(
+        message,
+        preserving_proto_field_name=True,
+        always_print_fields_with_no_presence=True,
+        ensure_ascii=False,
+        indent=indent,
+    )
+
+
+def fail(message: str) -> NoReturn:
+    """Says why a command ends without having done what it was asked."""
+    console(stderr=True).print(Text.assemble(("turnout: ", "bold red"), message), soft_wrap=True)
+    raise typer.Exit(FAILED)
+
+
+def load_or_fail(path: Path) -> Config:
+    """The configuration in the file; ends the command where it has problems."""
+    try:
+        return load(path)
+    except ConfigError as error:
+        fail_config(path, error)
+
+
+def fail_config(path: Path, error: ConfigError) -> NoReturn:
+    """Says what is wrong with a configuration that a command needs."""
+    print_problems(console(stderr=True), path, error)
+    raise typer.Exit(FAILED)
+
+
+def print_problems(where: Console, path: Path, error: ConfigError) -> None:
+    """One line each, as compilers have them, so that editors can jump there."""
+    for problem in error.problems:
+        line = "" if problem.line is None else f":{problem.line}"
+        key = f"{problem.path}: " if problem.path else ""
+        text = Text.assemble((f"{path}{line}: ", "dim"), (key, "bold"), problem.message)
+        where.print(text, soft_wrap=True)
+    count = len(error.problems)
+    summary = f"{count:,} problem{'s' if count > 1 else ''}: correct the file and check it again"
+    where.print(Text(summary, "bold red"), soft_wrap=True)
+
+
+def plain_table(*headers: str) -> Table:
+    """A table with a line below its head; a header that ends with ">" has numbers below it."""
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        title_justify="left",
+        title_style="bold",
+        header_style="dim",
+    )
+    for header in headers:
+        numbers = header.endswith(">")
+        table.add_column(
+            header.removesuffix(">"),
+            justify="right" if numbers else "left",
+            no_wrap=numbers,
+            overflow="fold",
+        )
+    return table

@@ -1,0 +1,294 @@
+"""What has to hold between the keys of a configuration, beyond the type and range of each."""
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import pairwise
+
+from server.config import Config, KeywordsConfig, MatchConfig, PriceConfig, RangeConfig
+from server.state_dir import SOCKET_PATH_BYTES_MAX, folder_problem
+
+# All rules share one automaton, which is built at every change: 10,000 take about 10 ms.
+KEYWORDS_MAX = 10_000
+KEYWORD_BYTES_MAX = 128
+
+# A suggestion compares with this many names, 25 us each, and lists the first of them.
+NEAR_MAX = 50
+LISTED_MAX = 12
+
+Path = tuple[str | int, ...]  # ("models", 2, "price", "request_usd")
+Problems = Iterator[tuple[Path, str]]
+
+_HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})", re.ASCII)
+_PORT_MAX = 65_535
+_METADATA_KEY = re.compile(r"[a-z0-9._-]+")  # gRPC's, which has no other letters
+
+
+def problems(config: Config, broken: Collection[str] = ()) -> Problems:
+    """Everything that contradicts itself.
+
+    Checks that compare entries with each other are left out where they read a section that is
+    broken: what was not understood would look as if it were missing.
+    """
+    for check, reads in _CHECKS.items():
+        if not reads.intersection(broken):
+            yield from check(config)
+
+
+def did_you_mean(wrong: str, right: Iterable[str]) -> str:
+    """Names the nearest, where one is near; otherwise lists what there is."""
+    there = sorted(right)[:NEAR_MAX]
+    near = difflib.get_close_matches(wrong, there, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"known are {', '.join(there[:LISTED_MAX])}" if there else "none is known"
+
+
+def _names(config: Config) -> Problems:
+    sections = {
+        "models": [model.name for model in config.models],
+        "classes": [traffic_class.name for traffic_class in config.classes],
+        "budgets": [budget.name for budget in config.budgets],
+        "domains": [domain.name for domain in config.domains],
+    }
+    for section, names in sections.items():
+        seen: set[str] = set()
+        for i, name in enumerate(names):
+            if name in seen:
+                yield (section, i, "name"), f"{name!r} is taken: names are unique"
+            seen.add(name)
+
+
+def _models(config: Config) -> Problems:
+    for i, model in enumerate(config.models):
+        yield from _endpoints(("models", i, "endpoints"), model.endpoints)
+        if model.protocol == "oip" and not model.endpoints:
+            yield ("models", i, "endpoints"), "is empty: give at least one host:port"
+        if model.price == PriceConfig():
+            yield (
+                ("models", i, "price"),
+                "is 0, and no model is free: give input_usd_per_mtok and output_usd_per_mtok, "
+                "request_usd, or busy_second_usd",
+            )
+
+
+def _enabled(config: Config) -> Problems:
+    if not config.models:
+        yield ("models",), "is empty: give at least one model"
+    elif not any(model.enabled for model in config.models):
+        yield ("models",), "every model is drained: leave at least one enabled"
+
+
+def _endpoints(at: Path, endpoints: tuple[str, ...]) -> Problems:
+    seen: set[str] = set()
+    for i, endpoint in enumerate(endpoints):
+        problem = _address_problem(endpoint, port_min=1)
+        if problem is not None:
+            yield (*at, i), problem
+        elif endpoint in seen:
+            yield (*at, i), f"{endpoint} is listed twice: leave one out"
+        seen.add(endpoint)
+
+
+def _address_problem(address: str, *, port_min: int, unix: bool = True) -> str | None:
+    if unix and address.startswith("unix:"):
+        return _socket_problem(address.removeprefix("unix:"))
+    found = _HOST_PORT.fullmatch(address)
+    right = "host:port or unix:/PATH" if unix else "host:port"
+    if found is None:
+        return f"must be {right}, not {address[:80]!r}"
+    if not port_min <= int(found[1]) <= _PORT_MAX:
+        return f"the port must be {port_min} to {_PORT_MAX}, not {found[1]}"
+    return None
+
+
+def _socket_problem(path: str) -> str | None:
+    if not path.startswith("/") or not path.isprintable():
+        return "a Unix socket needs an absolute path: unix:/run/turnout/model.sock"
+    if len(path.encode()) > SOCKET_PATH_BYTES_MAX:
+        return f"the path of a Unix socket must be at most {SOCKET_PATH_BYTES_MAX} bytes long"
+    return None
+
+
+def _classes(config: Config) -> Problems:
+    for i, traffic_class in enumerate(config.classes):
+        at: Path = ("classes", i)
+        if traffic_class.name == "auto":
+            yield (*at, "name"), "'auto' is what callers say for 'let the rules decide'"
+        yield from _match((*at, "match"), traffic_class.match)
+        audited = traffic_class.audit_rate > 0
+        if audited and traffic_class.grades == "none":
+            yield (*at, "audit_rate"), "asks for grades that never come: set grades: caller, or 0"
+        if traffic_class.floor and traffic_class.grades == "caller" and not audited:
+            yield (
+                (*at, "audit_rate"),
+                "is 0, but the floor rests on audited grades: give a fraction such as 0.05, "
+                "or set grades: none and the floor is assumed",
+            )
+
+
+def _domains(config: Config) -> Problems:
+    for i, domain in enumerate(config.domains):
+        if domain.name == "other":
+            yield ("domains", i, "name"), "'other' is the domain of what no rule matches"
+        yield from _match(("domains", i, "match"), domain.match)
+
+
+def _match(at: Path, match: MatchConfig | None) -> Problems:
+    if match is None:
+        return
+    if match == MatchConfig():
+        yield at, "has no rule, so it would match every request: give one, or leave match out"
+    for key, values in match.labels.items():
+        if not values:
+            yield (*at, "labels", key), "lists no value: give those that match"
+    for key, values in match.metadata.items():
+        if not values:
+            yield (*at, "metadata", key), "lists no value: give those that match"
+        if not _METADATA_KEY.fullmatch(key):
+            yield (
+                (*at, "metadata", key),
+                "gRPC metadata has keys of a-z, 0-9, '.', '_' and '-' only",
+            )
+    yield from _range((*at, "priority"), match.priority)
+    yield from _range((*at, "input_tokens"), match.input_tokens)
+    yield from _keywords((*at, "keywords"), match.keywords)
+
+
+def _range(at: Path, found: RangeConfig | None) -> Problems:
+    if found is None:
+        return
+    if found.min is None and found.max is None:
+        yield at, "gives neither min nor max: give one"
+    elif found.min is not None and found.max is not None and found.min > found.max:
+        yield at, f"nothing is from {found.min} to {found.max}: min must be at most max"
+
+
+def _keywords(at: Path, keywords: KeywordsConfig | None) -> Problems:
+    if keywords is None:
+        return
+    if keywords == KeywordsConfig():
+        yield at, "lists no keyword: give any_of, all_of or none_of"
+    lists = {"any_of": keywords.any_of, "all_of": keywords.all_of, "none_of": keywords.none_of}
+    for key, words in lists.items():
+        for i, word in enumerate(words):
+            if not word.strip():
+                yield (*at, key, i), "is blank: give a word or a phrase"
+            elif len(word.encode()) > KEYWORD_BYTES_MAX:
+                yield (*at, key, i), f"must be at most {KEYWORD_BYTES_MAX} bytes long"
+
+
+def _keyword_count(config: Config) -> Problems:
+    rules = {("classes", i): entry.match for i, entry in enumerate(config.classes)} | {
+        ("domains", i): entry.match for i, entry in enumerate(config.domains)
+    }
+    total = 0
+    for at, match in rules.items():
+        before, total = total, total + _count(match)
+        if before <= KEYWORDS_MAX < total:
+            message = f"takes all rules together beyond {KEYWORDS_MAX:,} keywords: use fewer"
+            yield (*at, "match", "keywords"), message
+
+
+def _count(match: MatchConfig | None) -> int:
+    if match is None or match.keywords is None:
+        return 0
+    words = match.keywords
+    return len(words.any_of) + len(words.all_of) + len(words.none_of)
+
+
+def _default(config: Config) -> Problems:
+    defaults = [i for i, entry in enumerate(config.classes) if entry.default]
+    if not defaults:
+        yield ("classes",), "none has default: true: say which takes requests that no rule matches"
+    for i in defaults[1:]:
+        first = config.classes[defaults[0]].name
+        yield ("classes", i, "default"), f"the default is {first!r} already: there can be one"
+
+
+def _floors(config: Config) -> Problems:
+    enabled = [model for model in config.models if model.enabled]
+    best = max(enabled, key=lambda model: model.prior_accuracy, default=None)
+    for i, traffic_class in enumerate(config.classes):
+        floor = traffic_class.floor or 0.0
+        if best is not None and floor > best.prior_accuracy:
+            yield (
+                ("classes", i, "floor"),
+                f"{floor:g} cannot be reached: the most accurate enabled model is {best.name} "
+                f"with a prior_accuracy of {best.prior_accuracy:g}",
+            )
+
+
+def _budgets(config: Config) -> Problems:
+    for i, budget in enumerate(config.budgets):
+        if budget.kind == "hard":
+            yield ("budgets", i, "kind"), "hard budgets are not built yet: use soft"
+
+
+def _scopes(config: Config) -> Problems:
+    names = {traffic_class.name for traffic_class in config.classes}
+    for i, budget in enumerate(config.budgets):
+        name = budget.scope.traffic_class
+        if name is not None and name not in names:
+            message = f"no class is named {name[:80]!r}: {did_you_mean(name, names)}"
+            yield ("budgets", i, "scope", "traffic_class"), message
+
+
+def _sizes(config: Config) -> Problems:
+    sizes = config.size_buckets_tokens
+    for i, (low, high) in enumerate(pairwise(sizes)):
+        if high <= low:
+            yield ("size_buckets_tokens", i + 1), f"{high} must be above the {low} before it"
+
+
+def _health(config: Config) -> Problems:
+    health = config.health
+    if health.ejection_s > health.ejection_s_max:
+        message = f"must be at most ejection_s_max, which is {health.ejection_s_max:g}"
+        yield ("health", "ejection_s"), message
+
+
+def _listeners(config: Config) -> Problems:
+    listeners = config.listeners
+    addresses = {"data": listeners.data, "admin": listeners.admin}
+    addresses["prometheus"] = listeners.prometheus
+    given = {key: address for key, address in addresses.items() if address is not None}
+    for key, address in given.items():
+        problem = _address_problem(address, port_min=0, unix=key != "prometheus")
+        if problem is not None:
+            yield ("listeners", key), problem
+    for address, times in Counter(given.values()).items():
+        if times > 1 and not address.endswith(":0"):
+            yield ("listeners",), f"{address!r} is given twice: each listener needs its own"
+    tcp = listeners.admin is not None and not listeners.admin.startswith("unix:")
+    if tcp and not listeners.admin_token_file:
+        message = "is missing: an admin listener on TCP needs a file that holds its token"
+        yield ("listeners", "admin_token_file"), message
+
+
+def _state_dir(config: Config) -> Problems:
+    folder = config.state_dir
+    # What ~ stands for is not known here; it is looked at when the folder is used.
+    problem = None if folder is None or folder.startswith("~/") else folder_problem(folder)
+    if problem is not None:
+        yield ("state_dir",), problem
+
+
+# Each with the sections that have to be whole for it to mean anything.
+_CHECKS: Mapping[Callable[[Config], Problems], frozenset[str]] = {
+    _names: frozenset(),
+    _models: frozenset(),
+    _classes: frozenset(),
+    _domains: frozenset(),
+    _budgets: frozenset(),
+    _state_dir: frozenset(),
+    _enabled: frozenset({"models"}),
+    _default: frozenset({"classes"}),
+    _scopes: frozenset({"classes"}),
+    _floors: frozenset({"models"}),
+    _keyword_count: frozenset({"classes", "domains"}),
+    _sizes: frozenset({"size_buckets_tokens"}),
+    _health: frozenset({"health"}),
+    _listeners: frozenset({"listeners"}),
+}

@@ -1,0 +1,52 @@
+"""The configuration changes while it runs: one entry at a time, checked as the file is."""
+
+import json
+from collections.abc import Mapping
+from typing import Literal
+
+from server.config import Config, ConfigError, Problem, to_json
+from server.config_check import did_you_mean
+from server.config_parse import parse
+
+Section = Literal["models", "classes", "budgets"]
+
+
+def updated(
+    config: Config,
+    section: Section,
+    name: str,
+    changes: Mapping[str, object],
+    *,
+    allow_missing: bool = False,
+) -> Config:
+    """The configuration with one entry changed, or added at the end where that is allowed.
+
+    `changes` is nested as the file is: {"price": {"request_usd": 0.002}}. Raises ConfigError with
+    what is wrong with the entry. What its change means for others is no mistake: draining the
+    model that a class's floor needs has to be possible, and the plan names the breach.
+    """
+    data = json.loads(to_json(config))
+    entries: list[dict[str, object]] = data[section]
+    names = [str(entry["name"]) for entry in entries]
+    if name not in names:
+        if not allow_missing:
+            message = f"no entry is named {name[:64]!r}: {did_you_mean(name[:64], names)}"
+            raise ConfigError((Problem(section, None, message),))
+        names.append(name)
+        entries.append({"name": name})
+    index = names.index(name)
+    entries[index] = _merged(entries[index], changes)
+    if entries[index]["name"] != name:
+        path = f"{section}[{index}].name"
+        raise ConfigError((Problem(path, None, f"{name!r} keeps its name while it runs"),))
+    return parse(data, within=(section, index))
+
+
+def _merged(old: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
+    merged = dict(old)
+    for key, change in changes.items():
+        before = old.get(key)
+        if isinstance(change, Mapping):
+            change = _merged(before if isinstance(before, Mapping) else {}, change)
+        merged[key] = change
+    return merged

@@ -1,0 +1,113 @@
+"""What each budget has spent in its period, and the pace that what is left allows.
+
+Periods are in UTC. Budgets here are soft: a pace shapes the mix and refuses nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from pydantic import BaseModel, TypeAdapter
+
+from server.config import BudgetConfig
+from server.routing.catalog import NANO_PER_USD, NO_PAYER
+
+# A pace never falls below this part of the even one: a spent budget asks for the cheapest mix that
+# holds the floors, and a right-hand side of zero would ask nothing more.
+PACE_MIN = 0.01
+
+
+def period(kind: str, now_s: float) -> tuple[float, float]:
+    """Start and end of the hour, day, week (from Monday) or month that holds this instant."""
+    now = datetime.fromtimestamp(now_s, UTC)
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    day = hour.replace(hour=0)
+    if kind == "hour":
+        start, end = hour, hour + timedelta(hours=1)
+    elif kind == "day":
+        start, end = day, day + timedelta(days=1)
+    elif kind == "week":
+        start = day - timedelta(days=day.weekday())
+        end = start + timedelta(weeks=1)
+    else:
+        start = day.replace(day=1)
+        end = (start + timedelta(days=31)).replace(day=1)
+    return start.timestamp(), end.timestamp()
+
+
+class _Spent(BaseModel):
+    """What one budget spent since the start of a period."""
+
+    start_s: float
+    nano_usd: int
+
+
+_SPENT = TypeAdapter(dict[str, _Spent])
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetState:
+    """One budget at one instant."""
+
+    name: str
+    period: str
+    amount_nano_usd: int
+    spent_nano_usd: int
+    pace_nano_usd_per_s: float  # what is left, over the rest of the period
+
+
+class Spending:
+    """Counts what budgets spent in the period that runs. No I/O, no clock."""
+
+    def __init__(self) -> None:
+        self._budgets: dict[str, BudgetConfig] = {}
+        self._spent: dict[str, _Spent] = {}
+
+    def configure(self, budgets: tuple[BudgetConfig, ...]) -> None:
+        """Counts for exactly these; what a budget has spent stays, whatever its new amount."""
+        self._budgets = {budget.name: budget for budget in budgets}
+
+    def spend(self, payer: str, nano_usd: int, *, now_s: float) -> None:
+        """Charges every budget that the payer names; names the configuration lacks are nobody's."""
+        if payer == NO_PAYER:
+            return
+        for name in payer.split("+"):
+            if name in self._budgets:
+                self._current(self._budgets[name], now_s).nano_usd += nano_usd
+
+    def states(self, *, window_s: float, now_s: float) -> Mapping[str, BudgetState]:
+        """Every budget, by name."""
+        return {
+            name: self._state(budget, window_s, now_s) for name, budget in self._budgets.items()
+        }
+
+    def to_json(self) -> bytes:
+        """What outlives the process, so that a restart does not give the money again."""
+        return _SPENT.dump_json(self._spent)
+
+    def restore(self, text: bytes) -> None:
+        """Takes up what `to_json` wrote; raises ValueError where it is something else."""
+        self._spent = _SPENT.validate_json(text)
+
+    def _state(self, budget: BudgetConfig, window_s: float, now_s: float) -> BudgetState:
+        start_s, end_s = period(budget.period, now_s)
+        amount = round(budget.amount_usd * NANO_PER_USD)
+        spent = self._current(budget, now_s).nano_usd
+        rest_s = max(
+            end_s - now_s, window_s
+        )  # a period's last instant is not worth all that is left
+        even = amount / (end_s - start_s)
+        return BudgetState(
+            name=budget.name,
+            period=budget.period,
+            amount_nano_usd=amount,
+            spent_nano_usd=spent,
+            pace_nano_usd_per_s=max((amount - spent) / rest_s, PACE_MIN * even),
+        )
+
+    def _current(self, budget: BudgetConfig, now_s: float) -> _Spent:
+        start_s, _ = period(budget.period, now_s)
+        spent = self._spent.get(budget.name)
+        if spent is None or spent.start_s != start_s:
+            spent = self._spent[budget.name] = _Spent(start_s=start_s, nano_usd=0)
+        return spent

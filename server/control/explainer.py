@@ -1,0 +1,70 @@
+"""Finds the step prices of the plan in force: many solves, made beside the planning."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from optimizer.step_prices import StepPrice, step_prices
+from server.control.plan import step_price_messages
+from server.control.window import Window
+from turnout.v1 import admin_pb2 as pb
+
+# Of each of the many solves; one that takes longer leaves its price out.
+SOLVE_S_MAX = 2.0
+# It rests this many times as long as it worked, so that it has at most a quarter of a core.
+_REST = 3
+
+Pricer = Callable[[Window], Sequence[StepPrice]]
+
+_log = structlog.get_logger()
+
+
+def price_window(window: Window) -> Sequence[StepPrice]:
+    """The optimizer's answer."""
+    return step_prices(window.configured, window_s=window.window_s, time_limit_s=SOLVE_S_MAX)
+
+
+class Explainer:
+    """Prices the newest window it was told of; those that came while it worked are skipped."""
+
+    def __init__(self, pricer: Pricer) -> None:
+        self._pricer = pricer
+        self._newest: Window | None = None
+        self._told = asyncio.Event()
+        self._forgets = 0
+        self.prices: Sequence[pb.StepPrice] = ()
+        self.took_s = 0.0
+
+    def tell(self, window: Window) -> None:
+        """There is a plan for this window."""
+        self._newest = window
+        self._told.set()
+
+    def forget(self) -> None:
+        """What was priced no longer holds, for the configuration has changed."""
+        self._newest, self.prices = None, ()
+        self._forgets += 1
+
+    async def run(self) -> None:
+        """Explains until cancelled."""
+        while True:
+            await self._told.wait()
+            self._told.clear()
+            if self._newest is not None:
+                await self._explain(self._newest)
+            await asyncio.sleep(_REST * self.took_s)
+
+    async def _explain(self, window: Window) -> None:
+        begun_s, forgets = asyncio.get_running_loop().time(), self._forgets
+        try:
+            prices = await asyncio.to_thread(self._price, window)
+        except Exception as error:  # noqa: BLE001 - a plan without prices is still a plan
+            _log.error("explaining failed", exc_info=error)
+            prices = ()
+        self.took_s = asyncio.get_running_loop().time() - begun_s
+        if self._forgets == forgets:
+            self.prices = prices
+
+    def _price(self, window: Window) -> Sequence[pb.StepPrice]:
+        return step_price_messages(self._pricer(window))

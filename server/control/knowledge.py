@@ -1,0 +1,160 @@
+"""What the control plane knows: the configuration in force, what was counted, and the estimates."""
+
+from collections import Counter
+from collections.abc import Collection
+
+from optimizer.estimate.account import FloorAccount
+from optimizer.estimate.accuracy import AccuracyEstimate
+from optimizer.estimate.demand import DemandEstimate
+from optimizer.estimate.latency import LatencyEstimate
+from optimizer.estimate.tokens import TokenEstimate
+from server.config import ClassConfig, Config
+from server.control.budgets import Spending
+from server.control.counters import CellModel, Increment, Workers, add
+from server.control.last_hour import LastHour
+from server.control.outcomes import Grade, Settlement
+from server.routing.catalog import Catalog, Cell, compile_catalog
+from server.routing.counters import CellCounts, latency_bucket
+from server.routing.tokens import OpenDecision
+from turnout.v1.control_pb2 import PushStatsRequest
+from turnout.v1.routing_pb2 import Usage
+
+GroupName = tuple[str, str]  # traffic class, payer
+
+
+class Knowledge:
+    """Is told what happened and when. Estimates hear of what was counted once a window."""
+
+    def __init__(self, config: Config) -> None:
+        self.accuracy = AccuracyEstimate({})
+        self.latency = LatencyEstimate()
+        self.usage = TokenEstimate()
+        self.demand = DemandEstimate()
+        self.accounts: dict[GroupName, FloorAccount] = {}
+        self.spending = Spending()
+        self.workers = Workers()
+        self.last_hour = LastHour()
+        # Since the control plane began, for those who export.
+        self.totals: dict[tuple[str, str], CellCounts] = {}  # by class and model
+        self.feedback: Counter[str] = Counter()  # by result
+        self.refusals: Counter[str] = Counter()  # by reason, of the control plane's own calls
+        # Protocols of the models that answered an Infer of the cell: its payload fits only those.
+        self.protocols: dict[Cell, set[str]] = {}
+        self._window: dict[CellModel, CellCounts] = {}
+        self._decided: Counter[Cell] = Counter()
+        self.configure(config)
+
+    def configure(self, config: Config) -> None:
+        """Takes a configuration as the one in force."""
+        self.config = config
+        self.catalog: Catalog = compile_catalog(config)
+        self.classes: dict[str, ClassConfig] = {c.name: c for c in config.classes}
+        self.spending.configure(config.budgets)
+        for model in config.models:
+            self.accuracy.set_prior(model.name, model.prior_accuracy)
+
+    def pushed(self, push: PushStatsRequest, *, now_s: float) -> None:
+        """Counts what a worker's push adds."""
+        for increment in self.workers.merge(push, now_s=now_s):
+            if self._is_known(increment.cell, increment.model):
+                self._learn_protocol(increment)
+                self._count(increment, now_s=now_s)
+
+    def settled(self, settlement: Settlement, *, now_s: float) -> None:
+        """Counts what an outcome adds."""
+        decision = settlement.decision
+        if not self._is_known(decision.cell, decision.model):
+            return
+        if settlement.usage is not None:
+            counts = self._usage_counts(decision, settlement.usage)
+            self._count(Increment(decision.cell, decision.model, counts, True), now_s=now_s)
+        if settlement.grade is not None:
+            self._grade(decision, settlement.grade, now_s)
+
+    def close_window(self, window_s: float, *, now_s: float) -> None:
+        """Tells the estimates what was counted since the last window closed."""
+        window, self._window = self._window, {}
+        decided, self._decided = self._decided, Counter()
+        self.demand.told({cell: float(count) for cell, count in decided.items()}, window_s)
+        for (cell, model), counts in window.items():
+            if counts.attempts:
+                usage = (float(counts.input_tokens), float(counts.output_tokens), counts.busy_s)
+                self.usage.told(cell, model, counts.attempts, usage, now_s)
+            if counts.completed:
+                self.latency.told(model, counts.latency_counts, counts.failed, now_s)
+
+    def models_up(self, *, now_s: float) -> frozenset[str]:
+        """Models that are enabled and have an endpoint that no worker has ejected."""
+        ejected = self.ejected(now_s=now_s)
+        return frozenset(
+            model.name
+            for model in self.config.models
+            if model.enabled and any((model.name, a) not in ejected for a in model.endpoints)
+        )
+
+    def ejected(self, *, now_s: float) -> Collection[tuple[str, str]]:
+        """Endpoints, as (model, address), that at least one worker has ejected."""
+        return {e for e, stats in self.workers.endpoints(now_s=now_s) if stats.ejected}
+
+    def _is_known(self, cell: Cell, model: str) -> bool:
+        """A decision may be older than the configuration, or of another one."""
+        return cell.traffic_class in self.classes and model in self.catalog.index
+
+    def _learn_protocol(self, increment: Increment) -> None:
+        if increment.counts.attempts:
+            model = self.catalog.models[self.catalog.index[increment.model]]
+            self.protocols.setdefault(increment.cell, set()).add(model.protocol)
+
+    def _count(self, increment: Increment, *, now_s: float) -> None:
+        cell, model, counts, recent = increment
+        add(self._window.setdefault((cell, model), CellCounts()), counts)
+        add(self.totals.setdefault((cell.traffic_class, model), CellCounts()), counts)
+        if recent:
+            self._decided[cell] += counts.decided
+            self.spending.spend(cell.payer, counts.cost_nano_usd, now_s=now_s)
+            self.last_hour.add(("model", model), counts, now_s=now_s)
+            self.last_hour.add(("group", cell[:2]), counts, now_s=now_s)
+
+    def _usage_counts(self, decision: OpenDecision, usage: Usage) -> CellCounts:
+        """What a caller says of a decision by Route, as a worker would count it."""
+        latency_s = usage.latency.seconds + usage.latency.nanos * 1e-9
+        model = self.catalog.models[self.catalog.index[decision.model]]
+        slo_s = self.catalog.classes[decision.cell.traffic_class].slo_s
+        if usage.failed:
+            cost = model.failure_cost_nano_usd(busy_s=latency_s)
+        else:
+            cost = model.cost_nano_usd(
+                input_tokens=usage.input_tokens,
+                output_tokens=usage.output_tokens,
+                busy_s=latency_s,
+            )
+        counts = CellCounts(
+            completed=1,
+            failed=int(usage.failed),
+            slo_missed=int(usage.failed or (slo_s is not None and latency_s > slo_s)),
+            attempts=1,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            busy_s=latency_s,
+            cost_nano_usd=cost,
+        )
+        counts.latency_counts[latency_bucket(latency_s)] = 1
+        return counts
+
+    def _grade(self, decision: OpenDecision, grade: Grade, now_s: float) -> None:
+        """Only the audit sample feeds floors: who grades unasked grades what went wrong."""
+        config = self.classes[decision.cell.traffic_class]
+        if not decision.audit_probability or config.grades == "none":
+            self.feedback["unasked"] += 1
+            return
+        self.feedback["audited"] += 1
+        cell, model, weight = decision.cell, decision.model, 1 / decision.audit_probability
+        account = self.accounts.get(cell[:2])
+        if grade.replaces is not None:
+            before, told_s = grade.replaces
+            self.accuracy.retract(cell, model, before, weight, told_s)
+            if account is not None:
+                account.replaced(before, grade.value, weight, decided_s=decision.issued_s)
+        elif account is not None:
+            account.told(grade.value, weight, decided_s=decision.issued_s, now_s=now_s)
+        self.accuracy.told(cell, model, grade.value, weight, now_s)

@@ -1,0 +1,50 @@
+"""What the admin service speaks of, as its messages."""
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from optimizer.estimate.accuracy import Estimate
+from server.config import BudgetConfig, ClassConfig, ModelConfig
+from turnout.v1 import admin_pb2 as pb
+
+
+def model_message(model: ModelConfig) -> pb.Model:
+    return pb.Model(
+        name=model.name,
+        version=model.version,
+        protocol=model.protocol,
+        endpoints=model.endpoints,
+        upstream_name=model.upstream_name,
+        enabled=model.enabled,
+        price=pb.Price(**model.price.model_dump()),
+        capacity=pb.Capacity(**model.capacity.model_dump()),
+        prior_accuracy=model.prior_accuracy,
+        capabilities=model.capabilities,
+    )
+
+
+def class_message(traffic_class: ClassConfig) -> pb.TrafficClass:
+    slo = traffic_class.slo
+    return pb.TrafficClass(
+        name=traffic_class.name,
+        floor=traffic_class.floor or 0.0,
+        slo=None if slo is None else pb.Slo(**slo.model_dump()),
+        audit_rate=traffic_class.audit_rate,
+        priority=traffic_class.priority,
+        deadline_s=traffic_class.deadline_s,
+    )
+
+
+def budget_message(budget: BudgetConfig) -> pb.Budget:
+    return pb.Budget(name=budget.name, amount_usd=budget.amount_usd, period=budget.period)
+
+
+def estimate_message(estimate: Estimate) -> pb.Estimate:
+    return pb.Estimate(
+        mean=estimate.mean, low=estimate.low, high=estimate.high, grades=estimate.grades
+    )
+
+
+def timestamp(now_s: float) -> Timestamp:
+    message = Timestamp()
+    message.FromNanoseconds(round(now_s * 1e9))
+    return message

@@ -1,0 +1,159 @@
+"""What the optimizer answered, as operators read it: the Plan of the admin service."""
+
+from collections.abc import Iterator, Sequence
+
+from optimizer.baseline import best_model
+from optimizer.explain import breach_text, step_price_text
+from optimizer.solution import Breach, Certificate, Solution
+from optimizer.step_prices import StepPrice
+from server.config import ClassConfig
+from server.control.knowledge import GroupName, Knowledge
+from server.control.messages import estimate_message, timestamp
+from server.control.window import Window
+from turnout.v1 import admin_pb2 as pb
+from turnout.v1.routing_pb2 import Cell as CellMessage
+
+_DAY_S = 86_400.0
+# A share below this is the solver's rounding, not a decision.
+SHARE_MIN = 1e-6
+# A dollar of pace that is worth less than this part of a dollar is the solver's rounding.
+DUAL_MIN = 1e-6
+
+
+def plan_message(plan_id: str, window: Window, solution: Solution, *, now_s: float) -> pb.Plan:
+    """What the plan says by itself: `add_promises` adds what was promised and realised.
+
+    Step prices come later, for they take longer than a plan may wait.
+    """
+    days = window.window_s / _DAY_S
+    return pb.Plan(
+        id=plan_id,
+        time=timestamp(now_s),
+        window_s=window.window_s,
+        cells=_cells(window, solution),
+        classes=_classes(window, solution),
+        budgets=_budgets(window, solution),
+        breaches=[_breach(breach, window) for breach in solution.breaches],
+        certificate=_certificate(solution.certificate),
+        cost_nano_usd_per_day=round(solution.cost_nano_usd / days),
+        best_model_cost_nano_usd_per_day=round(best_model(window.problem).cost_nano_usd / days),
+    )
+
+
+def step_price_messages(prices: Sequence[StepPrice]) -> list[pb.StepPrice]:
+    """Each with its sentence."""
+    return [
+        pb.StepPrice(
+            kind=price.kind,
+            name=price.name,
+            step=price.step,
+            cost_nano_usd_per_day=price.cost_nano_usd_per_day,
+            accuracy=price.accuracy,
+            text=step_price_text(price),
+        )
+        for price in prices
+    ]
+
+
+def _cells(window: Window, solution: Solution) -> Iterator[pb.PlanCell]:
+    problem = window.problem
+    for i, cell in enumerate(window.cells):
+        yield pb.PlanCell(
+            cell=CellMessage(**cell._asdict()),
+            requests_per_s=problem.demand[i] / window.window_s,
+            shares=[
+                pb.PlanShare(
+                    model=model,
+                    share=solution.shares[i, m],
+                    cost_nano_usd=round(problem.cost_nano_usd[i, m]),
+                    accuracy=problem.accuracy[i, m],
+                    miss=problem.miss[i, m],
+                )
+                for m, model in enumerate(problem.models)
+                if solution.shares[i, m] > SHARE_MIN
+            ],
+            shed=solution.shed[problem.group_of[i]],
+        )
+
+
+def _classes(window: Window, solution: Solution) -> Iterator[pb.PlanClass]:
+    problem = window.problem
+    for g, group in enumerate(problem.groups):
+        yield pb.PlanClass(
+            traffic_class=group.traffic_class,
+            payer=group.payer,
+            requests_per_s=problem.demand[problem.group_of == g].sum() / window.window_s,
+            accuracy=solution.accuracy[g],
+            within_slo=1 - solution.miss[g],
+            shed=solution.shed[g],
+            cost_nano_usd_per_day=round(solution.group_cost_nano_usd[g] * _DAY_S / window.window_s),
+        )
+
+
+def add_promises(plan: pb.Plan, knowledge: Knowledge, *, now_s: float) -> None:
+    """What each class and payer was promised, and what was realised of it."""
+    for message in plan.classes:
+        config = knowledge.classes[message.traffic_class]
+        name = message.traffic_class, message.payer
+        message.floor = config.floor or 0.0
+        message.floor_basis = floor_basis(config)
+        realised = knowledge.accuracy.of_group(*name, now_s)
+        message.realised_accuracy.CopyFrom(estimate_message(realised))
+        if config.slo is not None:
+            message.slo_fraction = config.slo.fraction
+        message.realised_within_slo = realised_within_slo(knowledge, name, now_s)
+
+
+def floor_basis(config: ClassConfig) -> str:
+    """Whether grades come that could show a floor to be missed."""
+    if config.floor is None:
+        return "none"
+    return "assumed" if config.grades == "none" else "audited"
+
+
+def realised_within_slo(knowledge: Knowledge, name: GroupName, now_s: float) -> float:
+    """The fraction of the last hour's requests; 1 where there were none, for none was late."""
+    hour = knowledge.last_hour.of(("group", name), now_s=now_s)
+    return 1 - hour.slo_missed / max(hour.completed, 1)
+
+
+def _budgets(window: Window, solution: Solution) -> Iterator[pb.PlanBudget]:
+    for b, budget in enumerate(window.problem.budgets):
+        state = window.budgets[budget.name]
+        yield pb.PlanBudget(
+            name=state.name,
+            period=state.period,
+            amount_nano_usd=state.amount_nano_usd,
+            spent_nano_usd=state.spent_nano_usd,
+            cost_nano_usd_per_day=round(
+                solution.budget_cost_nano_usd[b] * _DAY_S / window.window_s
+            ),
+            pace_nano_usd_per_day=round(state.pace_nano_usd_per_s * _DAY_S),
+            binds=_binds(state.name, solution),
+        )
+
+
+def _binds(budget: str, solution: Solution) -> bool:
+    """The pace costs something, or could not be kept."""
+    exceeded = any(b.kind == "pace" and b.name == budget for b in solution.breaches)
+    return exceeded or solution.duals.get(f"pace:{budget}", 0.0) > DUAL_MIN
+
+
+def _breach(breach: Breach, window: Window) -> pb.Breach:
+    """Money is told by the day, as everywhere in a plan."""
+    scale = _DAY_S / window.window_s if breach.kind == "pace" else 1.0
+    return pb.Breach(
+        kind=breach.kind,
+        name=breach.name,
+        bound=breach.bound * scale,
+        best=breach.best * scale,
+        text=breach_text(breach, window_s=window.window_s),
+    )
+
+
+def _certificate(certificate: Certificate) -> pb.Certificate:
+    return pb.Certificate(
+        duality_gap=certificate.duality_gap,
+        worst_violation=certificate.worst_violation,
+        relaxed=certificate.relaxed,
+    )

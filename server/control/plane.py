@@ -1,0 +1,182 @@
+"""The control plane as its servicers call it: what is known, what is planned, what is in force."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from server.config import Config, to_json
+from server.control import readings, views
+from server.control.explainer import Explainer, Pricer, price_window
+from server.control.kept_file import write_whole
+from server.control.knowledge import Knowledge
+from server.control.outcomes import Outcomes
+from server.control.publisher import Publisher
+from server.control.replanner import Replanner, Solver, solve_window
+from server.routing.errors import RoutingError
+from turnout.v1.admin_pb2 import ModelStatus, Plan, Worker
+from turnout.v1.control_pb2 import PushStatsRequest, WatchPlanResponse
+from turnout.v1.routing_pb2 import Outcome, OutcomeResult
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFiles:
+    """What outlives the process."""
+
+    live_config: Path  # the configuration with its live updates
+    spent: Path  # what budgets have spent in their periods
+
+
+class ControlPlane:
+    """All that one control plane holds. Every method runs on its event loop."""
+
+    def __init__(
+        self,
+        config: Config,
+        decision_key: bytes,
+        files: KeptFiles,
+        *,
+        clock: Callable[[], float],
+        solver: Solver = solve_window,
+        pricer: Pricer = price_window,
+    ) -> None:
+        self._clock = clock
+        self._files = files
+        self.started_s = clock()
+        epoch = round(self.started_s * 1_000)
+        self._knowledge = Knowledge(config)
+        self._restore_spending()
+        self._outcomes = Outcomes(decision_key)
+        self._publisher = Publisher(epoch, to_json(config))
+        self._explainer = Explainer(pricer)
+        self._replanner = Replanner(
+            self._knowledge,
+            self._publisher,
+            self._explainer,
+            epoch=epoch,
+            clock=clock,
+            solver=solver,
+        )
+        self._up = self._knowledge.models_up(now_s=self.started_s)
+        self._updating = asyncio.Lock()
+
+    @property
+    def config(self) -> Config:
+        """The one in force."""
+        return self._knowledge.config
+
+    async def run(self) -> None:
+        """Plans and explains until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._replanner.run())
+            tasks.create_task(self._explainer.run())
+            tasks.create_task(self._keep_spending())
+
+    def refused(self, reason: str) -> None:
+        """A call of an operator or a worker was answered with an error of this reason."""
+        _log.info("refused", reason=reason)
+        self._knowledge.refusals[reason] += 1
+
+    def watch(self) -> AsyncIterator[WatchPlanResponse]:
+        """What is in force, then each change."""
+        return self._publisher.watch()
+
+    def push(self, push: PushStatsRequest) -> None:
+        """Counts; plans at once where a model lost its last endpoint or has one again."""
+        now_s = self._clock()
+        self._knowledge.pushed(push, now_s=now_s)
+        up = self._knowledge.models_up(now_s=now_s)
+        if up != self._up:
+            _log.info("models up", models=sorted(up), before=sorted(self._up))
+            self._up = up
+            self._replanner.wake()
+
+    def settle(self, outcomes: Sequence[Outcome]) -> list[OutcomeResult]:
+        """One result for each outcome, in order."""
+        return [self._settle(outcome) for outcome in outcomes]
+
+    async def update(self, change: Callable[[Config], Config]) -> Config:
+        """Changes the configuration: kept on disk first, then in force, then planned with."""
+        # A caller that gives up meanwhile must not leave it on disk but not in force.
+        return await asyncio.shield(self._update(change))
+
+    def plan(self) -> Plan | None:
+        """The plan in force with the newest step prices; None before the first."""
+        if self._replanner.plan is None:
+            return None
+        plan = Plan()
+        plan.CopyFrom(self._replanner.plan)
+        plan.step_prices.extend(self._explainer.prices)
+        plan.solve_ms += self._explainer.took_s * 1_000
+        return plan
+
+    def model_statuses(self) -> list[ModelStatus]:
+        """Every model, with what is believed of it and what it did in the last hour."""
+        return list(views.model_statuses(self._knowledge, now_s=self._clock()))
+
+    def workers(self) -> list[Worker]:
+        """Every worker that has pushed."""
+        return list(views.workers(self._knowledge))
+
+    def data_address(self) -> str:
+        """Where callers are served; empty until a worker has pushed."""
+        return next((s.data_address for s in self._knowledge.workers.states()), "")
+
+    def values(self) -> dict[str, list[readings.Point]]:
+        """What counters and gauges stand at, for those who export."""
+        return readings.values(self._knowledge, self._replanner.plan, now_s=self._clock())
+
+    def durations(self) -> list[readings.Duration]:
+        """How long requests took, for those who export."""
+        return readings.durations(self._knowledge)
+
+    async def _update(self, change: Callable[[Config], Config]) -> Config:
+        async with self._updating:  # or of two changes at once the first would be lost
+            config = change(self.config)
+            text = to_json(config)
+            await asyncio.to_thread(write_whole, self._files.live_config, text)
+            self._knowledge.configure(config)
+            self._up = self._knowledge.models_up(now_s=self._clock())
+            self._publisher.publish_config(text)
+            self._explainer.forget()
+            self._replanner.wake()
+        return config
+
+    def _settle(self, outcome: Outcome) -> OutcomeResult:
+        now_s = self._clock()
+        try:
+            settlement = self._outcomes.settle(outcome, now_s=now_s)
+        except RoutingError as error:
+            return OutcomeResult(reason=error.reason, message=str(error))
+        self._knowledge.settled(settlement, now_s=now_s)
+        return settlement.result
+
+    def _restore_spending(self) -> None:
+        try:
+            self._knowledge.spending.restore(self._files.spent.read_bytes())
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            _log.warning(
+                "what budgets spent is lost, they begin anew",
+                file=str(self._files.spent),
+                error=str(error),
+            )
+
+    async def _keep_spending(self) -> None:
+        """Once a window: what is spent in one is all that a crash forgets."""
+        kept = b""
+        while True:
+            await asyncio.sleep(self.config.window_s)
+            spent = self._knowledge.spending.to_json()
+            if spent == kept:
+                continue
+            try:
+                await asyncio.to_thread(write_whole, self._files.spent, spent)
+                kept = spent
+            except OSError as error:  # a full disk is no reason to stop planning
+                _log.warning("what budgets spent cannot be kept", error=str(error))

@@ -1,0 +1,93 @@
+"""What is exported of the control plane, by the names of server.telemetry.metrics."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from server.control.knowledge import Knowledge
+from server.routing.catalog import NANO_PER_USD
+from turnout.v1.admin_pb2 import Plan
+
+Point = tuple[Mapping[str, str], float]  # attributes, value
+Duration = tuple[Mapping[str, str], Sequence[int]]  # attributes, counts by bucket
+
+# Always told, so that a breach shows as a step from 0 to 1.
+_BREACH_KINDS = ("capacity", "slo", "floor", "pace")
+
+
+def values(knowledge: Knowledge, plan: Plan | None, *, now_s: float) -> dict[str, list[Point]]:
+    """Counters and gauges."""
+    refusals = knowledge.refusals + knowledge.workers.refusals()
+    return {
+        "turnout.decisions": list(_decisions(knowledge)),
+        "turnout.requests": list(_requests(knowledge)),
+        "turnout.cost": list(_cost(knowledge)),
+        "turnout.refusals": [({"reason": reason}, n) for reason, n in refusals.items()],
+        "turnout.feedback": [({"result": result}, n) for result, n in knowledge.feedback.items()],
+        "turnout.plan.age": [] if plan is None else [({}, now_s - plan.time.ToNanoseconds() / 1e9)],
+        "turnout.plan.breaches": [] if plan is None else list(_breaches(plan)),
+        "turnout.endpoint.ejected": list(_ejected(knowledge, now_s)),
+        **_floors(plan),
+        **_budgets(knowledge, now_s),
+    }
+
+
+def durations(knowledge: Knowledge) -> list[Duration]:
+    """Latency counts by class and model."""
+    return [(_names(key), counts.latency_counts) for key, counts in knowledge.totals.items()]
+
+
+def _names(key: tuple[str, str]) -> dict[str, str]:
+    return {"traffic_class": key[0], "model": key[1]}
+
+
+def _decisions(knowledge: Knowledge) -> Iterator[Point]:
+    for key, counts in knowledge.totals.items():
+        yield _names(key), counts.decided
+
+
+def _requests(knowledge: Knowledge) -> Iterator[Point]:
+    for key, counts in knowledge.totals.items():
+        yield _names(key) | {"outcome": "ok"}, counts.completed - counts.slo_missed
+        yield _names(key) | {"outcome": "slow"}, counts.slo_missed - counts.failed
+        yield _names(key) | {"outcome": "failed"}, counts.failed
+
+
+def _cost(knowledge: Knowledge) -> Iterator[Point]:
+    for key, counts in knowledge.totals.items():
+        yield _names(key), counts.cost_nano_usd / NANO_PER_USD
+
+
+def _breaches(plan: Plan) -> Iterator[Point]:
+    for kind in _BREACH_KINDS:
+        yield {"kind": kind}, sum(breach.kind == kind for breach in plan.breaches)
+
+
+def _ejected(knowledge: Knowledge, now_s: float) -> Iterator[Point]:
+    ejected = knowledge.ejected(now_s=now_s)
+    for model in knowledge.config.models:
+        for address in model.endpoints:
+            yield {"model": model.name, "endpoint": address}, (model.name, address) in ejected
+
+
+def _floors(plan: Plan | None) -> dict[str, list[Point]]:
+    """Of what has a floor; realised only where grades say so."""
+    required: list[Point] = []
+    realised: list[Point] = []
+    for entry in () if plan is None else plan.classes:
+        names = {"traffic_class": entry.traffic_class, "payer": entry.payer}
+        if entry.floor > 0:
+            required.append((names, entry.floor))
+        if entry.realised_accuracy.grades > 0:
+            realised.append((names, entry.realised_accuracy.mean))
+    return {"turnout.floor.required": required, "turnout.floor.realised": realised}
+
+
+def _budgets(knowledge: Knowledge, now_s: float) -> dict[str, list[Point]]:
+    states = knowledge.spending.states(window_s=knowledge.config.window_s, now_s=now_s)
+    spent: list[Point] = [
+        ({"budget": s.name}, s.spent_nano_usd / NANO_PER_USD) for s in states.values()
+    ]
+    left: list[Point] = [
+        ({"budget": s.name}, (s.amount_nano_usd - s.spent_nano_usd) / NANO_PER_USD)
+        for s in states.values()
+    ]
+    return {"turnout.budget.spent": spent, "turnout.budget.left": left}

@@ -1,0 +1,148 @@
+"""Plans every window: closes it, solves, publishes. A failed solve keeps the older plan."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from optimizer.lp import solve
+from optimizer.solution import Failure, Solution
+from server.control.explainer import Explainer
+from server.control.knowledge import Knowledge
+from server.control.parts import parts_of, shares_of
+from server.control.plan import add_promises, plan_message
+from server.control.publisher import Publisher
+from server.control.window import Window, build_window
+from turnout.v1.admin_pb2 import Plan
+from turnout.v1.control_pb2 import WatchPlanResponse
+
+# A solve that takes longer is given up: two windows, by default.
+SOLVE_S_MAX = 10.0
+# A floor that the plan misses by less is missed by rounding.
+FLOOR_TOLERANCE = 1e-6
+# Two windows that close at one reading of the clock still have a length.
+_WINDOW_S_MIN = 1e-3
+
+Solver = Callable[[Window], Solution | Failure]
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """What was made of a window, ready to be published."""
+
+    window: Window
+    solution: Solution
+    plan: Plan
+    parts: tuple[WatchPlanResponse, ...]
+    routes: object  # equal for plans that route alike
+
+
+def solve_window(window: Window) -> Solution | Failure:
+    """The optimizer's answer."""
+    return solve(window.problem, time_limit_s=SOLVE_S_MAX)
+
+
+class Replanner:
+    """Solves in a thread, so that workers and operators are answered meanwhile."""
+
+    def __init__(
+        self,
+        knowledge: Knowledge,
+        publisher: Publisher,
+        explainer: Explainer,
+        *,
+        epoch: int,
+        clock: Callable[[], float],
+        solver: Solver,
+    ) -> None:
+        self._knowledge = knowledge
+        self._publisher = publisher
+        self._explainer = explainer
+        self._epoch = epoch
+        self._clock = clock
+        self._solver = solver
+        self._wake = asyncio.Event()
+        self._closed_s = clock()
+        self._solves = 0
+        self._routes: object = None
+        self.plan: Plan | None = None  # None before the first
+
+    def wake(self) -> None:
+        """Plans at once, for something that the plan rests on has changed."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Plans until cancelled."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), self._knowledge.config.window_s)
+            self._wake.clear()
+            try:
+                await self._replan()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the older plan goes on
+                _log.error("planning failed", exc_info=error)
+                self._failed(f"{type(error).__name__}: {error}")
+
+    async def _replan(self) -> None:
+        now_s = self._clock()
+        self._close_window(now_s)
+        window = build_window(self._knowledge, now_s=now_s)
+        if window is None:
+            self._failed("no request has been seen that a model which is up could answer")
+            return
+        draft = await asyncio.to_thread(self._draft, window, now_s)
+        if isinstance(draft, Failure):
+            _log.error("solving failed", status=draft.status, reason=draft.message)
+            self._failed(f"{draft.status}: {draft.message}")
+            return
+        draft.plan.solve_ms = (self._clock() - now_s) * 1_000
+        self._publish(draft, now_s)
+
+    def _close_window(self, now_s: float) -> None:
+        elapsed_s = max(now_s - self._closed_s, _WINDOW_S_MIN)
+        self._closed_s = now_s
+        self._knowledge.close_window(elapsed_s, now_s=now_s)
+
+    def _draft(self, window: Window, now_s: float) -> _Draft | Failure:
+        """All that needs no more than the window; runs beside the loop."""
+        solution = self._solver(window)
+        if isinstance(solution, Failure):
+            return solution
+        self._solves += 1
+        plan_id = f"{self._epoch:x}-{self._solves}"
+        shares = shares_of(window, solution)
+        return _Draft(
+            window=window,
+            solution=solution,
+            plan=plan_message(plan_id, window, solution, now_s=now_s),
+            parts=parts_of(plan_id, shares),
+            routes=shares.nearly(),
+        )
+
+    def _publish(self, draft: _Draft, now_s: float) -> None:
+        if draft.routes != self._routes:
+            self._publisher.publish_plan(draft.parts)
+            self._routes = draft.routes
+        self._freeze_accounts(draft, now_s)
+        add_promises(draft.plan, self._knowledge, now_s=now_s)
+        self.plan = draft.plan
+        self._explainer.tell(draft.window)
+
+    def _freeze_accounts(self, draft: _Draft, now_s: float) -> None:
+        """Debt does not grow while nothing could pay it back."""
+        solution = draft.solution
+        for g, group in enumerate(draft.window.problem.groups):
+            account = self._knowledge.accounts.get((group.traffic_class, group.payer))
+            if account is None or group.floor is None:
+                continue
+            short = solution.accuracy[g] < group.floor - FLOOR_TOLERANCE
+            if short or solution.shed[g] > 0:
+                account.freeze(now_s)
+
+    def _failed(self, why: str) -> None:
+        if self.plan is not None:
+            self.plan.failure = why

@@ -1,0 +1,39 @@
+"""What is known, as operators read it."""
+
+from collections.abc import Iterator
+
+from server.control.knowledge import Knowledge
+from server.control.messages import estimate_message, model_message, timestamp
+from turnout.v1 import admin_pb2 as pb
+from turnout.v1.control_pb2 import EndpointStats
+
+
+def workers(knowledge: Knowledge) -> Iterator[pb.Worker]:
+    """Every worker that has pushed."""
+    for state in knowledge.workers.states():
+        yield pb.Worker(name=state.name, last_push=timestamp(state.pushed_s), decided=state.decided)
+
+
+def model_statuses(knowledge: Knowledge, *, now_s: float) -> Iterator[pb.ModelStatus]:
+    """Every model, with what is believed of it and what it did in the last hour."""
+    said: dict[tuple[str, str], list[EndpointStats]] = {}
+    for endpoint, stats in knowledge.workers.endpoints(now_s=now_s):
+        said.setdefault(endpoint, []).append(stats)
+    for model in knowledge.config.models:
+        endpoints = [
+            pb.EndpointStatus(
+                address=address,
+                ejected=any(s.ejected for s in said.get((model.name, address), ())),
+                in_flight=sum(s.in_flight for s in said.get((model.name, address), ())),
+            )
+            for address in model.endpoints
+        ]
+        hour = knowledge.last_hour.of(("model", model.name), now_s=now_s)
+        yield pb.ModelStatus(
+            model=model_message(model),
+            in_flight=sum(endpoint.in_flight for endpoint in endpoints),
+            endpoints=endpoints,
+            accuracy=estimate_message(knowledge.accuracy.of_model(model.name, now_s)),
+            requests=hour.decided,
+            cost_nano_usd=hour.cost_nano_usd,
+        )

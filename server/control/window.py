@@ -1,0 +1,168 @@
+"""Puts what is known into the form that the optimizer solves: the problem of one window."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from optimizer.estimate.account import FloorAccount
+from optimizer.estimate.tokens import Usage
+from optimizer.problem import Bools, Budget, Floats, Group, Problem, Resource
+from server.config import ModelConfig
+from server.control.budgets import BudgetState
+from server.control.knowledge import GroupName, Knowledge
+from server.routing.catalog import NANO_PER_USD, Cell
+
+# About what is solved within a window; the busiest are planned, the rest go by their class.
+CELLS_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What one solve is about."""
+
+    cells: tuple[Cell, ...]
+    problem: Problem
+    # With the floors as configured, without what accounts carry: for prices shown to people.
+    configured: Problem
+    window_s: float
+    budgets: Mapping[str, BudgetState]
+
+
+def build_window(knowledge: Knowledge, *, now_s: float) -> Window | None:
+    """The next window; None while there is no cell with a model that can serve it."""
+    config = knowledge.config
+    per_s = {Cell(*cell): rate for cell, rate in knowledge.demand.per_s().items()}
+    cells, allowed = _open_cells(knowledge, _busiest(knowledge, per_s), now_s)
+    if not cells:
+        return None
+    models = [model.name for model in config.models]
+    usage = knowledge.usage.mean(cells, models, now_s)
+    names = list(dict.fromkeys(cell[:2] for cell in cells))
+    index = {name: i for i, name in enumerate(names)}
+    budgets = knowledge.spending.states(window_s=config.window_s, now_s=now_s)
+    problem = Problem(
+        models=tuple(models),
+        groups=tuple(
+            _group(knowledge, name, _required_floor(knowledge, name, now_s)) for name in names
+        ),
+        group_of=np.array([index[cell[:2]] for cell in cells]),
+        demand=np.array([per_s[cell] * config.window_s for cell in cells]),
+        cost_nano_usd=_cost(config.models, usage),
+        accuracy=knowledge.accuracy.mean(cells, models, now_s),
+        miss=_miss(knowledge, cells, now_s),
+        allowed=allowed,
+        resources=_resources(config.models, usage.busy_s, config.window_s),
+        budgets=[_budget(state, cells, config.window_s) for state in budgets.values()],
+    )
+    configured = tuple(_group(knowledge, name, _floor(knowledge, name)) for name in names)
+    return Window(
+        cells=tuple(cells),
+        problem=problem,
+        configured=replace(problem, groups=configured),
+        window_s=config.window_s,
+        budgets=budgets,
+    )
+
+
+def _busiest(knowledge: Knowledge, per_s: Mapping[Cell, float]) -> list[Cell]:
+    known = [cell for cell in per_s if cell[0] in knowledge.classes]
+    return sorted(known, key=lambda cell: (-per_s[cell], cell))[:CELLS_MAX]
+
+
+def _open_cells(
+    knowledge: Knowledge, cells: Sequence[Cell], now_s: float
+) -> tuple[list[Cell], Bools]:
+    """The cells that some model can serve, and which ones can: (C, M)."""
+    models = knowledge.config.models
+    up_names = knowledge.models_up(now_s=now_s)
+    up = np.array([model.name in up_names for model in models])
+    protocols = np.array([model.protocol for model in models])
+    allowed = np.tile(up, (len(cells), 1))
+    for i, cell in enumerate(cells):
+        seen = knowledge.protocols.get(cell)
+        if seen is not None:
+            allowed[i] &= np.isin(protocols, list(seen))
+    is_open: Bools = np.asarray(allowed.any(axis=1))
+    return list(itertools.compress(cells, is_open)), allowed[is_open]
+
+
+def _group(knowledge: Knowledge, name: GroupName, floor: float | None) -> Group:
+    traffic_class, payer = name
+    config = knowledge.classes[traffic_class]
+    return Group(
+        traffic_class=traffic_class,
+        payer=payer,
+        priority=config.priority,
+        floor=floor,
+        miss_max=None if config.slo is None else 1 - config.slo.fraction,
+        floor_before_slo=config.if_short == "refuse",
+    )
+
+
+def _floor(knowledge: Knowledge, name: GroupName) -> float | None:
+    return knowledge.classes[name[0]].floor
+
+
+def _required_floor(knowledge: Knowledge, name: GroupName, now_s: float) -> float | None:
+    """The configured floor, shifted by what earlier windows missed or earned."""
+    floor = _floor(knowledge, name)
+    if floor is None:
+        return None
+    account = knowledge.accounts.setdefault(name, FloorAccount(floor))
+    return account.required(floor, now_s)
+
+
+def _cost(models: Sequence[ModelConfig], usage: Usage) -> Floats:
+    """(C, M) nano-dollars that a request is expected to cost."""
+    prices = [model.price for model in models]
+    usd: Floats = (
+        usage.input_tokens * np.array([price.input_usd_per_mtok for price in prices]) * 1e-6
+        + usage.output_tokens * np.array([price.output_usd_per_mtok for price in prices]) * 1e-6
+        + np.array([price.request_usd for price in prices])
+        + usage.busy_s * np.array([price.busy_second_usd for price in prices])
+    )
+    return usd * NANO_PER_USD
+
+
+def _miss(knowledge: Knowledge, cells: Sequence[Cell], now_s: float) -> Floats:
+    """(C, M) by each class's SLO; 0 where a class has none."""
+    models = knowledge.config.models
+    rows = {
+        name: [
+            0.0 if of_class.slo_s is None else knowledge.latency.miss(m.name, of_class.slo_s, now_s)
+            for m in models
+        ]
+        for name, of_class in knowledge.catalog.classes.items()
+    }
+    return np.array([rows[cell.traffic_class] for cell in cells])
+
+
+def _resources(models: Sequence[ModelConfig], busy_s: Floats, window_s: float) -> list[Resource]:
+    """What a model can take, of requests and of busy seconds."""
+    resources = []
+    for m, model in enumerate(models):
+        capacity = model.capacity
+        if capacity.requests_per_s is not None:
+            use = _column(np.ones(busy_s.shape[0]), m, busy_s.shape)
+            resources.append(Resource(model.name, use, capacity.requests_per_s * window_s))
+        if capacity.concurrent is not None:
+            use = _column(busy_s[:, m], m, busy_s.shape)
+            name = f"{model.name} (concurrent)"
+            resources.append(Resource(name, use, capacity.concurrent * window_s))
+    return resources
+
+
+def _column(values: Floats, m: int, shape: tuple[int, ...]) -> Floats:
+    use = np.zeros(shape)
+    use[:, m] = values
+    return use
+
+
+def _budget(state: BudgetState, cells: Sequence[Cell], window_s: float) -> Budget:
+    return Budget(
+        name=state.name,
+        cells=np.array([state.name in cell.payer.split("+") for cell in cells]),
+        pace_nano_usd=state.pace_nano_usd_per_s * window_s,
+    )

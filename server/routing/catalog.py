@@ -1,0 +1,206 @@
+"""The models, classes and payers that requests are routed by, compiled from the configuration.
+
+A model's index is its place in the configuration. Models are only ever added at the end while a
+worker runs, so an index keeps its meaning from one catalog to the next.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+from server.config import BudgetConfig, ClassConfig, Config, ModelConfig, PriceConfig
+
+NANO_PER_USD = 1_000_000_000
+# What 64 bits hold, on the wire and in decision ids.
+NANO_USD_MAX = 2**63 - 1
+NO_PAYER = "-"
+
+# What a request is taken for where nothing is known of it yet: about a page in, half a page out,
+# one second of a model's time. Only orders models before the first plan.
+NOMINAL_INPUT_TOKENS = 1_000
+NOMINAL_OUTPUT_TOKENS = 500
+NOMINAL_BUSY_S = 1.0
+
+
+class Cell(NamedTuple):
+    """The bucket of traffic that a plan has shares for."""
+
+    traffic_class: str
+    payer: str
+    domain: str
+    size_bucket: str
+
+
+class PayloadKind(IntEnum):
+    """What a request carries; UNKNOWN where only features are sent."""
+
+    UNKNOWN = 0
+    TEXT = 1
+    TENSORS = 2
+
+
+_TAKES: Mapping[str, frozenset[PayloadKind]] = {
+    "oip": frozenset({PayloadKind.UNKNOWN, PayloadKind.TENSORS}),
+    "openai": frozenset({PayloadKind.UNKNOWN, PayloadKind.TEXT}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Something that answers."""
+
+    name: str
+    version: str
+    protocol: str
+    upstream_name: str
+    endpoints: tuple[str, ...]
+    enabled: bool
+    price: PriceConfig
+    prior_accuracy: float
+    capabilities: frozenset[str]
+
+    def cost_nano_usd(self, *, input_tokens: float, output_tokens: float, busy_s: float) -> int:
+        """What one answered attempt costs by the decision price, rounded up."""
+        return _nano(
+            input_tokens * self.price.input_usd_per_mtok * 1e-6
+            + output_tokens * self.price.output_usd_per_mtok * 1e-6
+            + self.price.request_usd
+            + busy_s * self.price.busy_second_usd
+        )
+
+    def failure_cost_nano_usd(self, *, busy_s: float) -> int:
+        """What an attempt costs that was not answered: the time it held the model."""
+        return _nano(busy_s * self.price.busy_second_usd)
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficClass:
+    """A policy's kind of traffic, as the hot path needs it."""
+
+    name: str
+    slo_s: float | None
+    audit_rate: float
+    deadline_s: float
+    greedy: tuple[int, ...]  # models in the order to try them where no plan says better
+
+
+class _Payers(NamedTuple):
+    """Of one class."""
+
+    by_tenant: Mapping[str, str]  # of the tenants that a budget names
+    of_others: str
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """One configuration, compiled. Replaced whole, never edited."""
+
+    models: tuple[Model, ...]
+    index: Mapping[str, int]  # of a model's name
+    classes: Mapping[str, TrafficClass]
+    unfit: Mapping[PayloadKind, int]  # bit m: model m is drained or does not take this kind
+    _payers: Mapping[str, _Payers]  # of each class
+
+    def payer(self, traffic_class: str, tenant: str) -> str:
+        """The budgets that a request draws on, as one name."""
+        payers = self._payers[traffic_class]
+        return payers.by_tenant.get(tenant, payers.of_others)
+
+    def lacking(self, capabilities: Iterable[str]) -> int:
+        """Bit m: model m lacks one of the capabilities."""
+        wanted = frozenset(capabilities)
+        return bits(i for i, model in enumerate(self.models) if not wanted <= model.capabilities)
+
+
+def _nano(usd: float) -> int:
+    # Rounded first: but for a float's last bit, 0.0011 is a whole number of nano-dollars.
+    return min(math.ceil(round(usd * NANO_PER_USD, 3)), NANO_USD_MAX)
+
+
+def bits(indexes: Iterable[int]) -> int:
+    """A set of models as an integer: bit m stands for model m."""
+    mask = 0
+    for index in indexes:
+        mask |= 1 << index
+    return mask
+
+
+def compile_catalog(config: Config) -> Catalog:
+    """The configuration as the hot path reads it."""
+    models = tuple(_model(model) for model in config.models)
+    return Catalog(
+        models=models,
+        index={model.name: i for i, model in enumerate(models)},
+        classes={c.name: _traffic_class(c, models) for c in config.classes},
+        unfit={
+            kind: bits(
+                i for i, m in enumerate(models) if not m.enabled or kind not in _TAKES[m.protocol]
+            )
+            for kind in PayloadKind
+        },
+        _payers=_payers(config),
+    )
+
+
+def _model(config: ModelConfig) -> Model:
+    return Model(
+        name=config.name,
+        version=config.version,
+        protocol=config.protocol,
+        upstream_name=config.upstream_name or config.name,
+        endpoints=config.endpoints,
+        enabled=config.enabled,
+        price=config.price,
+        prior_accuracy=config.prior_accuracy,
+        capabilities=frozenset(config.capabilities),
+    )
+
+
+def _traffic_class(config: ClassConfig, models: tuple[Model, ...]) -> TrafficClass:
+    return TrafficClass(
+        name=config.name,
+        slo_s=None if config.slo is None else config.slo.ms / 1_000,
+        audit_rate=config.audit_rate,
+        deadline_s=config.deadline_s,
+        greedy=_greedy(models, config.floor or 0.0),
+    )
+
+
+def _greedy(models: tuple[Model, ...], floor: float) -> tuple[int, ...]:
+    """Those believed to hold the floor, cheapest first; then the others, most accurate first."""
+
+    def rank(index: int) -> tuple[bool, float]:
+        model = models[index]
+        short = model.prior_accuracy < floor
+        return short, -model.prior_accuracy if short else nominal_cost_nano_usd(model)
+
+    return tuple(sorted(range(len(models)), key=rank))
+
+
+def nominal_cost_nano_usd(model: Model, input_tokens: int | None = None) -> int:
+    """What an attempt is taken to cost where no more is known of the request."""
+    return model.cost_nano_usd(
+        input_tokens=NOMINAL_INPUT_TOKENS if input_tokens is None else input_tokens,
+        output_tokens=NOMINAL_OUTPUT_TOKENS,
+        busy_s=NOMINAL_BUSY_S,
+    )
+
+
+def _payers(config: Config) -> Mapping[str, _Payers]:
+    return {c.name: _payers_of(c.name, config.budgets) for c in config.classes}
+
+
+def _payers_of(traffic_class: str, budgets: tuple[BudgetConfig, ...]) -> _Payers:
+    ours = [b for b in budgets if b.scope.traffic_class in (None, traffic_class)]
+    shared = [b.name for b in ours if b.scope.tenant is None]
+    by_tenant: defaultdict[str, list[str]] = defaultdict(list)
+    for budget in ours:
+        if budget.scope.tenant is not None:
+            by_tenant[budget.scope.tenant].append(budget.name)
+    return _Payers(
+        {tenant: "+".join(sorted(own + shared)) for tenant, own in by_tenant.items()},
+        "+".join(sorted(shared)) or NO_PAYER,
+    )

@@ -1,0 +1,48 @@
+"""Which endpoint of a model takes the next attempt: the least loaded that is not ejected."""
+
+from collections.abc import Iterable
+
+from server.routing.catalog import Model
+from server.routing.health import Endpoint, HealthTracker
+
+
+class EndpointLoad:
+    """Attempts at each endpoint: in flight, begun and failed."""
+
+    __slots__ = ("attempts", "failures", "in_flight")
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self.attempts = 0
+        self.failures = 0
+
+
+class Endpoints:
+    """The load of every endpoint in the catalog."""
+
+    def __init__(self, health: HealthTracker) -> None:
+        self._health = health
+        self.loads: dict[Endpoint, EndpointLoad] = {}
+
+    def track(self, endpoints: Iterable[Endpoint]) -> None:
+        """Counts exactly these; known ones keep their counts."""
+        endpoints = tuple(endpoints)
+        self.loads = {e: self.loads.get(e, EndpointLoad()) for e in endpoints}
+        self._health.track(endpoints)
+
+    def choose(self, index: int, model: Model) -> str:
+        """The address to call; empty for a model that only Route speaks of and has none.
+
+        If all are ejected, the least loaded of all: one has to be asked.
+        """
+        if len(model.endpoints) == 1:
+            return model.endpoints[0]
+        open_ones = [
+            address for address in model.endpoints if not self._health.is_ejected((index, address))
+        ]
+        candidates = open_ones or model.endpoints
+        return min(candidates, key=lambda address: self._load(index, address), default="")
+
+    def _load(self, index: int, address: str) -> tuple[int, int]:
+        load = self.loads[index, address]
+        return load.in_flight, load.attempts  # of equals, the one asked less often so far

@@ -1,0 +1,119 @@
+"""What can go wrong with a request, by meaning; rpc/errors.py gives each its status.
+
+A reason is public: callers switch on it, so it never changes meaning.
+"""
+
+
+class RoutingError(Exception):
+    """A request that is answered with an error; its message is for the caller to read."""
+
+    reason: str
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field  # path in the request, such as "context.labels"; empty: no one field
+
+
+class InvalidRequest(RoutingError):
+    """A field holds what it may not hold."""
+
+    reason = "REQUEST_INVALID"
+
+
+class UnknownClass(RoutingError):
+    """The request names a class that the configuration does not have."""
+
+    reason = "CLASS_UNKNOWN"
+
+
+class UnknownDomain(RoutingError):
+    """The request names a domain that the configuration does not have."""
+
+    reason = "DOMAIN_UNKNOWN"
+
+
+class NoClass(RoutingError):
+    """No rule matches and no class is the default."""
+
+    reason = "CLASS_UNMATCHED"
+
+
+class NoCandidate(RoutingError):
+    """No enabled model takes this kind of payload with these capabilities."""
+
+    reason = "NO_CANDIDATE"
+
+
+class PayloadMalformed(RoutingError):
+    """The payload is not what it says it is."""
+
+    reason = "PAYLOAD_MALFORMED"
+
+
+class PayloadTooLarge(RoutingError):
+    """The request is larger than this server takes."""
+
+    reason = "PAYLOAD_TOO_LARGE"
+
+
+class DeadlinePast(RoutingError):
+    """The caller's deadline left no time to ask a model."""
+
+    reason = "DEADLINE_PAST"
+
+
+class DecisionInvalid(RoutingError):
+    """The decision id was not made by this service, or was altered."""
+
+    reason = "DECISION_INVALID"
+
+
+class DecisionExpired(RoutingError):
+    """The decision is too old to be reported on."""
+
+    reason = "DECISION_EXPIRED"
+
+
+class QualityInvalid(RoutingError):
+    """A feedback value outside 0 to 1."""
+
+    reason = "QUALITY_INVALID"
+
+
+class UsageDuplicate(RoutingError):
+    """The usage of this decision has been counted already."""
+
+    reason = "USAGE_DUPLICATE"
+
+
+class NotFound(RoutingError):
+    """A model, class or budget that the configuration does not have."""
+
+    reason = "NOT_FOUND"
+
+
+class NotReady(RoutingError):
+    """The worker has no configuration yet."""
+
+    reason = "NOT_READY"
+
+
+class ControlPlaneDown(RoutingError):
+    """The control plane cannot be reached; routing goes on without it, settling does not."""
+
+    reason = "CONTROL_PLANE_DOWN"
+
+
+class Unauthenticated(RoutingError):
+    """The caller did not show the token."""
+
+    reason = "UNAUTHENTICATED"
+
+
+class UpstreamFailed(RoutingError):
+    """Every attempt that was allowed failed; tells of the last one."""
+
+    def __init__(self, message: str, *, reason: str, code: int) -> None:
+        super().__init__(message)
+        self.reason = reason  # "UPSTREAM_" and the endpoint's own status
+        self.code = code  # google.rpc.Code for the caller

@@ -1,0 +1,107 @@
+"""Passive outlier detection: takes an endpoint out after failures in a row, and lets it back.
+
+The words are those of gRFC A50. An ejection lasts longer each time it follows soon on the last.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from server.config import HealthConfig
+
+Endpoint = tuple[int, str]  # index of the model, address
+
+# An endpoint's INTERNAL speaks against it once this many tenants saw it since its last success.
+TENANTS_TO_CONVICT = 2
+
+
+@dataclass(slots=True)
+class _State:
+    failures_in_a_row: int = 0
+    ejections: int = 0  # how many in close succession
+    ejected_until_s: float = 0.0
+    ejected: bool = False
+    suspecting: set[str] = field(default_factory=set)  # tenants, up to TENANTS_TO_CONVICT
+
+
+class HealthTracker:
+    """Is told what happened and when; never sleeps, never reads a clock."""
+
+    def __init__(self, config: HealthConfig) -> None:
+        self._config = config
+        self._states: dict[Endpoint, _State] = {}
+        self.down = 0  # bit m: every endpoint of model m is ejected
+        self._next_return_s = float("inf")
+
+    def tune(self, config: HealthConfig) -> None:
+        """Holds for what is observed from now on."""
+        self._config = config
+
+    def track(self, endpoints: Iterable[Endpoint]) -> None:
+        """Watches exactly these: new ones start healthy, known ones keep their state."""
+        self._states = {e: self._states.get(e, _State()) for e in endpoints}
+        self._summarise()
+
+    def observe(self, endpoint: Endpoint, *, ok: bool, now_s: float) -> bool:
+        """Counts the end of an attempt; true if that ejected the endpoint."""
+        state = self._states.get(endpoint)
+        if state is None:  # it left the catalog while the attempt was out
+            return False
+        if ok:
+            state.failures_in_a_row = 0
+            state.ejections = 0
+            state.suspecting.clear()
+            self._return(state)
+            return False
+        state.failures_in_a_row += 1
+        if state.ejected or state.failures_in_a_row < self._config.consecutive_failures_max:
+            return False
+        self._eject(state, now_s)
+        return True
+
+    def suspect(self, endpoint: Endpoint, tenant: str, *, now_s: float) -> bool:
+        """Counts a failure that may be the caller's fault; true if that ejected the endpoint."""
+        state = self._states.get(endpoint)
+        if state is None:
+            return False
+        if len(state.suspecting) < TENANTS_TO_CONVICT:
+            state.suspecting.add(tenant)
+        if len(state.suspecting) < TENANTS_TO_CONVICT:
+            return False
+        return self.observe(endpoint, ok=False, now_s=now_s)
+
+    def refresh(self, now_s: float) -> None:
+        """Lets back every endpoint whose time is over; one more failure ejects it again."""
+        if now_s < self._next_return_s:
+            return
+        for state in self._states.values():
+            if state.ejected and now_s >= state.ejected_until_s:
+                state.ejected = False
+                state.failures_in_a_row = self._config.consecutive_failures_max - 1
+        self._summarise()
+
+    def is_ejected(self, endpoint: Endpoint) -> bool:
+        state = self._states.get(endpoint)
+        return state is not None and state.ejected
+
+    def _eject(self, state: _State, now_s: float) -> None:
+        length_s = min(self._config.ejection_s * 2.0**state.ejections, self._config.ejection_s_max)
+        # 2^ejections would overflow long before anyone notices: the longest is reached by then.
+        state.ejections = min(state.ejections + 1, 30)
+        state.ejected, state.ejected_until_s = True, now_s + length_s
+        self._summarise()
+
+    def _return(self, state: _State) -> None:
+        """An attempt sent before the ejection came back well: the endpoint is fine."""
+        if state.ejected:
+            state.ejected = False
+            self._summarise()
+
+    def _summarise(self) -> None:
+        up = {model for (model, _), state in self._states.items() if not state.ejected}
+        self.down = 0
+        for model, _ in self._states:
+            if model not in up:
+                self.down |= 1 << model
+        self._next_return_s = min(
+            (s.ejected_until_s for s in self._states.values() if s.ejected), default=float("inf")
+        )

@@ -1,0 +1,207 @@
+"""Decides which model answers a request: read, find who may, pick, say why."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from operator import attrgetter
+from typing import NamedTuple
+
+from server.config import Config, HealthConfig
+from server.routing.catalog import (
+    Catalog,
+    Model,
+    TrafficClass,
+    compile_catalog,
+    nominal_cost_nano_usd,
+)
+from server.routing.classifier import Classifier, Reading
+from server.routing.counters import Counters
+from server.routing.endpoints import Endpoints
+from server.routing.errors import NoCandidate, NotReady
+from server.routing.health import HealthTracker
+from server.routing.query import Query
+from server.routing.selector import Basis, ModelShare, Pick, Selector, WeightTable
+from server.routing.tokens import Kind, Sealer
+
+# Named to a caller of Route: as many as a caller would try within one deadline.
+FALLBACKS_MAX = 3
+
+
+class Target(NamedTuple):
+    """A model and the endpoint to ask."""
+
+    model_index: int
+    model: Model
+    endpoint: str
+
+
+@dataclass(slots=True)
+class Decision:
+    """One routed request."""
+
+    plan_id: str
+    reading: Reading
+    traffic_class: TrafficClass
+    target: Target
+    fallbacks: tuple[int, ...]  # models, in the order to try them
+    pick: Pick
+    reason: str
+    audit_probability: float  # 0: not in the audit sample
+    reuse_for_s: float  # how long requests of the same cell may use this decision
+
+
+class _Routes(NamedTuple):
+    """What one configuration compiles to."""
+
+    catalog: Catalog
+    classifier: Classifier
+    window_s: float
+
+
+class Router:
+    """Everything a worker decides with. No I/O, no clock, no dice."""
+
+    def __init__(self, selector: Selector, sealer: Sealer, counters: Counters) -> None:
+        self._selector = selector
+        self._sealer = sealer
+        self._counters = counters
+        self._routes: _Routes | None = None
+        self.health = HealthTracker(HealthConfig())
+        self.endpoints = Endpoints(self.health)
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog in force; raises NotReady before there is one."""
+        return self._ready().catalog
+
+    def configure(self, config: Config) -> None:
+        """Puts a configuration in force. Calls that are out end by the old one."""
+        catalog = compile_catalog(config)
+        self.health.tune(config.health)
+        self.endpoints.track(
+            (index, address)
+            for index, model in enumerate(catalog.models)
+            for address in model.endpoints
+        )
+        self._routes = _Routes(catalog, Classifier(config, catalog), config.window_s)
+
+    def publish(self, table: WeightTable) -> None:
+        """Puts a plan in force."""
+        self._selector.publish(table)
+
+    def dry_run(self, query: Query, *, now_s: float) -> Decision:
+        """The decision that would be made; counts nothing and spends no credit."""
+        return self._decide(query, now_s, spend=False)
+
+    def decide(self, query: Query, *, now_s: float, chance: float) -> Decision:
+        """Decides and counts. `chance`, uniform in [0, 1), says whether it is audited."""
+        decision = self._decide(query, now_s, spend=True)
+        rate = decision.traffic_class.audit_rate
+        decision.audit_probability = rate if chance < rate else 0.0
+        self._counters.of(decision.reading.cell, decision.target.model.name).decided += 1
+        return decision
+
+    def seal(self, decision: Decision, kind: Kind, model: Model, *, now_s: float) -> str:
+        """A new decision id; `model` is the one that answers, which a grade will speak of."""
+        return self._sealer.seal(
+            kind,
+            decision.reading.cell,
+            (model.name, model.version),
+            audit_probability=decision.audit_probability,
+            expected_cost_nano_usd=decision.pick.share.cost_nano_usd,
+            now_s=now_s,
+        )
+
+    def models(self) -> tuple[Model, ...]:
+        """Those of the configuration in force; none before there is one."""
+        return () if self._routes is None else self._routes.catalog.models
+
+    def _ready(self) -> _Routes:
+        if self._routes is None:
+            raise NotReady("no configuration has come from the control plane yet: try again")
+        return self._routes
+
+    def _decide(self, query: Query, now_s: float, *, spend: bool) -> Decision:
+        catalog, classifier, window_s = self._ready()
+        reading = classifier.read(query)
+        unfit = catalog.unfit[query.payload_kind]
+        if query.capabilities:
+            unfit |= catalog.lacking(query.capabilities)
+        traffic_class = catalog.classes[reading.cell.traffic_class]
+        self.health.refresh(now_s)
+        picked = self._pick(reading, traffic_class, unfit, spend=spend)
+        if picked is None:
+            raise _no_candidate(query)
+        pick, blocked = picked
+        # Others of the cell may ask for what only some models have: the mask is not the cell's.
+        alone = pick.basis is Basis.PLAN and len(pick.row) == 1
+        return Decision(
+            plan_id=self._selector.table.plan_id,
+            reading=reading,
+            traffic_class=traffic_class,
+            target=self.target(pick.share.model),
+            fallbacks=tuple(islice(_fallbacks(pick, traffic_class, blocked), FALLBACKS_MAX)),
+            pick=pick,
+            reason=_reason(reading, pick, self._selector.table.plan_id, catalog),
+            audit_probability=0.0,
+            reuse_for_s=window_s if alone else 0.0,
+        )
+
+    def target(self, index: int) -> Target:
+        """A model and the endpoint of it to ask now."""
+        model = self.catalog.models[index]
+        return Target(index, model, self.endpoints.choose(index, model))
+
+    def _pick(
+        self, reading: Reading, traffic_class: TrafficClass, unfit: int, *, spend: bool
+    ) -> tuple[Pick, int] | None:
+        """The pick, and what was blocked for it; None without a candidate."""
+        choose = self._selector.pick if spend else self._selector.peek
+        # Where every candidate is ejected, ejection is ignored: one of them has to be asked.
+        for blocked in (unfit | self.health.down, unfit):
+            pick = choose(reading.cell, blocked) or self._greedy(reading, traffic_class, blocked)
+            if pick is not None:
+                return pick, blocked
+        return None
+
+    def _greedy(self, reading: Reading, traffic_class: TrafficClass, blocked: int) -> Pick | None:
+        index = next((i for i in traffic_class.greedy if not blocked >> i & 1), None)
+        if index is None:
+            return None
+        cost = nominal_cost_nano_usd(self.catalog.models[index], reading.input_tokens or None)
+        share = ModelShare(index, 1.0, cost)
+        return Pick(share, Basis.GREEDY, (share,), owed=False)
+
+
+def _fallbacks(pick: Pick, traffic_class: TrafficClass, blocked: int) -> Iterator[int]:
+    """The plan's other models by share, then the class's others in greedy order."""
+    seen = blocked | 1 << pick.share.model
+    by_share = sorted(pick.row, key=attrgetter("share"), reverse=True)
+    for index in chain([entry.model for entry in by_share], traffic_class.greedy):
+        if not seen >> index & 1:
+            seen |= 1 << index
+            yield index
+
+
+def _no_candidate(query: Query) -> NoCandidate:
+    if query.capabilities:
+        return NoCandidate(
+            "no enabled model takes this payload and can do all that is asked: "
+            "ask for less, or see 'turnout models'",
+            field="features.capabilities",
+        )
+    return NoCandidate("no enabled model takes this kind of payload: see 'turnout models'")
+
+
+def _reason(reading: Reading, pick: Pick, plan_id: str, catalog: Catalog) -> str:
+    name = catalog.models[pick.share.model].name
+    traffic_class = reading.cell.traffic_class
+    if pick.basis is Basis.GREEDY:
+        why = f"plan {plan_id} has no open model" if plan_id else "there is no plan yet"
+        return f"{why} for class {traffic_class}: {name} is the first that is fit"
+    of_cell = pick.basis is Basis.PLAN
+    whose = "this cell" if of_cell else "the class, for it has no open model in this cell"
+    share = f"plan {plan_id} gives {name} {pick.share.share:.0%} of {whose}"
+    if pick.owed:
+        return f"{share}, and {name} is owed most"
+    return share if len(pick.row) == 1 else f"{share}, and no other model of it is open"

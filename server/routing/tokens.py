@@ -1,0 +1,136 @@
+"""Decision ids: opaque, authenticated, and enough to settle an outcome without having decided.
+
+A decision id is base64url of a body and the first 16 bytes of its keyed BLAKE2b (RFC 7693).
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import lru_cache
+
+from server.routing.catalog import Cell
+from server.routing.errors import DecisionExpired, DecisionInvalid
+
+VALID_S = 30 * 86_400
+KEY_BYTES = 32
+_MAC_BYTES = 16
+_LAYOUT = 1
+# layout, kind, audit probability, issued (s), boot of the worker, count within it, expected cost
+_HEAD = struct.Struct("<BBfIQQQ")
+_NAMES = 6  # of the cell four, then model and version
+# Cells and models whose names are kept joined, half a KB each.
+JOINED_MAX = 50_000
+# No id of ours is longer: six names of at most 63 characters, payers of several budgets aside.
+TOKEN_CHARS_MAX = 4_096
+
+
+class Kind(IntEnum):
+    """Who called the model, and so who tells its usage."""
+
+    ROUTE = 1
+    INFER = 2
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDecision:
+    """What a decision id says."""
+
+    decision_id: str
+    kind: Kind
+    cell: Cell
+    model: str
+    version: str
+    audit_probability: float  # 0: not in the audit sample
+    issued_s: int
+    expected_cost_nano_usd: int
+
+
+class Sealer:
+    """Makes decision ids."""
+
+    def __init__(self, key: bytes, boot: int) -> None:
+        """`boot` is 64 random bits: it tells apart the workers, and their starts, of one key."""
+        self._key = key
+        self._boot = boot
+        self._count = 0
+
+    def seal(
+        self,
+        kind: Kind,
+        cell: Cell,
+        model: tuple[str, str],  # name, version
+        *,
+        audit_probability: float,
+        expected_cost_nano_usd: int,
+        now_s: float,
+    ) -> str:
+        """A new id, different from every other."""
+        self._count += 1
+        head = _HEAD.pack(
+            _LAYOUT,
+            kind,
+            audit_probability,
+            int(now_s),
+            self._boot,
+            self._count,
+            expected_cost_nano_usd,
+        )
+        body = head + _names(cell, model)
+        return base64.urlsafe_b64encode(body + _mac(self._key, body)).decode()
+
+
+def open_decision(key: bytes, decision_id: str, *, now_s: float) -> OpenDecision:
+    """Reads an id that this service made; raises DecisionInvalid or DecisionExpired."""
+    body = _verified(key, decision_id)
+    layout, kind, audit, issued_s, _boot, _count, cost = _HEAD.unpack_from(body)
+    names = body[_HEAD.size :].decode().split("\0", _NAMES - 1)  # a version may hold anything
+    if layout != _LAYOUT or len(names) != _NAMES:
+        raise _invalid()
+    if now_s - issued_s > VALID_S:
+        raise DecisionExpired("the decision is older than 30 days", field="decision_id")
+    return OpenDecision(
+        decision_id=decision_id,
+        kind=Kind(kind),
+        cell=Cell(*names[:4]),
+        model=names[4],
+        version=names[5],
+        audit_probability=audit,
+        issued_s=issued_s,
+        expected_cost_nano_usd=cost,
+    )
+
+
+def _verified(key: bytes, decision_id: str) -> bytes:
+    if not _HEAD.size < len(decision_id) <= TOKEN_CHARS_MAX:
+        raise _invalid()
+    try:
+        sealed = base64.b64decode(decision_id.encode("ascii"), altchars=b"-_", validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        raise _invalid() from None
+    # One spelling only: otherwise altered padding bits would make a second id of the same decision.
+    if base64.urlsafe_b64encode(sealed).decode() != decision_id:
+        raise _invalid()
+    body, mac = sealed[:-_MAC_BYTES], sealed[-_MAC_BYTES:]
+    if len(body) < _HEAD.size or not hmac.compare_digest(mac, _mac(key, body)):
+        raise _invalid()
+    return body
+
+
+@lru_cache(JOINED_MAX)
+def _names(cell: Cell, model: tuple[str, str]) -> bytes:
+    return "\0".join((*cell, *model)).encode()
+
+
+def _mac(key: bytes, body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=_MAC_BYTES, key=key).digest()
+
+
+def _invalid() -> DecisionInvalid:
+    return DecisionInvalid(
+        "this id was not made by this service: send back the one it answered with, unchanged",
+        field="decision_id",
+    )

@@ -1,0 +1,113 @@
+"""turnout.v1.AdminService: what operators and finance call. No decision is taken here."""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from server.config import BudgetConfig, ClassConfig, Config, ConfigError, ModelConfig
+from server.config_check import did_you_mean
+from server.config_live import Section, updated
+from server.control.messages import budget_message, class_message, model_message, timestamp
+from server.control.plane import ControlPlane
+from server.routing.errors import InvalidRequest, NotFound
+from server.rpc.admin_changes import (
+    Changes,
+    budget_changes,
+    class_changes,
+    in_request,
+    masked,
+    model_changes,
+)
+from server.rpc.errors import Context
+from turnout.v1 import admin_pb2 as pb
+from turnout.v1 import admin_pb2_grpc
+
+Entry = TypeVar("Entry", ModelConfig, ClassConfig, BudgetConfig)
+
+_SECTIONS: Mapping[str, Section] = {
+    "model": "models",
+    "traffic_class": "classes",
+    "budget": "budgets",
+}
+
+
+class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
+    """Reads and changes what one control plane holds."""
+
+    def __init__(self, plane: ControlPlane, *, version: str) -> None:
+        self._plane = plane
+        self._version = version
+
+    async def GetServerInfo(
+        self, request: pb.GetServerInfoRequest, context: Context
+    ) -> pb.GetServerInfoResponse:
+        return pb.GetServerInfoResponse(
+            version=self._version,
+            started=timestamp(self._plane.started_s),
+            workers=self._plane.workers(),
+            data_address=self._plane.data_address(),
+        )
+
+    async def GetPlan(self, request: pb.GetPlanRequest, context: Context) -> pb.GetPlanResponse:
+        return pb.GetPlanResponse(plan=self._plane.plan())
+
+    async def ListModels(
+        self, request: pb.ListModelsRequest, context: Context
+    ) -> pb.ListModelsResponse:
+        return pb.ListModelsResponse(models=self._plane.model_statuses())
+
+    async def UpdateModel(
+        self, request: pb.UpdateModelRequest, context: Context
+    ) -> pb.UpdateModelResponse:
+        name, changes = request.model.name, model_changes(request.model)
+        is_new = all(model.name != name for model in self._plane.config.models)
+        if not (is_new and request.allow_missing):
+            _entry("model", self._plane.config.models, name)
+            changes = masked(changes, request.update_mask.paths)
+        config = await self._update("model", name, changes, allow_missing=request.allow_missing)
+        return pb.UpdateModelResponse(model=model_message(_entry("model", config.models, name)))
+
+    async def UpdateClass(
+        self, request: pb.UpdateClassRequest, context: Context
+    ) -> pb.UpdateClassResponse:
+        name = request.traffic_class.name
+        _entry("traffic_class", self._plane.config.classes, name)
+        if not request.update_mask.paths:
+            raise InvalidRequest("say which fields to change, such as floor", field="update_mask")
+        changes = masked(class_changes(request.traffic_class), request.update_mask.paths)
+        config = await self._update("traffic_class", name, changes)
+        changed = _entry("traffic_class", config.classes, name)
+        return pb.UpdateClassResponse(traffic_class=class_message(changed))
+
+    async def UpdateBudget(
+        self, request: pb.UpdateBudgetRequest, context: Context
+    ) -> pb.UpdateBudgetResponse:
+        name = request.budget.name
+        _entry("budget", self._plane.config.budgets, name)
+        changes = masked(budget_changes(request.budget), request.update_mask.paths)
+        config = await self._update("budget", name, changes)
+        return pb.UpdateBudgetResponse(
+            budget=budget_message(_entry("budget", config.budgets, name))
+        )
+
+    async def _update(
+        self, field: str, name: str, changes: Changes, *, allow_missing: bool = False
+    ) -> Config:
+        """The configuration then in force; raises ConfigError by the paths of the request."""
+        section = _SECTIONS[field]
+        try:
+            return await self._plane.update(
+                lambda config: updated(config, section, name, changes, allow_missing=allow_missing)
+            )
+        except ConfigError as error:
+            raise in_request(error, section, field) from error
+
+
+def _entry(field: str, entries: Sequence[Entry], name: str) -> Entry:
+    """The one of this name; raises NotFound."""
+    for entry in entries:
+        if entry.name == name:
+            return entry
+    raise NotFound(
+        f"there is no {field} {name[:64]!r}: {did_you_mean(name[:64], [e.name for e in entries])}",
+        field=f"{field}.name",
+    )

@@ -1,0 +1,94 @@
+"""What an update asks to change, in the words of the configuration."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from server.config import ConfigError
+from server.routing.errors import InvalidRequest
+from turnout.v1 import admin_pb2 as pb
+
+Changes = Mapping[str, object]  # nested as the configuration is
+
+
+def model_changes(model: pb.Model) -> Changes:
+    """Every field but the name."""
+    price, capacity = model.price, model.capacity
+    return {
+        "version": model.version,
+        "protocol": model.protocol,
+        "endpoints": list(model.endpoints),
+        "upstream_name": model.upstream_name,
+        "enabled": model.enabled,
+        "price": {
+            "input_usd_per_mtok": price.input_usd_per_mtok,
+            "output_usd_per_mtok": price.output_usd_per_mtok,
+            "request_usd": price.request_usd,
+            "busy_second_usd": price.busy_second_usd,
+        },
+        "capacity": {
+            "requests_per_s": (
+                capacity.requests_per_s if capacity.HasField("requests_per_s") else None
+            ),
+            "concurrent": capacity.concurrent if capacity.HasField("concurrent") else None,
+        },
+        "prior_accuracy": model.prior_accuracy,
+        "capabilities": list(model.capabilities),
+    }
+
+
+def class_changes(traffic_class: pb.TrafficClass) -> Changes:
+    """Every field but the name; without an slo the class has none."""
+    slo = traffic_class.slo
+    given = {"metric": slo.metric or "total", "ms": slo.ms, "fraction": slo.fraction}
+    return {
+        "floor": traffic_class.floor or None,
+        "slo": given if traffic_class.HasField("slo") else None,
+        "audit_rate": traffic_class.audit_rate,
+        "priority": traffic_class.priority,
+        "deadline_s": traffic_class.deadline_s,
+    }
+
+
+def budget_changes(budget: pb.Budget) -> Changes:
+    """What can change of a budget."""
+    return {"amount_usd": budget.amount_usd}
+
+
+def masked(changes: Changes, paths: Iterable[str]) -> Changes:
+    """Those that the paths name, such as "price.request_usd", all where there is none.
+
+    Raises InvalidRequest for a path that names nothing which can change.
+    """
+    wanted = frozenset(paths)
+    if not wanted:
+        return changes
+    unknown = wanted.difference(_paths(changes))
+    if unknown:
+        raise InvalidRequest(
+            f"{min(unknown)!r} cannot change, or is within what the request leaves out: "
+            f"there is {', '.join(_paths(changes))}",
+            field="update_mask",
+        )
+    found: dict[str, object] = {}
+    for key, value in changes.items():
+        if key in wanted:
+            found[key] = value
+        elif isinstance(value, Mapping):
+            found[key] = {k: v for k, v in value.items() if f"{key}.{k}" in wanted}
+    return found
+
+
+def in_request(error: ConfigError, section: str, field: str) -> ConfigError:
+    """The same problems by their paths in the request: "model.price.request_usd"."""
+    entry = re.compile(rf"{section}(\[\d+\])?")
+    return ConfigError(
+        tuple(replace(p, path=entry.sub(field, p.path, count=1)) for p in error.problems)
+    )
+
+
+def _paths(changes: Changes) -> Iterator[str]:
+    for key, value in changes.items():
+        yield key
+        if isinstance(value, Mapping):
+            yield from (f"{key}.{inner}" for inner in value)

@@ -1,0 +1,206 @@
+"""What a servicer raises becomes a status: one table, applied where servicers are registered."""
+
+import functools
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any, TypeAlias, cast
+
+import grpc
+import structlog
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError, Message
+from google.rpc import error_details_pb2, status_pb2
+
+from server.config import ConfigError
+from server.routing import errors
+from server.routing.errors import RoutingError, UpstreamFailed
+
+_DETAILS = "grpc-status-details-bin"
+# When to come back after UNAVAILABLE: a worker that starts, a plan's pass or an ejection's
+# first retry take about this long.
+RETRY_AFTER_S = 1.0
+# gRPC clients take 8 KiB of metadata, in which a message stands up to three times, once
+# percent-encoded: what is longer reaches the caller as another error.
+MESSAGE_BYTES_MAX = 1_024
+VIOLATIONS_MAX = 6
+VIOLATION_BYTES_MAX = 192
+
+STATUS: Mapping[type[RoutingError], grpc.StatusCode] = {
+    errors.InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.UnknownClass: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.UnknownDomain: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.NoClass: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.NoCandidate: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.PayloadMalformed: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.PayloadTooLarge: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.DeadlinePast: grpc.StatusCode.DEADLINE_EXCEEDED,
+    errors.DecisionInvalid: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.DecisionExpired: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.QualityInvalid: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.UsageDuplicate: grpc.StatusCode.ALREADY_EXISTS,
+    errors.NotFound: grpc.StatusCode.NOT_FOUND,
+    errors.NotReady: grpc.StatusCode.UNAVAILABLE,
+    errors.ControlPlaneDown: grpc.StatusCode.UNAVAILABLE,
+    errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+}
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+# Generic in the stubs alone.
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Context = grpc.aio.ServicerContext[Any, Any]
+_log = structlog.get_logger()
+
+
+class ErrorAnswering:
+    """Stands for a server where servicers are added, so that what they raise is answered well."""
+
+    def __init__(
+        self,
+        server: grpc.aio.Server,
+        on_refused: Callable[[str], None],
+        raw_methods: Collection[str] = (),
+    ) -> None:
+        """`on_refused` is told the reason of each error that is answered.
+
+        Methods named in `raw_methods` take bytes and return bytes.
+        """
+        self._server = server
+        self._on_refused = on_refused
+        self._raw_methods = raw_methods
+
+    def add(self, register: Callable[[Any, grpc.aio.Server], None], servicer: object) -> None:
+        """Adds a servicer by the generated add_XServicer_to_server."""
+        # It calls the two methods below and nothing else of a server.
+        register(servicer, cast("grpc.aio.Server", self))
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
+        """Adds the methods of a servicer, each wrapped."""
+        wrapped = {name: self._wrap(name, handler) for name, handler in handlers.items()}
+        handler = grpc.method_handlers_generic_handler(service, wrapped)
+        self._server.add_generic_rpc_handlers((handler,))
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        """The same handlers again, as older servers take them; nothing is left to do."""
+
+    def _wrap(self, name: str, handler: Handler) -> Handler:
+        if name in self._raw_methods:
+            return grpc.unary_unary_rpc_method_handler(self._unary(handler.unary_unary, bytes))
+        parse = handler.request_deserializer
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                self._streaming(handler.unary_stream, parse),
+                response_serializer=handler.response_serializer,
+            )
+        return grpc.unary_unary_rpc_method_handler(
+            self._unary(handler.unary_unary, parse),
+            response_serializer=handler.response_serializer,
+        )
+
+    def _unary(self, method: Any, parse: Any) -> Callable[[bytes, Context], Awaitable[Any]]:
+        @functools.wraps(method)
+        async def answer(data: bytes, context: Context) -> Any:
+            try:
+                return await method(_parsed(data, parse), context)
+            except grpc.aio.AbortError:
+                raise
+            except Exception as error:  # noqa: BLE001 - this is where every error ends
+                await self._refuse(context, error)
+
+        return answer
+
+    def _streaming(self, method: Any, parse: Any) -> Callable[[bytes, Context], Any]:
+        @functools.wraps(method)
+        async def answer(data: bytes, context: Context) -> Any:
+            try:
+                async for response in method(_parsed(data, parse), context):
+                    yield response
+            except grpc.aio.AbortError:
+                raise
+            except Exception as error:  # noqa: BLE001 - this is where every error ends
+                await self._refuse(context, error)
+
+        return answer
+
+    async def _refuse(self, context: Context, error: Exception) -> None:
+        status = status_of(error)
+        if status.code == grpc.StatusCode.INTERNAL.value[0] and not isinstance(error, RoutingError):
+            _log.error("unexpected error", exc_info=error)
+        self._on_refused(reason_of(error))
+        await context.abort(
+            _CODES[status.code],
+            status.message,
+            ((_DETAILS, status.SerializeToString()),),
+        )
+
+
+def _parsed(data: bytes, parse: Callable[[bytes], Any]) -> Any:
+    try:
+        return parse(data)
+    except DecodeError:
+        raise errors.PayloadMalformed("the request is not a message of this method") from None
+
+
+def reason_of(error: Exception) -> str:
+    """The stable reason that a caller may switch on."""
+    if isinstance(error, RoutingError):
+        return error.reason
+    return "CONFIG_INVALID" if isinstance(error, ConfigError) else "INTERNAL"
+
+
+def status_of(error: Exception) -> status_pb2.Status:
+    """The whole status of an error, details and all; of an unexpected one it tells nothing."""
+    known = isinstance(error, RoutingError | ConfigError)
+    code, message = _code(error), str(error) if known else "internal error"
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(
+            reason=reason_of(error),
+            domain="upstream" if isinstance(error, UpstreamFailed) else "turnout",
+        )
+    ]
+    if violations := _violations(error):
+        details.append(error_details_pb2.BadRequest(field_violations=violations))
+    if code is grpc.StatusCode.UNAVAILABLE and not isinstance(error, UpstreamFailed):
+        delay = Duration()
+        delay.FromMilliseconds(int(RETRY_AFTER_S * 1_000))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    return status_pb2.Status(
+        code=code.value[0],
+        message=_cut(message, MESSAGE_BYTES_MAX),
+        details=[_packed(detail) for detail in details],
+    )
+
+
+def _code(error: Exception) -> grpc.StatusCode:
+    if isinstance(error, UpstreamFailed):
+        return _CODES[error.code]
+    if isinstance(error, RoutingError):
+        return STATUS[type(error)]
+    if isinstance(error, ConfigError):
+        return grpc.StatusCode.INVALID_ARGUMENT
+    return grpc.StatusCode.INTERNAL
+
+
+def _violations(error: Exception) -> list[error_details_pb2.BadRequest.FieldViolation]:
+    """What is wrong with which field; the first few of many."""
+    told: list[tuple[str, str]] = []
+    if isinstance(error, RoutingError) and error.field:
+        told = [(error.field, str(error))]
+    elif isinstance(error, ConfigError):
+        told = [(problem.path, problem.message) for problem in error.problems]
+    return [
+        error_details_pb2.BadRequest.FieldViolation(
+            field=_cut(field, VIOLATION_BYTES_MAX),
+            description=_cut(description, VIOLATION_BYTES_MAX),
+        )
+        for field, description in told[:VIOLATIONS_MAX]
+    ]
+
+
+def _cut(text: str, bytes_max: int) -> str:
+    return text.encode(errors="replace")[:bytes_max].decode(errors="ignore")
+
+
+def _packed(detail: Message) -> AnyMessage:
+    packed = AnyMessage()
+    packed.Pack(detail)
+    return packed

@@ -1,0 +1,86 @@
+"""inference.GRPCInferenceService: Turnout called as if it were one model server.
+
+A model's name is a class, or "auto": then the rules decide. Requests and responses of ModelInfer
+stay bytes; the model_name of a response is the model that answered.
+"""
+
+from server.dispatch import Dispatcher
+from server.routing.errors import NotFound, NotReady
+from server.routing.router import Router
+from server.rpc import convert
+from server.rpc.convert import AUTO
+from server.rpc.errors import Context
+from server.rpc.routing import forwarded
+from server.wire import oip_pb2, oip_pb2_grpc
+
+
+class OipServicer(oip_pb2_grpc.GRPCInferenceServiceServicer):
+    """For callers who have stubs of the Open Inference Protocol and nothing of ours."""
+
+    def __init__(self, router: Router, dispatcher: Dispatcher, *, version: str) -> None:
+        self._router = router
+        self._dispatcher = dispatcher
+        self._version = version
+
+    async def ServerLive(
+        self, request: oip_pb2.ServerLiveRequest, context: Context
+    ) -> oip_pb2.ServerLiveResponse:
+        return oip_pb2.ServerLiveResponse(live=True)
+
+    async def ServerReady(
+        self, request: oip_pb2.ServerReadyRequest, context: Context
+    ) -> oip_pb2.ServerReadyResponse:
+        return oip_pb2.ServerReadyResponse(ready=self._ready())
+
+    async def ModelReady(
+        self, request: oip_pb2.ModelReadyRequest, context: Context
+    ) -> oip_pb2.ModelReadyResponse:
+        return oip_pb2.ModelReadyResponse(ready=self._ready() and self._serves(request.name))
+
+    async def ServerMetadata(
+        self, request: oip_pb2.ServerMetadataRequest, context: Context
+    ) -> oip_pb2.ServerMetadataResponse:
+        return oip_pb2.ServerMetadataResponse(name="turnout", version=self._version)
+
+    async def ModelMetadata(
+        self, request: oip_pb2.ModelMetadataRequest, context: Context
+    ) -> oip_pb2.ModelMetadataResponse:
+        """A class's tensors are those of its models, which we do not read: none are listed."""
+        if not self._serves(request.name):
+            raise NotFound(
+                f"there is no class {request.name!r}: name one of the configuration, or {AUTO!r}",
+                field="name",
+            )
+        return oip_pb2.ModelMetadataResponse(name=request.name, platform="turnout")
+
+    async def ModelInfer(self, request: bytes, context: Context) -> bytes:  # type: ignore[override]
+        """In bytes and out: it is registered without (de)serialisers."""
+        metadata = convert.text_metadata(context.invocation_metadata())
+        answer = await self._dispatcher.infer(
+            convert.oip_query(request, metadata, self._router.catalog.classes),
+            request,
+            timeout_s=context.time_remaining(),
+            metadata=forwarded(metadata),
+        )
+        await context.send_initial_metadata(
+            (
+                ("turnout-decision-id", answer.decision_id),
+                ("turnout-model", answer.target.model.name),
+            )
+        )
+        context.set_trailing_metadata(
+            (
+                ("turnout-attempts", str(answer.attempts)),
+                ("turnout-cost-nano-usd", str(answer.cost_nano_usd)),
+            )
+        )
+        return answer.response
+
+    def _ready(self) -> bool:
+        try:
+            return bool(self._router.catalog.models)
+        except NotReady:
+            return False
+
+    def _serves(self, name: str) -> bool:
+        return name == AUTO or name in self._router.catalog.classes

@@ -1,0 +1,41 @@
+"""Structured logs on stderr: JSON for machines, lines with colour for a terminal."""
+
+import logging
+import sys
+
+import structlog
+from structlog.typing import Processor
+
+
+def configure_logs(process: str) -> None:
+    """Sends all logs of this process, the libraries' too, to stderr under its name."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(process=process)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=_renderers())
+    )
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+def _renderers() -> list[Processor]:
+    remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    if sys.stderr.isatty():
+        # Plain, for the other formatters print the values of locals, keys and all.
+        plain = structlog.dev.plain_traceback
+        return [remove, structlog.dev.ConsoleRenderer(exception_formatter=plain)]
+    return [
+        remove,
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(),
+    ]

@@ -1,0 +1,68 @@
+"""The tables that the demo prints."""
+
+import io
+
+import numpy as np
+from rich.console import Console
+
+from benchmarks.demo.models import Measured, Study
+from benchmarks.demo.promises import Interval
+from benchmarks.demo.stage import Result
+from benchmarks.demo.summary import print_models, print_results
+from benchmarks.demo.tally import Tally
+
+STUDY = Study(
+    measured={
+        "quick": Measured(accuracy=0.871, cpu_s=0.00036),
+        "good": Measured(accuracy=0.99, cpu_s=0.0036),
+    },
+    best="good",
+    best_is_right=np.array([True]),
+)
+BULK = Tally(
+    traffic_class="bulk",
+    floor=0.92,
+    requests=720,
+    accuracy=Interval(0.905, 0.931, 0.95),
+    best_accuracy=0.989,
+    within_slo=Interval(0.98, 0.999, 1.0),
+    cost=Interval(0.06, 0.061, 0.062),
+)
+KEPT = Result("1: the mix", (BULK,), ("raising the floor costs $3.10 a day",), (), ())
+BROKEN = Result("2: a floor", (), (), (), ("the mix of bulk follows its floor, within 20 s",))
+
+
+def printed(*results: Result) -> str:
+    console = Console(file=io.StringIO(), width=100)
+    print_results(console, results, [], STUDY)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_model_is_shown_with_its_accuracy_and_its_price() -> None:
+    console = Console(file=io.StringIO(), width=100)
+    print_models(console, STUDY)
+    assert isinstance(console.file, io.StringIO)
+    [row] = [line for line in console.file.getvalue().splitlines() if "quick" in line]
+    assert row.split() == ["quick", "87.1%", "0.36", "ms", "$0.10"]
+
+
+def test_a_row_of_an_act_fits_on_one_line() -> None:
+    [row] = [line for line in printed(KEPT).splitlines() if "720" in line]
+    assert row.split("  ")[1] == "1"
+    for cell in ("bulk", "93.1% [90.5, 95.0]", "92.0%", "99.9%", "6.1%", "98.9%"):
+        assert cell in row
+
+
+def test_the_plans_own_sentences_stand_under_their_act() -> None:
+    assert "Act 1: the mix\n  raising the floor costs $3.10 a day\n" in printed(KEPT)
+
+
+def test_that_nothing_was_broken_is_said() -> None:
+    assert printed(KEPT).endswith("Every promise was kept.\n")
+
+
+def test_what_was_broken_is_said_with_its_act() -> None:
+    text = printed(KEPT, BROKEN)
+    assert "BROKEN: Act 2: the mix of bulk follows its floor, within 20 s" in text
+    assert "Every promise was kept." not in text

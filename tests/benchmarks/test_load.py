@@ -1,0 +1,107 @@
+import asyncio
+import itertools
+import os
+import statistics
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+import pytest
+
+from benchmarks.floors.bare_server import Answer, AnyMethod, Context, constant, forwarding
+from benchmarks.load import Caller, Order, arrivals_s, percentile, toll
+
+
+@asynccontextmanager
+async def listening(answer: Answer) -> AsyncIterator[str]:
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((AnyMethod(answer),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        await server.stop(None)
+
+
+def order(address: str) -> Order:
+    return Order(
+        address=address,
+        method="/any.Service/Method",
+        request_hex=b"what".hex(),
+        pid=os.getpid(),
+        serial_calls=5,
+        paced_calls=50,
+        rate_per_s=1_000,
+        seed=7,
+    )
+
+
+def test_arrivals_come_at_their_rate() -> None:
+    assert arrivals_s(10_000, 500, seed=7)[-1] == pytest.approx(20, rel=0.05)
+
+
+def test_arrivals_do_not_wait_for_each_other() -> None:
+    due_s = arrivals_s(10_000, 500, seed=7)
+    gaps_s = [later - earlier for earlier, later in itertools.pairwise(due_s)]
+    # Poisson: the gaps spread as widely as they are long.
+    assert statistics.stdev(gaps_s) == pytest.approx(statistics.mean(gaps_s), rel=0.05)
+
+
+def test_arrivals_are_the_same_for_the_same_seed() -> None:
+    assert arrivals_s(5, 500, seed=7) == arrivals_s(5, 500, seed=7) != arrivals_s(5, 500, seed=8)
+
+
+@pytest.mark.parametrize(("part", "value"), [(0.5, 50), (0.99, 99), (0.999, 100)])
+def test_a_percentile_is_a_value_that_came(part: float, value: int) -> None:
+    assert percentile(range(1, 101)[::-1], part) == value
+
+
+async def test_a_call_is_sent_when_it_is_due_however_slow_the_last_one_is() -> None:
+    second = asyncio.Event()
+    seen = 0
+
+    async def answer(_request: bytes, _context: Context) -> bytes:
+        nonlocal seen
+        seen += 1
+        if seen > 1:
+            second.set()
+        await second.wait()  # the first call is answered once the second is there
+        return b""
+
+    async with listening(answer) as address, grpc.aio.insecure_channel(address) as channel:
+        now_s = time.perf_counter()
+        latencies_us, late_us = await Caller(channel, order(address)).paced_us([now_s, now_s])
+    assert len(latencies_us) == len(late_us) == 2
+
+
+async def test_a_toll_counts_the_server_process() -> None:
+    async with listening(constant(b"that")) as address:
+        found = await toll(order(address))
+    # Here both are this process, over the same 50 calls.
+    assert found.cpu_us > 0
+    assert found.p50_us <= found.p99_us
+
+
+async def test_a_call_that_fails_ends_the_run() -> None:
+    async def refuse(_request: bytes, context: Context) -> bytes:
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "closed")
+
+    async with listening(refuse) as address:
+        with pytest.raises(grpc.aio.AioRpcError, match="closed"):
+            await toll(order(address))
+
+
+async def test_the_bare_proxy_passes_request_and_answer_on() -> None:
+    async def shout(request: bytes, _context: Context) -> bytes:
+        return request.upper()
+
+    async with (
+        listening(shout) as upstream,
+        grpc.aio.insecure_channel(upstream) as behind,
+        listening(forwarding(behind)) as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/a.B/C")
+        assert await call(b"what", timeout=10) == b"WHAT"

@@ -1,0 +1,159 @@
+"""A small server that keeps the contract of turnout.v1, and refuses where a test tells it to."""
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+
+from server.wire import oip_pb2
+from turnout.v1 import routing_pb2 as pb
+from turnout.v1 import routing_pb2_grpc
+
+Request = pb.RouteRequest | pb.InferRequest | pb.ReportRequest
+
+DETAILS = "grpc-status-details-bin"
+COST_NANO_USD = 1_500_000
+MODEL = pb.Target(model="small", version="3", endpoint="127.0.0.1:9001")
+FALLBACK = pb.Target(model="large", version="1", endpoint="127.0.0.1:9002")
+REASON = pb.Reason(rule="context", basis=pb.BASIS_PLAN, text="small has 80 % of chat")
+PLAN_ID = "plan-7"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What one call is answered with instead of an answer."""
+
+    code: grpc.StatusCode
+    details: Sequence[Message] = ()
+    message: str = "not now"
+    trailer: bytes = b""  # goes out as the status instead of the one made from the details
+    after_work: bool = False  # what was asked is done, only the answer is lost
+
+
+def overloaded(retry_after_s: float = 0.001) -> Refusal:
+    """How Turnout asks to be called again: it has asked no model."""
+    delay = Duration()
+    delay.FromNanoseconds(int(retry_after_s * 1e9))
+    return Refusal(
+        grpc.StatusCode.UNAVAILABLE,
+        [ErrorInfo(reason="OVERLOADED", domain="turnout"), RetryInfo(retry_delay=delay)],
+    )
+
+
+def silent() -> Refusal:
+    """UNAVAILABLE as a proxy or a dying server says it: nobody knows what was done."""
+    return Refusal(grpc.StatusCode.UNAVAILABLE)
+
+
+@dataclass
+class ContractServicer(routing_pb2_grpc.RoutingServiceServicer):
+    """Remembers each request with the time it came with; refuses first, in the order told."""
+
+    refusals: deque[Refusal] = field(default_factory=deque)
+    requests: list[Request] = field(default_factory=list)
+    times_remaining_s: list[float | None] = field(default_factory=list)
+    peers: set[str] = field(default_factory=set)
+    hang: threading.Event | None = None  # answers nothing until it is set
+    _counted: set[str] = field(default_factory=set)
+
+    def Route(self, request: pb.RouteRequest, context: grpc.ServicerContext) -> pb.RouteResponse:
+        self._receive(request, context)
+        return pb.RouteResponse(
+            decision_id="" if request.dry_run else f"decision-{len(self.requests)}",
+            plan_id=PLAN_ID,
+            cell=_cell(request.context),
+            target=MODEL,
+            fallbacks=[FALLBACK],
+            reason=REASON,
+            expected_cost_nano_usd=COST_NANO_USD,
+            reuse_for=Duration(seconds=1, nanos=500_000_000),
+            report_wanted=True,
+            request_id=request.context.request_id,
+        )
+
+    def Infer(self, request: pb.InferRequest, context: grpc.ServicerContext) -> pb.InferResponse:
+        self._receive(request, context)
+        asked = oip_pb2.ModelInferRequest.FromString(request.oip_request)
+        answered = oip_pb2.ModelInferResponse(model_name=MODEL.model, id=asked.id)
+        return pb.InferResponse(
+            oip_response=answered.SerializeToString(),
+            decision_id=f"decision-{len(self.requests)}",
+            plan_id=PLAN_ID,
+            cell=_cell(request.context),
+            target=MODEL,
+            reason=REASON,
+            usage=pb.Usage(input_tokens=7, output_tokens=9, latency=Duration(nanos=250_000_000)),
+            cost_nano_usd=COST_NANO_USD,
+            attempts=2,
+            report_wanted=True,
+            request_id=request.context.request_id,
+        )
+
+    def Report(self, request: pb.ReportRequest, context: grpc.ServicerContext) -> pb.ReportResponse:
+        if self.refusals and self.refusals[0].after_work:
+            self._settle(request)
+        self._receive(request, context)
+        return self._settle(request)
+
+    def _receive(self, request: Request, context: grpc.ServicerContext) -> None:
+        self.requests.append(request)
+        self.times_remaining_s.append(context.time_remaining())
+        self.peers.add(context.peer())
+        if self.hang is not None:
+            self.hang.wait()
+        if self.refusals:
+            _abort(context, self.refusals.popleft())
+
+    def _settle(self, request: pb.ReportRequest) -> pb.ReportResponse:
+        return pb.ReportResponse(results=[self._result(outcome) for outcome in request.outcomes])
+
+    def _result(self, outcome: pb.Outcome) -> pb.OutcomeResult:
+        if any(not 0 <= grade.value <= 1 for grade in outcome.feedback):
+            return pb.OutcomeResult(reason="QUALITY_INVALID", message="quality: from 0 to 1")
+        if outcome.HasField("usage"):
+            if outcome.decision_id in self._counted:
+                return pb.OutcomeResult(reason="USAGE_DUPLICATE", message="counted already")
+            self._counted.add(outcome.decision_id)
+        return pb.OutcomeResult()
+
+
+@contextmanager
+def serving(servicer: ContractServicer) -> Iterator[str]:
+    """Yields the address. A servicer that hangs is let go at the end."""
+    with ThreadPoolExecutor(8) as pool:
+        # No limit here, so that a test meets the client's.
+        server = grpc.server(pool, options=[("grpc.max_receive_message_length", -1)])
+        routing_pb2_grpc.add_RoutingServiceServicer_to_server(servicer, server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        try:
+            yield f"127.0.0.1:{port}"
+        finally:
+            if servicer.hang is not None:
+                servicer.hang.set()
+            server.stop(None).wait()
+
+
+def _abort(context: grpc.ServicerContext, refusal: Refusal) -> None:
+    trailer = refusal.trailer
+    if refusal.details:
+        status = Status(code=refusal.code.value[0], message=refusal.message)
+        for detail in refusal.details:
+            status.details.add().Pack(detail)
+        trailer = status.SerializeToString()
+    if trailer:
+        context.set_trailing_metadata(((DETAILS, trailer),))
+    context.abort(refusal.code, refusal.message)
+
+
+def _cell(context: pb.RequestContext) -> pb.Cell:
+    traffic_class = context.traffic_class or "chat"
+    return pb.Cell(traffic_class=traffic_class, payer="team-a", domain="other", size_bucket="s0")

@@ -1,0 +1,38 @@
+"""The client's README works as it is printed."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import turnout
+from tests.client.contract_server import ContractServicer
+
+README = (Path(__file__).parents[2] / "clients/python/README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_readme_shows_both_clients_and_the_errors() -> None:
+    assert len(BLOCKS) == 3
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=["infer", "route", "errors"])
+def test_its_code_runs_against_a_server(
+    block: str, address: str, servicer: ContractServicer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Only the address and the caller's own stubs are others here.
+    here = block.replace("127.0.0.1:7080", address).replace(
+        "from tritonclient.grpc.service_pb2", "from server.wire.oip_pb2"
+    )
+    exec(compile(here, "README.md", "exec"), {"__name__": "__main__"})
+    assert servicer.requests
+    assert "later:" not in capsys.readouterr().out
+
+
+def test_it_has_a_line_for_every_error() -> None:
+    errors = {
+        name
+        for name in turnout.__all__
+        if isinstance(each := getattr(turnout, name), type) and issubclass(each, Exception)
+    }
+    assert set(re.findall(r"^\| `(\w+)`", README, re.MULTILINE)) == errors - {"TurnoutError"}

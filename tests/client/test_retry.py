@@ -1,0 +1,75 @@
+"""When a call is sent again, decided on given clocks and dice."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from turnout import RetryPolicy, Unavailable, Unreachable
+from turnout.retry import WAIT_S_MAX, Call, Terms
+from turnout.v1.routing_pb2 import RouteRequest
+
+POLICY = RetryPolicy(attempts_max=1_000, backoff_first_s=0.1, backoff_s_max=2.0)
+chances = st.floats(0, 1, exclude_max=True)
+
+
+def a_call(timeout_s: float | None, policy: RetryPolicy = POLICY) -> Call:
+    return Terms(timeout_s=timeout_s, retry=policy).call(RouteRequest(), None, now_s=100.0)
+
+
+@given(attempt=st.integers(0, 300), chance=chances, retry_after_s=st.floats(0, 5))
+def test_a_pause_doubles_up_to_its_bound_and_follows_the_servers(
+    attempt: int, chance: float, retry_after_s: float
+) -> None:
+    call = a_call(None)
+    for _ in range(attempt):
+        call.wait_s(Unavailable("busy"), now_s=100.0, random=0.5)
+    error = Unavailable("busy", domain="turnout", retry_after_s=retry_after_s)
+    wait_s = call.wait_s(error, now_s=100.0, random=chance)
+    whole_s = min(0.1 * 2 ** min(attempt, 10), 2.0)
+    assert wait_s is not None
+    assert retry_after_s + whole_s / 2 <= wait_s <= retry_after_s + whole_s
+
+
+@given(chance=chances, spent_s=st.floats(0, 60), retry_after_s=st.floats(0, 60))
+def test_no_pause_reaches_the_deadline(chance: float, spent_s: float, retry_after_s: float) -> None:
+    error = Unavailable("busy", domain="turnout", retry_after_s=retry_after_s)
+    wait_s = a_call(30.0).wait_s(error, now_s=100.0 + spent_s, random=chance)
+    if wait_s is None:
+        assert spent_s + retry_after_s + 0.1 >= 30.0
+    else:
+        assert spent_s + wait_s < 30.0
+
+
+def test_without_a_deadline_a_pause_has_a_bound_of_its_own() -> None:
+    within = Unavailable("busy", retry_after_s=WAIT_S_MAX - 0.2)
+    beyond = Unavailable("busy", retry_after_s=WAIT_S_MAX)
+    assert a_call(None).wait_s(within, now_s=100.0, random=0.0) is not None
+    assert a_call(None).wait_s(beyond, now_s=100.0, random=0.0) is None
+
+
+@given(attempts_max=st.integers(1, 20))
+def test_no_call_has_more_attempts_than_the_policy_grants(attempts_max: int) -> None:
+    call = a_call(None, RetryPolicy(attempts_max=attempts_max))
+    waits = [call.wait_s(Unreachable("gone"), now_s=100.0, random=0.0) for _ in range(20)]
+    assert waits.index(None) + 1 == attempts_max
+
+
+def test_a_call_may_have_arrived_unless_no_attempt_found_a_connection() -> None:
+    call = a_call(None)
+    call.wait_s(Unreachable("gone"), now_s=100.0, random=0.0)
+    assert not call.may_have_arrived
+    call.wait_s(Unavailable("busy"), now_s=100.0, random=0.0)
+    call.wait_s(Unreachable("gone"), now_s=100.0, random=0.0)
+    assert call.may_have_arrived
+
+
+def test_a_calls_own_time_goes_before_the_clients() -> None:
+    terms = Terms(timeout_s=60.0, retry=POLICY)
+    assert terms.call(RouteRequest(), 2.0, now_s=100.0).left_s(101.5) == pytest.approx(0.5)
+    assert terms.call(RouteRequest(), None, now_s=100.0).left_s(101.5) == pytest.approx(58.5)
+
+
+def test_the_default_patience_outlasts_the_restart_of_a_worker() -> None:
+    call = a_call(None, RetryPolicy())
+    waits_s = [call.wait_s(Unreachable("gone"), now_s=100.0, random=0.0) for _ in range(5)]
+    assert sum(wait_s or 0 for wait_s in waits_s) > 1.5

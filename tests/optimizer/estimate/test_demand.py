@@ -1,0 +1,69 @@
+"""Requests a second of every cell."""
+
+import numpy as np
+import pytest
+
+from optimizer.estimate.accuracy import Cell
+from optimizer.estimate.demand import CELLS_MAX, DemandEstimate
+
+CELL, OTHER = ("code", "-", "maths", "s"), ("code", "-", "law", "s")
+WINDOW_S = 5.0
+
+
+def test_the_first_window_is_believed() -> None:
+    demand = DemandEstimate()
+    demand.told({CELL: 20}, WINDOW_S)
+    assert demand.per_s() == {CELL: pytest.approx(4)}
+
+
+def test_a_steady_rate_is_found_whatever_the_length_of_windows() -> None:
+    demand = DemandEstimate()
+    for window_s in (5.0, 1.0, 7.0, 0.5) * 10:
+        demand.told({CELL: 3 * window_s}, window_s)
+    assert demand.per_s()[CELL] == pytest.approx(3)
+
+
+def test_after_a_half_life_a_change_is_half_believed() -> None:
+    demand = DemandEstimate(half_life_s=30)
+    for _ in range(100):
+        demand.told({CELL: 10 * WINDOW_S}, WINDOW_S)
+    for _ in range(6):
+        demand.told({CELL: 20 * WINDOW_S}, WINDOW_S)
+    assert demand.per_s()[CELL] == pytest.approx(15, rel=0.01)
+
+
+@pytest.mark.parametrize("per_window", [0.04, 0.4, 4.0])
+def test_a_rare_cell_is_neither_over_nor_underestimated(per_window: float) -> None:
+    random, demand, seen = np.random.default_rng(4), DemandEstimate(), []
+    for count in random.poisson(per_window, 8_000).tolist():
+        demand.told({CELL: count} if count else {}, WINDOW_S)
+        seen.append(demand.per_s().get(CELL, 0.0))
+    # Autocorrelated over about 18 windows: the standard error of the mean is a twentieth at most.
+    assert np.mean(seen) * WINDOW_S == pytest.approx(per_window, rel=0.15)
+
+
+def test_a_cell_that_appears_late_was_silent_before() -> None:
+    demand = DemandEstimate(half_life_s=1e9)
+    for _ in range(9):
+        demand.told({CELL: 10}, WINDOW_S)
+    demand.told({CELL: 10, OTHER: 10}, WINDOW_S)
+    assert demand.per_s()[OTHER] == pytest.approx(2 / 10)
+
+
+def test_a_cell_that_is_silent_for_long_is_forgotten() -> None:
+    demand = DemandEstimate(half_life_s=WINDOW_S)
+    demand.told({CELL: 1}, WINDOW_S)
+    for _ in range(19):
+        demand.told({}, WINDOW_S)
+    assert CELL in demand.per_s()
+    demand.told({}, WINDOW_S)
+    assert demand.per_s() == {}
+
+
+def test_of_too_many_cells_the_rarest_are_forgotten() -> None:
+    demand = DemandEstimate()
+    cells: list[Cell] = [("code", "-", str(n), "s") for n in range(CELLS_MAX + 1)]
+    demand.told({cell: 1 + n for n, cell in enumerate(cells)}, WINDOW_S)
+    known = demand.per_s()
+    assert len(known) == CELLS_MAX
+    assert cells[0] not in known

@@ -1,0 +1,95 @@
+"""What the server of these tests answers, and what it was asked."""
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from tests.server.cli import samples
+from turnout.v1 import admin_pb2 as pb
+from turnout.v1 import routing_pb2
+from turnout.v1.admin_pb2_grpc import AdminServiceServicer
+from turnout.v1.routing_pb2_grpc import RoutingServiceServicer
+
+Context = grpc.ServicerContext
+
+
+class Answers:
+    """Of both services. A refusal, once set, is what every call gets."""
+
+    def __init__(self) -> None:
+        self.plans: list[pb.Plan | None] = [samples.plan()]  # one a call, then the last again
+        self.decision = samples.decision()
+        self.refusal: status_pb2.Status | None = None
+        self.metadata: dict[str, str | bytes] = {}
+        self.routed = routing_pb2.RouteRequest()
+        self.updated = pb.UpdateModelRequest()
+
+    def refuse(self, code: grpc.StatusCode, reason: str, message: str) -> None:
+        detail = AnyMessage()
+        detail.Pack(error_details_pb2.ErrorInfo(reason=reason, domain="turnout"))
+        details = [detail] if reason else []
+        self.refusal = status_pb2.Status(code=code.value[0], message=message, details=details)
+
+    def asked(self, context: Context) -> None:
+        self.metadata = dict(context.invocation_metadata())
+        if self.refusal is not None:
+            context.abort_with_status(rpc_status.to_status(self.refusal))
+
+
+class Admin(AdminServiceServicer):
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+
+    def GetServerInfo(
+        self, request: pb.GetServerInfoRequest, context: Context
+    ) -> pb.GetServerInfoResponse:
+        return pb.GetServerInfoResponse()
+
+    def UpdateClass(
+        self, request: pb.UpdateClassRequest, context: Context
+    ) -> pb.UpdateClassResponse:
+        return pb.UpdateClassResponse()
+
+    def UpdateBudget(
+        self, request: pb.UpdateBudgetRequest, context: Context
+    ) -> pb.UpdateBudgetResponse:
+        return pb.UpdateBudgetResponse()
+
+    def GetPlan(self, request: pb.GetPlanRequest, context: Context) -> pb.GetPlanResponse:
+        self._answers.asked(context)
+        plans = self._answers.plans
+        return pb.GetPlanResponse(plan=plans.pop(0) if len(plans) > 1 else plans[0])
+
+    def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
+        self._answers.asked(context)
+        return pb.ListModelsResponse(models=samples.models())
+
+    def UpdateModel(
+        self, request: pb.UpdateModelRequest, context: Context
+    ) -> pb.UpdateModelResponse:
+        self._answers.asked(context)
+        self._answers.updated = request
+        return pb.UpdateModelResponse(model=request.model)
+
+
+class Routing(RoutingServiceServicer):
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+
+    def Route(
+        self, request: routing_pb2.RouteRequest, context: Context
+    ) -> routing_pb2.RouteResponse:
+        self._answers.asked(context)
+        self._answers.routed = request
+        return self._answers.decision
+
+    def Infer(
+        self, request: routing_pb2.InferRequest, context: Context
+    ) -> routing_pb2.InferResponse:
+        return routing_pb2.InferResponse()
+
+    def Report(
+        self, request: routing_pb2.ReportRequest, context: Context
+    ) -> routing_pb2.ReportResponse:
+        return routing_pb2.ReportResponse()

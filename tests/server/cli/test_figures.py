@@ -1,0 +1,60 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optimizer import explain
+from server.cli.figures import estimate, percent, rate, usd
+from turnout.v1 import admin_pb2 as pb
+
+
+@pytest.mark.parametrize(
+    ("nano_usd", "text"),
+    [
+        (0, "$0.00"),
+        (1, "$0.0000000010"),
+        (4_200, "$0.0000042"),
+        (210_000, "$0.00021"),
+        (31_000_000, "$0.031"),
+        (400_000_000, "$0.40"),
+        (999_000_000, "$1.00"),
+        (3_100_000_000, "$3.10"),
+        (-3_100_000_000, "-$3.10"),
+        (999_990_000_000, "$999.99"),
+        (12_345_678_000_000, "$12,346"),
+        (9_000_000_000_000_000_000, "$9,000,000,000"),
+    ],
+)
+def test_money_is_readable_from_micro_dollars_to_billions(nano_usd: int, text: str) -> None:
+    assert usd(nano_usd) == text
+
+
+@given(nano_usd=st.integers(-(2**63), 2**63 - 1))
+def test_money_reads_as_in_the_sentences_of_the_optimizer(nano_usd: int) -> None:
+    assert usd(nano_usd) == explain.usd(nano_usd)
+
+
+@pytest.mark.parametrize(
+    ("fraction", "text"),
+    [
+        (0, "0.0%"),
+        (0.0001, "<0.1%"),
+        (0.0005, "0.1%"),
+        (0.897, "89.7%"),
+        (0.9994, "99.9%"),
+        (0.9996, ">99.9%"),
+        (1, "100.0%"),
+    ],
+)
+def test_a_fraction_never_reads_as_none_or_all_where_it_is_not(fraction: float, text: str) -> None:
+    assert percent(fraction) == text
+
+
+@pytest.mark.parametrize(
+    ("requests_per_s", "text"), [(0, "0"), (0.04, "0.04"), (12.34, "12.3"), (3_004.2, "3,004")]
+)
+def test_a_rate_has_three_digits_that_say_something(requests_per_s: float, text: str) -> None:
+    assert rate(requests_per_s) == text
+
+
+def test_an_estimate_is_shown_with_its_interval() -> None:
+    assert estimate(pb.Estimate(mean=0.897, low=0.881, high=0.912)) == "89.7% (88.1-91.2)"

@@ -1,0 +1,155 @@
+"""Configurations to test with: one that says little, and any that hypothesis likes."""
+
+import copy
+from typing import Any
+
+from hypothesis import strategies as st
+
+from server.config import Config
+from server.config_parse import parse
+
+PLAIN: dict[str, Any] = {
+    "models": [
+        {
+            "name": "small",
+            "protocol": "oip",
+            "endpoints": ["127.0.0.1:8001"],
+            "price": {"request_usd": 0.001},
+            "prior_accuracy": 0.8,
+        },
+        {
+            "name": "large",
+            "protocol": "oip",
+            "endpoints": ["127.0.0.1:8002", "127.0.0.1:8003"],
+            "price": {"request_usd": 0.01},
+            "prior_accuracy": 0.95,
+        },
+    ],
+    "classes": [
+        {"name": "strict", "floor": 0.9, "match": {"labels": {"app": ["strict"]}}},
+        {"name": "rest", "default": True},
+    ],
+    "budgets": [{"name": "all", "amount_usd": 10, "period": "day"}],
+}
+
+
+def plain(*changes: tuple[tuple[str | int, ...], object]) -> dict[str, Any]:
+    """PLAIN with values put at some paths; an index one beyond the last appends."""
+    document = copy.deepcopy(PLAIN)
+    for path, value in changes:
+        *parents, key = path
+        node: Any = document
+        for part in parents:
+            node = node[part] if isinstance(part, int) else node.setdefault(part, {})
+        if isinstance(node, list) and key == len(node):
+            node.append(value)
+        else:
+            node[key] = value
+    return document
+
+
+names = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,9}", fullmatch=True).filter(
+    lambda name: name not in ("auto", "other")
+)
+texts = st.text(st.characters(codec="utf-8"), max_size=10)
+fractions = st.floats(0, 1)
+usd = st.floats(0, 1e9)
+endpoints = st.builds("10.0.0.{}:{}".format, st.integers(0, 255), st.integers(1, 65535)) | st.just(
+    "unix:/run/model.sock"
+)
+value_lists = st.lists(texts, min_size=1, max_size=3)
+ranges = st.tuples(st.integers(0, 9), st.integers(9, 2**31 - 1)).flatmap(
+    lambda ends: st.sampled_from(
+        [{"min": ends[0]}, {"max": ends[1]}, {"min": ends[0], "max": ends[1]}]
+    )
+)
+keywords = st.dictionaries(
+    st.sampled_from(["any_of", "all_of", "none_of"]),
+    st.lists(texts.filter(str.strip), min_size=1, max_size=3),
+    min_size=1,
+)
+matches = st.fixed_dictionaries(
+    {"tenant": value_lists},
+    optional={
+        "labels": st.dictionaries(texts, value_lists, max_size=2),
+        "metadata": st.dictionaries(names, value_lists, max_size=2),
+        "user": value_lists,
+        "response_format": value_lists,
+        "priority": ranges,
+        "input_tokens": ranges,
+        "keywords": keywords,
+    },
+)
+models = st.fixed_dictionaries(
+    {
+        "protocol": st.sampled_from(["oip", "openai"]),
+        "endpoints": st.lists(endpoints, min_size=1, max_size=3, unique=True),
+        "price": st.fixed_dictionaries(
+            {"request_usd": st.floats(1e-9, 1e9)},
+            optional={
+                "input_usd_per_mtok": usd,
+                "output_usd_per_mtok": usd,
+                "busy_second_usd": usd,
+            },
+        ),
+        "prior_accuracy": st.floats(0.5, 1),
+    },
+    optional={
+        "version": texts,
+        "upstream_name": texts,
+        "capacity": st.fixed_dictionaries(
+            {}, optional={"requests_per_s": st.floats(1e-3, 1e6), "concurrent": st.just(7)}
+        ),
+        "capabilities": st.lists(texts, max_size=3),
+    },
+)
+classes = st.fixed_dictionaries(
+    {"floor": st.floats(0, 0.5), "grades": st.just("caller"), "audit_rate": st.floats(0.01, 1)},
+    optional={
+        "match": matches,
+        "slo": st.fixed_dictionaries(
+            {"ms": st.floats(1, 1e6), "fraction": st.floats(0.01, 0.99)},
+            optional={"metric": st.just("total")},
+        ),
+        "priority": st.integers(-(2**31), 2**31 - 1),
+        "if_short": st.sampled_from(["degrade", "refuse"]),
+        "deadline_s": st.floats(0.1, 1000),
+    },
+)
+budgets = st.fixed_dictionaries(
+    {
+        "amount_usd": st.floats(0.01, 1e9),
+        "period": st.sampled_from(["hour", "day", "week", "month"]),
+    },
+    optional={"scope": st.fixed_dictionaries({}, optional={"tenant": texts})},
+)
+
+
+def _named(entries: st.SearchStrategy[dict[str, Any]], least: int) -> st.SearchStrategy[Any]:
+    return st.dictionaries(names, entries, min_size=least, max_size=3).map(
+        lambda by_name: [{"name": name, **entry} for name, entry in by_name.items()]
+    )
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> dict[str, Any]:
+    """What a file without a mistake says."""
+    document: dict[str, Any] = {
+        "models": draw(_named(models, 1)),
+        "classes": draw(_named(classes, 1)),
+        "budgets": draw(_named(budgets, 0)),
+        "domains": draw(_named(st.fixed_dictionaries({}, optional={"match": matches}), 0)),
+        "size_buckets_tokens": sorted(draw(st.sets(st.integers(1, 10**9), max_size=8))),
+        "window_s": draw(st.floats(0.1, 3600)),
+    }
+    default = draw(st.sampled_from(document["classes"]))
+    default["default"] = True
+    for budget in document["budgets"]:
+        if draw(st.booleans()):
+            budget["scope"] = {"traffic_class": default["name"]}
+    return document
+
+
+def configs() -> st.SearchStrategy[Config]:
+    """Any without a mistake."""
+    return documents().map(parse)

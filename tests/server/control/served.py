@@ -1,0 +1,132 @@
+"""A real control plane on a Unix socket, and a worker that talks to it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import grpc
+
+from optimizer.step_prices import StepPrice
+from server.config import Config
+from server.control.client import ControlClient, Snapshot, control_channel
+from server.control.explainer import Pricer
+from server.control.plane import ControlPlane, KeptFiles
+from server.control.replanner import Solver, solve_window
+from server.control.window import Window
+from server.rpc.admin import AdminServicer
+from server.rpc.control import ControlServicer
+from server.rpc.errors import ErrorAnswering
+from tests.server.control.told import KEY
+from turnout.v1 import control_pb2 as pb
+from turnout.v1.admin_pb2 import GetPlanRequest, Plan
+from turnout.v1.admin_pb2_grpc import AdminServiceStub, add_AdminServiceServicer_to_server
+from turnout.v1.control_pb2_grpc import add_ControlServiceServicer_to_server
+
+if TYPE_CHECKING:
+    from turnout.v1.admin_pb2_grpc import AdminServiceAsyncStub
+
+# Far beyond what anything here takes: a test that hangs fails by itself.
+PATIENCE_S = 20.0
+DATA_ADDRESS = "127.0.0.1:7080"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A control plane that is served, and a channel to it."""
+
+    plane: ControlPlane
+    channel: grpc.aio.Channel
+
+    @property
+    def admin(self) -> "AdminServiceAsyncStub":
+        return AdminServiceStub(self.channel)
+
+    async def planned(self, holds: Callable[[Plan], bool]) -> Plan:
+        """The first plan from now on of which this holds, as operators see it."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                response = await self.admin.GetPlan(GetPlanRequest())
+                if response.HasField("plan") and holds(response.plan):
+                    return response.plan
+                await asyncio.sleep(0.01)
+
+
+def no_prices(window: Window) -> Sequence[StepPrice]:
+    """For tests that are not about prices."""
+    return ()
+
+
+def files_in(folder: Path) -> KeptFiles:
+    return KeptFiles(live_config=folder / "live.json", spent=folder / "spent.json")
+
+
+def control_plane(
+    folder: Path,
+    config: Config,
+    *,
+    solver: Solver = solve_window,
+    pricer: Pricer = no_prices,
+    clock: Callable[[], float] = time.time,
+) -> ControlPlane:
+    return ControlPlane(config, KEY, files_in(folder), clock=clock, solver=solver, pricer=pricer)
+
+
+@asynccontextmanager
+async def serving(plane: ControlPlane, folder: Path) -> AsyncIterator[Served]:
+    """Serves the control plane, and lets it plan."""
+    server = grpc.aio.server()
+    answering = ErrorAnswering(server, plane.refused)
+    answering.add(add_ControlServiceServicer_to_server, ControlServicer(plane))
+    answering.add(
+        add_AdminServiceServicer_to_server,
+        AdminServicer(plane, version="0.1.0"),
+    )
+    address = f"unix:{folder / 'control.sock'}"
+    server.add_insecure_port(address)
+    await server.start()
+    running = asyncio.create_task(plane.run())
+    try:
+        async with control_channel(address) as channel:
+            yield Served(plane, channel)
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        await server.stop(None)
+
+
+class Worker:
+    """Pushes what a test says and follows what is published."""
+
+    def __init__(self, channel: grpc.aio.Channel, name: str = "w0") -> None:
+        self.client = ControlClient(channel, name)
+        self._snapshots = self.client.snapshots()
+        self._sequence = 0
+
+    async def push(self, *cells: pb.CellStats, endpoints: Sequence[pb.EndpointStats] = ()) -> None:
+        self._sequence += 1
+        await self.client.push(
+            pb.PushStatsRequest(
+                boot="b0",
+                sequence=self._sequence,
+                cells=cells,
+                endpoints=endpoints,
+                data_address=DATA_ADDRESS,
+            )
+        )
+
+    async def next(self) -> Snapshot:
+        async with asyncio.timeout(PATIENCE_S):
+            return await anext(self._snapshots)
+
+    async def until(self, holds: Callable[[Snapshot], bool]) -> Snapshot:
+        """The first snapshot from now on of which this holds."""
+        async with asyncio.timeout(PATIENCE_S):
+            async for snapshot in self._snapshots:
+                if holds(snapshot):
+                    return snapshot
+        raise AssertionError("the snapshots ended")

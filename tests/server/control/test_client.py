@@ -1,0 +1,161 @@
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+
+from server.config import to_json
+from server.control.client import ControlClient, Snapshot, control_channel
+from server.control.parts import PART_CELLS_MAX, Shares, parts_of
+from server.control.protocol import PROTOCOL
+from server.routing.catalog import Cell
+from server.routing.errors import ControlPlaneDown
+from server.routing.selector import ModelShare
+from server.rpc.errors import Context
+from tests.server.control.served import Worker
+from tests.server.control.told import push, service
+from turnout.v1 import control_pb2 as pb
+from turnout.v1.control_pb2_grpc import (
+    ControlServiceServicer,
+    add_ControlServiceServicer_to_server,
+)
+from turnout.v1.routing_pb2 import Outcome, OutcomeResult
+
+Parts = Sequence[pb.WatchPlanResponse]
+CONFIG = to_json(service())
+
+
+class Scripted(ControlServiceServicer):
+    """Answers each watch with the next of the scripts, and then breaks it off."""
+
+    def __init__(self, scripts: Sequence[Parts]) -> None:
+        self.scripts = list(scripts)
+        self.watches: list[pb.WatchPlanRequest] = []
+        self.pushes: list[pb.PushStatsRequest] = []
+        self.settled: list[Outcome] = []
+
+    async def WatchPlan(
+        self, request: pb.WatchPlanRequest, context: Context
+    ) -> AsyncIterator[pb.WatchPlanResponse]:
+        self.watches.append(request)
+        for part in self.scripts.pop(0):
+            yield part
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
+
+    async def PushStats(
+        self, request: pb.PushStatsRequest, context: Context
+    ) -> pb.PushStatsResponse:
+        self.pushes.append(request)
+        return pb.PushStatsResponse()
+
+    async def Settle(self, request: pb.SettleRequest, context: Context) -> pb.SettleResponse:
+        self.settled.extend(request.outcomes)
+        return pb.SettleResponse(results=[OutcomeResult(reason="R")] * len(request.outcomes))
+
+
+@asynccontextmanager
+async def scripted(folder: Path, *scripts: Parts) -> AsyncIterator[tuple[Scripted, Worker]]:
+    server, servicer = grpc.aio.server(), Scripted(scripts)
+    add_ControlServiceServicer_to_server(servicer, server)
+    address = f"unix:{folder / 'control.sock'}"
+    server.add_insecure_port(address)
+    await server.start()
+    async with control_channel(address) as channel:
+        yield servicer, Worker(channel)
+    await server.stop(None)
+
+
+def snapshot(epoch: int, number: int, plan_id: str = "p") -> pb.WatchPlanResponse:
+    return pb.WatchPlanResponse(epoch=epoch, number=number, plan_id=plan_id, config_json=CONFIG)
+
+
+def numbered(parts: Parts, number: int) -> list[pb.WatchPlanResponse]:
+    """As a publisher sends them, the configuration first."""
+    for part in parts:
+        part.epoch, part.number, part.more = 1, number, True
+    parts[0].config_json = CONFIG
+    parts[-1].more = False
+    return list(parts)
+
+
+async def take(worker: Worker, count: int) -> list[Snapshot]:
+    return [await worker.next() for _ in range(count)]
+
+
+async def test_before_the_first_plan_there_is_a_configuration_and_no_table(
+    tmp_path: Path,
+) -> None:
+    async with scripted(tmp_path, [snapshot(1, 1, plan_id="")]) as (servicer, worker):
+        (first,) = await take(worker, 1)
+    assert (first.config, first.table) == (service(), None)
+    assert servicer.watches == [pb.WatchPlanRequest(protocol=PROTOCOL, worker="w0")]
+
+
+async def test_a_plan_in_many_parts_arrives_whole(tmp_path: Path) -> None:
+    cells = {
+        Cell("code", "team", f"d{n}", "s0"): ((0, 0.25, 1_000), (1, 0.75, 10_000))
+        for n in range(2 * PART_CELLS_MAX + 1)
+    }
+    shares = Shares(("small", "large"), cells, {"code": ((1, 1.0, 10_000),)})
+    async with scripted(tmp_path, numbered(parts_of("p1", shares), 1)) as (_, worker):
+        (got,) = await take(worker, 1)
+    assert got.table is not None
+    assert got.table.plan_id == "p1"
+    assert got.table.cells == cells
+    assert got.table.classes == {"code": (ModelShare(1, 1.0, 10_000),)}
+
+
+async def test_shares_are_of_the_models_as_this_configuration_counts_them(tmp_path: Path) -> None:
+    cells = {Cell("code", "team", "other", "s0"): ((0, 1.0, 10_000),)}
+    parts = parts_of("p1", Shares(("large",), cells, {}))
+    async with scripted(tmp_path, numbered(parts, 1)) as (_, worker):
+        (got,) = await take(worker, 1)
+    assert got.table is not None
+    assert [row[0].model for row in got.table.cells.values()] == [1]
+
+
+async def test_a_snapshot_that_is_not_newer_is_passed_over(tmp_path: Path) -> None:
+    """The second control plane's clock was set back; the third repeats itself."""
+    scripts = (
+        [snapshot(2, 5)],
+        [snapshot(1, 9), snapshot(1, 10)],
+        [snapshot(2, 5), snapshot(2, 4), snapshot(2, 6)],
+        [snapshot(3, 1)],
+    )
+    async with scripted(tmp_path, *scripts) as (_, worker):
+        got = await take(worker, 3)
+    assert [(s.epoch, s.number) for s in got] == [(2, 5), (2, 6), (3, 1)]
+
+
+async def test_a_snapshot_broken_off_in_the_middle_is_none(tmp_path: Path) -> None:
+    half = snapshot(1, 1, "half")
+    half.more = True
+    async with scripted(tmp_path, [half], [snapshot(1, 2, "whole")]) as (_, worker):
+        (got,) = await take(worker, 1)
+    assert got.table is not None
+    assert got.table.plan_id == "whole"
+
+
+async def test_a_push_goes_out_under_the_workers_name(tmp_path: Path) -> None:
+    async with scripted(tmp_path, []) as (servicer, worker):
+        await worker.client.push(push(worker=""))
+    (got,) = servicer.pushes
+    assert (got.worker, got.protocol) == ("w0", PROTOCOL)
+
+
+async def test_outcomes_are_answered_one_by_one(tmp_path: Path) -> None:
+    outcomes = [Outcome(decision_id="d1"), Outcome(decision_id="d2")]
+    async with scripted(tmp_path, []) as (servicer, worker):
+        results = await worker.client.settle(outcomes)
+    assert servicer.settled == outcomes
+    assert [result.reason for result in results] == ["R", "R"]
+
+
+async def test_with_the_control_plane_gone_pushes_and_outcomes_say_so(tmp_path: Path) -> None:
+    async with control_channel(f"unix:{tmp_path / 'none.sock'}") as channel:
+        client = ControlClient(channel, "w0")
+        with pytest.raises(ControlPlaneDown, match="UNAVAILABLE"):
+            await client.push(push())
+        with pytest.raises(ControlPlaneDown, match="UNAVAILABLE"):
+            await client.settle([])

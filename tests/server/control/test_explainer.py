@@ -1,0 +1,81 @@
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from optimizer.step_prices import StepPrice
+from server.control.explainer import Explainer
+from server.control.window import Window
+from tests.server.control.planned import window
+from tests.server.control.told import CODE
+
+
+class Pricer:
+    """Prices a window by the domain of its cell, each when it is let."""
+
+    def __init__(self) -> None:
+        self.begun = {name: threading.Event() for name in ("old", "skipped", "new")}
+        self.may_end = {name: threading.Event() for name in self.begun}
+
+    def __call__(self, of: Window) -> Sequence[StepPrice]:
+        name = of.cells[0].domain
+        self.begun[name].set()
+        self.may_end[name].wait()
+        return [StepPrice("floor", name, 0.01, 1_000)]
+
+    async def wait_for(self, name: str) -> None:
+        await asyncio.to_thread(self.begun[name].wait)
+
+
+def named(domain: str) -> Window:
+    cell = CODE._replace(domain=domain)
+    return window((cell,), demand=[1.0], cost_nano_usd=[(1.0, 2.0)])
+
+
+@asynccontextmanager
+async def explaining(pricer: Pricer) -> AsyncIterator[Explainer]:
+    explainer = Explainer(pricer)
+    running = asyncio.create_task(explainer.run())
+    try:
+        yield explainer
+    finally:
+        for event in pricer.may_end.values():
+            event.set()
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+async def test_prices_stay_until_there_are_newer_ones() -> None:
+    pricer = Pricer()
+    pricer.may_end["old"].set()
+    async with explaining(pricer) as explainer:
+        explainer.tell(named("old"))
+        await pricer.wait_for("old")
+        explainer.tell(named("new"))
+        await pricer.wait_for("new")
+        assert [price.name for price in explainer.prices] == ["old"]
+
+
+async def test_of_the_windows_told_meanwhile_only_the_newest_is_priced() -> None:
+    pricer = Pricer()
+    async with explaining(pricer) as explainer:
+        explainer.tell(named("old"))
+        await pricer.wait_for("old")
+        explainer.tell(named("skipped"))
+        explainer.tell(named("new"))
+        pricer.may_end["old"].set()
+        await pricer.wait_for("new")
+    assert not pricer.begun["skipped"].is_set()
+
+
+async def test_prices_that_no_longer_hold_are_forgotten_even_if_they_come_later() -> None:
+    pricer = Pricer()
+    async with explaining(pricer) as explainer:
+        explainer.tell(named("old"))
+        await pricer.wait_for("old")
+        explainer.forget()
+        explainer.tell(named("new"))
+        pricer.may_end["old"].set()
+        await pricer.wait_for("new")
+        assert not explainer.prices

@@ -1,0 +1,197 @@
+from collections.abc import Sequence
+
+import pytest
+
+from optimizer.estimate.account import FloorAccount
+from server.control.counters import WORKER_SILENT_S
+from server.control.knowledge import Knowledge
+from server.control.outcomes import Outcomes
+from server.routing.catalog import Cell
+from tests.server.control.told import (
+    CHAT,
+    CODE,
+    KEY,
+    LARGE,
+    NOW_S,
+    SMALL,
+    answered,
+    decision_id,
+    push,
+    quality,
+    service,
+    stats,
+    usage,
+)
+from turnout.v1 import control_pb2 as pb
+from turnout.v1.routing_pb2 import Feedback, Outcome, Usage
+
+
+def spent_nano_usd(knowledge: Knowledge) -> int:
+    states = knowledge.spending.states(window_s=5.0, now_s=NOW_S)
+    return states["team"].spent_nano_usd
+
+
+def settle(
+    knowledge: Knowledge,
+    token: str,
+    *,
+    of: Usage | None = None,
+    feedback: Sequence[Feedback] = (),
+    now_s: float = NOW_S,
+    table: Outcomes | None = None,
+) -> None:
+    outcome = Outcome(decision_id=token, usage=of, feedback=feedback)
+    settlement = (table or Outcomes(KEY)).settle(outcome, now_s=now_s)
+    knowledge.settled(settlement, now_s=now_s)
+
+
+def endpoint(address: str, *, ejected: bool) -> pb.EndpointStats:
+    return pb.EndpointStats(model="small", address=address, ejected=ejected)
+
+
+def test_a_push_is_counted_in_totals_in_the_last_hour_and_in_budgets() -> None:
+    knowledge = Knowledge(service())
+    knowledge.pushed(push(answered(CODE, "small", 10)), now_s=NOW_S)
+    assert knowledge.totals["code", "small"].completed == 10
+    assert knowledge.last_hour.of(("model", "small"), now_s=NOW_S).decided == 10
+    assert knowledge.last_hour.of(("group", ("code", "team")), now_s=NOW_S).completed == 10
+    assert spent_nano_usd(knowledge) == 10_000_000
+
+
+def test_what_was_counted_before_this_control_plane_is_in_totals_alone() -> None:
+    knowledge = Knowledge(service())
+    knowledge.pushed(push(answered(CODE, "small", 10), sequence=40), now_s=NOW_S)
+    knowledge.close_window(5.0, now_s=NOW_S)
+    assert knowledge.totals["code", "small"].completed == 10
+    assert spent_nano_usd(knowledge) == 0
+    assert not any(knowledge.demand.per_s().values())
+
+
+@pytest.mark.parametrize(
+    ("cell", "model"), [(CODE, "gone"), (CODE._replace(traffic_class="gone"), "small")]
+)
+def test_what_the_configuration_does_not_know_is_not_counted(cell: Cell, model: str) -> None:
+    knowledge = Knowledge(service())
+    knowledge.pushed(push(answered(cell, model, 10)), now_s=NOW_S)
+    settle(knowledge, decision_id(cell=cell, model=model), of=usage(), feedback=[quality(1.0)])
+    assert knowledge.totals == {}
+    assert knowledge.feedback.total() == 0
+
+
+def test_usage_that_a_caller_tells_costs_by_the_models_price() -> None:
+    prices = {"input_usd_per_mtok": 10.0, "output_usd_per_mtok": 20.0, "busy_second_usd": 0.5}
+    knowledge = Knowledge(service(models=(SMALL | {"price": prices}, LARGE)))
+    settle(knowledge, decision_id(), of=usage(latency_ms=20))
+    # 100 tokens in, 50 out, 20 ms.
+    assert spent_nano_usd(knowledge) == 1_000_000 + 1_000_000 + 10_000_000
+    counts = knowledge.totals["code", "small"]
+    assert (counts.completed, counts.slo_missed, counts.input_tokens) == (1, 0, 100)
+    assert sum(counts.latency_counts) == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "failed", "missed"),
+    [(usage(99), 0, 0), (usage(101), 0, 1), (usage(20, failed=True), 1, 1)],
+)
+def test_an_slo_is_missed_by_being_late_or_by_failing(
+    told: Usage, failed: int, missed: int
+) -> None:
+    knowledge = Knowledge(service())
+    settle(knowledge, decision_id(), of=told)
+    counts = knowledge.totals["code", "small"]
+    assert (counts.failed, counts.slo_missed) == (failed, missed)
+
+
+def test_a_grade_of_the_audit_sample_counts_by_its_probability() -> None:
+    knowledge = Knowledge(service())
+    settle(knowledge, decision_id(audit_probability=0.25), feedback=[quality(1.0)])
+    settle(knowledge, decision_id(audit_probability=1.0), feedback=[quality(0.0)])
+    # One in four was asked, so the right answer stands for four.
+    assert knowledge.accuracy.of_group("code", "team", NOW_S).mean == pytest.approx(4 / 5)
+    assert knowledge.feedback == {"audited": 2}
+
+
+def test_a_replaced_grade_counts_as_if_only_the_later_one_had_come() -> None:
+    replaced, only = Knowledge(service()), Knowledge(service())
+    table, token = Outcomes(KEY), decision_id()
+    for now_s, value in ((NOW_S, 0.0), (NOW_S + 9, 1.0)):
+        settle(replaced, token, feedback=[quality(value)], now_s=now_s, table=table)
+    settle(only, token, feedback=[quality(1.0)], now_s=NOW_S + 9)
+    found, expected = (k.accuracy.of_model("small", NOW_S + 9) for k in (replaced, only))
+    assert found == pytest.approx(expected)
+
+
+def test_a_replaced_grade_moves_an_account_as_if_only_the_later_one_had_come() -> None:
+    replaced, only = FloorAccount(0.85), FloorAccount(0.85)
+    knowledge = Knowledge(service())
+    knowledge.accounts["code", "team"] = replaced
+    table, token = Outcomes(KEY), decision_id(audit_probability=1.0)
+    for now_s, value in ((NOW_S, 0.0), (NOW_S + 9, 1.0)):
+        settle(knowledge, token, feedback=[quality(value)], now_s=now_s, table=table)
+    only.told(1.0, 1.0, decided_s=NOW_S, now_s=NOW_S + 9)
+    found, expected = (a.required(0.85, NOW_S + 9) for a in (replaced, only))
+    assert found == pytest.approx(expected, abs=1e-9)
+    assert expected < 0.85
+
+
+@pytest.mark.parametrize(
+    "token", [decision_id(audit_probability=0.0), decision_id(cell=CHAT)], ids=["unasked", "none"]
+)
+def test_a_grade_that_nobody_asked_for_feeds_no_floor(token: str) -> None:
+    knowledge = Knowledge(service())
+    settle(knowledge, token, feedback=[quality(0.0)])
+    assert knowledge.accuracy.of_model("small", NOW_S).grades == 0
+    assert knowledge.feedback == {"unasked": 1}
+
+
+def test_closing_a_window_tells_demand_once() -> None:
+    knowledge = Knowledge(service())
+    knowledge.pushed(push(answered(CODE, "small", 30), answered(CODE, "large", 20)), now_s=NOW_S)
+    knowledge.close_window(5.0, now_s=NOW_S)
+    assert knowledge.demand.per_s() == pytest.approx({CODE: 10.0})
+    knowledge.close_window(5.0, now_s=NOW_S + 5)
+    assert 0 < knowledge.demand.per_s()[CODE] < 10.0
+
+
+def test_closing_a_window_tells_latency_and_usage() -> None:
+    knowledge = Knowledge(service())
+    knowledge.pushed(push(answered(CODE, "small", 3_000, bucket=20)), now_s=NOW_S)
+    knowledge.close_window(5.0, now_s=NOW_S)
+    assert knowledge.latency.miss("small", 0.002, NOW_S) > 0.9
+    assert knowledge.latency.miss("small", 0.010, NOW_S) < 0.1
+    busy_s = knowledge.usage.mean([CODE], ["small"], NOW_S).busy_s
+    assert busy_s[0, 0] == pytest.approx(0.003, rel=0.05)
+
+
+def test_a_model_is_up_while_one_endpoint_is() -> None:
+    knowledge = Knowledge(service())
+    first = [endpoint("127.0.0.1:1", ejected=True)]
+    knowledge.pushed(push(endpoints=first), now_s=NOW_S)
+    assert knowledge.models_up(now_s=NOW_S) == {"small", "large"}
+    both = [*first, endpoint("127.0.0.1:2", ejected=True)]
+    knowledge.pushed(push(endpoints=both, sequence=2), now_s=NOW_S)
+    assert knowledge.models_up(now_s=NOW_S) == {"large"}
+    assert knowledge.models_up(now_s=NOW_S + WORKER_SILENT_S + 1) == {"small", "large"}
+
+
+def test_one_workers_word_is_enough_to_take_an_endpoint_for_ejected() -> None:
+    knowledge = Knowledge(service())
+    both = [endpoint(f"127.0.0.1:{n}", ejected=True) for n in (1, 2)]
+    fine = [endpoint(f"127.0.0.1:{n}", ejected=False) for n in (1, 2)]
+    knowledge.pushed(push(endpoints=both, worker="w0"), now_s=NOW_S)
+    knowledge.pushed(push(endpoints=fine, worker="w1"), now_s=NOW_S)
+    assert knowledge.models_up(now_s=NOW_S) == {"large"}
+
+
+def test_a_drained_model_is_not_up() -> None:
+    knowledge = Knowledge(service(models=(SMALL | {"enabled": False}, LARGE)))
+    assert knowledge.models_up(now_s=NOW_S) == {"large"}
+
+
+def test_a_model_that_is_added_while_running_counts_at_once() -> None:
+    knowledge = Knowledge(service())
+    added = LARGE | {"name": "huge"}
+    knowledge.configure(service(models=(SMALL, LARGE, added)))
+    knowledge.pushed(push(stats(CODE, "huge", decided=1)), now_s=NOW_S)
+    assert knowledge.totals["code", "huge"].decided == 1
+    assert knowledge.accuracy.mean([CODE], ["huge"], NOW_S)[0, 0] == pytest.approx(0.95)

@@ -1,0 +1,73 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.control.parts import PART_CELLS_MAX, Shares, parts_of, shares_of
+from server.routing.catalog import Cell
+from tests.server.control.planned import Table, solution, window
+from tests.server.control.told import CHAT, CODE
+
+COSTS = (1_000_000.0, 10_000_000.0)
+LARGE_CODE = CODE._replace(size_bucket="s1")
+
+
+def shares(table: Table, demand: tuple[float, ...] = (3.0, 1.0)) -> Shares:
+    found = window((CODE, LARGE_CODE), demand=demand, cost_nano_usd=(COSTS, COSTS))
+    return shares_of(found, solution(found, table))
+
+
+def test_a_model_without_a_share_does_not_travel() -> None:
+    found = shares([[0.25, 0.75], [0.0, 1.0]])
+    assert found.cells == {
+        CODE: ((0, 0.25, 1_000_000), (1, 0.75, 10_000_000)),
+        LARGE_CODE: ((1, 1.0, 10_000_000),),
+    }
+
+
+def test_a_share_that_is_the_solvers_rounding_is_dropped() -> None:
+    assert shares([[1e-9, 1 - 1e-9], [0.0, 1.0]]).cells[CODE] == ((1, 1.0, 10_000_000),)
+
+
+def test_shares_are_of_what_is_served() -> None:
+    found = window((CODE,), demand=[1.0], cost_nano_usd=[COSTS])
+    half = shares_of(found, solution(found, [[0.25, 0.25]], shed=[0.5]))
+    assert half.cells == {CODE: ((0, 0.5, 1_000_000), (1, 0.5, 10_000_000))}
+
+
+def test_a_cell_that_is_shed_whole_has_no_shares() -> None:
+    found = window((CODE, CHAT), demand=[1.0, 1.0], cost_nano_usd=[COSTS, COSTS])
+    rest = shares_of(found, solution(found, [[0.0, 0.0], [1.0, 0.0]], shed=[1.0, 0.0]))
+    assert list(rest.cells) == [CHAT]
+    assert list(rest.classes) == ["chat"]
+
+
+def test_an_unknown_cell_goes_by_the_mix_of_its_class() -> None:
+    found = shares([[1.0, 0.0], [0.0, 1.0]], demand=(3.0, 1.0))
+    assert found.classes == {"code": ((0, 0.75, 1_000_000), (1, 0.25, 10_000_000))}
+
+
+def test_a_class_without_demand_goes_by_the_plain_mean_of_its_cells() -> None:
+    found = shares([[1.0, 0.0], [0.0, 1.0]], demand=(0.0, 0.0))
+    assert found.classes == {"code": ((0, 0.5, 1_000_000), (1, 0.5, 10_000_000))}
+
+
+@pytest.mark.parametrize(
+    ("other", "alike"),
+    [
+        ([[0.25001, 0.74999], [0.0, 1.0]], True),
+        ([[0.26, 0.74], [0.0, 1.0]], False),
+        ([[0.25, 0.75], [0.01, 0.99]], False),
+    ],
+)
+def test_plans_that_route_alike_are_told_from_those_that_do_not(other: Table, alike: bool) -> None:
+    assert (shares([[0.25, 0.75], [0.0, 1.0]]).nearly() == shares(other).nearly()) is alike
+
+
+@given(count=st.integers(0, 3 * PART_CELLS_MAX + 1))
+def test_parts_together_hold_every_cell_once_and_none_is_large(count: int) -> None:
+    cells = {Cell("code", "-", f"d{n}", "s0"): ((0, 1.0, 7),) for n in range(count)}
+    parts = parts_of("p1", Shares(("small",), cells, {"code": ((0, 1.0, 7),)}))
+    assert max(len(part.cells) for part in parts) <= PART_CELLS_MAX
+    assert [c.cell.domain for part in parts for c in part.cells] == [f"d{n}" for n in range(count)]
+    assert [of_class.traffic_class for part in parts for of_class in part.classes] == ["code"]
+    assert {part.plan_id for part in parts} == {"p1"}

@@ -1,0 +1,114 @@
+from typing import Any
+
+import pytest
+
+from optimizer.solution import Breach
+from optimizer.step_prices import StepPrice
+from server.control.budgets import BudgetState
+from server.control.knowledge import Knowledge
+from server.control.plan import add_promises, plan_message, step_price_messages
+from tests.server.control.planned import solution, window
+from tests.server.control.told import CHAT, CODE, NOW_S, push, service, stats
+from turnout.v1 import admin_pb2 as pb
+
+COSTS = (1_000_000.0, 10_000_000.0)
+TEAM = BudgetState("team", "day", 240_000_000_000, 5_000_000_000, 1_000_000.0)
+WINDOWS_A_DAY = 86_400 / 5
+
+
+def plan(**given: Any) -> pb.Plan:
+    """Half the cell on each model, 10 requests in a window of 5 s."""
+    found = window((CODE,), demand=[10.0], cost_nano_usd=[COSTS], budgets={"team": TEAM})
+    answer = solution(found, [[0.5, 0.5]], budget_cost_nano_usd=[3e6], **given)
+    return plan_message("p1", found, answer, now_s=NOW_S)
+
+
+def test_a_cell_tells_its_rate_and_what_each_share_brings() -> None:
+    (cell,) = plan().cells
+    assert cell.cell.traffic_class == "code"
+    assert cell.requests_per_s == 2.0
+    assert [(s.model, s.share, s.cost_nano_usd) for s in cell.shares] == [
+        ("small", 0.5, 1_000_000),
+        ("large", 0.5, 10_000_000),
+    ]
+    assert {(s.accuracy, s.miss) for s in cell.shares} == {(0.9, 0.05)}
+
+
+def test_money_is_told_by_the_day() -> None:
+    found = plan()
+    assert found.cost_nano_usd_per_day == round(5e6 * WINDOWS_A_DAY)
+    assert found.classes[0].cost_nano_usd_per_day == round(5e6 * WINDOWS_A_DAY)
+    assert found.budgets[0].cost_nano_usd_per_day == round(3e6 * WINDOWS_A_DAY)
+    assert found.budgets[0].pace_nano_usd_per_day == 86_400_000_000
+
+
+def test_the_best_model_alone_is_told_beside_the_mix() -> None:
+    assert plan().best_model_cost_nano_usd_per_day > 0
+
+
+def test_a_budget_binds_where_its_pace_has_a_price_or_is_exceeded() -> None:
+    exceeded = (Breach("pace", "team", 1e6, 2e6),)
+    assert not plan(duals={"pace:team": 1e-12}).budgets[0].binds
+    assert plan(duals={"pace:team": 0.3}).budgets[0].binds
+    assert plan(breaches=exceeded).budgets[0].binds
+
+
+def test_a_breach_says_in_a_sentence_what_was_possible() -> None:
+    (breach,) = plan(breaches=(Breach("floor", "code", 0.95, 0.93),)).breaches
+    assert (breach.kind, breach.name, breach.bound, breach.best) == ("floor", "code", 0.95, 0.93)
+    assert "0.95" in breach.text
+    assert "0.93" in breach.text
+
+
+def test_a_pace_is_breached_by_dollars_a_day() -> None:
+    (breach,) = plan(breaches=(Breach("pace", "team", 1e6, 2e6),)).breaches
+    assert breach.bound == pytest.approx(1e6 * WINDOWS_A_DAY)
+    assert breach.best == pytest.approx(2e6 * WINDOWS_A_DAY)
+
+
+def test_what_is_shed_is_told_of_the_cell_and_the_class() -> None:
+    found = plan(shed=[0.25])
+    assert found.cells[0].shed == found.classes[0].shed == 0.25
+
+
+def test_the_certificate_travels() -> None:
+    certificate = plan().certificate
+    assert (certificate.duality_gap, certificate.worst_violation) == (1e-12, 2e-12)
+    assert certificate.relaxed == "none"
+
+
+def test_a_class_is_told_with_its_promises_and_what_the_last_hour_made_of_them() -> None:
+    knowledge = Knowledge(service())
+    knowledge.pushed(push(stats(CODE, "small", completed=10, slo_missed=2)), now_s=NOW_S)
+    found = plan()
+    add_promises(found, knowledge, now_s=NOW_S)
+    (told,) = found.classes
+    assert (told.floor, told.floor_basis) == (0.85, "audited")
+    assert (told.accuracy, told.within_slo) == (0.9, 0.95)
+    assert (told.slo_fraction, told.realised_within_slo) == (0.9, 0.8)
+    assert told.realised_accuracy.grades == 0
+
+
+def test_a_class_without_promises_says_so() -> None:
+    found = window((CHAT,), demand=[10.0], cost_nano_usd=[COSTS])
+    message = plan_message("p1", found, solution(found, [[1.0, 0.0]]), now_s=NOW_S)
+    add_promises(message, Knowledge(service()), now_s=NOW_S)
+    (told,) = message.classes
+    assert (told.floor, told.floor_basis, told.slo_fraction) == (0.0, "none", 0.0)
+    assert told.realised_within_slo == 1.0
+
+
+def test_a_floor_without_grades_is_assumed() -> None:
+    classes = ({"name": "code", "default": True, "floor": 0.85},)
+    found = plan()
+    add_promises(found, Knowledge(service(classes=classes)), now_s=NOW_S)
+    assert found.classes[0].floor_basis == "assumed"
+
+
+def test_a_step_that_cannot_be_met_has_no_cost() -> None:
+    met, unmet = step_price_messages(
+        [StepPrice("floor", "code", 0.01, 3_100_000_000), StepPrice("floor", "code", 0.2, None)]
+    )
+    assert met.cost_nano_usd_per_day == 3_100_000_000
+    assert not unmet.HasField("cost_nano_usd_per_day")
+    assert met.text != unmet.text

@@ -1,0 +1,279 @@
+"""The control plane end to end: real services on a Unix socket, and a worker."""
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from optimizer.solution import Failure, Solution
+from optimizer.step_prices import StepPrice
+from server.config import Config, from_json
+from server.control.client import Snapshot
+from server.control.replanner import solve_window
+from server.control.window import Window
+from server.routing.catalog import Cell
+from tests.server.control.served import Served, Worker, control_plane, files_in, serving
+from tests.server.control.told import CODE, NOW_S, answered, decision_id, service, usage
+from turnout.v1 import control_pb2 as pb
+from turnout.v1.admin_pb2 import (
+    GetServerInfoRequest,
+    Model,
+    TrafficClass,
+    UpdateClassRequest,
+    UpdateModelRequest,
+)
+from turnout.v1.routing_pb2 import Outcome
+
+BOTH = (answered(CODE, "small", 20), answered(CODE, "large", 20))
+ADDRESSES = ("127.0.0.1:1", "127.0.0.1:2")
+
+
+def quick() -> Config:
+    return service(window_s=0.05)
+
+
+def share(model: int, cell: Cell = CODE) -> Callable[[Snapshot], float]:
+    """Of a cell, what a snapshot gives a model; -1 without a plan for it."""
+
+    def of(snapshot: Snapshot) -> float:
+        row = None if snapshot.table is None else snapshot.table.cells.get(cell)
+        return -1.0 if row is None else sum(s.share for s in row if s.model == model)
+
+    return of
+
+
+def about(expected: float, model: int = 0) -> Callable[[Snapshot], bool]:
+    return lambda snapshot: abs(share(model)(snapshot) - expected) < 0.02
+
+
+async def raise_floor(served: Served, floor: float) -> None:
+    request = UpdateClassRequest(traffic_class=TrafficClass(name="code", floor=floor))
+    request.update_mask.paths.append("floor")
+    await served.admin.UpdateClass(request)
+
+
+def small_is(ejected: bool) -> list[pb.EndpointStats]:
+    return [pb.EndpointStats(model="small", address=a, ejected=ejected) for a in ADDRESSES]
+
+
+async def test_the_mix_follows_the_floor(tmp_path: Path) -> None:
+    """Priors of 0.8 and 0.95: two thirds small makes 0.85, one third 0.90."""
+    async with serving(control_plane(tmp_path, quick()), tmp_path) as served:
+        worker = Worker(served.channel)
+        await worker.push(*BOTH)
+        await worker.until(about(2 / 3))
+        await raise_floor(served, 0.90)
+        followed = await worker.until(about(1 / 3))
+    assert followed.table is not None
+    assert sum(entry.share for entry in followed.table.cells[CODE]) == pytest.approx(1.0)
+
+
+async def test_an_update_is_in_force_before_it_is_planned_with(tmp_path: Path) -> None:
+    async with serving(control_plane(tmp_path, service(window_s=3_600.0)), tmp_path) as served:
+        worker = Worker(served.channel)
+        await worker.next()
+        await raise_floor(served, 0.90)
+        snapshot = await worker.next()
+    assert snapshot.config is not None
+    assert snapshot.config.classes[0].floor == 0.90
+    assert from_json(files_in(tmp_path).live_config.read_bytes()) == snapshot.config
+
+
+async def test_a_model_without_an_endpoint_is_left_out_until_one_returns(tmp_path: Path) -> None:
+    async with serving(control_plane(tmp_path, quick()), tmp_path) as served:
+        worker = Worker(served.channel)
+        await worker.push(*BOTH, endpoints=small_is(ejected=False))
+        await worker.until(about(2 / 3))
+        await worker.push(endpoints=small_is(ejected=True))
+        await worker.until(about(0.0))
+        await worker.push(endpoints=small_is(ejected=False))
+        await worker.until(about(2 / 3))
+
+
+async def test_losing_a_models_last_endpoint_is_planned_for_at_once(tmp_path: Path) -> None:
+    """Windows of an hour: what is planned here is planned because something happened."""
+    plane = control_plane(tmp_path, service(window_s=3_600.0))
+    async with serving(plane, tmp_path) as served:
+        worker = Worker(served.channel)
+        await worker.push(*BOTH, endpoints=small_is(ejected=True))
+        await worker.until(about(0.0))
+        await worker.push(endpoints=small_is(ejected=False))
+        await worker.until(about(2 / 3))
+
+
+async def test_a_drained_model_gets_no_new_request(tmp_path: Path) -> None:
+    async with serving(control_plane(tmp_path, quick()), tmp_path) as served:
+        worker = Worker(served.channel)
+        await worker.push(*BOTH)
+        await worker.until(about(2 / 3))
+        request = UpdateModelRequest(model=Model(name="small", enabled=False))
+        request.update_mask.paths.append("enabled")
+        await served.admin.UpdateModel(request)
+        await worker.until(about(0.0))
+
+
+class Failing:
+    """A solver that fails when told to, one way or the other."""
+
+    def __init__(self, failure: Failure | Exception) -> None:
+        self.failure = failure
+        self.fails = False
+
+    def __call__(self, window: Window) -> Solution | Failure:
+        if not self.fails:
+            return solve_window(window)
+        if isinstance(self.failure, Exception):
+            raise self.failure
+        return self.failure
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (Failure("limit", "it took too long"), "limit: it took too long"),
+        (ZeroDivisionError("a bug"), "ZeroDivisionError: a bug"),
+    ],
+)
+async def test_a_failing_solver_leaves_the_older_plan_in_force(
+    tmp_path: Path, failure: Failure | Exception, told: str
+) -> None:
+    solver = Failing(failure)
+    plane = control_plane(tmp_path, quick(), solver=solver)
+    async with serving(plane, tmp_path) as served:
+        worker = Worker(served.channel)
+        await worker.push(*BOTH)
+        await worker.until(about(2 / 3))
+        with capture_logs() as logs:
+            solver.fails = True
+            older = await served.planned(lambda plan: plan.failure != "")
+            newest = await Worker(served.channel, "w1").next()
+            solver.fails = False
+            healed = await served.planned(lambda plan: plan.failure == "")
+    assert {log["log_level"] for log in logs} == {"error"}
+    assert older.failure == told
+    assert older.cells
+    assert about(2 / 3)(newest)
+    assert healed.id != older.id
+
+
+async def test_a_plan_that_routes_alike_is_new_to_operators_but_not_to_workers(
+    tmp_path: Path,
+) -> None:
+    async with serving(control_plane(tmp_path, quick()), tmp_path) as served:
+        worker = Worker(served.channel)
+        await worker.push(*BOTH)
+        first = await worker.until(about(2 / 3))
+        assert first.table is not None
+        ids = set()
+        for _ in range(3):
+            ids.add((await served.planned(lambda plan: plan.id not in ids)).id)
+        same = await Worker(served.channel, "w1").next()
+    assert len(ids) == 3
+    assert same.number == first.number
+
+
+async def test_step_prices_come_after_the_plan_and_never_delay_it(tmp_path: Path) -> None:
+    may_answer = threading.Event()
+
+    def pricer(window: Window) -> Sequence[StepPrice]:
+        may_answer.wait()
+        return [StepPrice("floor", "code", 0.01, 3_100_000_000)]
+
+    async with serving(control_plane(tmp_path, quick(), pricer=pricer), tmp_path) as served:
+        worker = Worker(served.channel)
+        await worker.push(*BOTH)
+        await worker.until(about(2 / 3))
+        early = await served.planned(lambda plan: True)
+        later = await served.planned(lambda plan: plan.id != early.id)
+        may_answer.set()
+        priced = await served.planned(lambda plan: len(plan.step_prices) > 0)
+    assert not early.step_prices
+    assert not later.step_prices
+    assert priced.step_prices[0].cost_nano_usd_per_day == 3_100_000_000
+    assert priced.step_prices[0].text
+
+
+async def test_a_plan_whose_prices_cannot_be_had_is_still_a_plan(tmp_path: Path) -> None:
+    asked = []
+
+    def pricer(window: Window) -> Sequence[StepPrice]:
+        asked.append(window)
+        raise ZeroDivisionError
+
+    with capture_logs() as logs:
+        async with serving(control_plane(tmp_path, quick(), pricer=pricer), tmp_path) as served:
+            await Worker(served.channel).push(*BOTH)
+            plan = await served.planned(lambda plan: len(asked) > 1)
+    assert plan.failure == ""
+    assert "explaining failed" in [log["event"] for log in logs]
+
+
+async def test_a_restarted_control_plane_has_a_new_epoch_and_the_live_configuration(
+    tmp_path: Path,
+) -> None:
+    async with serving(control_plane(tmp_path, quick()), tmp_path) as served:
+        worker = Worker(served.channel)
+        await worker.push(*BOTH)
+        before = await worker.until(about(2 / 3))
+        await raise_floor(served, 0.90)
+        await worker.until(about(1 / 3))
+    live = from_json(files_in(tmp_path).live_config.read_bytes())
+    async with serving(control_plane(tmp_path, live), tmp_path) as served:
+        again = Worker(served.channel)
+        first = await again.next()
+        await again.push(*BOTH)
+        after = await again.until(about(1 / 3))
+    assert first.epoch > before.epoch
+    assert first.table is None  # so a worker goes on with the plan it has
+    assert after.epoch == first.epoch
+
+
+async def test_what_budgets_spent_outlives_the_control_plane(tmp_path: Path) -> None:
+    async with serving(control_plane(tmp_path, quick()), tmp_path) as served:
+        worker = Worker(served.channel)
+        await worker.push(*BOTH)
+        before = await served.planned(lambda plan: plan.budgets[0].spent_nano_usd > 0)
+        await served.planned(lambda plan: files_in(tmp_path).spent.exists())
+    async with serving(control_plane(tmp_path, quick()), tmp_path) as served:
+        await Worker(served.channel).push(*BOTH)
+        after = await served.planned(lambda plan: True)
+    assert after.budgets[0].spent_nano_usd == 2 * before.budgets[0].spent_nano_usd
+
+
+async def test_a_file_of_what_was_spent_that_is_damaged_starts_no_half_service(
+    tmp_path: Path,
+) -> None:
+    files_in(tmp_path).spent.write_text("{")
+    async with serving(control_plane(tmp_path, quick()), tmp_path) as served:
+        await Worker(served.channel).push(*BOTH)
+        plan = await served.planned(lambda plan: True)
+    assert plan.budgets[0].spent_nano_usd == 40_000_000
+
+
+async def test_each_outcome_is_counted_or_refused_by_itself(tmp_path: Path) -> None:
+    plane = control_plane(tmp_path, service(window_s=3_600.0), clock=lambda: NOW_S)
+    token = decision_id()
+    outcomes = [
+        Outcome(decision_id=token, usage=usage()),
+        Outcome(decision_id="forged", usage=usage()),
+        Outcome(decision_id=token, usage=usage()),
+    ]
+    async with serving(plane, tmp_path) as served:
+        results = await Worker(served.channel).client.settle(outcomes)
+    assert [result.reason for result in results] == ["", "DECISION_INVALID", "USAGE_DUPLICATE"]
+    assert all(result.message for result in results[1:])
+
+
+async def test_operators_see_which_workers_push(tmp_path: Path) -> None:
+    plane = control_plane(tmp_path, service(window_s=3_600.0), clock=lambda: NOW_S)
+    async with serving(plane, tmp_path) as served:
+        nobody = await served.admin.GetServerInfo(GetServerInfoRequest())
+        await Worker(served.channel).push(*BOTH)
+        one = await served.admin.GetServerInfo(GetServerInfoRequest())
+    assert (nobody.version, nobody.data_address, list(nobody.workers)) == ("0.1.0", "", [])
+    assert one.data_address == "127.0.0.1:7080"
+    (worker,) = one.workers
+    assert (worker.name, worker.decided) == ("w0", 40)
+    assert worker.last_push == one.started

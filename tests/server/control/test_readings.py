@@ -1,0 +1,105 @@
+import pytest
+
+from server.control import readings
+from server.control.knowledge import Knowledge
+from server.telemetry.metrics import COUNTERS, GAUGES
+from tests.server.control.told import CODE, NOW_S, answered, push, service, stats
+from turnout.v1.admin_pb2 import Breach, Estimate, Plan, PlanClass
+from turnout.v1.control_pb2 import EndpointStats, RefusalStats
+
+CODE_SMALL = {"traffic_class": "code", "model": "small"}
+
+
+def plan() -> Plan:
+    found = Plan(
+        classes=[
+            PlanClass(
+                traffic_class="code",
+                payer="team",
+                floor=0.85,
+                realised_accuracy=Estimate(mean=0.9, grades=12.0),
+            ),
+            PlanClass(traffic_class="chat", payer="-"),
+        ],
+        breaches=[Breach(kind="floor"), Breach(kind="floor"), Breach(kind="pace")],
+    )
+    found.time.FromNanoseconds(round((NOW_S - 3) * 1e9))
+    return found
+
+
+def read(knowledge: Knowledge, of: Plan | None = None) -> dict[str, dict[tuple[str, ...], float]]:
+    """Values by name and by the values of their labels."""
+    values = readings.values(knowledge, of, now_s=NOW_S)
+    return {
+        name: {tuple(attributes.values()): value for attributes, value in points}
+        for name, points in values.items()
+    }
+
+
+def test_every_metric_that_is_declared_is_read_and_no_other() -> None:
+    assert read(Knowledge(service())).keys() == COUNTERS.keys() | GAUGES.keys()
+
+
+def test_requests_are_told_by_how_they_ended() -> None:
+    knowledge = Knowledge(service())
+    told = stats(CODE, "small", decided=12, completed=10, failed=2, slo_missed=5)
+    knowledge.pushed(push(told), now_s=NOW_S)
+    found = read(knowledge)
+    assert found["turnout.decisions"] == {("code", "small"): 12}
+    assert found["turnout.requests"] == {
+        ("code", "small", "ok"): 5,
+        ("code", "small", "slow"): 3,
+        ("code", "small", "failed"): 2,
+    }
+
+
+def test_money_is_told_in_dollars() -> None:
+    knowledge = Knowledge(service())
+    knowledge.pushed(push(stats(CODE, "small", cost_nano_usd=1_500_000_000)), now_s=NOW_S)
+    found = read(knowledge)
+    assert found["turnout.cost"] == {("code", "small"): 1.5}
+    assert found["turnout.budget.spent"] == {("team",): 1.5}
+    assert found["turnout.budget.left"] == {("team",): 238.5}
+
+
+def test_a_plan_is_told_by_its_age_its_breaches_and_its_floors() -> None:
+    found = read(Knowledge(service()), plan())
+    assert found["turnout.plan.age"] == {(): pytest.approx(3.0)}
+    assert found["turnout.plan.breaches"] == {
+        ("capacity",): 0,
+        ("slo",): 0,
+        ("floor",): 2,
+        ("pace",): 1,
+    }
+    assert found["turnout.floor.required"] == {("code", "team"): 0.85}
+    assert found["turnout.floor.realised"] == {("code", "team"): 0.9}
+
+
+def test_before_a_plan_nothing_is_told_of_it() -> None:
+    found = read(Knowledge(service()))
+    assert not found["turnout.plan.age"]
+    assert not found["turnout.plan.breaches"]
+    assert not found["turnout.floor.required"]
+
+
+def test_refusals_and_ejections_are_told() -> None:
+    knowledge = Knowledge(service())
+    down = EndpointStats(model="small", address="127.0.0.1:2", ejected=True)
+    refusals = [RefusalStats(reason="NO_CANDIDATE", count=3)]
+    knowledge.pushed(push(endpoints=[down], refusals=refusals), now_s=NOW_S)
+    knowledge.refusals["NOT_FOUND"] += 1
+    found = read(knowledge)
+    assert found["turnout.refusals"] == {("NO_CANDIDATE",): 3, ("NOT_FOUND",): 1}
+    assert found["turnout.endpoint.ejected"] == {
+        ("small", "127.0.0.1:1"): 0,
+        ("small", "127.0.0.1:2"): 1,
+        ("large", "127.0.0.1:3"): 0,
+    }
+
+
+def test_durations_are_told_by_class_and_model() -> None:
+    knowledge = Knowledge(service())
+    knowledge.pushed(push(answered(CODE, "small", 10, bucket=20)), now_s=NOW_S)
+    ((attributes, counts),) = readings.durations(knowledge)
+    assert attributes == CODE_SMALL
+    assert (counts[20], sum(counts)) == (10, 10)

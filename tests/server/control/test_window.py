@@ -1,0 +1,178 @@
+import numpy as np
+import pytest
+
+from server.config import Config
+from server.control.knowledge import Knowledge
+from server.control.window import CELLS_MAX, Window, build_window
+from server.routing.catalog import Cell
+from tests.server.control.told import (
+    CHAT,
+    CODE,
+    LARGE,
+    NOW_S,
+    SMALL,
+    answered,
+    push,
+    service,
+    stats,
+)
+from turnout.v1 import control_pb2 as pb
+
+DOWN = [pb.EndpointStats(model="small", address=f"127.0.0.1:{n}", ejected=True) for n in (1, 2)]
+
+
+def knowledge(config: Config, *pushed: pb.CellStats) -> Knowledge:
+    """What is known after one window of 5 s."""
+    found = Knowledge(config)
+    found.pushed(push(*pushed), now_s=NOW_S)
+    found.close_window(5.0, now_s=NOW_S)
+    return found
+
+
+def built(config: Config, *pushed: pb.CellStats) -> Window:
+    window = build_window(knowledge(config, *pushed), now_s=NOW_S)
+    assert window is not None
+    return window
+
+
+def test_before_any_request_there_is_nothing_to_plan() -> None:
+    assert build_window(Knowledge(service()), now_s=NOW_S) is None
+
+
+def test_demand_is_the_requests_of_a_window() -> None:
+    window = built(service(window_s=2.0), answered(CODE, "small", 50))
+    assert window.cells == (CODE,)
+    assert window.problem.demand == pytest.approx([20.0])
+    assert window.problem.models == ("small", "large")
+
+
+def test_a_request_costs_its_tokens_its_request_and_its_busy_seconds() -> None:
+    price = {
+        "input_usd_per_mtok": 1.0,
+        "output_usd_per_mtok": 2.0,
+        "request_usd": 0.001,
+        "busy_second_usd": 0.5,
+    }
+    told = stats(
+        CODE,
+        "small",
+        decided=10_000,
+        attempts=10_000,
+        input_tokens=1_000_000,
+        output_tokens=500_000,
+        busy_s=30.0,
+    )
+    window = built(service(models=(SMALL | {"price": price}, LARGE)), told)
+    # 100 tokens in, 50 out and 3 ms, each.
+    expected = 100_000 + 100_000 + 1_000_000 + 1_500_000
+    assert window.problem.cost_nano_usd[0, 0] == pytest.approx(expected, rel=0.02)
+
+
+def test_a_group_promises_what_its_class_does() -> None:
+    (group,) = built(service(), answered(CODE, "small", 50)).problem.groups
+    assert (group.traffic_class, group.payer) == ("code", "team")
+    assert group.floor == 0.85
+    assert group.miss_max == pytest.approx(0.1)
+    assert not group.floor_before_slo
+
+
+def test_a_class_that_would_rather_refuse_gives_up_its_floor_last() -> None:
+    classes = (
+        {"name": "code", "default": True, "floor": 0.9, "if_short": "refuse", "priority": 3},
+    )
+    (group,) = built(service(classes=classes), answered(CODE, "small", 50)).problem.groups
+    assert (group.floor_before_slo, group.priority, group.miss_max) == (True, 3, None)
+
+
+def test_each_class_and_payer_is_a_group() -> None:
+    window = built(
+        service(),
+        answered(CODE, "small", 3),
+        answered(CODE._replace(size_bucket="s1"), "small", 2),
+        answered(CODE._replace(payer="-"), "small", 4),
+        answered(CHAT, "small", 1),
+    )
+    names = [(group.traffic_class, group.payer) for group in window.problem.groups]
+    assert names == list(dict.fromkeys(cell[:2] for cell in window.cells))
+    assert sorted(names) == [("chat", "-"), ("code", "-"), ("code", "team")]
+    by_cell = [names[g] for g in window.problem.group_of]
+    assert by_cell == [cell[:2] for cell in window.cells]
+
+
+def test_a_late_model_misses_the_slo_of_the_class_that_has_one() -> None:
+    late = answered(CODE, "small", 500, bucket=60)
+    window = built(service(), late, answered(CHAT, "small", 1, bucket=60))
+    by_cell = dict(zip(window.cells, window.problem.miss[:, 0], strict=True))
+    assert by_cell[CODE] > 0.9
+    assert by_cell[CHAT] == 0.0
+
+
+def test_a_model_whose_endpoints_are_all_ejected_is_not_allowed() -> None:
+    found = knowledge(service(), answered(CODE, "small", 50))
+    found.pushed(push(sequence=2, endpoints=DOWN), now_s=NOW_S)
+    window = build_window(found, now_s=NOW_S)
+    assert window is not None
+    assert window.problem.allowed.tolist() == [[False, True]]
+
+
+def test_with_no_model_up_there_is_nothing_to_plan() -> None:
+    drained = (SMALL, LARGE | {"enabled": False})
+    found = knowledge(service(models=drained), answered(CODE, "small", 50))
+    found.pushed(push(sequence=2, endpoints=DOWN), now_s=NOW_S)
+    assert build_window(found, now_s=NOW_S) is None
+
+
+def test_a_payload_that_only_one_protocol_carries_goes_to_its_models_alone() -> None:
+    models = (SMALL, LARGE | {"protocol": "openai"})
+    window = built(
+        service(models=models), answered(CODE, "small", 50), stats(CHAT, "small", decided=5)
+    )
+    allowed = dict(zip(window.cells, window.problem.allowed.tolist(), strict=True))
+    assert allowed == {CODE: [True, False], CHAT: [True, True]}
+
+
+def test_capacity_is_requests_and_busy_seconds_of_a_window() -> None:
+    capacity = {"requests_per_s": 40.0, "concurrent": 2.0}
+    models = (SMALL | {"capacity": capacity}, LARGE)
+    requests, concurrent = built(
+        service(models=models), answered(CODE, "small", 50)
+    ).problem.resources
+    assert (requests.capacity, concurrent.capacity) == (200.0, 10.0)
+    assert requests.use.tolist() == [[1.0, 0.0]]
+    assert concurrent.use == pytest.approx(np.array([[0.003, 0.0]]), rel=0.05)
+
+
+def test_a_budget_paces_the_cells_whose_payer_names_it() -> None:
+    window = built(
+        service(),
+        answered(CODE, "small", 2),
+        answered(CODE._replace(payer="other+team"), "small", 2),
+        answered(CHAT, "small", 2),
+    )
+    (budget,) = window.problem.budgets
+    drawn = dict(zip(window.cells, budget.cells.tolist(), strict=True))
+    assert drawn == {CODE: True, CODE._replace(payer="other+team"): True, CHAT: False}
+    assert budget.pace_nano_usd == window.budgets["team"].pace_nano_usd_per_s * 5.0
+
+
+def test_prices_are_asked_of_the_floors_as_configured() -> None:
+    found = knowledge(service(), answered(CODE, "small", 50))
+    account = found.accounts
+    window = build_window(found, now_s=NOW_S)
+    assert window is not None
+    for _ in range(2_000):
+        account["code", "team"].told(0.0, 2.0, decided_s=NOW_S, now_s=NOW_S)
+    shifted = build_window(found, now_s=NOW_S)
+    assert shifted is not None
+    assert shifted.problem.groups[0].floor != 0.85
+    assert shifted.configured.groups[0].floor == 0.85
+
+
+def test_beyond_the_most_cells_the_busiest_are_planned() -> None:
+    many = [
+        stats(Cell("code", "team", f"d{n}", "s0"), "small", decided=n + 1)
+        for n in range(CELLS_MAX + 5)
+    ]
+    window = built(service(), *many)
+    assert len(window.cells) == CELLS_MAX
+    assert min(window.problem.demand) == pytest.approx(6.0)

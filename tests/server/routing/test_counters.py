@@ -1,0 +1,86 @@
+"""What a worker counts: cumulative, touched cells told apart, bounded."""
+
+import pytest
+
+from server.routing.catalog import Cell
+from server.routing.counters import (
+    LATENCY_BUCKETS,
+    OVERFLOW,
+    REASONS_MAX,
+    Counters,
+    latency_bucket,
+)
+
+CELL = Cell("chat", "-", "other", "s0")
+
+
+def test_counts_of_a_cell_and_model_add_up_and_are_told_apart() -> None:
+    counters = Counters()
+    counters.of(CELL, "a").decided += 1
+    counters.of(CELL, "a").decided += 1
+    counters.of(CELL, "b").decided += 1
+    assert counters.get((CELL, "a")).decided == 2
+    assert counters.get((CELL, "b")).decided == 1
+
+
+def test_what_was_touched_is_taken_once_and_again_where_a_push_failed() -> None:
+    counters = Counters()
+    counters.of(CELL, "a")
+    touched = counters.take_touched()
+    assert touched == [(CELL, "a")]
+    assert counters.take_touched() == []
+    counters.touch_again(touched)
+    assert counters.take_touched() == touched
+
+
+def test_cells_beyond_the_bound_are_counted_under_their_class_and_payer() -> None:
+    counters = Counters(counted_max=2)
+    for i in range(5):
+        counters.of(CELL._replace(domain=f"d{i}"), "a").decided += 1
+    assert counters.get((CELL._replace(domain="d1"), "a")).decided == 1
+    assert counters.get((Cell("chat", "-", OVERFLOW, OVERFLOW), "a")).decided == 3
+    counters.of(CELL._replace(domain="d0"), "a").decided += 1
+    assert counters.get((CELL._replace(domain="d0"), "a")).decided == 2
+
+
+def test_refusals_are_counted_by_reason() -> None:
+    counters = Counters()
+    for reason in ("A", "B", "A"):
+        counters.refused(reason)
+    assert dict(counters.refusals()) == {"A": 2, "B": 1}
+
+
+def test_reasons_beyond_the_bound_are_counted_together() -> None:
+    counters = Counters()
+    for i in range(REASONS_MAX + 5):
+        counters.refused(f"R{i}")
+    counters.refused("R0")
+    refusals = dict(counters.refusals())
+    assert len(refusals) == REASONS_MAX + 1
+    assert refusals[OVERFLOW] == 5
+    assert refusals["R0"] == 2
+
+
+@pytest.mark.parametrize(
+    ("latency_s", "bucket"),
+    [
+        (0.0, 0),
+        (100e-6, 0),
+        (100.1e-6, 1),
+        (199e-6, 4),
+        (201e-6, 5),
+        (0.1, 40),
+        (4.6, 62),
+        (4.7, 63),
+        (1e9, LATENCY_BUCKETS - 1),
+    ],
+)
+def test_a_latency_is_counted_up_to_its_buckets_bound(latency_s: float, bucket: int) -> None:
+    assert latency_bucket(latency_s) == bucket
+
+
+@pytest.mark.parametrize("bucket", range(LATENCY_BUCKETS - 1))
+def test_bucket_i_ends_at_100_us_times_2_to_the_i_quarters(bucket: int) -> None:
+    end_s = 100e-6 * 2 ** (bucket / 4)
+    assert latency_bucket(end_s * 0.999) == bucket
+    assert latency_bucket(end_s * 1.001) == bucket + 1

@@ -1,0 +1,169 @@
+"""When an endpoint is taken out, and when it comes back."""
+
+import pytest
+
+from server.config import HealthConfig
+from server.routing.health import HealthTracker
+
+CONFIG = HealthConfig(consecutive_failures_max=3, ejection_s=10, ejection_s_max=35)
+A, B, OTHER = (0, "a:1"), (0, "b:1"), (1, "a:1")
+
+
+@pytest.fixture
+def health() -> HealthTracker:
+    tracker = HealthTracker(CONFIG)
+    tracker.track([A, B, OTHER])
+    return tracker
+
+
+def fail(health: HealthTracker, endpoint: tuple[int, str], times: int, now_s: float) -> list[bool]:
+    return [health.observe(endpoint, ok=False, now_s=now_s) for _ in range(times)]
+
+
+def eject(health: HealthTracker, endpoint: tuple[int, str], now_s: float = 0.0) -> None:
+    assert fail(health, endpoint, 3, now_s) == [False, False, True]
+
+
+def ejected_at(health: HealthTracker, endpoint: tuple[int, str], now_s: float) -> bool:
+    health.refresh(now_s)
+    return health.is_ejected(endpoint)
+
+
+def test_failures_in_a_row_eject_an_endpoint_once(health: HealthTracker) -> None:
+    assert fail(health, A, 4, now_s=0) == [False, False, True, False]
+    assert health.is_ejected(A)
+    assert not health.is_ejected(B)
+
+
+def test_a_success_between_failures_starts_the_row_anew(health: HealthTracker) -> None:
+    fail(health, A, 2, now_s=0)
+    assert not health.observe(A, ok=True, now_s=0)
+    assert fail(health, A, 2, now_s=0) == [False, False]
+    assert not health.is_ejected(A)
+
+
+def test_an_ejected_endpoint_returns_when_its_time_is_over(health: HealthTracker) -> None:
+    eject(health, A, now_s=100)
+    assert ejected_at(health, A, 109.9)
+    assert not ejected_at(health, A, 110)
+
+
+def test_each_returns_in_its_own_time(health: HealthTracker) -> None:
+    eject(health, A, now_s=0)
+    eject(health, B, now_s=5)
+    assert not ejected_at(health, A, 10)
+    assert health.is_ejected(B)
+    assert not ejected_at(health, B, 15)
+
+
+def test_one_failure_after_its_return_ejects_it_again_and_for_longer(
+    health: HealthTracker,
+) -> None:
+    eject(health, A, now_s=0)
+    health.refresh(10)
+    assert fail(health, A, 1, now_s=10) == [True]
+    assert ejected_at(health, A, 29.9)
+    assert not ejected_at(health, A, 30)
+
+
+def test_no_ejection_is_longer_than_the_bound_however_many_there_were(
+    health: HealthTracker,
+) -> None:
+    eject(health, A)
+    now_s = 10.0
+    for _ in range(2_000):
+        health.refresh(now_s)
+        assert fail(health, A, 1, now_s) == [True]
+        now_s += 35
+    assert ejected_at(health, A, now_s - 0.1)
+    assert not ejected_at(health, A, now_s)
+
+
+def test_a_success_after_its_return_makes_the_next_ejection_short_again(
+    health: HealthTracker,
+) -> None:
+    eject(health, A, now_s=0)
+    health.refresh(10)
+    health.observe(A, ok=True, now_s=10)
+    eject(health, A, now_s=10)
+    assert not ejected_at(health, A, 20)
+
+
+def test_an_answer_to_an_attempt_from_before_the_ejection_ends_it(health: HealthTracker) -> None:
+    eject(health, A)
+    eject(health, B)
+    assert health.down == 0b01
+    health.observe(A, ok=True, now_s=1)
+    assert not health.is_ejected(A)
+    assert health.down == 0
+
+
+def test_a_model_is_down_only_while_all_its_endpoints_are_ejected(health: HealthTracker) -> None:
+    eject(health, A, now_s=0)
+    assert health.down == 0
+    eject(health, B, now_s=2)
+    assert health.down == 0b01
+    eject(health, OTHER, now_s=3)
+    assert health.down == 0b11
+    health.refresh(10)
+    assert health.down == 0b10
+
+
+def suspicions(health: HealthTracker, *tenants: str) -> list[bool]:
+    return [health.suspect(A, tenant, now_s=0) for tenant in tenants]
+
+
+def test_one_tenant_alone_cannot_eject_an_endpoint_by_its_bad_requests(
+    health: HealthTracker,
+) -> None:
+    assert not any(suspicions(health, *["acme"] * 100))
+    assert not health.is_ejected(A)
+
+
+def test_what_two_tenants_saw_counts_as_failures_from_the_second_on(
+    health: HealthTracker,
+) -> None:
+    tenants = "acme", "acme", "initech", "acme", "initech"
+    assert suspicions(health, *tenants) == [False, False, False, False, True]
+
+
+def test_a_success_clears_suspicion(health: HealthTracker) -> None:
+    suspicions(health, "acme", "initech", "initech")
+    health.observe(A, ok=True, now_s=0)
+    assert not any(suspicions(health, *["acme"] * 10))
+
+
+def test_what_is_told_of_an_endpoint_that_left_changes_nothing(health: HealthTracker) -> None:
+    health.track([B])
+    assert fail(health, A, 5, now_s=0) == [False] * 5
+    assert suspicions(health, "acme", "initech", "acme", "acme") == [False] * 4
+    assert not health.is_ejected(A)
+    assert health.down == 0
+
+
+def test_a_known_endpoint_stays_ejected_when_another_joins_and_a_new_one_starts_well(
+    health: HealthTracker,
+) -> None:
+    eject(health, A)
+    eject(health, B)
+    joined = (0, "c:1")
+    health.track([A, B, joined])
+    assert health.is_ejected(A)
+    assert not health.is_ejected(joined)
+    assert health.down == 0
+    health.track([A, B])
+    assert health.down == 0b01
+    assert not ejected_at(health, A, 10)
+
+
+def test_an_endpoint_that_left_and_came_back_starts_anew(health: HealthTracker) -> None:
+    eject(health, A)
+    health.track([B])
+    health.track([A, B])
+    assert not health.is_ejected(A)
+
+
+def test_new_bounds_hold_from_now_on(health: HealthTracker) -> None:
+    health.tune(HealthConfig(consecutive_failures_max=1, ejection_s=1, ejection_s_max=1))
+    assert fail(health, A, 1, now_s=0) == [True]
+    assert not ejected_at(health, A, 1)

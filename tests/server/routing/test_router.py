@@ -1,0 +1,363 @@
+"""A request decided: who may, who is picked, who comes next, and why."""
+
+import random
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.config import ClassConfig, Config, HealthConfig, PriceConfig
+from server.routing.catalog import NANO_PER_USD, Cell, PayloadKind
+from server.routing.counters import Counters
+from server.routing.errors import NoCandidate, NotReady, UnknownClass
+from server.routing.query import Query
+from server.routing.router import FALLBACKS_MAX, Decision, Router
+from server.routing.selector import Basis, ModelShare, Row, Selector, WeightTable
+from server.routing.tokens import KEY_BYTES, Kind, Sealer, open_decision
+from tests.server.configs import configs
+from tests.server.routing.configs import config, model
+
+KEY = bytes(KEY_BYTES)
+CELL = Cell("chat", "-", "other", "s0")
+SMALL, LARGE, TEXT = 0, 1, 2
+HEALTH = HealthConfig(consecutive_failures_max=1, ejection_s=10, ejection_s_max=10)
+MODELS = (
+    model("small", price=PriceConfig(request_usd=0.001), prior_accuracy=0.7),
+    model("large", price=PriceConfig(request_usd=0.01), prior_accuracy=0.95),
+    model("text", protocol="openai", price=PriceConfig(request_usd=0.1), capabilities=("tools",)),
+)
+
+
+def routed(**changes: Any) -> tuple[Router, Counters]:
+    counters = Counters()
+    router = Router(Selector(), Sealer(KEY, boot=7), counters)
+    router.configure(config(*MODELS, **({"health": HEALTH} | changes)))
+    return router, counters
+
+
+@pytest.fixture
+def router() -> Router:
+    return routed()[0]
+
+
+def row(*shares: float) -> Row:
+    return tuple(ModelShare(model, share, 1_000) for model, share in enumerate(shares) if share)
+
+
+def plan(router: Router, *shares: float, cell: Cell = CELL) -> None:
+    """For the cell and its whole class."""
+    router.publish(WeightTable("p1", {cell: row(*shares)}, {"chat": row(*shares)}))
+
+
+def decide(router: Router, chance: float = 0.5, now_s: float = 0.0, **query: Any) -> Decision:
+    return router.decide(Query(**query), now_s=now_s, chance=chance)
+
+
+def eject(router: Router, index: int, now_s: float = 0.0) -> None:
+    name = router.catalog.models[index].name
+    assert router.health.observe((index, f"{name}:8001"), ok=False, now_s=now_s)
+
+
+def test_without_a_configuration_a_router_is_not_ready() -> None:
+    router = Router(Selector(), Sealer(KEY, boot=7), Counters())
+    assert router.models() == ()
+    with pytest.raises(NotReady):
+        decide(router)
+    with pytest.raises(NotReady):
+        _ = router.catalog
+
+
+def test_before_the_first_plan_the_cheapest_is_taken(router: Router) -> None:
+    decision = decide(router)
+    assert decision.target.model.name == "small"
+    assert decision.pick.basis is Basis.GREEDY
+    assert decision.plan_id == ""
+    assert decision.reason == "there is no plan yet for class chat: small is the first that is fit"
+
+
+def test_before_the_first_plan_a_floor_is_held_by_what_is_believed_to_hold_it() -> None:
+    router, _ = routed(classes=(ClassConfig(name="chat", default=True, floor=0.9),))
+    decision = decide(router)
+    assert decision.target.model.name == "large"
+    assert decision.pick.share.cost_nano_usd == NANO_PER_USD // 100
+
+
+def test_before_the_first_plan_a_request_is_priced_by_the_tokens_it_has() -> None:
+    dear = model("dear", price=PriceConfig(input_usd_per_mtok=1))
+    router = Router(Selector(), Sealer(KEY, boot=7), Counters())
+    router.configure(config(dear))
+    assert decide(router, input_tokens=7).pick.share.cost_nano_usd == 7_000
+    assert decide(router).pick.share.cost_nano_usd == 1_000_000
+
+
+def test_a_plan_says_the_model_the_cost_and_why(router: Router) -> None:
+    plan(router, 0, 1.0)
+    decision = decide(router)
+    assert decision.target == (LARGE, router.catalog.models[LARGE], "large:8001")
+    assert decision.pick.share.cost_nano_usd == 1_000
+    assert decision.plan_id == "p1"
+    assert decision.reason == "plan p1 gives large 100% of this cell"
+
+
+def test_the_reason_says_whose_share_it_is_and_that_the_model_was_owed_most(
+    router: Router,
+) -> None:
+    plan(router, 0.25, 0.75)
+    of_cell = "plan p1 gives large 75% of this cell, and large is owed most"
+    assert decide(router).reason == of_cell
+    decision = decide(router, input_tokens=5_000)
+    assert decision.pick.basis is Basis.CLASS
+    assert decision.reason.startswith("plan p1 gives ")
+    assert "of the class, for it has no open model in this cell" in decision.reason
+
+
+def test_the_reason_says_that_other_models_of_the_plan_are_not_open(router: Router) -> None:
+    plan(router, 0.75, 0.25)
+    eject(router, SMALL)
+    reason = "plan p1 gives large 25% of this cell, and no other model of it is open"
+    assert decide(router).reason == reason
+
+
+def test_where_the_plan_has_no_open_model_the_first_fit_one_is_taken(router: Router) -> None:
+    plan(router, 1.0)
+    eject(router, SMALL)
+    decision = decide(router)
+    assert (decision.target.model.name, decision.pick.basis) == ("large", Basis.GREEDY)
+    assert (
+        decision.reason
+        == "plan p1 has no open model for class chat: large is the first that is fit"
+    )
+
+
+def test_a_new_plan_holds_from_the_next_decision_on(router: Router) -> None:
+    plan(router, 1.0)
+    before = decide(router)
+    router.publish(WeightTable("p2", {CELL: row(0, 1.0)}))
+    after = decide(router)
+    assert [(d.plan_id, d.target.model.name) for d in (before, after)] == [
+        ("p1", "small"),
+        ("p2", "large"),
+    ]
+
+
+def test_fallbacks_are_the_plans_other_models_by_share_then_the_rest_in_greedy_order() -> None:
+    router = Router(Selector(), Sealer(KEY, boot=7), Counters())
+    costs = {"a": 6, "b": 5, "c": 4, "d": 3, "e": 2}
+    router.configure(
+        config(*(model(n, price=PriceConfig(request_usd=usd)) for n, usd in costs.items()))
+    )
+    plan(router, 0.1, 0.3, 0.6)
+    decision = decide(router)
+    assert decision.target.model.name == "c"
+    assert [router.catalog.models[i].name for i in decision.fallbacks] == ["b", "a", "e"]
+    assert len(decision.fallbacks) == FALLBACKS_MAX
+
+
+def test_fallbacks_leave_out_who_is_ejected_or_unfit(router: Router) -> None:
+    assert decide(router).fallbacks == (LARGE, TEXT)
+    assert decide(router, payload_kind=PayloadKind.TENSORS).fallbacks == (LARGE,)
+    eject(router, LARGE)
+    assert decide(router).fallbacks == (TEXT,)
+
+
+def test_a_payload_is_routed_to_models_that_take_it_whatever_the_plan(router: Router) -> None:
+    plan(router, 0.5, 0.5)
+    decision = decide(router, payload_kind=PayloadKind.TEXT)
+    assert decision.target.model.name == "text"
+    plan(router, 0, 0, 1.0)
+    assert decide(router, payload_kind=PayloadKind.TENSORS).target.model.name == "small"
+
+
+def test_a_request_is_routed_to_models_that_can_do_what_it_asks(router: Router) -> None:
+    plan(router, 1.0)
+    assert decide(router, capabilities=("tools",)).target.model.name == "text"
+
+
+def test_a_drained_model_gets_nothing() -> None:
+    router, _ = routed()
+    plan(router, 1.0)
+    drained = (model("small", enabled=False), *MODELS[1:])
+    router.configure(config(*drained))
+    assert decide(router).target.model.name == "large"
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"capabilities": ("magic",)}, "features.capabilities"),
+        (
+            {"capabilities": ("tools",), "payload_kind": PayloadKind.TENSORS},
+            "features.capabilities",
+        ),
+    ],
+)
+def test_without_a_candidate_a_request_is_refused_and_counts_nothing(
+    query: dict[str, Any], field: str
+) -> None:
+    router, counters = routed()
+    plan(router, 0.5, 0.5)
+    with pytest.raises(NoCandidate) as refused:
+        decide(router, **query)
+    assert refused.value.field == field
+    assert counters.take_touched() == []
+
+
+def test_without_a_model_for_its_payload_a_request_is_refused() -> None:
+    router = Router(Selector(), Sealer(KEY, boot=7), Counters())
+    router.configure(config(model("tensors")))
+    with pytest.raises(NoCandidate):
+        decide(router, payload_kind=PayloadKind.TEXT)
+
+
+def test_an_ejected_model_gets_nothing_until_its_time_is_over(router: Router) -> None:
+    plan(router, 1.0)
+    eject(router, SMALL, now_s=100)
+    assert decide(router, now_s=109.9).target.model.name == "large"
+    assert decide(router, now_s=110).target.model.name == "small"
+
+
+def test_where_every_candidate_is_ejected_the_plan_goes_on_as_if_none_were(
+    router: Router,
+) -> None:
+    plan(router, 0, 1.0)
+    for index in (SMALL, LARGE, TEXT):
+        eject(router, index)
+    assert decide(router).target.model.name == "large"
+
+
+def test_a_healthy_model_that_does_not_fit_is_no_reason_to_refuse_who_fits(
+    router: Router,
+) -> None:
+    plan(router, 0.5, 0.5)
+    for index in (SMALL, LARGE):
+        eject(router, index)
+    decision = decide(router, payload_kind=PayloadKind.TENSORS)
+    assert decision.target.model_index in (SMALL, LARGE)
+
+
+@pytest.mark.parametrize(("shares", "reuse_for_s"), [((1.0,), 7), ((0.5, 0.5), 0), ((), 0)])
+def test_a_decision_may_be_reused_for_a_window_where_its_cell_has_one_model(
+    shares: tuple[float, ...], reuse_for_s: float
+) -> None:
+    router, _ = routed(window_s=7)
+    plan(router, *shares)
+    assert decide(router).reuse_for_s == reuse_for_s
+
+
+@pytest.mark.parametrize(
+    ("shares", "query"),
+    [
+        ((0.5, 0, 0.5), {"capabilities": ("tools",)}),
+        ((1.0,), {"capabilities": ("tools",)}),
+        ((0.5, 0, 0.5), {"payload_kind": PayloadKind.TENSORS}),
+    ],
+)
+def test_a_decision_for_what_only_some_models_can_do_is_not_for_others_of_its_cell(
+    router: Router, shares: tuple[float, ...], query: dict[str, Any]
+) -> None:
+    plan(router, *shares)
+    assert decide(router, **query).reuse_for_s == 0
+
+
+def test_a_dry_run_says_what_would_be_decided_and_changes_nothing() -> None:
+    tried, counters = routed(classes=(ClassConfig(name="chat", default=True, audit_rate=1),))
+    plain, _ = routed(classes=(ClassConfig(name="chat", default=True, audit_rate=1),))
+    for router in (tried, plain):
+        plan(router, 0.3, 0.7)
+    for _ in range(20):
+        seen = tried.dry_run(Query(), now_s=0)
+        assert counters.take_touched() == []
+        decision = decide(tried)
+        counters.take_touched()
+        assert seen == replace(decision, audit_probability=0.0)
+        assert decision.target == decide(plain).target
+
+
+def test_a_decision_counts_once_for_the_model_it_chose() -> None:
+    router, counters = routed()
+    plan(router, 0, 1.0)
+    for _ in range(3):
+        decide(router)
+    assert counters.take_touched() == [(CELL, "large")]
+    assert counters.get((CELL, "large")).decided == 3
+
+
+@pytest.mark.parametrize(
+    ("rate", "chance", "probability"),
+    [(0.25, 0.2499, 0.25), (0.25, 0.25, 0.0), (0.0, 0.0, 0.0), (1.0, 0.9999, 1.0)],
+)
+def test_a_decision_is_audited_by_the_rate_of_its_class(
+    rate: float, chance: float, probability: float
+) -> None:
+    router, _ = routed(classes=(ClassConfig(name="chat", default=True, audit_rate=rate),))
+    assert decide(router, chance).audit_probability == probability
+
+
+def test_the_audit_sample_is_as_large_as_the_rate_says() -> None:
+    router, _ = routed(classes=(ClassConfig(name="chat", default=True, audit_rate=0.1),))
+    chance = random.Random(1)
+    audited = Counter(decide(router, chance.random()).audit_probability for _ in range(5_000))
+    assert audited.keys() == {0.0, 0.1}
+    assert audited[0.1] == pytest.approx(500, abs=4 * 21)  # four standard deviations
+
+
+def test_a_decision_id_says_the_model_that_answered_and_what_was_decided(router: Router) -> None:
+    plan(router, 0, 1.0)
+    decision = decide(router)
+    answered = router.catalog.models[SMALL]
+    decision_id = router.seal(decision, Kind.INFER, answered, now_s=99.5)
+    opened = open_decision(KEY, decision_id, now_s=100)
+    assert (opened.kind, opened.cell, opened.model) == (Kind.INFER, CELL, "small")
+    assert (opened.version, opened.issued_s) == ("1", 99)
+    assert opened.expected_cost_nano_usd == 1_000
+
+
+def test_a_decision_that_is_out_keeps_the_class_it_was_made_by() -> None:
+    router, _ = routed(classes=(ClassConfig(name="chat", default=True, deadline_s=7),))
+    decision = decide(router)
+    router.configure(config(*MODELS, classes=(ClassConfig(name="other", default=True),)))
+    assert (decision.traffic_class.name, decision.traffic_class.deadline_s) == ("chat", 7)
+    with pytest.raises(UnknownClass):
+        decide(router, traffic_class="chat")
+
+
+def test_an_endpoint_keeps_its_state_when_the_configuration_changes(router: Router) -> None:
+    eject(router, SMALL)
+    router.configure(config(*MODELS, model("new")))
+    assert router.health.is_ejected((SMALL, "small:8001"))
+    assert [m.name for m in router.models()] == ["small", "large", "text", "new"]
+
+
+texts = st.text(max_size=20)
+queries = st.builds(
+    Query,
+    tenant=texts,
+    user=texts,
+    labels=st.dictionaries(texts, texts, max_size=3),
+    metadata=st.dictionaries(texts, texts, max_size=3),
+    priority=st.integers(-(2**31), 2**31 - 1),
+    response_format=texts,
+    payload_kind=st.sampled_from(PayloadKind),
+    input_tokens=st.none() | st.integers(0, 2**32 - 1),
+    text=texts,
+)
+
+
+@settings(max_examples=40)
+@given(configs(), st.lists(queries, min_size=1, max_size=5))
+def test_every_request_is_decided_by_every_configuration_or_has_no_candidate(
+    given: Config, asked: list[Query]
+) -> None:
+    router = Router(Selector(), Sealer(KEY, boot=7), Counters())
+    router.configure(given)
+    for query in asked:
+        try:
+            decision = router.decide(query, now_s=0, chance=0.5)
+        except NoCandidate:
+            continue
+        assert decision.target.endpoint in decision.target.model.endpoints
+        decision_id = router.seal(decision, Kind.ROUTE, decision.target.model, now_s=0)
+        assert open_decision(KEY, decision_id, now_s=0).cell == decision.reading.cell

@@ -1,0 +1,193 @@
+"""The pick of a model: by the plan's shares, by who is owed, of those that are open."""
+
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.routing.catalog import Cell, bits
+from server.routing.selector import Basis, ModelShare, Pick, Row, Selector, WeightTable
+
+CELL = Cell("chat", "-", "law", "s0")
+OTHER_CELL = Cell("chat", "-", "art", "s0")
+A, B, C = 0, 1, 2
+
+
+def row(*shares: float) -> Row:
+    return tuple(ModelShare(model, share, 1_000) for model, share in enumerate(shares) if share)
+
+
+def selector(*shares: float, credited_cells_max: int = 100) -> Selector:
+    """Every cell of the class has these shares."""
+    made = Selector(credited_cells_max=credited_cells_max)
+    made.publish(WeightTable("p1", {}, {"chat": row(*shares)}))
+    return made
+
+
+def taken(selector: Selector, cell: Cell, blocked: int = 0) -> int:
+    pick = selector.pick(cell, blocked)
+    assert pick is not None
+    return pick.share.model
+
+
+def test_before_a_plan_there_is_no_pick() -> None:
+    assert Selector().pick(CELL, 0) is None
+
+
+def test_a_cell_with_one_model_gets_it_and_nothing_is_weighed() -> None:
+    made = Selector()
+    made.publish(WeightTable("p1", {CELL: row(0, 1.0)}, {}))
+    assert made.pick(CELL, 0) == Pick(ModelShare(B, 1.0, 1_000), Basis.PLAN, row(0, 1.0), False)
+
+
+def test_the_model_that_is_owed_most_is_taken() -> None:
+    made = Selector()
+    made.publish(WeightTable("p1", {CELL: row(0.4, 0.6)}, {}))
+    picks = [made.pick(CELL, 0) for _ in range(5)]
+    assert [pick.share.model for pick in picks if pick] == [B, A, B, A, B]
+    assert all(pick.owed and pick.basis is Basis.PLAN for pick in picks if pick)
+
+
+def test_a_cell_that_the_plan_lacks_goes_by_its_class() -> None:
+    pick = selector(0.5, 0.5).pick(CELL, 0)
+    assert pick is not None
+    assert pick.basis is Basis.CLASS
+
+
+def test_a_cell_whose_models_are_blocked_goes_by_its_class() -> None:
+    made = Selector()
+    made.publish(WeightTable("p1", {CELL: row(1.0)}, {"chat": row(0.2, 0.8)}))
+    pick = made.pick(CELL, bits([A]))
+    assert pick is not None
+    assert (pick.share.model, pick.basis) == (B, Basis.CLASS)
+
+
+def test_there_is_no_pick_where_every_model_of_cell_and_class_is_blocked() -> None:
+    assert selector(0.5, 0.5).pick(CELL, bits([A, B])) is None
+
+
+def test_a_blocked_models_share_is_spread_over_the_others_in_proportion() -> None:
+    made = selector(0.5, 0.3, 0.2)
+    counts = Counter(taken(made, CELL, bits([A])) for _ in range(1_000))
+    assert counts.keys() == {B, C}
+    assert counts[B] == pytest.approx(600, abs=2)
+
+
+def test_the_only_open_model_is_taken_without_being_owed_and_spends_nothing() -> None:
+    masked, plain = selector(0.5, 0.5), selector(0.5, 0.5)
+    for _ in range(10):
+        pick = masked.pick(CELL, bits([A]))
+        assert pick is not None
+        assert (pick.share.model, pick.owed) == (B, False)
+    assert [taken(masked, CELL) for _ in range(9)] == [taken(plain, CELL) for _ in range(9)]
+
+
+def test_after_a_mask_is_lifted_the_mix_is_that_of_the_plan_again() -> None:
+    made = selector(0.5, 0.3, 0.2)
+    for _ in range(500):
+        taken(made, CELL, bits([A]))
+    counts = Counter(taken(made, CELL) for _ in range(1_000))
+    assert counts[A] == pytest.approx(500, abs=3)
+    assert counts[B] == pytest.approx(300, abs=3)
+
+
+def test_credit_outlives_a_new_plan() -> None:
+    made = selector(0.5, 0.5)
+    counts: Counter[int] = Counter()
+    for number in range(100):
+        made.publish(WeightTable(f"p{number}", {}, {"chat": row(0.5, 0.5)}))
+        counts[taken(made, CELL)] += 1
+    assert counts == {A: 50, B: 50}
+
+
+def test_a_plan_in_force_is_the_very_table_that_was_published() -> None:
+    table = WeightTable("p1")
+    made = Selector()
+    made.publish(table)
+    assert made.table is table
+
+
+def alternating(selector: Selector) -> tuple[Counter[int], Counter[int]]:
+    """What two cells get whose requests come in turn."""
+    turns = [(taken(selector, CELL), taken(selector, OTHER_CELL)) for _ in range(100)]
+    return Counter(a for a, _ in turns), Counter(b for _, b in turns)
+
+
+def test_each_cell_keeps_the_mix_too_not_only_its_class() -> None:
+    assert alternating(selector(0.5, 0.5)) == ({A: 50, B: 50}, {A: 50, B: 50})
+
+
+def test_cells_beyond_the_bound_keep_the_mix_of_their_class_alone() -> None:
+    of_cell, of_other = alternating(selector(0.5, 0.5, credited_cells_max=0))
+    assert (of_cell, of_other) == ({A: 100}, {B: 100})
+    assert alternating(selector(0.5, 0.5, credited_cells_max=1))[0] == {A: 50, B: 50}
+
+
+def test_a_peek_says_what_the_next_pick_takes_and_spends_nothing() -> None:
+    peeked, plain = selector(0.5, 0.3, 0.2), selector(0.5, 0.3, 0.2)
+    for _ in range(50):
+        seen = [peeked.peek(CELL, 0) for _ in range(3)]
+        pick = peeked.pick(CELL, 0)
+        assert seen == [pick] * 3
+        assert pick == plain.pick(CELL, 0)
+
+
+def test_a_peek_at_a_cell_takes_no_place_among_those_remembered() -> None:
+    made = selector(0.5, 0.5, credited_cells_max=1)
+    made.peek(OTHER_CELL, 0)
+    assert alternating(made)[0] == {A: 50, B: 50}
+
+
+def random_row(chance: random.Random, models: int) -> Row:
+    members = chance.sample(range(models), chance.randint(1, models))
+    weights = [chance.expovariate(1) for _ in members]
+    return tuple(
+        ModelShare(model, weight / sum(weights), 1_000)
+        for model, weight in zip(members, weights, strict=True)
+    )
+
+
+def random_table(chance: random.Random, cells: list[Cell], models: int) -> WeightTable:
+    of_class = {"chat": random_row(chance, models)}
+    return WeightTable("p", {cell: random_row(chance, models) for cell in cells}, of_class)
+
+
+def settle(owed: list[float], pick: Pick, blocked: int) -> None:
+    """What a pick changes: the open models share one request, and one of them had it."""
+    open_row = [entry for entry in pick.row if not blocked >> entry.model & 1]
+    for entry in open_row:
+        owed[entry.model] += entry.share / sum(e.share for e in open_row)
+    owed[pick.share.model] -= 1
+
+
+@pytest.mark.slow
+@settings(max_examples=8)
+@given(
+    models=st.integers(2, 6),
+    cells=st.integers(1, 8),
+    plan_every=st.sampled_from([1, 10, 1_000]),
+    seed=st.integers(0, 2**32),
+)
+def test_no_model_is_ever_owed_much_whatever_is_masked_and_planned(
+    models: int, cells: int, plan_every: int, seed: int
+) -> None:
+    """Over 10,000 picks; a debt that grew without end would be in the hundreds by then."""
+    chance = random.Random(seed)
+    made = Selector()
+    names = [CELL._replace(domain=f"d{i}") for i in range(cells)]
+    of_class = [0.0] * models
+    of_cells = {name: [0.0] * models for name in names}
+    for number in range(10_000):
+        if number % plan_every == 0:
+            made.publish(random_table(chance, names, models))
+        cell = chance.choice(names)
+        blocked = chance.getrandbits(models) & chance.getrandbits(models)
+        if (pick := made.pick(cell, blocked)) is not None:
+            settle(of_class, pick, blocked)
+            settle(of_cells[cell], pick, blocked)
+            # 1.3 and 3.1 are the worst that 60 seeds showed.
+            assert max(map(abs, of_class)) < 2
+            assert max(map(abs, of_cells[cell])) < 5
+    assert sum(of_class) == pytest.approx(0, abs=1e-9)

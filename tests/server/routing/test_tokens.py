@@ -1,0 +1,183 @@
+"""Decision ids: what was sealed comes back, and nothing else is taken for it."""
+
+import base64
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.routing.catalog import NANO_USD_MAX, Cell
+from server.routing.errors import DecisionExpired, DecisionInvalid
+from server.routing.tokens import (
+    JOINED_MAX,
+    KEY_BYTES,
+    TOKEN_CHARS_MAX,
+    VALID_S,
+    Kind,
+    OpenDecision,
+    Sealer,
+    open_decision,
+)
+
+KEY = bytes(range(KEY_BYTES))
+CELL = Cell("chat", "acme+everyone", "law", "s1")
+URLSAFE = string.ascii_letters + string.digits + "-_"
+NOW_S = 1_700_000_000.9
+
+names = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,62}", fullmatch=True)
+versions = st.text(st.characters(codec="utf-8"), max_size=256)
+
+
+def seal(sealer: Sealer | None = None, cell: Cell = CELL, model: str = "small") -> str:
+    return (sealer or Sealer(KEY, boot=7)).seal(
+        Kind.ROUTE,
+        cell,
+        (model, "2"),
+        audit_probability=0.25,
+        expected_cost_nano_usd=1_234,
+        now_s=NOW_S,
+    )
+
+
+def refuse(decision_id: str, key: bytes = KEY) -> None:
+    with pytest.raises(DecisionInvalid) as refused:
+        open_decision(key, decision_id, now_s=NOW_S)
+    assert refused.value.field == "decision_id"
+
+
+def test_an_id_says_what_was_decided() -> None:
+    decision_id = seal()
+    assert open_decision(KEY, decision_id, now_s=NOW_S) == OpenDecision(
+        decision_id=decision_id,
+        kind=Kind.ROUTE,
+        cell=CELL,
+        model="small",
+        version="2",
+        audit_probability=0.25,
+        issued_s=1_700_000_000,
+        expected_cost_nano_usd=1_234,
+    )
+
+
+@given(
+    kind=st.sampled_from(Kind),
+    cell=st.builds(
+        Cell, names, st.lists(names, min_size=1, max_size=9).map("+".join), names, names
+    ),
+    model=st.tuples(names, versions),
+    audit_probability=st.floats(0, 1, width=32),
+    cost=st.integers(0, NANO_USD_MAX),
+    now_s=st.floats(0, 2**32 - 1),  # the year 2106
+)
+def test_what_is_sealed_is_what_is_opened(
+    kind: Kind,
+    cell: Cell,
+    model: tuple[str, str],
+    audit_probability: float,
+    cost: int,
+    now_s: float,
+) -> None:
+    decision_id = Sealer(KEY, boot=2**64 - 1).seal(
+        kind,
+        cell,
+        model,
+        audit_probability=audit_probability,
+        expected_cost_nano_usd=cost,
+        now_s=now_s,
+    )
+    opened = open_decision(KEY, decision_id, now_s=now_s)
+    assert (opened.kind, opened.cell, opened.model, opened.version) == (kind, cell, *model)
+    assert (opened.audit_probability, opened.expected_cost_nano_usd) == (audit_probability, cost)
+    assert opened.issued_s == int(now_s)
+
+
+def test_an_id_needs_no_escaping_in_a_url_or_a_header() -> None:
+    assert set(seal()) <= set(URLSAFE + "=")
+
+
+def test_every_id_differs_even_of_equal_decisions() -> None:
+    sealers = Sealer(KEY, boot=1), Sealer(KEY, boot=2)
+    assert len({seal(sealer) for sealer in sealers for _ in range(10)}) == 20
+
+
+@pytest.mark.parametrize("at", range(len(base64.urlsafe_b64decode(seal()))))
+def test_an_altered_byte_is_refused(at: int) -> None:
+    sealed = bytearray(base64.urlsafe_b64decode(seal()))
+    sealed[at] ^= 1
+    refuse(base64.urlsafe_b64encode(sealed).decode())
+
+
+@pytest.mark.parametrize("at", range(len(seal())))
+def test_an_altered_character_is_refused(at: int) -> None:
+    """Of the last character some bits say nothing; another that says the same is no second id."""
+    decision_id = seal()
+    for other in set(URLSAFE + "=") - {decision_id[at]}:
+        refuse(decision_id[:at] + other + decision_id[at + 1 :])
+
+
+def respelled() -> list[str]:
+    decision_id = seal()
+    return [
+        decision_id.rstrip("="),
+        decision_id + "=",
+        decision_id + "\n",
+        " " + decision_id,
+        decision_id[:10] + "\n" + decision_id[10:],
+        decision_id[:10] + "." + decision_id[10:],
+        decision_id + decision_id,
+    ]
+
+
+@pytest.mark.parametrize("spelling", range(len(respelled())))
+def test_there_is_one_spelling_of_an_id(spelling: int) -> None:
+    refuse(respelled()[spelling])
+
+
+def test_an_id_with_both_signs_beyond_letters_is_refused_in_the_other_alphabet() -> None:
+    sealer = Sealer(KEY, boot=7)
+    signed = next(i for i in (seal(sealer) for _ in range(1_000)) if "-" in i and "_" in i)
+    open_decision(KEY, signed, now_s=NOW_S)
+    refuse(signed.replace("-", "+"))
+    refuse(signed.replace("_", "/"))
+
+
+def test_an_id_of_another_key_is_refused() -> None:
+    refuse(seal(), key=bytes(KEY_BYTES))
+
+
+@given(
+    st.one_of(st.text(), st.binary(max_size=200).map(base64.urlsafe_b64encode).map(bytes.decode))
+)
+def test_what_we_did_not_make_is_refused(decision_id: str) -> None:
+    refuse(decision_id)
+
+
+@pytest.mark.parametrize("length", [0, 1, TOKEN_CHARS_MAX, TOKEN_CHARS_MAX + 4, 10_000_000])
+def test_an_id_of_any_length_is_refused(length: int) -> None:
+    refuse("A" * length)
+
+
+def test_an_id_of_the_longest_names_is_taken() -> None:
+    name = "x" * 63
+    decision_id = seal(cell=Cell(name, "+".join([name] * 16), name, name), model=name)
+    assert len(decision_id) <= TOKEN_CHARS_MAX
+    assert open_decision(KEY, decision_id, now_s=NOW_S).model == name
+
+
+def test_an_id_is_good_for_30_days() -> None:
+    decision_id = seal()
+    last_s = int(NOW_S) + VALID_S
+    assert open_decision(KEY, decision_id, now_s=last_s).model == "small"
+    with pytest.raises(DecisionExpired) as refused:
+        open_decision(KEY, decision_id, now_s=last_s + 1)
+    assert refused.value.field == "decision_id"
+
+
+def test_more_cells_than_are_remembered_are_sealed_all_the_same() -> None:
+    sealer = Sealer(KEY, boot=7)
+    cells = [CELL._replace(domain=f"d{number}") for number in range(JOINED_MAX + 1)]
+    decision_ids = [seal(sealer, cell) for cell in cells]
+    for at in (0, 1, JOINED_MAX):
+        assert open_decision(KEY, decision_ids[at], now_s=NOW_S).cell == cells[at]
+    assert open_decision(KEY, seal(sealer, cells[0]), now_s=NOW_S).cell == cells[0]

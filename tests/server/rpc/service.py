@@ -1,0 +1,202 @@
+"""The data plane as a worker composes it, before real endpoints, with a plan of its own."""
+
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from server.config import (
+    ClassConfig,
+    Config,
+    DomainConfig,
+    HealthConfig,
+    MatchConfig,
+    PriceConfig,
+)
+from server.dispatch import Dispatcher
+from server.routing.catalog import Cell
+from server.routing.counters import Counters
+from server.routing.router import Router
+from server.routing.selector import ModelShare, Row, Selector, WeightTable
+from server.routing.tokens import KEY_BYTES, Sealer
+from server.rpc.convert import MESSAGE_BYTES_MAX
+from server.rpc.errors import ErrorAnswering
+from server.rpc.oip import OipServicer
+from server.rpc.routing import RoutingServicer
+from server.upstream.oip import OipUpstream
+from server.wire import oip_pb2_grpc
+from tests.server.routing.configs import config, model
+from tests.server.upstream.endpoint import Endpoint, serving
+from turnout.v1 import routing_pb2 as pb
+from turnout.v1 import routing_pb2_grpc
+
+KEY = bytes(KEY_BYTES)
+NOW_S = 1_700_000_000.0
+VERSION = "1.2.3"
+CELL = Cell("chat", "-", "other", "s0")
+
+
+@dataclass(slots=True)
+class Refusal:
+    """An error as a caller reads it."""
+
+    code: grpc.StatusCode
+    reason: str
+    domain: str
+    message: str
+    fields: list[str]
+    retry_s: float | None = None
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Stands for the control plane: keeps the outcomes that it is told."""
+
+    told: list[pb.Outcome] = field(default_factory=list)
+    failure: Exception | None = None
+
+    async def settle(self, outcomes: Sequence[pb.Outcome]) -> Sequence[pb.OutcomeResult]:
+        if self.failure is not None:
+            raise self.failure
+        self.told.extend(outcomes)
+        return [pb.OutcomeResult(reason=f"R{i}") for i, _ in enumerate(outcomes)]
+
+
+@dataclass(slots=True)
+class Service:
+    """Everything is small's but what small cannot do; large comes next."""
+
+    small: Endpoint
+    large: Endpoint
+    router: Router
+    counters: Counters
+    ledger: Ledger
+    channel: grpc.aio.Channel
+
+    @property
+    def routing(self) -> "routing_pb2_grpc.RoutingServiceAsyncStub":
+        return routing_pb2_grpc.RoutingServiceStub(self.channel)
+
+    @property
+    def oip(self) -> "oip_pb2_grpc.GRPCInferenceServiceAsyncStub":
+        return oip_pb2_grpc.GRPCInferenceServiceStub(self.channel)
+
+    async def raw(self, method: str, request: bytes) -> bytes:
+        """Calls with these very bytes, whether they are a message or not."""
+        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
+        call = self.channel.unary_unary(method)
+        return await call(request, timeout=20)
+
+    def refusals(self) -> dict[str, int]:
+        return dict(self.counters.refusals())
+
+    def endpoints_asked(self) -> int:
+        return len(self.small.requests) + len(self.large.requests)
+
+
+def refusal_of(error: grpc.aio.AioRpcError) -> Refusal:
+    """Everything that an error says, by the library that callers use."""
+    status = rpc_status.from_call(cast("grpc.Call", error))
+    assert status is not None, f"no details: {error.code()} {error.details()}"
+    assert (status.code, status.message) == (error.code().value[0], error.details())
+    info, violations = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+    retry, retry_s = error_details_pb2.RetryInfo(), None
+    for detail in status.details:
+        if detail.Unpack(retry):
+            retry_s = retry.retry_delay.ToMilliseconds() / 1_000
+        assert detail.Unpack(info) or detail.Unpack(violations) or detail.Is(retry.DESCRIPTOR)
+    return Refusal(
+        code=error.code(),
+        reason=info.reason,
+        domain=info.domain,
+        message=status.message,
+        fields=[violation.field for violation in violations.field_violations],
+        retry_s=retry_s,
+    )
+
+
+def service_config(*endpoints: Endpoint) -> Config:
+    small, large = endpoints
+    return config(
+        model("small", endpoints=(small.address,), price=PriceConfig(request_usd=0.001)),
+        model("large", endpoints=(large.address,), price=PriceConfig(request_usd=0.01)),
+        model("text", protocol="openai", endpoints=("text:1",), capabilities=("tools",)),
+        classes=(
+            ClassConfig(name="chat", default=True),
+            ClassConfig(
+                name="audited",
+                match=MatchConfig(labels={"app": ("audit",)}),
+                grades="caller",
+                audit_rate=1,
+            ),
+            ClassConfig(name="meta", match=MatchConfig(metadata={"x-team": ("blue",)})),
+            ClassConfig(name="acme", match=MatchConfig(tenant=("acme",), user=("ada",))),
+        ),
+        domains=(DomainConfig(name="law"),),
+        health=HealthConfig(consecutive_failures_max=1),
+    )
+
+
+def row(*shares: float) -> Row:
+    return tuple(ModelShare(model, share, 1_000) for model, share in enumerate(shares) if share)
+
+
+@asynccontextmanager
+async def running(*, configured: bool = True) -> AsyncIterator[Service]:
+    """The service on a real port, with a channel to it."""
+    small, large, ledger = Endpoint(), Endpoint(), Ledger()
+    counters, upstream = Counters(), OipUpstream()
+    router = Router(Selector(), Sealer(KEY, boot=7), counters)
+    chance = random.Random(1).random
+    dispatcher = Dispatcher(router, upstream.send, counters, now_s=lambda: NOW_S, chance=chance)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(serving(small))
+        await stack.enter_async_context(serving(large))
+        stack.push_async_callback(upstream.close)
+        if configured:
+            router.configure(service_config(small, large))
+            router.publish(WeightTable("p1", {CELL: row(1.0)}))
+            upstream.track([small.address, large.address])
+        server = grpc.aio.server(
+            options=[("grpc.max_receive_message_length", MESSAGE_BYTES_MAX + 2**20)]
+        )
+        answering = ErrorAnswering(server, counters.refused, raw_methods={"ModelInfer"})
+        answering.add(
+            routing_pb2_grpc.add_RoutingServiceServicer_to_server,
+            RoutingServicer(router, dispatcher, ledger.settle, now_s=lambda: NOW_S, chance=chance),
+        )
+        answering.add(
+            oip_pb2_grpc.add_GRPCInferenceServiceServicer_to_server,
+            OipServicer(router, dispatcher, version=VERSION),
+        )
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        stack.push_async_callback(server.stop, None)
+        channel = await stack.enter_async_context(
+            grpc.aio.insecure_channel(
+                f"127.0.0.1:{port}", options=[("grpc.max_send_message_length", -1)]
+            )
+        )
+        yield Service(small, large, router, counters, ledger, channel)
+
+
+async def refused(service: Service, call: Any) -> Refusal:
+    """How a call was refused; it must have been, and must have changed nothing."""
+    service.counters.take_touched()
+    before, asked = service.refusals(), service.endpoints_asked()
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        refusal = refusal_of(error)
+    else:
+        raise AssertionError("it was answered")
+    assert service.counters.take_touched() == []
+    assert service.endpoints_asked() == asked
+    counted = before.get(refusal.reason, 0) + 1
+    assert service.refusals() == before | {refusal.reason: counted}
+    return refusal

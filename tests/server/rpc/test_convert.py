@@ -1,0 +1,174 @@
+"""Between the wire and what routing speaks of."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.dispatch import Answer
+from server.routing.catalog import PayloadKind
+from server.routing.counters import Counters
+from server.routing.errors import InvalidRequest
+from server.routing.query import Query
+from server.routing.router import Router
+from server.routing.selector import ModelShare, Selector, WeightTable
+from server.routing.tokens import KEY_BYTES, Sealer
+from server.rpc.convert import (
+    CAPABILITIES_MAX,
+    LABELS_MAX,
+    TEXT_BYTES_MAX,
+    infer_query,
+    infer_response,
+    oip_query,
+    route_query,
+    route_response,
+    text_metadata,
+)
+from server.wire import oip_pb2
+from tests.server.routing.configs import config
+from turnout.v1 import routing_pb2 as pb
+
+TENSORS = oip_pb2.ModelInferRequest(model_name="m").SerializeToString()
+FITS = "x" * TEXT_BYTES_MAX
+METADATA = {"x-team": "blue"}
+
+
+def test_everything_that_rules_look_at_is_in_the_query() -> None:
+    request = pb.RouteRequest(
+        context=pb.RequestContext(
+            traffic_class="chat",
+            tenant="acme",
+            user="ada",
+            labels={"app": "shop"},
+            priority=-3,
+            response_format="json",
+            request_id="r1",
+        ),
+        features=pb.Features(
+            input_tokens=7,
+            domain="law",
+            capabilities=["tools", "images"],
+            payload_kind=pb.PAYLOAD_KIND_TEXT,
+        ),
+    )
+    assert route_query(request, METADATA) == Query(
+        traffic_class="chat",
+        tenant="acme",
+        user="ada",
+        labels={"app": "shop"},
+        metadata=METADATA,
+        priority=-3,
+        response_format="json",
+        domain="law",
+        capabilities=("tools", "images"),
+        payload_kind=PayloadKind.TEXT,
+        input_tokens=7,
+    )
+
+
+def test_what_is_not_said_is_not_said_in_the_query() -> None:
+    assert route_query(pb.RouteRequest(), {}) == Query()
+
+
+def test_no_tokens_is_not_the_same_as_tokens_unsaid() -> None:
+    request = pb.RouteRequest(features=pb.Features(input_tokens=0))
+    assert route_query(request, {}).input_tokens == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        ({"text": "hi"}, PayloadKind.TEXT),
+        ({"text": ""}, PayloadKind.TEXT),
+        ({"oip_request": TENSORS}, PayloadKind.TENSORS),
+        ({"oip_request": b""}, PayloadKind.TENSORS),
+        ({}, PayloadKind.UNKNOWN),
+    ],
+)
+def test_the_kind_of_a_payload_is_that_of_the_content(
+    content: dict[str, Any], kind: PayloadKind
+) -> None:
+    assert route_query(pb.RouteRequest(**content), {}).payload_kind is kind
+
+
+@pytest.mark.parametrize("stated", [pb.PAYLOAD_KIND_TEXT, pb.PAYLOAD_KIND_TENSORS])
+def test_a_stated_kind_holds_where_no_content_is_sent(stated: pb.PayloadKind.ValueType) -> None:
+    features = pb.Features(payload_kind=stated)
+    assert route_query(pb.RouteRequest(features=features), {}).payload_kind is PayloadKind(stated)
+    request = pb.RouteRequest(features=features, text="hi")
+    assert route_query(request, {}).payload_kind is PayloadKind.TEXT
+
+
+def test_an_infer_carries_tensors() -> None:
+    query = infer_query(pb.InferRequest(oip_request=TENSORS), METADATA)
+    assert query == Query(payload_kind=PayloadKind.TENSORS, metadata=METADATA)
+
+
+def test_an_empty_message_of_the_protocol_is_a_payload() -> None:
+    request = pb.InferRequest(oip_request=b"")
+    assert infer_query(request, {}).payload_kind is PayloadKind.TENSORS
+
+
+def test_what_is_as_long_as_allowed_is_taken() -> None:
+    context = pb.RequestContext(
+        tenant=FITS,
+        user="é" * (TEXT_BYTES_MAX // 2),
+        response_format=FITS,
+        request_id=FITS,
+        labels={f"{i}{FITS}"[:TEXT_BYTES_MAX]: FITS for i in range(LABELS_MAX)},
+    )
+    features = pb.Features(capabilities=[FITS] * CAPABILITIES_MAX)
+    query = route_query(pb.RouteRequest(context=context, features=features), {})
+    assert len(query.labels) == LABELS_MAX
+    assert query.capabilities == (FITS,) * CAPABILITIES_MAX
+
+
+@pytest.mark.parametrize("text", ["é" * (TEXT_BYTES_MAX // 2) + "x", "\U0001f600" * 65])
+def test_lengths_are_those_of_bytes(text: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"{TEXT_BYTES_MAX} bytes"):
+        route_query(pb.RouteRequest(context=pb.RequestContext(tenant=text)), {})
+
+
+def test_an_oip_call_says_its_class_by_the_models_name_and_who_it_is_in_metadata() -> None:
+    metadata = {"turnout-tenant": "acme", "turnout-user": "ada"}
+    request = oip_pb2.ModelInferRequest(model_name="chat").SerializeToString()
+    assert oip_query(request, metadata, {"chat"}) == Query(
+        traffic_class="chat",
+        tenant="acme",
+        user="ada",
+        metadata=metadata,
+        payload_kind=PayloadKind.TENSORS,
+    )
+
+
+def test_binary_metadata_is_not_for_rules() -> None:
+    given = (("x-team", "blue"), ("trace-bin", b"\0"))
+    assert text_metadata(given) == {"x-team": "blue"}
+    assert text_metadata(None) == {}
+
+
+def decided(latency_s: float, reuse_for_s: float) -> tuple[pb.RouteResponse, pb.InferResponse]:
+    router = Router(Selector(), Sealer(bytes(KEY_BYTES), boot=7), Counters())
+    router.configure(config())
+    decision = router.decide(Query(), now_s=0, chance=0.5)
+    decision.reuse_for_s = reuse_for_s
+    answer = Answer(b"", decision, "id", decision.target, 1, 7, latency_s)
+    return route_response(decision, "id", router, "r1"), infer_response(answer, "r1")
+
+
+@given(st.floats(0, 1e6))
+def test_a_time_goes_on_the_wire_to_the_nanosecond(seconds: float) -> None:
+    route, infer = decided(latency_s=seconds, reuse_for_s=seconds)
+    assert route.reuse_for.ToNanoseconds() == pytest.approx(seconds * 1e9, abs=2)
+    assert infer.usage.latency.ToNanoseconds() == pytest.approx(seconds * 1e9, abs=2)
+
+
+def test_the_basis_of_a_decision_is_the_same_number_on_the_wire() -> None:
+    route, _ = decided(0, 0)
+    assert route.reason.basis == pb.BASIS_GREEDY
+    router = Router(Selector(), Sealer(bytes(KEY_BYTES), boot=7), Counters())
+    router.configure(config())
+    router.publish(WeightTable("p1", {}, {"chat": (ModelShare(0, 1.0, 1),)}))
+    decision = router.decide(Query(), now_s=0, chance=0.5)
+    assert route_response(decision, "", router, "").reason.basis == pb.BASIS_CLASS

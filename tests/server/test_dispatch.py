@@ -1,0 +1,374 @@
+"""An Infer seen through: who is asked, what is counted, and what the caller hears."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from server.config import ClassConfig, HealthConfig, PriceConfig, SloConfig
+from server.dispatch import DETAIL_CHARS_MAX, Answer, Dispatcher, EndpointError, Metadata
+from server.routing.attempts import MARGIN_S, VERDICTS, Blame, Code
+from server.routing.catalog import Cell, Model, PayloadKind
+from server.routing.counters import CellCounts, Counters, latency_bucket
+from server.routing.errors import DeadlinePast, NoCandidate, UpstreamFailed
+from server.routing.query import Query
+from server.routing.router import Router
+from server.routing.selector import ModelShare, Selector, WeightTable
+from server.routing.tokens import KEY_BYTES, Kind, Sealer, open_decision
+from tests.server.routing.configs import config, model
+
+KEY = bytes(KEY_BYTES)
+CELL = Cell("chat", "-", "other", "s0")
+START_S = 1_024.0
+SMALL, LARGE = (0, "small:8001"), (1, "large:8001")
+MODELS = (
+    model("small", price=PriceConfig(request_usd=1e-6, busy_second_usd=1e-3)),
+    model("large", price=PriceConfig(request_usd=2e-6, busy_second_usd=4e-3)),
+    model("third", price=PriceConfig(request_usd=1)),
+)
+CLASSES = (
+    ClassConfig(
+        name="chat",
+        default=True,
+        slo=SloConfig(ms=500, fraction=0.9),
+        deadline_s=20,
+        audit_rate=0.5,
+    ),
+)
+HEALTH = HealthConfig(consecutive_failures_max=1, ejection_s=5)
+
+Behaviour = bytes | Code
+
+
+@dataclass(slots=True)
+class Upstream:
+    """Behaves as told, model by model; each attempt takes so long on the clock."""
+
+    behaviours: dict[str, Behaviour]
+    took_s: float = 0.125
+    now_s: float = START_S
+    asked: list[tuple[str, str, bytes, float, Metadata]] = field(default_factory=list)
+    message: str = "out of memory"
+    hold: asyncio.Event | None = None
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    on_ask: Callable[[], None] = lambda: None
+
+    async def send(
+        self, address: str, model: Model, request: bytes, timeout_s: float, metadata: Metadata
+    ) -> bytes:
+        self.asked.append((address, model.name, request, timeout_s, metadata))
+        self.on_ask()
+        self.reached.set()
+        if self.hold is not None:
+            await self.hold.wait()
+        self.now_s += self.took_s
+        behaviour = self.behaviours[model.name]
+        if isinstance(behaviour, Code):
+            raise EndpointError(behaviour, self.message)
+        return behaviour
+
+    @property
+    def models(self) -> list[str]:
+        return [name for _, name, *_ in self.asked]
+
+
+@dataclass(slots=True)
+class Scene:
+    """A dispatcher whose plan sends every request to small, then to large."""
+
+    upstream: Upstream
+    router: Router
+    counters: Counters
+    dispatcher: Dispatcher
+
+    async def infer(self, *, timeout_s: float | None = 10, **query: Any) -> Answer:
+        return await self.dispatcher.infer(
+            Query(payload_kind=PayloadKind.TENSORS, **query),
+            b"request",
+            timeout_s=timeout_s,
+            metadata=(("x-request-id", "r1"),),
+        )
+
+    async def fail(self, **query: Any) -> UpstreamFailed:
+        with pytest.raises(UpstreamFailed) as failed:
+            await self.infer(**query)
+        return failed.value
+
+    def counts(self, model: str, cell: Cell = CELL) -> CellCounts:
+        return self.counters.get((cell, model))
+
+    def in_flight(self) -> list[int]:
+        return [load.in_flight for load in self.router.endpoints.loads.values()]
+
+
+def scene(chance: float = 0.9, **behaviours: Behaviour) -> Scene:
+    upstream = Upstream({"small": b"1", "large": b"2", "third": b"3", **behaviours})
+    counters = Counters()
+    router = Router(Selector(), Sealer(KEY, boot=7), counters)
+    router.configure(config(*MODELS, classes=CLASSES, health=HEALTH))
+    router.publish(WeightTable("p1", {CELL: (ModelShare(0, 1.0, 1_000),)}))
+    dispatcher = Dispatcher(
+        router, upstream.send, counters, now_s=lambda: upstream.now_s, chance=lambda: chance
+    )
+    return Scene(upstream, router, counters, dispatcher)
+
+
+async def test_an_answer_is_passed_back_with_what_it_took() -> None:
+    given = scene()
+    answer = await given.infer()
+    assert (answer.response, answer.target.model.name, answer.attempts) == (b"1", "small", 1)
+    assert answer.latency_s == 0.125
+    assert answer.cost_nano_usd == 126_000
+    opened = open_decision(KEY, answer.decision_id, now_s=START_S)
+    assert (opened.kind, opened.cell, opened.model) == (Kind.INFER, CELL, "small")
+    assert opened.audit_probability == 0
+
+
+async def test_the_request_its_metadata_and_the_time_left_reach_the_endpoint() -> None:
+    given = scene()
+    await given.infer(timeout_s=10)
+    ((address, name, request, timeout_s, metadata),) = given.upstream.asked
+    assert (address, name, request) == ("small:8001", "small", b"request")
+    assert timeout_s == pytest.approx(10 - MARGIN_S)
+    assert metadata == (("x-request-id", "r1"),)
+
+
+async def test_without_a_deadline_that_of_the_class_is_passed_on() -> None:
+    given = scene()
+    await given.infer(timeout_s=None)
+    assert given.upstream.asked[0][3] == pytest.approx(20 - MARGIN_S)
+
+
+async def test_a_retry_gets_the_time_that_the_first_attempt_left() -> None:
+    given = scene(small=Code.UNAVAILABLE)
+    given.upstream.took_s = 4
+    await given.infer(timeout_s=10)
+    assert [asked[3] for asked in given.upstream.asked] == pytest.approx(
+        [10 - MARGIN_S, 6 - MARGIN_S]
+    )
+
+
+async def test_a_failure_that_another_may_not_have_is_retried_on_the_next_model() -> None:
+    given = scene(small=Code.UNAVAILABLE)
+    answer = await given.infer()
+    assert given.upstream.models == ["small", "large"]
+    assert (answer.response, answer.target.model.name, answer.attempts) == (b"2", "large", 2)
+    assert answer.decision.target.model.name == "small"
+    assert open_decision(KEY, answer.decision_id, now_s=START_S).model == "large"
+
+
+async def test_a_second_failure_is_the_callers_to_hear() -> None:
+    given = scene(small=Code.UNAVAILABLE, large=Code.INTERNAL)
+    failed = await given.fail()
+    assert given.upstream.models == ["small", "large"]
+    assert (failed.code, failed.reason) == (Code.INTERNAL, "UPSTREAM_INTERNAL")
+
+
+@pytest.mark.parametrize("code", VERDICTS)
+async def test_each_failure_has_its_status_for_the_caller(code: Code) -> None:
+    given = scene(small=code, large=code)
+    failed = await given.fail()
+    assert failed.code == VERDICTS[code].caller_sees
+    assert failed.reason == f"UPSTREAM_{code.name}"
+    name = given.upstream.models[-1]
+    assert str(failed) == f"model {name}: out of memory"
+    assert len(given.upstream.models) == (2 if VERDICTS[code].retry else 1)
+
+
+@pytest.mark.parametrize("code", VERDICTS)
+async def test_a_failure_ejects_the_endpoint_where_it_speaks_against_it(code: Code) -> None:
+    given, ejected = scene(small=code, large=code, third=code), []
+    for tenant in ("acme", "initech"):
+        await given.fail(tenant=tenant)
+        ejected.append(given.router.health.is_ejected(SMALL))
+    expected = {
+        Blame.ENDPOINT: [True, True],
+        Blame.SUSPECT: [False, True],  # once a second tenant saw it
+        Blame.CALLER: [False, False],
+    }
+    assert ejected == expected[VERDICTS[code].blame]
+
+
+async def test_an_answer_speaks_for_the_endpoint() -> None:
+    given = scene(small=Code.INTERNAL)
+    await given.infer(tenant="acme")
+    given.upstream.behaviours["small"] = b"1"
+    await given.infer(tenant="acme")
+    given.upstream.behaviours["small"] = Code.INTERNAL
+    await given.infer(tenant="initech")
+    assert not given.router.health.is_ejected(SMALL)
+
+
+async def test_a_retry_passes_over_a_model_that_is_ejected() -> None:
+    given = scene(small=Code.UNAVAILABLE)
+    given.router.health.observe((1, "large:8001"), ok=False, now_s=START_S)
+    answer = await given.infer()
+    assert given.upstream.models == ["small", "third"]
+    assert answer.response == b"3"
+
+
+async def test_an_endpoints_words_are_cut() -> None:
+    given = scene(small=Code.INVALID_ARGUMENT)
+    given.upstream.message = "x" * 10_000
+    assert str(await given.fail()) == f"model small: {'x' * DETAIL_CHARS_MAX}"
+
+
+async def test_a_success_is_counted_once_with_its_tokens_time_and_cost() -> None:
+    given = scene()
+    await given.infer(input_tokens=7)
+    counts = given.counts("small")
+    assert counts == CellCounts(
+        decided=1,
+        completed=1,
+        attempts=1,
+        input_tokens=7,
+        busy_s=0.125,
+        cost_nano_usd=126_000,
+        latency_counts=counts.latency_counts,
+    )
+    assert counts.latency_counts[latency_bucket(0.125)] == sum(counts.latency_counts) == 1
+
+
+async def test_a_retry_is_counted_for_the_model_that_ran_it_and_the_request_for_the_first() -> None:
+    given = scene(small=Code.UNAVAILABLE)
+    given.upstream.took_s = 0.25
+    answer = await given.infer(input_tokens=7)
+    first, second = given.counts("small"), given.counts("large")
+    assert (first.decided, first.completed, first.failed, first.attempts) == (1, 1, 0, 1)
+    assert (second.decided, second.completed, second.failed, second.attempts) == (0, 0, 0, 1)
+    assert (first.input_tokens, second.input_tokens) == (0, 7)
+    # What was not answered costs the time it held the model, and no request.
+    assert (first.cost_nano_usd, second.cost_nano_usd) == (250_000, 1_002_000)
+    assert answer.cost_nano_usd == 1_252_000
+    assert first.latency_counts[latency_bucket(0.5)] == 1
+    assert sum(second.latency_counts) == 0
+
+
+async def test_a_failed_request_is_counted_as_failed_and_missed() -> None:
+    given = scene(small=Code.INVALID_ARGUMENT)
+    await given.fail()
+    counts = given.counts("small")
+    assert (counts.completed, counts.failed, counts.slo_missed, counts.attempts) == (1, 1, 1, 1)
+    assert sum(counts.latency_counts) == 1
+
+
+@pytest.mark.parametrize(("took_s", "missed"), [(0.5, 0), (0.51, 1)])
+async def test_an_answer_later_than_the_slo_is_counted_as_missed(
+    took_s: float, missed: int
+) -> None:
+    given = scene()
+    given.upstream.took_s = took_s
+    await given.infer()
+    assert given.counts("small").slo_missed == missed
+
+
+async def test_the_time_of_all_attempts_counts_for_the_slo() -> None:
+    given = scene(small=Code.UNAVAILABLE)
+    given.upstream.took_s = 0.3
+    await given.infer()
+    assert given.counts("small").slo_missed == 1
+
+
+async def test_endpoints_are_counted_with_their_failures() -> None:
+    given = scene(small=Code.UNAVAILABLE)
+    await given.infer()
+    loads = given.router.endpoints.loads
+    assert (loads[SMALL].attempts, loads[SMALL].failures) == (1, 1)
+    assert (loads[LARGE].attempts, loads[LARGE].failures) == (1, 0)
+
+
+async def test_nothing_is_in_flight_after_an_answer_or_a_failure() -> None:
+    given = scene(small=Code.UNAVAILABLE)
+    during: list[list[int]] = []
+    given.upstream.on_ask = lambda: during.append(given.in_flight())
+    await given.infer()
+    assert during == [[1, 0, 0], [0, 1, 0]]
+    assert given.in_flight() == [0, 0, 0]
+
+
+async def test_a_cancelled_call_is_cancelled_upstream_and_counted_as_an_attempt() -> None:
+    given = scene()
+    given.upstream.hold = asyncio.Event()
+    call = asyncio.create_task(given.infer())
+    await given.upstream.reached.wait()
+    assert given.in_flight() == [1, 0, 0]
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert given.in_flight() == [0, 0, 0]
+    counts = given.counts("small")
+    assert (counts.decided, counts.attempts, counts.completed) == (1, 1, 0)
+    assert not given.router.health.is_ejected(SMALL)
+    assert given.router.endpoints.loads[SMALL].failures == 0
+
+
+async def test_a_bug_below_passes_through_and_leaves_nothing_in_flight() -> None:
+    given = scene()
+
+    def break_down() -> None:
+        raise ZeroDivisionError
+
+    given.upstream.on_ask = break_down
+    with pytest.raises(ZeroDivisionError):
+        await given.infer()
+    assert given.in_flight() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("timeout_s", [-1.0, 0.0, MARGIN_S])
+async def test_a_deadline_that_leaves_no_time_is_refused_and_changes_nothing(
+    timeout_s: float,
+) -> None:
+    given = scene()
+    with pytest.raises(DeadlinePast):
+        await given.infer(timeout_s=timeout_s)
+    assert given.upstream.asked == []
+    assert given.counters.take_touched() == []
+
+
+async def test_a_class_whose_deadline_leaves_no_time_is_told_so() -> None:
+    given = scene()
+    hasty = ClassConfig(name="chat", default=True, deadline_s=MARGIN_S)
+    given.router.configure(config(*MODELS, classes=(hasty,)))
+    with pytest.raises(DeadlinePast):
+        await given.infer(timeout_s=None)
+    assert given.upstream.asked == []
+
+
+async def test_there_is_no_retry_once_the_time_is_over() -> None:
+    given = scene(small=Code.UNAVAILABLE)
+    given.upstream.took_s = 9.999
+    failed = await given.fail(timeout_s=10)
+    assert given.upstream.models == ["small"]
+    assert failed.reason == "UPSTREAM_UNAVAILABLE"
+
+
+async def test_a_request_without_a_candidate_asks_nobody() -> None:
+    given = scene()
+    with pytest.raises(NoCandidate):
+        await given.infer(capabilities=("magic",))
+    assert given.upstream.asked == []
+    assert given.counters.take_touched() == []
+
+
+@pytest.mark.parametrize(("chance", "probability"), [(0.4, 0.5), (0.6, 0.0)])
+async def test_the_audit_sample_is_drawn_by_chance(chance: float, probability: float) -> None:
+    answer = await scene(chance).infer()
+    assert answer.decision.audit_probability == probability
+    opened = open_decision(KEY, answer.decision_id, now_s=START_S)
+    assert opened.audit_probability == probability
+
+
+async def test_a_call_that_is_out_ends_well_when_its_model_is_drained() -> None:
+    given = scene()
+    given.upstream.hold = asyncio.Event()
+    call = asyncio.create_task(given.infer())
+    await given.upstream.reached.wait()
+    given.router.configure(
+        config(model("small", enabled=False, endpoints=("else:1",)), *MODELS[1:], classes=CLASSES)
+    )
+    given.upstream.hold.set()
+    assert (await call).response == b"1"
+    assert given.in_flight() == [0, 0, 0]
+    assert (await given.infer()).response == b"2"

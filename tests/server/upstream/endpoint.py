@@ -1,0 +1,111 @@
+"""A model server as the Open Inference Protocol has it, which keeps what it was sent as bytes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+
+from server.wire import oip_pb2
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Behaviour = Callable[[bytes, Context], Awaitable[bytes]]
+
+
+async def echo(request: bytes, context: Context) -> bytes:
+    """Answers with the name, version and id that it was called with."""
+    asked = oip_pb2.ModelInferRequest.FromString(request)
+    return oip_pb2.ModelInferResponse(
+        model_name=asked.model_name, model_version=asked.model_version, id=asked.id
+    ).SerializeToString()
+
+
+def refusing(code: grpc.StatusCode, details: str = "no") -> Behaviour:
+    async def refuse(request: bytes, context: Context) -> bytes:
+        await context.abort(code, details)
+
+    return refuse
+
+
+@dataclass(slots=True)
+class Endpoint:
+    """Behaves as `behaviour` says, which a test may change."""
+
+    behaviour: Behaviour = echo
+    address: str = ""
+    requests: list[bytes] = field(default_factory=list)
+    metadata: list[dict[str, str | bytes]] = field(default_factory=list)
+    time_left_s: list[float | None] = field(default_factory=list)
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def infer(self, request: bytes, context: Context) -> bytes:
+        self.requests.append(request)
+        self.metadata.append({key: value for key, value in context.invocation_metadata() or ()})
+        self.time_left_s.append(context.time_remaining())
+        self.reached.set()
+        try:
+            return await self.behaviour(request, context)
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+    async def held(self, request: bytes, context: Context) -> bytes:
+        """A behaviour: answers once `go_on` is set."""
+        await self.go_on.wait()
+        return await echo(request, context)
+
+    @property
+    def asked(self) -> list[oip_pb2.ModelInferRequest]:
+        return [oip_pb2.ModelInferRequest.FromString(request) for request in self.requests]
+
+
+@asynccontextmanager
+async def serving(endpoint: Endpoint, address: str = "127.0.0.1:0") -> AsyncIterator[None]:
+    """Serves it, on a free port unless told otherwise."""
+    server = grpc.aio.server(
+        options=[("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)]
+    )
+    method: grpc.RpcMethodHandler[bytes, bytes]
+    method = grpc.unary_unary_rpc_method_handler(endpoint.infer)
+    handler = grpc.method_handlers_generic_handler(
+        "inference.GRPCInferenceService", {"ModelInfer": method}
+    )
+    server.add_generic_rpc_handlers((handler,))
+    port = server.add_insecure_port(address)
+    endpoint.address = f"127.0.0.1:{port}"
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop(None)
+
+
+@asynccontextmanager
+async def relaying(behind: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """An address that leads to `behind`, and an event: a connection through it has ended."""
+    ended = asyncio.Event()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        host, port = behind.split(":")
+        behind_reader, behind_writer = await asyncio.open_connection(host, int(port))
+        back = asyncio.create_task(_copy(behind_reader, writer))
+        await _copy(reader, behind_writer)
+        ended.set()
+        await back
+
+    server = await asyncio.start_server(relay, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        yield f"127.0.0.1:{port}", ended
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(1 << 16):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+    await writer.wait_closed()

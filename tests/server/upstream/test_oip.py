@@ -1,0 +1,259 @@
+"""Requests on their way to an endpoint: bytes in, bytes out, statuses as routing knows them."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.dispatch import EndpointError
+from server.routing.attempts import Code
+from server.routing.catalog import Model, compile_catalog
+from server.upstream.oip import OipUpstream, addressed
+from server.wire import oip_pb2
+from tests.server.routing.configs import config, model
+from tests.server.upstream.endpoint import Endpoint, refusing, relaying, serving
+
+
+def compiled(**changes: Any) -> Model:
+    return compile_catalog(config(model("small", **changes))).models[0]
+
+
+SMALL = compiled(version="3")
+REQUEST = oip_pb2.ModelInferRequest(
+    model_name="chat",
+    id="r1",
+    inputs=[oip_pb2.ModelInferRequest.InferInputTensor(name="x", datatype="FP32", shape=[1, 2])],
+    raw_input_contents=[b"\0\1\2\3" * 2],
+).SerializeToString()
+
+
+@pytest.fixture
+async def endpoint() -> AsyncIterator[Endpoint]:
+    made = Endpoint()
+    async with serving(made):
+        yield made
+
+
+@pytest.fixture
+async def upstream(endpoint: Endpoint) -> AsyncIterator[OipUpstream]:
+    made = OipUpstream()
+    made.track([endpoint.address])
+    yield made
+    await made.close()
+
+
+async def send(
+    upstream: OipUpstream, address: str, request: bytes = REQUEST, timeout_s: float = 20
+) -> bytes:
+    return await upstream.send(address, SMALL, request, timeout_s, (("x-request-id", "r1"),))
+
+
+async def fail(upstream: OipUpstream, address: str, timeout_s: float = 20) -> EndpointError:
+    with pytest.raises(EndpointError) as failed:
+        await send(upstream, address, timeout_s=timeout_s)
+    return failed.value
+
+
+async def test_a_request_goes_on_unchanged_but_for_the_model_that_it_is_for(
+    upstream: OipUpstream, endpoint: Endpoint
+) -> None:
+    await send(upstream, endpoint.address)
+    assert endpoint.requests[0].startswith(REQUEST)
+    expected = oip_pb2.ModelInferRequest.FromString(REQUEST)
+    expected.model_name, expected.model_version = "small", "3"
+    assert endpoint.asked == [expected]
+
+
+async def test_a_response_comes_back_byte_for_byte(
+    upstream: OipUpstream, endpoint: Endpoint
+) -> None:
+    # No message of the protocol: nothing on the way reads it.
+    async def answer(request: bytes, context: object) -> bytes:
+        return b"\xff\x00no message" * 1_000
+
+    endpoint.behaviour = answer
+    assert await send(upstream, endpoint.address) == b"\xff\x00no message" * 1_000
+
+
+async def test_metadata_and_the_time_left_go_with_the_request(
+    upstream: OipUpstream, endpoint: Endpoint
+) -> None:
+    await send(upstream, endpoint.address, timeout_s=20)
+    assert endpoint.metadata[0]["x-request-id"] == "r1"
+    (left_s,) = endpoint.time_left_s
+    assert left_s is not None
+    assert 0 < left_s < 21  # on the wire gRPC rounds it up
+
+
+names = st.text(st.characters(codec="utf-8"), max_size=256)
+
+
+@given(caller=st.builds(oip_pb2.ModelInferRequest, model_name=names, model_version=names, id=names))
+def test_the_callers_name_and_version_give_way_even_to_no_version(
+    caller: oip_pb2.ModelInferRequest,
+) -> None:
+    sent = oip_pb2.ModelInferRequest.FromString(
+        addressed(caller.SerializeToString(), compiled(version=""))
+    )
+    assert (sent.model_name, sent.model_version, sent.id) == ("small", "", caller.id)
+
+
+@given(name=names.filter(len), version=names)
+def test_names_of_every_length_that_a_configuration_takes_are_sent_whole(
+    name: str, version: str
+) -> None:
+    sent = oip_pb2.ModelInferRequest.FromString(
+        addressed(b"", compiled(upstream_name=name, version=version))
+    )
+    assert (sent.model_name, sent.model_version) == (name, version)
+
+
+@pytest.mark.parametrize("length", [127, 128, 129, 255, 256])
+def test_a_name_of_a_long_script_is_sent_whole(length: int) -> None:
+    sent = addressed(b"", compiled(upstream_name="\U0001f600" * length))
+    assert oip_pb2.ModelInferRequest.FromString(sent).model_name == "\U0001f600" * length
+
+
+@pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code.value[0]])
+async def test_a_status_of_the_endpoint_is_told_with_its_words(
+    upstream: OipUpstream, endpoint: Endpoint, code: grpc.StatusCode
+) -> None:
+    endpoint.behaviour = refusing(code, "out of memory")
+    failed = await fail(upstream, endpoint.address)
+    assert failed.code.name == code.name
+    assert str(failed) == "out of memory"
+
+
+async def test_a_crash_of_the_endpoints_method_is_unknown(
+    upstream: OipUpstream, endpoint: Endpoint
+) -> None:
+    async def crash(request: bytes, context: object) -> bytes:
+        raise ZeroDivisionError
+
+    endpoint.behaviour = crash
+    assert (await fail(upstream, endpoint.address)).code is Code.UNKNOWN
+
+
+async def test_an_endpoint_that_takes_too_long_is_left(
+    upstream: OipUpstream, endpoint: Endpoint
+) -> None:
+    endpoint.behaviour = endpoint.held
+    assert (await fail(upstream, endpoint.address, 0.05)).code is Code.DEADLINE_EXCEEDED
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+    return port
+
+
+async def test_a_refused_connection_is_told_at_once_not_at_the_deadline() -> None:
+    upstream, address = OipUpstream(), f"127.0.0.1:{free_port()}"
+    upstream.track([address])
+    assert (await fail(upstream, address, timeout_s=5)).code is Code.UNAVAILABLE
+    await upstream.close()
+
+
+@pytest.mark.slow
+async def test_an_endpoint_that_accepts_but_never_speaks_is_told_before_the_deadline() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        upstream, address = OipUpstream(), f"127.0.0.1:{silent.getsockname()[1]}"
+        upstream.track([address])
+        assert (await fail(upstream, address, timeout_s=20)).code is Code.UNAVAILABLE
+        await upstream.close()
+
+
+async def test_an_endpoint_that_comes_back_is_found_again(
+    upstream: OipUpstream, endpoint: Endpoint
+) -> None:
+    other = Endpoint()
+    async with serving(other):
+        upstream.track([other.address])
+        await send(upstream, other.address)
+    assert (await fail(upstream, other.address)).code is Code.UNAVAILABLE
+    async with serving(other, other.address), asyncio.timeout(10):
+        while not await answers(upstream, other.address):
+            pass
+
+
+async def answers(upstream: OipUpstream, address: str) -> bool:
+    try:
+        await send(upstream, address)
+    except EndpointError:
+        return False
+    return True
+
+
+async def test_a_cancelled_call_is_cancelled_at_the_endpoint(
+    upstream: OipUpstream, endpoint: Endpoint
+) -> None:
+    endpoint.behaviour = endpoint.held
+    call = asyncio.create_task(send(upstream, endpoint.address))
+    await endpoint.reached.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    async with asyncio.timeout(10):
+        await endpoint.cancelled.wait()
+
+
+async def test_endpoints_are_told_apart(upstream: OipUpstream, endpoint: Endpoint) -> None:
+    other = Endpoint()
+    async with serving(other):
+        upstream.track([endpoint.address, other.address, other.address])
+        await send(upstream, other.address)
+    assert (len(endpoint.requests), len(other.requests)) == (0, 1)
+
+
+async def test_a_connection_is_kept_from_call_to_call_and_ends_when_its_endpoint_leaves(
+    upstream: OipUpstream, endpoint: Endpoint
+) -> None:
+    async with relaying(endpoint.address) as (address, ended):
+        upstream.track([address])
+        for _ in range(3):
+            await send(upstream, address)
+            upstream.track([address])
+        assert not ended.is_set()
+        upstream.track([])
+        async with asyncio.timeout(10):
+            await ended.wait()
+
+
+async def test_a_call_that_is_out_when_its_endpoint_leaves_ends_well(
+    upstream: OipUpstream, endpoint: Endpoint
+) -> None:
+    endpoint.behaviour = endpoint.held
+    call = asyncio.create_task(send(upstream, endpoint.address))
+    await endpoint.reached.wait()
+    upstream.track([])
+    endpoint.go_on.set()
+    assert oip_pb2.ModelInferResponse.FromString(await call).id == "r1"
+
+
+async def test_a_call_that_outlasts_the_time_for_that_fails_as_one_to_retry(
+    endpoint: Endpoint,
+) -> None:
+    upstream = OipUpstream(calls_end_s=0.05)
+    upstream.track([endpoint.address])
+    endpoint.behaviour = endpoint.held
+    call = asyncio.create_task(send(upstream, endpoint.address))
+    await endpoint.reached.wait()
+    upstream.track([])
+    with pytest.raises(EndpointError) as failed:
+        await call
+    assert failed.value.code is Code.CANCELLED
+    await upstream.close()
+
+
+async def test_an_endpoint_that_left_may_come_back(
+    upstream: OipUpstream, endpoint: Endpoint
+) -> None:
+    upstream.track([])
+    upstream.track([endpoint.address])
+    response = oip_pb2.ModelInferResponse.FromString(await send(upstream, endpoint.address))
+    assert response.model_name == "small"
