@@ -6,7 +6,7 @@ from functools import partial
 
 from benchmarks.harness import Benchmark, Claim, Row, compare
 from server.routing.catalog import Cell
-from server.routing.selector import ModelShare, Selector, WeightTable
+from server.routing.selector import Selector, WeightTable
 
 # The floor is one random number, with which a coin toss would begin, though it keeps a mix worse.
 CLAIM = Claim("pick", "Selector.pick", "random.random()", subject_us_max=1)
@@ -25,7 +25,7 @@ def run(toy: bool) -> list[Row]:
 
 
 def _selector() -> Selector:
-    row = tuple(ModelShare(model, share, 1_000) for model, share in enumerate(_SHARES))
+    row = tuple((model, share, 1_000) for model, share in enumerate(_SHARES))
     selector = Selector()
     selector.publish(WeightTable("p1", {_CELL: row}, {}))
     return selector

@@ -81,17 +81,19 @@ def _effect(cost_nano_usd: int | None, *, stricter: bool) -> str:
 def _budget_text(price: StepPrice) -> str:
     if price.headroom_nano_usd_per_day is not None:
         return _headroom_text(price.name, price.headroom_nano_usd_per_day)
-    deed = f"with {_amount(price.step)} a day in budget {price.name}"
+    deed = f"with {_amount(price.step)} a day"
     if price.accuracy is not None:
         verb = "gains" if price.accuracy > 0 else "loses"
-        return f"{deed} class {price.traffic_class} {verb} {_points(price.accuracy)}"
+        gain = f"class {price.traffic_class} {verb} {_points(price.accuracy)}"
+        return f"{deed} in budget {price.name} {gain}"
     if price.cost_nano_usd_per_day is not None:
         effect = _effect(price.cost_nano_usd_per_day, stricter=price.step < 0)
-        return f"{deed} the whole mix {effect}"
-    return f"{deed} what it lacks is {_more(-price.step)} by as much"
+        return f"{deed} in budget {price.name} the whole mix {effect}"
+    return f"{deed} budget {price.name} lacks {_amount(-price.step)}"
 
 
 def _amount(step_usd: float) -> str:
+    """ "one more dollar", "one dollar less", "$0.010 more"."""
     if step_usd == 1.0:
         return "one more dollar"
     amount = "one dollar" if step_usd == -1.0 else usd(abs(step_usd) * _NANO)

@@ -10,9 +10,8 @@ from grpc.aio import AioRpcError
 
 from server.config import Config, from_json
 from server.control.protocol import PROTOCOL
-from server.routing.catalog import Cell
 from server.routing.errors import ControlPlaneDown
-from server.routing.selector import ModelShare, Row, WeightTable
+from server.routing.selector import CellKey, Row, WeightTable
 from turnout.v1 import control_pb2 as pb
 from turnout.v1.control_pb2_grpc import ControlServiceStub
 from turnout.v1.routing_pb2 import Outcome, OutcomeResult
@@ -117,14 +116,14 @@ class _Assembly:
     """Parts of one snapshot. Each is read as it comes, so that none holds the loop for long."""
 
     config: Config | None = None
-    cells: dict[Cell, Row] = field(default_factory=dict)
+    cells: dict[CellKey, Row] = field(default_factory=dict)
     classes: dict[str, Row] = field(default_factory=dict)
 
     def add(self, part: pb.WatchPlanResponse, models: dict[str, int]) -> None:
         indexes = [models[name] for name in part.models]
         for entry in part.cells:
             cell = entry.cell
-            key = Cell(cell.traffic_class, cell.payer, cell.domain, cell.size_bucket)
+            key = cell.traffic_class, cell.payer, cell.domain, cell.size_bucket
             self.cells[key] = _row(entry.shares, indexes)
         for of_class in part.classes:
             self.classes[of_class.traffic_class] = _row(of_class.shares, indexes)
@@ -135,7 +134,7 @@ class _Assembly:
 
 
 def _row(shares: Sequence[pb.ModelShare], indexes: Sequence[int]) -> Row:
-    return tuple(ModelShare(indexes[s.model], s.share, s.cost_nano_usd) for s in shares)
+    return tuple([(indexes[s.model], s.share, s.cost_nano_usd) for s in shares])
 
 
 def _down(error: AioRpcError) -> ControlPlaneDown:

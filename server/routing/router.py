@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
-from operator import attrgetter
+from operator import itemgetter
 from typing import NamedTuple
 
 from server.config import Config, HealthConfig
@@ -20,7 +20,7 @@ from server.routing.endpoints import Endpoints
 from server.routing.errors import NoCandidate, NotReady
 from server.routing.health import HealthTracker
 from server.routing.query import Query
-from server.routing.selector import Basis, ModelShare, Pick, Selector, WeightTable
+from server.routing.selector import Basis, Pick, Selector, WeightTable
 from server.routing.tokens import Kind, Sealer
 
 # Named to a caller of Route: as many as a caller would try within one deadline.
@@ -108,7 +108,7 @@ class Router:
             decision.reading.cell,
             (model.name, model.version),
             audit_probability=decision.audit_probability,
-            expected_cost_nano_usd=decision.pick.share.cost_nano_usd,
+            expected_cost_nano_usd=decision.pick.cost_nano_usd,
             now_s=now_s,
         )
 
@@ -139,7 +139,7 @@ class Router:
             plan_id=self._selector.table.plan_id,
             reading=reading,
             traffic_class=traffic_class,
-            target=self.target(pick.share.model),
+            target=self.target(pick.model),
             fallbacks=tuple(islice(_fallbacks(pick, traffic_class, blocked), FALLBACKS_MAX)),
             pick=pick,
             reason=_reason(reading, pick, self._selector.table.plan_id, catalog),
@@ -169,15 +169,14 @@ class Router:
         if index is None:
             return None
         cost = nominal_cost_nano_usd(self.catalog.models[index], reading.input_tokens or None)
-        share = ModelShare(index, 1.0, cost)
-        return Pick(share, Basis.GREEDY, (share,), owed=False)
+        return Pick(index, 1.0, cost, Basis.GREEDY, row=(), owed=False)
 
 
 def _fallbacks(pick: Pick, traffic_class: TrafficClass, blocked: int) -> Iterator[int]:
     """The plan's other models by share, then the class's others in greedy order."""
-    seen = blocked | 1 << pick.share.model
-    by_share = sorted(pick.row, key=attrgetter("share"), reverse=True)
-    for index in chain([entry.model for entry in by_share], traffic_class.greedy):
+    seen = blocked | 1 << pick.model
+    by_share = sorted(pick.row, key=itemgetter(1), reverse=True)
+    for index in chain([model for model, _, _ in by_share], traffic_class.greedy):
         if not seen >> index & 1:
             seen |= 1 << index
             yield index
@@ -194,14 +193,14 @@ def _no_candidate(query: Query) -> NoCandidate:
 
 
 def _reason(reading: Reading, pick: Pick, plan_id: str, catalog: Catalog) -> str:
-    name = catalog.models[pick.share.model].name
+    name = catalog.models[pick.model].name
     traffic_class = reading.cell.traffic_class
     if pick.basis is Basis.GREEDY:
         why = f"plan {plan_id} has no open model" if plan_id else "there is no plan yet"
         return f"{why} for class {traffic_class}: {name} is the first that is fit"
     of_cell = pick.basis is Basis.PLAN
     whose = "this cell" if of_cell else "the class, for it has no open model in this cell"
-    share = f"plan {plan_id} gives {name} {pick.share.share:.0%} of {whose}"
+    share = f"plan {plan_id} gives {name} {pick.share:.0%} of {whose}"
     if pick.owed:
         return f"{share}, and {name} is owed most"
     return share if len(pick.row) == 1 else f"{share}, and no other model of it is open"

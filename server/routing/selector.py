@@ -4,10 +4,10 @@ No coin is tossed: every (worker, class) and (worker, cell) adds a request's sha
 credits, and the model with the largest class credit + 1/4 cell credit is taken and pays 1.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from math import inf
 from typing import NamedTuple
 
 from server.routing.catalog import Cell
@@ -17,16 +17,12 @@ CELL_CREDIT_WEIGHT = 0.25
 CREDITED_CELLS_MAX = 100_000
 
 
-class ModelShare(NamedTuple):
-    """What the plan gives one model of a cell."""
-
-    model: int
-    share: float  # above 0
-    cost_nano_usd: int  # expected, of one request
-
-
+# A model's index, its share above 0, and the nano-dollars expected of one request. Plain tuples of
+# plain values: the garbage collector stops looking at them, and a plan has tens of thousands.
+ModelShare = tuple[int, float, int]
 Row = tuple[ModelShare, ...]
-Credit = defaultdict[int, float]  # by model
+CellKey = tuple[str, str, str, str]  # equal to a Cell, and as plain as a row
+Credit = dict[int, float]  # by model
 
 
 class Basis(IntEnum):
@@ -42,14 +38,16 @@ class WeightTable:
     """The shares of one plan. Replaced whole, never edited."""
 
     plan_id: str = ""  # empty before the first plan
-    cells: Mapping[Cell, Row] = field(default_factory=dict)
+    cells: Mapping[CellKey, Row] = field(default_factory=dict)
     classes: Mapping[str, Row] = field(default_factory=dict)  # for cells that the plan lacks
 
 
 class Pick(NamedTuple):
     """The model taken, and why."""
 
-    share: ModelShare
+    model: int
+    share: float
+    cost_nano_usd: int  # expected of the request
     basis: Basis
     row: Row
     owed: bool  # several models were open and this one was owed most
@@ -61,7 +59,7 @@ class Selector:
     def __init__(self, *, credited_cells_max: int = CREDITED_CELLS_MAX) -> None:
         self.table = WeightTable()
         self._credited_cells_max = credited_cells_max
-        self._class_credit: defaultdict[str, Credit] = defaultdict(_no_credit)
+        self._class_credit: dict[str, Credit] = {}
         self._cell_credit: dict[Cell, Credit] = {}
 
     def publish(self, table: WeightTable) -> None:
@@ -80,45 +78,58 @@ class Selector:
         self, cell: Cell, blocked: int, credit_of: Callable[[Cell], tuple[Credit, Credit]]
     ) -> Pick | None:
         row, basis = self.table.cells.get(cell, ()), Basis.PLAN
-        open_row = [entry for entry in row if not blocked >> entry.model & 1]
+        open_row = _open(row, blocked)
         if not open_row:
             row, basis = self.table.classes.get(cell.traffic_class, ()), Basis.CLASS
-            open_row = [entry for entry in row if not blocked >> entry.model & 1]
+            open_row = _open(row, blocked)
         if not open_row:
             return None
         if len(open_row) == 1:
-            return Pick(open_row[0], basis, row, owed=False)
-        return Pick(_most_owed(open_row, *credit_of(cell)), basis, row, owed=True)
+            model, share, cost = open_row[0]
+            return Pick(model, share, cost, basis, row, False)
+        of_class, of_cell = credit_of(cell)
+        model, share, cost = _most_owed(open_row, of_class, of_cell)
+        return Pick(model, share, cost, basis, row, True)
 
     def _credits(self, cell: Cell) -> tuple[Credit, Credit]:
         """Those of the cell's class and its own, to be spent."""
+        of_class = self._class_credit.get(cell[0])
+        if of_class is None:
+            of_class = self._class_credit[cell[0]] = {}
         of_cell = self._cell_credit.get(cell)
         if of_cell is None:
-            of_cell = _no_credit()
+            of_cell = {}
             if len(self._cell_credit) < self._credited_cells_max:
                 self._cell_credit[cell] = of_cell
-        return self._class_credit[cell.traffic_class], of_cell
+        return of_class, of_cell
 
     def _copied_credits(self, cell: Cell) -> tuple[Credit, Credit]:
-        of_class = self._class_credit.get(cell.traffic_class, _no_credit())
-        return of_class.copy(), self._cell_credit.get(cell, _no_credit()).copy()
+        of_class = self._class_credit.get(cell.traffic_class, {})
+        return of_class.copy(), self._cell_credit.get(cell, {}).copy()
 
 
-def _no_credit() -> Credit:
-    return defaultdict(float)
+def _open(row: Row, blocked: int) -> Row:
+    """The row without the models that are blocked."""
+    for entry in row:
+        if blocked >> entry[0] & 1:
+            return tuple([other for other in row if not blocked >> other[0] & 1])
+    return row  # most often nothing is blocked, and nothing needs to be built
 
 
-def _most_owed(open_row: list[ModelShare], of_class: Credit, of_cell: Credit) -> ModelShare:
+def _most_owed(open_row: Row, of_class: Credit, of_cell: Credit) -> ModelShare:
     """Gives each model its share of one request, and takes that request from the one it returns."""
-    total = sum([entry.share for entry in open_row])
-    taken, most = open_row[0], float("-inf")
+    total = 0.0
     for entry in open_row:
-        model, share = entry.model, entry.share / total
-        of_class[model] += share
-        of_cell[model] += share
-        owed = of_class[model] + CELL_CREDIT_WEIGHT * of_cell[model]
+        total += entry[1]
+    taken, most = open_row[0], -inf
+    for entry in open_row:
+        model, share, _ = entry
+        share /= total
+        of_class[model] = class_credit = of_class.get(model, 0.0) + share
+        of_cell[model] = cell_credit = of_cell.get(model, 0.0) + share
+        owed = class_credit + CELL_CREDIT_WEIGHT * cell_credit
         if owed > most:
             taken, most = entry, owed
-    of_class[taken.model] -= 1.0
-    of_cell[taken.model] -= 1.0
+    of_class[taken[0]] -= 1.0
+    of_cell[taken[0]] -= 1.0
     return taken

@@ -89,7 +89,7 @@ def route_response(
     response = pb.RouteResponse(
         decision_id=decision_id,
         plan_id=decision.plan_id,
-        expected_cost_nano_usd=decision.pick.share.cost_nano_usd,
+        expected_cost_nano_usd=decision.pick.cost_nano_usd,
         report_wanted=decision.audit_probability > 0,
         request_id=request_id,
     )

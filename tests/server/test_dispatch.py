@@ -15,7 +15,7 @@ from server.routing.counters import CellCounts, Counters, latency_bucket
 from server.routing.errors import DeadlinePast, NoCandidate, UpstreamFailed
 from server.routing.query import Query
 from server.routing.router import Router
-from server.routing.selector import ModelShare, Selector, WeightTable
+from server.routing.selector import Selector, WeightTable
 from server.routing.tokens import KEY_BYTES, Kind, Sealer, open_decision
 from tests.server.routing.configs import config, model
 
@@ -108,7 +108,7 @@ def scene(chance: float = 0.9, **behaviours: Behaviour) -> Scene:
     counters = Counters()
     router = Router(Selector(), Sealer(KEY, boot=7), counters)
     router.configure(config(*MODELS, classes=CLASSES, health=HEALTH))
-    router.publish(WeightTable("p1", {CELL: (ModelShare(0, 1.0, 1_000),)}))
+    router.publish(WeightTable("p1", {CELL: ((0, 1.0, 1_000),)}))
     dispatcher = Dispatcher(
         router, upstream.send, counters, now_s=lambda: upstream.now_s, chance=lambda: chance
     )

@@ -11,7 +11,6 @@ from server.control.parts import PART_CELLS_MAX, Shares, parts_of
 from server.control.protocol import PROTOCOL
 from server.routing.catalog import Cell
 from server.routing.errors import ControlPlaneDown
-from server.routing.selector import ModelShare
 from server.rpc.errors import Context
 from tests.server.control.served import Worker
 from tests.server.control.told import push, service
@@ -103,7 +102,7 @@ async def test_a_plan_in_many_parts_arrives_whole(tmp_path: Path) -> None:
     assert got.table is not None
     assert got.table.plan_id == "p1"
     assert got.table.cells == cells
-    assert got.table.classes == {"code": (ModelShare(1, 1.0, 10_000),)}
+    assert got.table.classes == {"code": ((1, 1.0, 10_000),)}
 
 
 async def test_shares_are_of_the_models_as_this_configuration_counts_them(tmp_path: Path) -> None:
@@ -112,7 +111,7 @@ async def test_shares_are_of_the_models_as_this_configuration_counts_them(tmp_pa
     async with scripted(tmp_path, numbered(parts, 1)) as (_, worker):
         (got,) = await take(worker, 1)
     assert got.table is not None
-    assert [row[0].model for row in got.table.cells.values()] == [1]
+    assert [row[0][0] for row in got.table.cells.values()] == [1]
 
 
 async def test_a_snapshot_that_is_not_newer_is_passed_over(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The control plane end to end: real services on a Unix socket, and a worker."""
 
+import asyncio
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,12 +12,14 @@ from structlog.testing import capture_logs
 from optimizer.solution import Failure, Solution
 from optimizer.step_prices import StepPrice
 from server.config import Config, from_json
+from server.config_live import updated
 from server.control.client import Snapshot
+from server.control.plane import ControlPlane, KeptFiles
 from server.control.replanner import solve_window
 from server.control.window import Window
 from server.routing.catalog import Cell
-from tests.server.control.served import Served, Worker, control_plane, files_in, serving
-from tests.server.control.told import CODE, NOW_S, answered, decision_id, service, usage
+from tests.server.control.served import Served, Worker, control_plane, files_in, no_prices, serving
+from tests.server.control.told import CODE, KEY, NOW_S, answered, decision_id, service, usage
 from turnout.v1 import control_pb2 as pb
 from turnout.v1.admin_pb2 import (
     GetServerInfoRequest,
@@ -39,7 +43,7 @@ def share(model: int, cell: Cell = CODE) -> Callable[[Snapshot], float]:
 
     def of(snapshot: Snapshot) -> float:
         row = None if snapshot.table is None else snapshot.table.cells.get(cell)
-        return -1.0 if row is None else sum(s.share for s in row if s.model == model)
+        return -1.0 if row is None else sum(share for index, share, _ in row if index == model)
 
     return of
 
@@ -67,7 +71,7 @@ async def test_the_mix_follows_the_floor(tmp_path: Path) -> None:
         await raise_floor(served, 0.90)
         followed = await worker.until(about(1 / 3))
     assert followed.table is not None
-    assert sum(entry.share for entry in followed.table.cells[CODE]) == pytest.approx(1.0)
+    assert sum(share for _, share, _ in followed.table.cells[CODE]) == pytest.approx(1.0)
 
 
 async def test_an_update_is_in_force_before_it_is_planned_with(tmp_path: Path) -> None:
@@ -208,6 +212,48 @@ async def test_a_plan_whose_prices_cannot_be_had_is_still_a_plan(tmp_path: Path)
             plan = await served.planned(lambda plan: len(asked) > 1)
     assert plan.failure == ""
     assert "explaining failed" in [log["event"] for log in logs]
+
+
+async def test_prices_of_an_older_configuration_are_not_shown(tmp_path: Path) -> None:
+    may_answer = threading.Event()
+    may_answer.set()
+
+    def pricer(window: Window) -> Sequence[StepPrice]:
+        may_answer.wait()
+        return [StepPrice("floor", "code", 0.01, 3_100_000_000)]
+
+    async with serving(control_plane(tmp_path, quick(), pricer=pricer), tmp_path) as served:
+        await Worker(served.channel).push(*BOTH)
+        await served.planned(lambda plan: len(plan.step_prices) > 0)
+        may_answer.clear()
+        await raise_floor(served, 0.90)
+        plan = await served.planned(lambda plan: plan.classes[0].floor == 0.90)
+        may_answer.set()
+    assert not plan.step_prices
+
+
+async def test_an_update_whose_caller_gives_up_is_in_force_all_the_same(tmp_path: Path) -> None:
+    plane = control_plane(tmp_path, quick())
+    first = asyncio.create_task(
+        plane.update(lambda config: updated(config, "budgets", "team", {"amount_usd": 1.0}))
+    )
+    await asyncio.sleep(0)
+    first.cancel()
+    config = await plane.update(lambda config: updated(config, "classes", "code", {"floor": 0.8}))
+    assert config.budgets[0].amount_usd == 1.0
+    assert from_json(files_in(tmp_path).live_config.read_bytes()) == config
+
+
+async def test_a_disk_that_takes_nothing_stops_no_plan(tmp_path: Path) -> None:
+    files = KeptFiles(live_config=tmp_path / "live.json", spent=tmp_path / "gone" / "spent.json")
+    plane = ControlPlane(quick(), KEY, files, clock=time.time, pricer=no_prices)
+    with capture_logs() as logs:
+        async with serving(plane, tmp_path) as served:
+            await Worker(served.channel).push(*BOTH)
+            await served.planned(lambda plan: len(logs) > 1)
+            plan = await served.planned(lambda plan: True)
+    assert plan.failure == ""
+    assert {log["event"] for log in logs} == {"what budgets spent cannot be kept"}
 
 
 async def test_a_restarted_control_plane_has_a_new_epoch_and_the_live_configuration(

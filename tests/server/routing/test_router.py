@@ -15,7 +15,7 @@ from server.routing.counters import Counters
 from server.routing.errors import NoCandidate, NotReady, UnknownClass
 from server.routing.query import Query
 from server.routing.router import FALLBACKS_MAX, Decision, Router
-from server.routing.selector import Basis, ModelShare, Row, Selector, WeightTable
+from server.routing.selector import Basis, Row, Selector, WeightTable
 from server.routing.tokens import KEY_BYTES, Kind, Sealer, open_decision
 from tests.server.configs import configs
 from tests.server.routing.configs import config, model
@@ -44,7 +44,7 @@ def router() -> Router:
 
 
 def row(*shares: float) -> Row:
-    return tuple(ModelShare(model, share, 1_000) for model, share in enumerate(shares) if share)
+    return tuple((model, share, 1_000) for model, share in enumerate(shares) if share)
 
 
 def plan(router: Router, *shares: float, cell: Cell = CELL) -> None:
@@ -82,22 +82,22 @@ def test_before_the_first_plan_a_floor_is_held_by_what_is_believed_to_hold_it() 
     router, _ = routed(classes=(ClassConfig(name="chat", default=True, floor=0.9),))
     decision = decide(router)
     assert decision.target.model.name == "large"
-    assert decision.pick.share.cost_nano_usd == NANO_PER_USD // 100
+    assert decision.pick.cost_nano_usd == NANO_PER_USD // 100
 
 
 def test_before_the_first_plan_a_request_is_priced_by_the_tokens_it_has() -> None:
     dear = model("dear", price=PriceConfig(input_usd_per_mtok=1))
     router = Router(Selector(), Sealer(KEY, boot=7), Counters())
     router.configure(config(dear))
-    assert decide(router, input_tokens=7).pick.share.cost_nano_usd == 7_000
-    assert decide(router).pick.share.cost_nano_usd == 1_000_000
+    assert decide(router, input_tokens=7).pick.cost_nano_usd == 7_000
+    assert decide(router).pick.cost_nano_usd == 1_000_000
 
 
 def test_a_plan_says_the_model_the_cost_and_why(router: Router) -> None:
     plan(router, 0, 1.0)
     decision = decide(router)
     assert decision.target == (LARGE, router.catalog.models[LARGE], "large:8001")
-    assert decision.pick.share.cost_nano_usd == 1_000
+    assert decision.pick.cost_nano_usd == 1_000
     assert decision.plan_id == "p1"
     assert decision.reason == "plan p1 gives large 100% of this cell"
 

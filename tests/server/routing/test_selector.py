@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.routing.catalog import Cell, bits
-from server.routing.selector import Basis, ModelShare, Pick, Row, Selector, WeightTable
+from server.routing.selector import Basis, Pick, Row, Selector, WeightTable
 
 CELL = Cell("chat", "-", "law", "s0")
 OTHER_CELL = Cell("chat", "-", "art", "s0")
@@ -16,7 +16,7 @@ A, B, C = 0, 1, 2
 
 
 def row(*shares: float) -> Row:
-    return tuple(ModelShare(model, share, 1_000) for model, share in enumerate(shares) if share)
+    return tuple((model, share, 1_000) for model, share in enumerate(shares) if share)
 
 
 def selector(*shares: float, credited_cells_max: int = 100) -> Selector:
@@ -29,7 +29,7 @@ def selector(*shares: float, credited_cells_max: int = 100) -> Selector:
 def taken(selector: Selector, cell: Cell, blocked: int = 0) -> int:
     pick = selector.pick(cell, blocked)
     assert pick is not None
-    return pick.share.model
+    return pick.model
 
 
 def test_before_a_plan_there_is_no_pick() -> None:
@@ -39,14 +39,14 @@ def test_before_a_plan_there_is_no_pick() -> None:
 def test_a_cell_with_one_model_gets_it_and_nothing_is_weighed() -> None:
     made = Selector()
     made.publish(WeightTable("p1", {CELL: row(0, 1.0)}, {}))
-    assert made.pick(CELL, 0) == Pick(ModelShare(B, 1.0, 1_000), Basis.PLAN, row(0, 1.0), False)
+    assert made.pick(CELL, 0) == Pick(B, 1.0, 1_000, Basis.PLAN, row(0, 1.0), False)
 
 
 def test_the_model_that_is_owed_most_is_taken() -> None:
     made = Selector()
     made.publish(WeightTable("p1", {CELL: row(0.4, 0.6)}, {}))
     picks = [made.pick(CELL, 0) for _ in range(5)]
-    assert [pick.share.model for pick in picks if pick] == [B, A, B, A, B]
+    assert [pick.model for pick in picks if pick] == [B, A, B, A, B]
     assert all(pick.owed and pick.basis is Basis.PLAN for pick in picks if pick)
 
 
@@ -61,7 +61,7 @@ def test_a_cell_whose_models_are_blocked_goes_by_its_class() -> None:
     made.publish(WeightTable("p1", {CELL: row(1.0)}, {"chat": row(0.2, 0.8)}))
     pick = made.pick(CELL, bits([A]))
     assert pick is not None
-    assert (pick.share.model, pick.basis) == (B, Basis.CLASS)
+    assert (pick.model, pick.basis) == (B, Basis.CLASS)
 
 
 def test_there_is_no_pick_where_every_model_of_cell_and_class_is_blocked() -> None:
@@ -80,7 +80,7 @@ def test_the_only_open_model_is_taken_without_being_owed_and_spends_nothing() ->
     for _ in range(10):
         pick = masked.pick(CELL, bits([A]))
         assert pick is not None
-        assert (pick.share.model, pick.owed) == (B, False)
+        assert (pick.model, pick.owed) == (B, False)
     assert [taken(masked, CELL) for _ in range(9)] == [taken(plain, CELL) for _ in range(9)]
 
 
@@ -144,7 +144,7 @@ def random_row(chance: random.Random, models: int) -> Row:
     members = chance.sample(range(models), chance.randint(1, models))
     weights = [chance.expovariate(1) for _ in members]
     return tuple(
-        ModelShare(model, weight / sum(weights), 1_000)
+        (model, weight / sum(weights), 1_000)
         for model, weight in zip(members, weights, strict=True)
     )
 
@@ -156,10 +156,10 @@ def random_table(chance: random.Random, cells: list[Cell], models: int) -> Weigh
 
 def settle(owed: list[float], pick: Pick, blocked: int) -> None:
     """What a pick changes: the open models share one request, and one of them had it."""
-    open_row = [entry for entry in pick.row if not blocked >> entry.model & 1]
-    for entry in open_row:
-        owed[entry.model] += entry.share / sum(e.share for e in open_row)
-    owed[pick.share.model] -= 1
+    shares = {model: share for model, share, _ in pick.row if not blocked >> model & 1}
+    for model, share in shares.items():
+        owed[model] += share / sum(shares.values())
+    owed[pick.model] -= 1
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import pytest
 
 from server.routing.catalog import Cell
-from server.routing.selector import Basis, ModelShare, Pick, Selector, WeightTable
+from server.routing.selector import Basis, Pick, Selector, WeightTable
 
 DEBT_MAX = 2.0  # requests, of each selector to each model
 MODELS = 4
@@ -40,8 +40,8 @@ class CoinToss:
 
     def pick(self, cell: Cell, blocked: int) -> Pick:
         row = self._table.cells[cell]
-        (taken,) = self._chance.choices(row, [entry.share for entry in row])
-        return Pick(taken, Basis.PLAN, row, owed=True)
+        ((model, share, cost),) = self._chance.choices(row, [share for _, share, _ in row])
+        return Pick(model, share, cost, Basis.PLAN, row, owed=True)
 
 
 class Traffic(NamedTuple):
@@ -94,7 +94,7 @@ def table_of(shares: Shares) -> WeightTable:
     return WeightTable(
         "p",
         {
-            cell: tuple(ModelShare(model, share, 1_000) for model, share in enumerate(row))
+            cell: tuple((model, share, 1_000) for model, share in enumerate(row))
             for cell, row in shares.items()
         },
     )
@@ -123,7 +123,7 @@ def debt(
                 variance[model] += share * (1 - share)
             pick = chance.choice(selectors).pick(cell, 0)
             assert pick is not None
-            owed[pick.share.model] -= 1
+            owed[pick.model] -= 1
             worst = max(worst, *map(abs, owed))
     return Debt(worst, sqrt(min(variance)))
 

@@ -165,6 +165,18 @@ def test_an_id_of_the_longest_names_is_taken() -> None:
     assert open_decision(KEY, decision_id, now_s=NOW_S).model == name
 
 
+def test_a_version_may_hold_even_what_parts_the_names() -> None:
+    decision_id = Sealer(KEY, boot=7).seal(
+        Kind.ROUTE,
+        CELL,
+        ("small", "1\0\0b"),
+        audit_probability=0,
+        expected_cost_nano_usd=0,
+        now_s=NOW_S,
+    )
+    assert open_decision(KEY, decision_id, now_s=NOW_S).version == "1\0\0b"
+
+
 def test_an_id_is_good_for_30_days() -> None:
     decision_id = seal()
     last_s = int(NOW_S) + VALID_S

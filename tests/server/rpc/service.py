@@ -22,7 +22,7 @@ from server.dispatch import Dispatcher
 from server.routing.catalog import Cell
 from server.routing.counters import Counters
 from server.routing.router import Router
-from server.routing.selector import ModelShare, Row, Selector, WeightTable
+from server.routing.selector import Row, Selector, WeightTable
 from server.routing.tokens import KEY_BYTES, Sealer
 from server.rpc.convert import MESSAGE_BYTES_MAX
 from server.rpc.errors import ErrorAnswering
@@ -143,7 +143,7 @@ def service_config(*endpoints: Endpoint) -> Config:
 
 
 def row(*shares: float) -> Row:
-    return tuple(ModelShare(model, share, 1_000) for model, share in enumerate(shares) if share)
+    return tuple((model, share, 1_000) for model, share in enumerate(shares) if share)
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from server.routing.counters import Counters
 from server.routing.errors import InvalidRequest
 from server.routing.query import Query
 from server.routing.router import Router
-from server.routing.selector import ModelShare, Selector, WeightTable
+from server.routing.selector import Selector, WeightTable
 from server.routing.tokens import KEY_BYTES, Sealer
 from server.rpc.convert import (
     CAPABILITIES_MAX,
@@ -169,6 +169,6 @@ def test_the_basis_of_a_decision_is_the_same_number_on_the_wire() -> None:
     assert route.reason.basis == pb.BASIS_GREEDY
     router = Router(Selector(), Sealer(bytes(KEY_BYTES), boot=7), Counters())
     router.configure(config())
-    router.publish(WeightTable("p1", {}, {"chat": (ModelShare(0, 1.0, 1),)}))
+    router.publish(WeightTable("p1", {}, {"chat": ((0, 1.0, 1),)}))
     decision = router.decide(Query(), now_s=0, chance=0.5)
     assert route_response(decision, "", router, "").reason.basis == pb.BASIS_CLASS

@@ -74,7 +74,7 @@ def test_any_bytes_are_read_or_refused_as_malformed(data: bytes) -> None:
         pytest.param(b"\x0a", id="no-length"),
         pytest.param(b"\x0a\x05abc", id="too-short"),
         pytest.param(b"\x0a\x01\xff", id="no-text"),
-        pytest.param(b"\x08\x01", id="a-number-for-a-name"),
+        pytest.param(b"\x08\x00", id="a-number-for-a-name"),
         pytest.param(b"\x00\x00", id="field-0"),
         pytest.param(b"\x42\x00", id="field-8"),
         pytest.param(b"\x0b\x0c", id="a-group"),
