@@ -21,8 +21,8 @@ from server.config import (
 BUDGET = "digits"
 BULK, STRICT = "bulk", "strict"
 FLOORS: Mapping[str, float] = {BULK: 0.92, STRICT: 0.97}
-# Answers take 10 ms; on cores that others keep busy, one in ten takes a tenth of a second.
-SLO = SloConfig(ms=300, fraction=0.95)
+# Answers take 10 ms; where others keep all cores busy, one in a hundred takes half a second.
+SLO = SloConfig(ms=500, fraction=0.95)
 WINDOW_S = 1.0  # a demo is short; five seconds by default
 
 # Several times what the traffic costs in a day, so that nothing binds until it is cut.

@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # the stubs know it, the generated code does not
     from turnout.v1.admin_pb2_grpc import AdminServiceAsyncStub
 
 _LOOK_EVERY_S = 0.05
+# Turnout is asked directly, whatever proxy the environment has for HTTP.
+_DIRECT = (("grpc.enable_http_proxy", 0),)
 _CALL_S = 1.0
 _READY_S = 60.0  # for a machine with other things to do; two seconds otherwise
 
@@ -73,7 +75,7 @@ async def data_address(turnout: ServerProcess, admin: "AdminServiceAsyncStub") -
 
 async def wait_until_serving(turnout: ServerProcess, address: str) -> None:
     """As any load balancer would find out: by the health protocol."""
-    async with grpc.aio.insecure_channel(address) as channel:
+    async with grpc.aio.insecure_channel(address, _DIRECT) as channel:
         check = channel.unary_unary(
             "/grpc.health.v1.Health/Check",
             request_serializer=health_pb2.HealthCheckRequest.SerializeToString,

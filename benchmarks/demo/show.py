@@ -95,13 +95,13 @@ async def _stage(console: Console, say: Callable[[str], None]) -> AsyncIterator[
         ports = {name: await servers.port_of(name) for name in AT_START}
         config = config_of(known.measured, ports, "127.0.0.1:0", folder / "state")
         turnout = await stack.enter_async_context(turnout_started(config, folder))
+        admin_address = f"unix:{folder}/state/admin.sock"
         admin = AdminServiceStub(
-            await stack.enter_async_context(
-                grpc.aio.insecure_channel(f"unix:{folder}/state/admin.sock")
-            )
+            await stack.enter_async_context(grpc.aio.insecure_channel(admin_address))
         )
         address = await data_address(turnout, admin)
         await wait_until_serving(turnout, address)
+        say(f"Look in from elsewhere: turnout plan --watch --admin {admin_address}")
         client = await stack.enter_async_context(AsyncClient(address))
         yield Stage(
             admin=admin,

@@ -85,6 +85,11 @@ class Router:
         )
         self._routes = _Routes(catalog, Classifier(config, catalog), config.window_s)
 
+    @property
+    def table(self) -> WeightTable:
+        """The plan in force."""
+        return self._selector.table
+
     def publish(self, table: WeightTable) -> None:
         """Puts a plan in force."""
         self._selector.publish(table)

@@ -35,10 +35,10 @@ class Basis(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class WeightTable:
-    """The shares of one plan. Replaced whole, never edited."""
+    """The shares of one plan. Replaced whole, never edited while it is in force."""
 
     plan_id: str = ""  # empty before the first plan
-    cells: Mapping[CellKey, Row] = field(default_factory=dict)
+    cells: dict[CellKey, Row] = field(default_factory=dict)
     classes: Mapping[str, Row] = field(default_factory=dict)  # for cells that the plan lacks
 
 

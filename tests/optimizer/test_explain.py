@@ -139,7 +139,7 @@ def test_a_step_says_what_it_costs_or_saves_in_a_day(price: StepPrice, text: str
         ),
         (
             priced("budget", 1.0),
-            "with one more dollar a day in budget x what it lacks is less by as much",
+            "with one more dollar a day budget x lacks one dollar less",
         ),
     ],
 )
