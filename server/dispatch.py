@@ -85,8 +85,9 @@ class Dispatcher:
         trip = self._set_out(query, request, timeout_s, metadata)
         try:
             response = await self._ask_until_answered(trip)
-        except UpstreamFailed:
-            self._count_completion(trip, failed=True)
+        except UpstreamFailed as failure:
+            if not failure.callers_fault:  # or one tenant's garbage would shape the plan
+                self._count_completion(trip, failed=True)
             raise
         return self._arrive(trip, response)
 
@@ -142,7 +143,7 @@ class Dispatcher:
         finally:
             load.in_flight -= 1
             self._count_attempt(trip, busy_s=self._now_s() - begun_s, ok=ok)
-        self._router.health.observe(_endpoint(target), ok=True, now_s=self._now_s())
+        self._router.health.succeeded(_endpoint(target), sent_s=begun_s)
         return response
 
     def _judge(self, trip: _Trip, error: EndpointError) -> UpstreamFailed:
@@ -150,13 +151,14 @@ class Dispatcher:
         endpoint, now_s = _endpoint(trip.target), self._now_s()
         verdict = trip.attempts.failed(error.code)
         if verdict.blame is Blame.ENDPOINT:
-            self._router.health.observe(endpoint, ok=False, now_s=now_s)
+            self._router.health.failed(endpoint, now_s=now_s)
         elif verdict.blame is Blame.SUSPECT:
             self._router.health.suspect(endpoint, trip.tenant, now_s=now_s)
         return UpstreamFailed(
             f"model {trip.target.model.name}: {str(error)[:DETAIL_CHARS_MAX]}",
             reason=f"UPSTREAM_{error.code.name}",
             code=verdict.caller_sees,
+            callers_fault=not verdict.misses,
         )
 
     def _arrive(self, trip: _Trip, response: bytes) -> Answer:

@@ -31,6 +31,7 @@ class Plans:
 
     def __init__(self, admin: "AdminServiceAsyncStub") -> None:
         self.latest = pb.Plan()
+        self.priced = pb.Plan()  # the latest whose prices are known: they come after the plan
         self._admin = admin
         self._looked = asyncio.Condition()
 
@@ -41,17 +42,20 @@ class Plans:
                 response = await self._admin.GetPlan(pb.GetPlanRequest())
                 async with self._looked:
                     self.latest = response.plan
+                    self.priced = response.plan if response.plan.step_prices else self.priced
                     self._looked.notify_all()
             await asyncio.sleep(_LOOK_EVERY_S)
 
-    async def until(self, holds: Callable[[pb.Plan], bool], promise: str) -> None:
+    async def until(
+        self, holds: Callable[[pb.Plan], bool], promise: str, *, within_s: float = _FOLLOWS_S
+    ) -> None:
         """Waits for a plan like that; raises PromiseBroken when none comes."""
         try:
-            async with asyncio.timeout(_FOLLOWS_S), self._looked:
+            async with asyncio.timeout(within_s), self._looked:
                 await self._looked.wait_for(lambda: holds(self.latest))
         except TimeoutError:
             said = f": {self.latest.failure}" if self.latest.failure else ""
-            raise PromiseBroken(f"{promise}, within {_FOLLOWS_S:.0f} s{said}") from None
+            raise PromiseBroken(f"{promise}, within {within_s:g} s{said}") from None
 
 
 @dataclass(slots=True)
@@ -97,7 +101,10 @@ async def perform(act: Act, stage: Stage, confidence: float) -> Result:
     try:
         await act.change(stage)
     except PromiseBroken as promise:
-        return Result(act.title, (), sentences(stage.plans.latest), (), (str(promise),))
+        return Result(act.title, (), sentences(stage.plans.priced), (), (str(promise),))
+    except grpc.aio.AioRpcError as error:
+        refused = f"an operator's change is taken: {error.details()}"
+        return Result(act.title, (), sentences(stage.plans.priced), (), (refused,))
     from_s = stage.load.now_s()
     due = await stage.load.between(stage.judged_s, from_s + act.watched_s)
     stage.judged_s = from_s + act.watched_s
@@ -107,7 +114,7 @@ async def perform(act: Act, stage: Stage, confidence: float) -> Result:
     broken = [promise for tally in counts for promise in tally.broken]
     if failures:
         broken.append(f"no request is lost: {len(failures)} failed, first: {failures[0]}")
-    return Result(act.title, counts, sentences(stage.plans.latest), failures, tuple(broken))
+    return Result(act.title, counts, sentences(stage.plans.priced), failures, tuple(broken))
 
 
 def sentences(plan: pb.Plan) -> tuple[str, ...]:

@@ -23,9 +23,10 @@ RETRY_LAST_S = 1.0
 CALL_TIMEOUT_S = 5.0
 
 _CHANNEL_OPTIONS = (
-    # gRPC's own waits between connections grow to two minutes.
+    # gRPC's own waits between connections grow to two minutes; the least is also what a connection
+    # may take to come about.
     ("grpc.initial_reconnect_backoff_ms", round(RETRY_FIRST_S * 1_000)),
-    ("grpc.min_reconnect_backoff_ms", round(RETRY_FIRST_S * 1_000)),
+    ("grpc.min_reconnect_backoff_ms", round(RETRY_LAST_S * 1_000)),
     ("grpc.max_reconnect_backoff_ms", round(RETRY_LAST_S * 1_000)),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
 )

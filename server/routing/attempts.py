@@ -52,25 +52,26 @@ class Verdict(NamedTuple):
     retry: bool  # on another model
     blame: Blame
     caller_sees: Code
+    misses: bool = True  # the SLO, where nothing better follows; not where the caller is at fault
 
 
 VERDICTS: Mapping[Code, Verdict] = {
     # An endpoint that cancels what we did not is shutting down.
     Code.CANCELLED: Verdict(True, Blame.ENDPOINT, Code.UNAVAILABLE),
     Code.UNKNOWN: Verdict(True, Blame.SUSPECT, Code.UNKNOWN),
-    Code.INVALID_ARGUMENT: Verdict(False, Blame.CALLER, Code.INVALID_ARGUMENT),
+    Code.INVALID_ARGUMENT: Verdict(False, Blame.CALLER, Code.INVALID_ARGUMENT, misses=False),
     # The deadline is the caller's own, passed on: no time is left for another.
     Code.DEADLINE_EXCEEDED: Verdict(False, Blame.CALLER, Code.DEADLINE_EXCEEDED),
     # The caller named no model, so a missing one is the endpoint's fault.
     Code.NOT_FOUND: Verdict(True, Blame.ENDPOINT, Code.UNAVAILABLE),
-    Code.ALREADY_EXISTS: Verdict(False, Blame.CALLER, Code.ALREADY_EXISTS),
+    Code.ALREADY_EXISTS: Verdict(False, Blame.CALLER, Code.ALREADY_EXISTS, misses=False),
     # The endpoint refuses us, not the caller.
     Code.PERMISSION_DENIED: Verdict(True, Blame.ENDPOINT, Code.UNAVAILABLE),
     # Busy is not ill. RESOURCE_EXHAUSTED is money or size where we say it ourselves.
     Code.RESOURCE_EXHAUSTED: Verdict(True, Blame.CALLER, Code.UNAVAILABLE),
-    Code.FAILED_PRECONDITION: Verdict(False, Blame.CALLER, Code.FAILED_PRECONDITION),
+    Code.FAILED_PRECONDITION: Verdict(False, Blame.CALLER, Code.FAILED_PRECONDITION, misses=False),
     Code.ABORTED: Verdict(True, Blame.CALLER, Code.ABORTED),
-    Code.OUT_OF_RANGE: Verdict(False, Blame.CALLER, Code.OUT_OF_RANGE),
+    Code.OUT_OF_RANGE: Verdict(False, Blame.CALLER, Code.OUT_OF_RANGE, misses=False),
     Code.UNIMPLEMENTED: Verdict(True, Blame.ENDPOINT, Code.UNAVAILABLE),
     Code.INTERNAL: Verdict(True, Blame.SUSPECT, Code.INTERNAL),
     Code.UNAVAILABLE: Verdict(True, Blame.ENDPOINT, Code.UNAVAILABLE),

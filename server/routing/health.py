@@ -18,6 +18,7 @@ TENANTS_TO_CONVICT = 2
 class _State:
     failures_in_a_row: int = 0
     ejections: int = 0  # how many in close succession
+    ejected_s: float = 0.0
     ejected_until_s: float = 0.0
     ejected: bool = False
     suspecting: set[str] = field(default_factory=set)  # tenants, up to TENANTS_TO_CONVICT
@@ -41,16 +42,22 @@ class HealthTracker:
         self._states = {e: self._states.get(e, _State()) for e in endpoints}
         self._summarise()
 
-    def observe(self, endpoint: Endpoint, *, ok: bool, now_s: float) -> bool:
-        """Counts the end of an attempt; true if that ejected the endpoint."""
+    def succeeded(self, endpoint: Endpoint, *, sent_s: float) -> None:
+        """An attempt came back well; one sent before an ejection says nothing against it."""
+        state = self._states.get(endpoint)
+        if state is None or (state.ejected and sent_s < state.ejected_s):
+            return
+        state.failures_in_a_row = 0
+        state.ejections = 0
+        state.suspecting.clear()
+        if state.ejected:  # it was asked all the same, for want of another, and it is fine
+            state.ejected = False
+            self._summarise()
+
+    def failed(self, endpoint: Endpoint, *, now_s: float) -> bool:
+        """An attempt failed by the endpoint's fault; true if that ejected it."""
         state = self._states.get(endpoint)
         if state is None:  # it left the catalog while the attempt was out
-            return False
-        if ok:
-            state.failures_in_a_row = 0
-            state.ejections = 0
-            state.suspecting.clear()
-            self._return(state)
             return False
         state.failures_in_a_row += 1
         if state.ejected or state.failures_in_a_row < self._config.consecutive_failures_max:
@@ -67,7 +74,7 @@ class HealthTracker:
             state.suspecting.add(tenant)
         if len(state.suspecting) < TENANTS_TO_CONVICT:
             return False
-        return self.observe(endpoint, ok=False, now_s=now_s)
+        return self.failed(endpoint, now_s=now_s)
 
     def refresh(self, now_s: float) -> None:
         """Lets back every endpoint whose time is over; one more failure ejects it again."""
@@ -87,14 +94,8 @@ class HealthTracker:
         length_s = min(self._config.ejection_s * 2.0**state.ejections, self._config.ejection_s_max)
         # 2^ejections would overflow long before anyone notices: the longest is reached by then.
         state.ejections = min(state.ejections + 1, 30)
-        state.ejected, state.ejected_until_s = True, now_s + length_s
+        state.ejected, state.ejected_s, state.ejected_until_s = True, now_s, now_s + length_s
         self._summarise()
-
-    def _return(self, state: _State) -> None:
-        """An attempt sent before the ejection came back well: the endpoint is fine."""
-        if state.ejected:
-            state.ejected = False
-            self._summarise()
 
     def _summarise(self) -> None:
         up = {model for (model, _), state in self._states.items() if not state.ejected}

@@ -21,5 +21,4 @@ class Query:
     capabilities: tuple[str, ...] = ()
     payload_kind: PayloadKind = PayloadKind.UNKNOWN
     input_tokens: int | None = None
-    output_tokens_max: int | None = None
     text: str = ""

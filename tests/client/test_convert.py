@@ -29,7 +29,6 @@ request_fields = st.fixed_dictionaries(
         "response_format": texts,
         "request_id": texts,
         "input_tokens": tokens,
-        "output_tokens_max": tokens,
         "domain": texts,
         "capabilities": st.lists(texts, max_size=3),
         "payload_kind": st.sampled_from(["text", "tensors"]),
@@ -66,7 +65,7 @@ def read_back(context: pb.RequestContext, features: pb.Features) -> dict[str, ob
 
 def stated(fields: RequestFields) -> dict[str, object]:
     """Tokens are stated even when there are none of them; all else only when it says something."""
-    explicit = ("input_tokens", "output_tokens_max")
+    explicit = ("input_tokens",)
     return {name: value for name, value in fields.items() if value or name in explicit}
 
 

@@ -203,7 +203,7 @@ async def test_an_answer_speaks_for_the_endpoint() -> None:
 
 async def test_a_retry_passes_over_a_model_that_is_ejected() -> None:
     given = scene(small=Code.UNAVAILABLE)
-    given.router.health.observe((1, "large:8001"), ok=False, now_s=START_S)
+    given.router.health.failed((1, "large:8001"), now_s=START_S)
     answer = await given.infer()
     assert given.upstream.models == ["small", "third"]
     assert answer.response == b"3"
@@ -246,8 +246,16 @@ async def test_a_retry_is_counted_for_the_model_that_ran_it_and_the_request_for_
     assert sum(second.latency_counts) == 0
 
 
-async def test_a_failed_request_is_counted_as_failed_and_missed() -> None:
+async def test_a_request_that_is_its_callers_fault_says_nothing_of_the_model() -> None:
     given = scene(small=Code.INVALID_ARGUMENT)
+    await given.fail()
+    counts = given.counts("small")
+    assert (counts.decided, counts.attempts) == (1, 1)
+    assert (counts.completed, counts.failed, counts.slo_missed) == (0, 0, 0)
+
+
+async def test_a_failed_request_is_counted_as_failed_and_missed() -> None:
+    given = scene(small=Code.DEADLINE_EXCEEDED)
     await given.fail()
     counts = given.counts("small")
     assert (counts.completed, counts.failed, counts.slo_missed, counts.attempts) == (1, 1, 1, 1)

@@ -28,7 +28,6 @@ class FeatureFields(TypedDict, total=False):
     """What a caller knows of the content; it is believed over what the content shows."""
 
     input_tokens: int
-    output_tokens_max: int
     domain: str
     capabilities: list[str] | tuple[str, ...]
     payload_kind: Literal["text", "tensors"]

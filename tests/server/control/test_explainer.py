@@ -7,6 +7,7 @@ from optimizer.step_prices import StepPrice
 from server.control.explainer import Explainer
 from server.control.window import Window
 from tests.server.control.planned import window
+from tests.server.control.served import PATIENCE_S
 from tests.server.control.told import CODE
 
 
@@ -20,7 +21,7 @@ class Pricer:
     def __call__(self, of: Window) -> Sequence[StepPrice]:
         name = of.cells[0].domain
         self.begun[name].set()
-        self.may_end[name].wait()
+        self.may_end[name].wait(PATIENCE_S)
         return [StepPrice("floor", name, 0.01, 1_000)]
 
     async def wait_for(self, name: str) -> None:

@@ -182,7 +182,7 @@ async def test_step_prices_come_after_the_plan_and_never_delay_it(tmp_path: Path
     may_answer = threading.Event()
 
     def pricer(window: Window) -> Sequence[StepPrice]:
-        may_answer.wait()
+        may_answer.wait(PATIENCE_S)
         return [StepPrice("floor", "code", 0.01, 3_100_000_000)]
 
     async with serving(control_plane(tmp_path, quick(), pricer=pricer), tmp_path) as served:
@@ -219,7 +219,7 @@ async def test_prices_of_an_older_configuration_are_not_shown(tmp_path: Path) ->
     may_answer.set()
 
     def pricer(window: Window) -> Sequence[StepPrice]:
-        may_answer.wait()
+        may_answer.wait(PATIENCE_S)
         return [StepPrice("floor", "code", 0.01, 3_100_000_000)]
 
     async with serving(control_plane(tmp_path, quick(), pricer=pricer), tmp_path) as served:

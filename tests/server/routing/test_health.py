@@ -17,7 +17,7 @@ def health() -> HealthTracker:
 
 
 def fail(health: HealthTracker, endpoint: tuple[int, str], times: int, now_s: float) -> list[bool]:
-    return [health.observe(endpoint, ok=False, now_s=now_s) for _ in range(times)]
+    return [health.failed(endpoint, now_s=now_s) for _ in range(times)]
 
 
 def eject(health: HealthTracker, endpoint: tuple[int, str], now_s: float = 0.0) -> None:
@@ -37,7 +37,7 @@ def test_failures_in_a_row_eject_an_endpoint_once(health: HealthTracker) -> None
 
 def test_a_success_between_failures_starts_the_row_anew(health: HealthTracker) -> None:
     fail(health, A, 2, now_s=0)
-    assert not health.observe(A, ok=True, now_s=0)
+    health.succeeded(A, sent_s=0)
     assert fail(health, A, 2, now_s=0) == [False, False]
     assert not health.is_ejected(A)
 
@@ -84,18 +84,31 @@ def test_a_success_after_its_return_makes_the_next_ejection_short_again(
 ) -> None:
     eject(health, A, now_s=0)
     health.refresh(10)
-    health.observe(A, ok=True, now_s=10)
+    health.succeeded(A, sent_s=10)
     eject(health, A, now_s=10)
     assert not ejected_at(health, A, 20)
 
 
-def test_an_answer_to_an_attempt_from_before_the_ejection_ends_it(health: HealthTracker) -> None:
+def test_a_success_of_an_ejected_endpoint_that_was_asked_all_the_same_ends_the_ejection(
+    health: HealthTracker,
+) -> None:
     eject(health, A)
     eject(health, B)
     assert health.down == 0b01
-    health.observe(A, ok=True, now_s=1)
+    health.succeeded(A, sent_s=1)
     assert not health.is_ejected(A)
     assert health.down == 0
+
+
+def test_an_answer_to_an_attempt_from_before_the_ejection_changes_nothing(
+    health: HealthTracker,
+) -> None:
+    eject(health, A, now_s=5)
+    health.succeeded(A, sent_s=4.9)
+    assert health.is_ejected(A)
+    health.refresh(15)
+    assert fail(health, A, 1, now_s=15) == [True]
+    assert ejected_at(health, A, 34.9)
 
 
 def test_a_model_is_down_only_while_all_its_endpoints_are_ejected(health: HealthTracker) -> None:
@@ -129,7 +142,7 @@ def test_what_two_tenants_saw_counts_as_failures_from_the_second_on(
 
 def test_a_success_clears_suspicion(health: HealthTracker) -> None:
     suspicions(health, "acme", "initech", "initech")
-    health.observe(A, ok=True, now_s=0)
+    health.succeeded(A, sent_s=0)
     assert not any(suspicions(health, *["acme"] * 10))
 
 

@@ -455,7 +455,6 @@ contexts = st.builds(
 features = st.builds(
     pb.Features,
     input_tokens=st.none() | uint32s,
-    output_tokens_max=st.none() | uint32s,
     domain=names | texts,
     capabilities=st.lists(names | texts, max_size=20),
     payload_kind=st.integers(0, 3),

@@ -134,14 +134,11 @@ class Features(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     INPUT_TOKENS_FIELD_NUMBER: builtins.int
-    OUTPUT_TOKENS_MAX_FIELD_NUMBER: builtins.int
     DOMAIN_FIELD_NUMBER: builtins.int
     CAPABILITIES_FIELD_NUMBER: builtins.int
     PAYLOAD_KIND_FIELD_NUMBER: builtins.int
     input_tokens: builtins.int
     """Tokens of the whole prompt. Absent: estimated from the content, 0 without content."""
-    output_tokens_max: builtins.int
-    """The most that the answer may have. Absent: what the model usually writes."""
     domain: builtins.str
     """One of the configuration's domains. Empty: the rules of the domains decide, then "other"."""
     payload_kind: Global___PayloadKind.ValueType
@@ -154,17 +151,13 @@ class Features(google.protobuf.message.Message):
         self,
         *,
         input_tokens: builtins.int | None = ...,
-        output_tokens_max: builtins.int | None = ...,
         domain: builtins.str = ...,
         capabilities: collections.abc.Iterable[builtins.str] | None = ...,
         payload_kind: Global___PayloadKind.ValueType = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_input_tokens", b"_input_tokens", "_output_tokens_max", b"_output_tokens_max", "input_tokens", b"input_tokens", "output_tokens_max", b"output_tokens_max"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_input_tokens", b"_input_tokens", "_output_tokens_max", b"_output_tokens_max", "capabilities", b"capabilities", "domain", b"domain", "input_tokens", b"input_tokens", "output_tokens_max", b"output_tokens_max", "payload_kind", b"payload_kind"]) -> None: ...
-    @typing.overload
+    def HasField(self, field_name: typing.Literal["_input_tokens", b"_input_tokens", "input_tokens", b"input_tokens"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_input_tokens", b"_input_tokens", "capabilities", b"capabilities", "domain", b"domain", "input_tokens", b"input_tokens", "payload_kind", b"payload_kind"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_input_tokens", b"_input_tokens"]) -> typing.Literal["input_tokens"] | None: ...
-    @typing.overload
-    def WhichOneof(self, oneof_group: typing.Literal["_output_tokens_max", b"_output_tokens_max"]) -> typing.Literal["output_tokens_max"] | None: ...
 
 Global___Features: typing_extensions.TypeAlias = Features
 
@@ -239,7 +232,7 @@ class Target(google.protobuf.message.Message):
     model: builtins.str
     version: builtins.str
     endpoint: builtins.str
-    """host:port. Empty when every endpoint of the model is ejected."""
+    """host:port, or unix:PATH. Empty for a model that is configured without endpoints."""
     def __init__(
         self,
         *,
