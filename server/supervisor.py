@@ -15,11 +15,11 @@ import structlog
 
 from server.app.settings import DRAIN_S, Settings
 from server.config import Config, to_json
-from server.config_file import load
+from server.config.file import load
+from server.config.state_dir import state_dir
 from server.control.kept_file import write_whole
 from server.routing.tokens import KEY_BYTES
 from server.rpc.token import TokenError, read_token
-from server.state_dir import state_dir
 from server.telemetry.logs import configure_logs
 
 # A child that dies is started again after this long, then twice as long each time, up to the most.

@@ -12,7 +12,7 @@ from rich.text import Text
 from server.cli.figures import percent
 from server.cli.terminal import FAILED, AsJson, console, print_problems
 from server.config import ClassConfig, Config, ConfigError, Problem, json_schema
-from server.config_file import load
+from server.config.file import load
 
 
 def check(

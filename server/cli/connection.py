@@ -11,7 +11,7 @@ import typer
 
 from server.cli.terminal import fail, load_or_fail
 from server.config import Config, ConfigError
-from server.state_dir import state_dir
+from server.config.state_dir import state_dir
 from turnout.errors import DeadlineExceeded, TurnoutError, Unreachable
 from turnout.status import error_of
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from server.config import Config, ConfigError
-from server.config_file import load
+from server.config.file import load
 
 FAILED = 1
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from server.config import BudgetConfig, ClassConfig, Config, ConfigError, ModelConfig
-from server.config_check import did_you_mean
-from server.config_live import Section, updated
+from server.config.check import did_you_mean
+from server.config.live import Section, updated
 from server.control.messages import budget_message, class_message, model_message, timestamp
 from server.control.plane import ControlPlane
 from server.routing.errors import InvalidRequest, NotFound

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from server.config import Config
-from server.config_parse import parse
+from server.config.parse import parse
 
 PLAIN: dict[str, Any] = {
     "models": [

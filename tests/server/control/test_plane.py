@@ -12,13 +12,21 @@ from structlog.testing import capture_logs
 from optimizer.solution import Failure, Solution
 from optimizer.step_prices import StepPrice
 from server.config import Config, from_json
-from server.config_live import updated
+from server.config.live import updated
 from server.control.client import Snapshot
 from server.control.plane import ControlPlane, KeptFiles
 from server.control.replanner import solve_window
 from server.control.window import Window
 from server.routing.catalog import Cell
-from tests.server.control.served import Served, Worker, control_plane, files_in, no_prices, serving
+from tests.server.control.served import (
+    PATIENCE_S,
+    Served,
+    Worker,
+    control_plane,
+    files_in,
+    no_prices,
+    serving,
+)
 from tests.server.control.told import CODE, KEY, NOW_S, answered, decision_id, service, usage
 from turnout.v1 import control_pb2 as pb
 from turnout.v1.admin_pb2 import (

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import pairwise
 
 from server.config import Config, KeywordsConfig, MatchConfig, PriceConfig, RangeConfig
-from server.state_dir import SOCKET_PATH_BYTES_MAX, folder_problem
+from server.config.state_dir import SOCKET_PATH_BYTES_MAX, folder_problem
 
 # All rules share one automaton, which is built at every change: 10,000 take about 10 ms.
 KEYWORDS_MAX = 10_000

@@ -8,12 +8,23 @@ import pytest
 import yaml
 from hypothesis import given, settings
 
-from server import config, config_check, config_file, config_yaml, state_dir
-from server.config import Config, ConfigError, Problem, from_json, json_schema, to_json
-from server.config_parse import parse
+from server import config
+from server.config import (
+    Config,
+    ConfigError,
+    Problem,
+    check,
+    file,
+    from_json,
+    json_schema,
+    state_dir,
+    to_json,
+    yaml_tree,
+)
+from server.config.parse import parse
 from tests.server.configs import configs, documents, plain
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCHEMA = jsonschema.Draft202012Validator(json_schema())
 
 
@@ -72,9 +83,9 @@ def test_the_reference_has_every_key_with_its_default_and_meaning() -> None:
 @pytest.mark.parametrize(
     ("words", "number", "unit"),
     [
-        ("4 MiB", config_file.FILE_BYTES_MAX, 2**20),
-        ("200,000 values", config_yaml.VALUES_MAX, 1),
-        ("32 levels", config_yaml.DEPTH_MAX, 1),
+        ("4 MiB", file.FILE_BYTES_MAX, 2**20),
+        ("200,000 values", yaml_tree.VALUES_MAX, 1),
+        ("32 levels", yaml_tree.DEPTH_MAX, 1),
         ("1,000 models", config.MODELS_MAX, 1),
         ("1,000 classes", config.CLASSES_MAX, 1),
         ("1,000 budgets", config.BUDGETS_MAX, 1),
@@ -82,8 +93,8 @@ def test_the_reference_has_every_key_with_its_default_and_meaning() -> None:
         ("8 size buckets", config.SIZE_BUCKETS_MAX, 1),
         ("at most 256.", config.ENDPOINTS_MAX, 1),
         ("256 characters", config.TEXT_CHARS_MAX, 1),
-        ("128 bytes", config_check.KEYWORD_BYTES_MAX, 1),
-        ("at most 10,000", config_check.KEYWORDS_MAX, 1),
+        ("128 bytes", check.KEYWORD_BYTES_MAX, 1),
+        ("at most 10,000", check.KEYWORDS_MAX, 1),
         ("at most 87 bytes", state_dir.STATE_DIR_BYTES_MAX, 1),
     ],
 )

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given, settings
 
 from server.config import Config, ConfigError, PriceConfig, SloConfig
-from server.config_live import Section, updated
-from server.config_parse import parse
+from server.config.live import Section, updated
+from server.config.parse import parse
 from tests.server.configs import configs, plain
 
 CONFIG = parse(plain())

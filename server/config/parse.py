@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from server.config import Config, ConfigError, Problem
-from server.config_check import Path, did_you_mean, problems
+from server.config.check import Path, did_you_mean, problems
 
 # Nobody reads further, and a file of 4 MiB has room for 200,000.
 PROBLEMS_MAX = 1_000

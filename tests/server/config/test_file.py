@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.config import ConfigError
-from server.config_file import FILE_BYTES_MAX, load
+from server.config.file import FILE_BYTES_MAX, load
 
-EXAMPLE = Path(__file__).parents[2] / "deploy/example.yaml"
+EXAMPLE = Path(__file__).parents[3] / "deploy/example.yaml"
 LINES = EXAMPLE.read_text().splitlines(keepends=True)
 
 

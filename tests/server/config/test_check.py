@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given, settings
 
 from server.config import Config, ConfigError
-from server.config_check import KEYWORDS_MAX, problems
-from server.config_parse import parse
+from server.config.check import KEYWORDS_MAX, problems
+from server.config.parse import parse
 from tests.server.configs import configs, plain
 
 Path = tuple[str | int, ...]

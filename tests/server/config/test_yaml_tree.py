@@ -1,7 +1,7 @@
 import pytest
 
 from server.config import ConfigError
-from server.config_yaml import DEPTH_MAX, VALUE_CHARS, VALUES_MAX, read_yaml
+from server.config.yaml_tree import DEPTH_MAX, VALUE_CHARS, VALUES_MAX, read_yaml
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Literal
 
 from server.config import Config, ConfigError, Problem, to_json
-from server.config_check import did_you_mean
-from server.config_parse import parse
+from server.config.check import did_you_mean
+from server.config.parse import parse
 
 Section = Literal["models", "classes", "budgets"]
 

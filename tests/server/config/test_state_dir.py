@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from server.config import ConfigError
-from server.config_parse import parse
-from server.state_dir import STATE_DIR_BYTES_MAX, state_dir
+from server.config.parse import parse
+from server.config.state_dir import STATE_DIR_BYTES_MAX, state_dir
 from tests.server.configs import plain
 
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from server.config import Config, ConfigError
-from server.config_parse import parse
-from server.config_yaml import read_yaml, refuse
+from server.config.parse import parse
+from server.config.yaml_tree import read_yaml, refuse
 
 # 1,000 models, 1,000 classes and 10,000 keywords take less than 1 MiB.
 FILE_BYTES_MAX = 4 * 2**20

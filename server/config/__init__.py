@@ -1,7 +1,7 @@
 """The configuration: what an operator says, parsed once and frozen.
 
-Its keys are public and explained in docs/configuration.md. Reading a file is server.config_file's
-job, what has to hold between the keys server.config_check's.
+Its keys are public and explained in docs/configuration.md. Reading a file is server.config.file's
+job, what has to hold between the keys server.config.check's.
 """
 
 from dataclasses import dataclass

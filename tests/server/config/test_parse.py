@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.config import ConfigError
-from server.config_parse import PROBLEMS_MAX, parse
+from server.config.parse import PROBLEMS_MAX, parse
 from tests.server.configs import documents, plain
 
 Path = tuple[str | int, ...]
