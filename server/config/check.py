@@ -11,6 +11,8 @@ from server.config.state_dir import SOCKET_PATH_BYTES_MAX, folder_problem
 
 # All rules share one automaton, which is built at every change: 10,000 take about 10 ms.
 KEYWORDS_MAX = 10_000
+# Budgets that one request draws on: a decision id names them all, and has to stay short.
+DRAWN_ON_MAX = 16
 KEYWORD_BYTES_MAX = 128
 
 # A suggestion compares with this many names, 25 us each, and lists the first of them.
@@ -235,6 +237,22 @@ def _scopes(config: Config) -> Problems:
             yield ("budgets", i, "scope", "traffic_class"), message
 
 
+def _drawn_on(config: Config) -> Problems:
+    """A decision id names its budgets, and what a request costs is booked on each."""
+    drawn = Counter((b.scope.traffic_class, b.scope.tenant) for b in config.budgets)
+    tenants = {tenant for _, tenant in drawn} - {None}
+    for traffic_class in config.classes:
+        name = traffic_class.name
+        of_all = drawn[None, None] + drawn[name, None]
+        of_tenant = max((drawn[None, t] + drawn[name, t] for t in tenants), default=0)
+        if of_all + of_tenant > DRAWN_ON_MAX:
+            yield (
+                ("budgets",),
+                f"a request of class {name} would draw on {of_all + of_tenant} of them: "
+                f"scope them so that at most {DRAWN_ON_MAX} apply",
+            )
+
+
 def _sizes(config: Config) -> Problems:
     sizes = config.size_buckets_tokens
     for i, (low, high) in enumerate(pairwise(sizes)):
@@ -286,6 +304,7 @@ _CHECKS: Mapping[Callable[[Config], Problems], frozenset[str]] = {
     _enabled: frozenset({"models"}),
     _default: frozenset({"classes"}),
     _scopes: frozenset({"classes"}),
+    _drawn_on: frozenset({"classes", "budgets"}),
     _floors: frozenset({"models"}),
     _keyword_count: frozenset({"classes", "domains"}),
     _sizes: frozenset({"size_buckets_tokens"}),

@@ -65,7 +65,8 @@ def _ejected(knowledge: Knowledge, now_s: float) -> Iterator[Point]:
     ejected = knowledge.ejected(now_s=now_s)
     for model in knowledge.config.models:
         for address in model.endpoints:
-            yield {"model": model.name, "endpoint": address}, (model.name, address) in ejected
+            out = (model.name, address) in ejected
+            yield {"model": model.name, "endpoint": address}, float(out)
 
 
 def _floors(plan: Plan | None) -> dict[str, list[Point]]:

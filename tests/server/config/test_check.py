@@ -130,8 +130,22 @@ def test_a_section_has_a_bounded_number_of_entries(section: str, most: int) -> N
     }
     before = list(plain().get(section, []))
     added = [{**entries[section], "name": f"n{i}"} for i in range(most - len(before))]
+    if section == "budgets":
+        added = [{**entry, "scope": {"tenant": f"t{i}"}} for i, entry in enumerate(added)]
     assert _paths(plain(((section,), before + added))) == []
     assert _paths(plain(((section,), [*before, *added, {**added[0], "name": "last"}]))) == [section]
+
+
+def test_one_request_draws_on_a_bounded_number_of_budgets() -> None:
+    def budgets(of_all: int, of_one_tenant: int) -> list[dict[str, object]]:
+        scopes: list[dict[str, str]] = [{}] * of_all + [{"tenant": "acme"}] * of_one_tenant
+        return [
+            {"name": f"b{i}", "amount_usd": 1, "period": "day", "scope": scope}
+            for i, scope in enumerate([*scopes, {"tenant": "initech"}])
+        ]
+
+    assert _paths(plain((("budgets",), budgets(10, 6)))) == []
+    assert set(_paths(plain((("budgets",), budgets(10, 7))))) == {"budgets"}
 
 
 def test_what_was_not_understood_is_not_said_to_be_missing() -> None:
