@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from optimizer.problem import Floats, Problem
+from optimizer.problem import Problem
 from optimizer.programme import Programme
 from optimizer.rows import Row
 from optimizer.shares import repaired
@@ -62,19 +62,10 @@ def _gap(programme: Programme, target: Target, vertex: Vertex) -> float:
     for cap, price in zip(target.caps, vertex.cap_prices, strict=True):
         reduced[cap.columns] += price
         bound -= cap.limit * float(price)
-    seats = _seat_prices(programme, reduced, vertex.seat_prices)
-    rest = reduced - programme.seats.T @ seats
-    bound += float(seats.sum()) + float(np.minimum(rest, 0.0) @ target.upper)
+    rest = reduced - programme.seats.T @ vertex.seat_prices
+    bound += float(vertex.seat_prices.sum()) + float(np.minimum(rest, 0.0) @ target.upper)
     cost = float(target.cost @ vertex.x)
     return abs(cost - bound) / max(abs(cost), 1.0)
-
-
-def _seat_prices(programme: Programme, reduced: Floats, prices: Floats) -> Floats:
-    """Never above a live cell's cheapest model: one shift for the cell, not one for each pair."""
-    seat = programme.pairs.seat
-    beyond = np.zeros(prices.size)
-    np.minimum.at(beyond, seat, reduced[: programme.shed_start] - prices[seat])
-    return prices + beyond
 
 
 def _violation(programme: Programme, target: Target, vertex: Vertex) -> float:

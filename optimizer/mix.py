@@ -30,12 +30,9 @@ class Mix(NamedTuple):
 
 
 def nominal_demand(problem: Problem) -> Floats:
-    """(C,) the live demand; 1 for every cell of a group that has none."""
-    live = np.zeros(problem.demand.size, dtype=bool)
-    live[live_cells(problem)] = True
-    group_lives = np.zeros(len(problem.groups), dtype=bool)
-    group_lives[problem.group_of[live]] = True
-    return np.where(group_lives[problem.group_of], np.where(live, problem.demand, 0.0), 1.0)
+    """(C,) the demand; 1 for every cell of a group that has none that counts."""
+    lives = np.isin(problem.group_of, problem.group_of[live_cells(problem)])
+    return np.where(lives, problem.demand, 1.0)
 
 
 def _by_group(problem: Problem, values: Floats) -> Floats:

@@ -12,7 +12,7 @@ BUCKETS = 64
 KEYS_MAX = 10_000
 
 _FIRST_S = 100e-6
-_PER_DOUBLING = 4
+_PER_DOUBLING = 3
 # How many requests that kept their SLO a key is credited with: it is taken at its word until its
 # own say otherwise, or a new model would be sent nothing and never be known.
 _CREDIT = 10.0
@@ -23,7 +23,7 @@ _MIDDLE_S: Floats = _END_S * 2.0 ** (-0.5 / _PER_DOUBLING)
 
 
 class LatencyEstimate:
-    """Bucket i holds latencies up to 100 us * 2 ** (i / 4); the last one has no end."""
+    """Bucket i holds latencies up to 100 us * 2 ** (i / 3); the last one has no end."""
 
     def __init__(self, *, half_life_s: float = 120.0) -> None:
         self._sums = DecayedSums[Hashable](BUCKETS + 1, half_life_s=half_life_s, keys_max=KEYS_MAX)

@@ -7,7 +7,7 @@ from math import log2
 
 from server.routing.catalog import Cell
 
-# Bucket i counts latencies up to 100 us * 2^(i/4), 19 % apart; the last one everything above 4.6 s.
+# Bucket i counts latencies up to 100 us * 2^(i/3), 26 % apart; the last one all above 166 s.
 LATENCY_BUCKETS = 64
 _FIRST_BUCKET_S = 100e-6
 # (cell, model) pairs counted apart, about 1 KB each; those beyond are counted under their class.
@@ -78,5 +78,5 @@ def latency_bucket(latency_s: float) -> int:
     """The bucket that counts this latency."""
     if latency_s <= _FIRST_BUCKET_S:
         return 0
-    steps = 4 * log2(latency_s / _FIRST_BUCKET_S)
+    steps = 3 * log2(latency_s / _FIRST_BUCKET_S)
     return min(int(-(-steps // 1)), LATENCY_BUCKETS - 1)

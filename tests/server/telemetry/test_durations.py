@@ -16,9 +16,9 @@ def point(counts: list[int]) -> HistogramDataPoint:
     return found
 
 
-def test_bounds_go_from_a_tenth_of_a_millisecond_to_seconds() -> None:
+def test_bounds_go_from_a_tenth_of_a_millisecond_to_minutes() -> None:
     assert BOUNDS_S[0] == pytest.approx(1e-4)
-    assert BOUNDS_S[-1] == pytest.approx(3.2768)
+    assert BOUNDS_S[-1] == pytest.approx(104.8576)
 
 
 @given(st.lists(st.floats(min_value=1e-5, max_value=100.0), max_size=50))
@@ -40,6 +40,6 @@ def test_the_sum_is_within_half_a_bucket_of_the_truth(latencies_s: list[float]) 
     for latency_s in latencies_s:
         counts[latency_bucket(latency_s)] += 1
     found = point(counts)
-    assert found.sum == pytest.approx(sum(latencies_s), rel=0.1)
+    assert found.sum == pytest.approx(sum(latencies_s), rel=0.13)
     assert found.min <= min(latencies_s) * (1 + 1e-9)
     assert found.max >= max(latencies_s) * (1 - 1e-9)

@@ -236,7 +236,7 @@ class CellStats(google.protobuf.message.Message):
     def cell(self) -> turnout.v1.routing_pb2.Cell: ...
     @property
     def latency_counts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """Of completed requests, whole request; bucket i counts latencies up to 2^(i/4) * 100 us."""
+        """Of completed requests, whole request; bucket i counts latencies up to 2^(i/3) * 100 us."""
 
     def __init__(
         self,
