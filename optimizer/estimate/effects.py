@@ -16,7 +16,7 @@ import numpy as np
 from optimizer.problem import Floats, Ints
 
 # Standard deviations believed before any grade, and by how many cells or pairs it is believed.
-_MODEL_SPREAD, _CELL_SPREAD, _PAIR_SPREAD = 0.1, 0.1, 0.05
+MODEL_SPREAD, _CELL_SPREAD, _PAIR_SPREAD = 0.1, 0.1, 0.05
 _BELIEF = 10.0
 # Each fit starts from the spreads of the last, so a few steps are enough.
 _STEPS = 4
@@ -67,7 +67,21 @@ def fit(observed: Observed, priors: Floats, cells: int, spreads: Spreads) -> Fit
         parents = _parents(observed, noise, priors, cells, spreads)
         noise = _noise(observed, parents.mean[observed.cell, observed.model])
         spreads = _respread(observed, noise, parents, spreads)
-    return _posterior(observed, noise, _parents(observed, noise, priors, cells, spreads), spreads)
+    return posterior(observed, noise, priors, cells, spreads)
+
+
+def posterior(
+    observed: Observed, noise: Floats, priors: Floats, cells: int, spreads: Spreads
+) -> Fit:
+    """What is known once the spreads are; noise: (K,) variance of each observed mean."""
+    at = observed.cell, observed.model
+    parents = _parents(observed, noise, priors, cells, spreads)
+    # A pair's own grades count as far as pairs differ; for the rest its parents do.
+    own = spreads.pair / (spreads.pair + noise)
+    mean, variance = parents.mean.copy(), parents.variance + spreads.pair
+    mean[at] += own * (observed.mean - parents.mean[at])
+    variance[at] = spreads.pair * (1.0 - own) + (1.0 - own) ** 2 * parents.variance[at]
+    return Fit(mean, variance, spreads)
 
 
 def _noise(observed: Observed, expected: Floats) -> Floats:
@@ -86,7 +100,7 @@ def _parents(
     pull[at] = weight[at] * (observed.mean - priors[observed.model])
     of_cell = weight.sum(axis=1) + 1.0 / spreads.cell
     part = weight / of_cell[:, None]
-    of_model = np.diag(weight.sum(axis=0) + 1.0 / _MODEL_SPREAD**2)
+    of_model = np.diag(weight.sum(axis=0) + 1.0 / MODEL_SPREAD**2)
     covariance = np.linalg.inv(of_model - weight.T @ part)
     b = covariance @ (pull.sum(axis=0) - part.T @ pull.sum(axis=1))
     c = (pull.sum(axis=1) - weight @ b) / of_cell
@@ -114,13 +128,3 @@ def _respread(observed: Observed, noise: Floats, parents: _Parents, spreads: Spr
 
 def _believed(spread: float, squares: Floats) -> float:
     return float((_BELIEF * spread**2 + squares.sum()) / (_BELIEF + squares.size))
-
-
-def _posterior(observed: Observed, noise: Floats, parents: _Parents, spreads: Spreads) -> Fit:
-    """A pair's own grades count as far as pairs differ; for the rest its parents do."""
-    at = observed.cell, observed.model
-    own = spreads.pair / (spreads.pair + noise)
-    mean, variance = parents.mean.copy(), parents.variance + spreads.pair
-    mean[at] += own * (observed.mean - parents.mean[at])
-    variance[at] = spreads.pair * (1.0 - own) + (1.0 - own) ** 2 * parents.variance[at]
-    return Fit(mean, variance, spreads)

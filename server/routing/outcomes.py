@@ -8,25 +8,39 @@ from server.routing.errors import InvalidRequest, QualityInvalid
 QUALITY = "quality"
 FEEDBACK_MAX = 8
 METRIC_CHARS_MAX = 64
+# No request takes a day or reads a hundred million tokens; a clock or a counter that is off would
+# spend a budget at one stroke.
+LATENCY_S_MAX = 86_400.0
+TOKENS_MAX = 100_000_000
 
 
-def check_outcome(feedback: Sequence[tuple[str, float]], latency_s: float | None) -> None:
-    """Raises where a metric, its value or the latency (None: no usage) cannot be what was meant."""
+def check_usage(latency_s: float, input_tokens: int, output_tokens: int) -> None:
+    """Raises InvalidRequest where a figure cannot be what was meant."""
+    if not 0 <= latency_s <= LATENCY_S_MAX:
+        raise InvalidRequest(
+            f"a latency of {latency_s} s: send the time from sent to answered, at most a day",
+            field="usage.latency",
+        )
+    for field, tokens in (("input_tokens", input_tokens), ("output_tokens", output_tokens)):
+        if tokens > TOKENS_MAX:
+            raise InvalidRequest(
+                f"{tokens} tokens: send those of one request, at most {TOKENS_MAX:,}",
+                field=f"usage.{field}",
+            )
+
+
+def check_feedback(feedback: Sequence[tuple[str, float]]) -> None:
+    """Raises where a metric or its value cannot be what was meant."""
     if len(feedback) > FEEDBACK_MAX:
         raise InvalidRequest(
             f"{len(feedback)} feedbacks on one decision: send at most {FEEDBACK_MAX}",
             field="feedback",
         )
     for metric, value in feedback:
-        _check_feedback(metric, value)
-    if latency_s is not None and latency_s < 0:
-        raise InvalidRequest(
-            f"a latency of {latency_s} s: send the time from sent to answered",
-            field="usage.latency",
-        )
+        _check(metric, value)
 
 
-def _check_feedback(metric: str, value: float) -> None:
+def _check(metric: str, value: float) -> None:
     if not 0 < len(metric) <= METRIC_CHARS_MAX:
         raise InvalidRequest(
             f"a metric has a name of 1 to {METRIC_CHARS_MAX} characters", field="feedback.metric"

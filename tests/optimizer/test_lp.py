@@ -138,6 +138,21 @@ def test_the_higher_priority_is_served_first() -> None:
     assert solution.shed == pytest.approx([4 / 6, 0])
 
 
+def test_the_higher_priority_keeps_its_floor_where_both_cannot() -> None:
+    groups = Group("code", "-", 1, floor=1.0), Group("chat", "-", 2, floor=1.0)
+    problem = window([[1, 1]] * 2, [[0, 1]] * 2, *groups, group_of=[0, 1])
+    solution = plan(replace(problem, resources=[capacity_of(problem, 1, 1.5)]))
+    assert solution.accuracy == pytest.approx([0.5, 1])
+
+
+def test_no_good_of_a_lower_priority_outweighs_the_least_of_a_higher_one() -> None:
+    groups = Group("code", "-", 2, floor=1.0), Group("chat", "-", 1, floor=1.0)
+    problem = window([[1, 1]] * 2, [[0, 1]] * 2, *groups, group_of=[0, 1])
+    # The last thousandth of the first class's accuracy takes as much as all of the second's.
+    gpu = Resource("gpu", np.array([[0.0, 1000.0], [0.0, 1.0]]), 1000)
+    assert plan(replace(problem, resources=[gpu])).accuracy == pytest.approx([1, 0])
+
+
 def test_groups_of_one_priority_count_alike_whatever_their_demand() -> None:
     groups = Group("large", "-"), Group("small", "-")
     problem = window([[1], [1]], [[1], [1]], *groups, demand=[99, 1], group_of=[0, 1])

@@ -153,6 +153,16 @@ class TestBudgets:
         assert more.traffic_class == "code"
         assert more.cost_nano_usd_per_day is None
 
+    def test_a_budget_that_is_just_enough_loses_accuracy_with_a_dollar_less(self) -> None:
+        problem = self.with_pace(3_000)
+        just = replace(
+            problem.budgets[0], pace_nano_usd=problem.budgets[0].pace_nano_usd * 0.999999
+        )
+        more, less = of(replace(problem, budgets=[just]), "budget")[1:]
+        assert less.accuracy == pytest.approx(-0.000125)
+        assert less.cost_nano_usd_per_day is None
+        assert more.accuracy is not None
+
     def test_a_dollar_buys_money_elsewhere_where_the_pace_is_kept_by_moving_the_mix(self) -> None:
         problem = window(
             [[1e9, 5e9], [1e9, 9e9]],

@@ -1,33 +1,56 @@
 import pytest
 
 from server.routing.errors import InvalidRequest, QualityInvalid
-from server.routing.outcomes import FEEDBACK_MAX, METRIC_CHARS_MAX, check_outcome
+from server.routing.outcomes import (
+    FEEDBACK_MAX,
+    LATENCY_S_MAX,
+    METRIC_CHARS_MAX,
+    TOKENS_MAX,
+    check_feedback,
+    check_usage,
+)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_a_value_from_0_to_1_is_taken(value: float) -> None:
-    check_outcome([("quality", value)], 0.02)
+    check_feedback([("quality", value)])
 
 
 @pytest.mark.parametrize("value", [-1e-9, 1.5, float("nan"), float("-inf")])
 def test_any_other_value_is_refused(value: float) -> None:
     with pytest.raises(QualityInvalid, match=r"from 0 .* to 1"):
-        check_outcome([("quality", value)], None)
+        check_feedback([("quality", value)])
 
 
 def test_as_much_feedback_as_is_taken_is_taken() -> None:
-    check_outcome([("quality", 1.0)] * FEEDBACK_MAX, None)
+    check_feedback([("quality", 1.0)] * FEEDBACK_MAX)
     with pytest.raises(InvalidRequest, match="at most 8"):
-        check_outcome([("quality", 1.0)] * (FEEDBACK_MAX + 1), None)
+        check_feedback([("quality", 1.0)] * (FEEDBACK_MAX + 1))
 
 
 @pytest.mark.parametrize("metric", ["", "m" * (METRIC_CHARS_MAX + 1)])
 def test_a_metric_needs_a_name_of_some_length(metric: str) -> None:
     with pytest.raises(InvalidRequest, match="1 to 64"):
-        check_outcome([(metric, 1.0)], None)
+        check_feedback([(metric, 1.0)])
 
 
-def test_a_negative_latency_is_refused() -> None:
-    check_outcome([], 0.0)
-    with pytest.raises(InvalidRequest, match="latency"):
-        check_outcome([], -0.001)
+@pytest.mark.parametrize(
+    ("latency_s", "input_tokens", "output_tokens", "field"),
+    [
+        (-0.001, 0, 0, "usage.latency"),
+        (float("inf"), 0, 0, "usage.latency"),
+        (LATENCY_S_MAX + 1, 0, 0, "usage.latency"),
+        (1.0, TOKENS_MAX + 1, 0, "usage.input_tokens"),
+        (1.0, 0, TOKENS_MAX + 1, "usage.output_tokens"),
+    ],
+)
+def test_a_usage_that_no_request_has_is_refused(
+    latency_s: float, input_tokens: int, output_tokens: int, field: str
+) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        check_usage(latency_s, input_tokens, output_tokens)
+    assert refused.value.field == field
+
+
+def test_the_largest_usage_is_taken() -> None:
+    check_usage(LATENCY_S_MAX, TOKENS_MAX, TOKENS_MAX)
