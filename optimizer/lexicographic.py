@@ -47,25 +47,42 @@ def cheapest(problem: Problem, programme: Programme, time_limit_s: float) -> Opt
 
 
 def _relaxed(problem: Problem, programme: Programme, time_limit_s: float) -> Target | Failure:
-    """One elastic solve if a single level is short, two more for each further one."""
+    """Elastic solves, mostly one, guess all levels; each that gave way is then solved for alone."""
     held = Target(programme.cost, programme.upper, gap_max=_PASS_GAP_MAX)
-    todo = _levels(problem, programme)
+    todo: Sequence[Ints] = _levels(problem, programme)
     while todo:
-        elastic = replace(held, cost=_graded(programme, todo))
-        optimum = _reached(problem, programme, elastic, time_limit_s)
-        if isinstance(optimum, Failure):
-            return optimum
-        short = [n for n, level in enumerate(todo) if _given_up(optimum, level) > _NOTHING]
-        if len(short) <= 1:
-            # The others are at nothing, so beside them this one cannot be less.
-            return _hold(held, optimum, todo)
-        held, first = _hold(held, optimum, todo[: short[0]]), todo[short[0]]
-        alone = replace(held, cost=_graded(programme, [first]))
-        optimum = _reached(problem, programme, alone, time_limit_s)
-        if isinstance(optimum, Failure):
-            return optimum
-        held, todo = _hold(held, optimum, [first]), todo[short[0] + 1 :]
+        target = replace(held, cost=_graded(programme, todo))
+        guess = _reached(problem, programme, target, time_limit_s)
+        if isinstance(guess, Failure):
+            return guess
+        followed = _followed(problem, programme, (held, todo), guess, time_limit_s)
+        if isinstance(followed, Failure):
+            return followed
+        held, todo = followed
     return held
+
+
+def _followed(
+    problem: Problem,
+    programme: Programme,
+    state: tuple[Target, Sequence[Ints]],
+    guess: Optimum,
+    time_limit_s: float,
+) -> tuple[Target, Sequence[Ints]] | Failure:
+    """Holds levels as far as the guess is right of them; answers what is held and what is to do."""
+    held, todo = state
+    for n, level in enumerate(todo):
+        guessed = _given_up(guess, level)
+        # The last level needs no solve of its own: beside the others the guess made it least.
+        if guessed > _NOTHING and n < len(todo) - 1:
+            target = replace(held, cost=_graded(programme, [level]))
+            alone = _reached(problem, programme, target, time_limit_s)
+            if isinstance(alone, Failure):
+                return alone
+            if _given_up(alone, level) < guessed - _NOTHING:
+                return _hold(held, alone, level), todo[n + 1 :]
+        held = _hold(held, guess, level)
+    return held, ()
 
 
 def _levels(problem: Problem, programme: Programme) -> list[Ints]:
@@ -113,15 +130,14 @@ def _reached(
     return failure
 
 
-def _hold(held: Target, optimum: Optimum, levels: Sequence[Ints]) -> Target:
+def _hold(held: Target, optimum: Optimum, level: Ints) -> Target:
     """A level that gave nothing up is closed, any other capped at what it gave up."""
-    upper, caps = held.upper.copy(), list(held.caps)
-    for level in levels:
-        if _given_up(optimum, level) > _NOTHING:
-            caps.append(Cap(level, _given_up(optimum, level)))
-        else:
-            upper[level] = optimum.vertex.x[level]
-    return replace(held, upper=upper, caps=tuple(caps))
+    given_up = _given_up(optimum, level)
+    if given_up > _NOTHING:
+        return replace(held, caps=(*held.caps, Cap(level, given_up)))
+    upper = held.upper.copy()
+    upper[level] = optimum.vertex.x[level]
+    return replace(held, upper=upper)
 
 
 def _given_up(optimum: Optimum, level: Ints) -> float:

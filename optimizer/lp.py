@@ -49,7 +49,8 @@ class _Plan(NamedTuple):
 def solve(problem: Problem, *, time_limit_s: float) -> Solution | Failure:
     """What cannot be met is named in the plan; a Failure means that there is no plan to trust.
 
-    The limit is for each run of the solver: one where all holds, three where one bound is short.
+    The limit is for each run of the solver: one where all holds, three where only a pace is short,
+    mostly one more for each other level that is.
     """
     plan = _live_plan(problem, time_limit_s)
     if isinstance(plan, _Plan):

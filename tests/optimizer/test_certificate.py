@@ -67,9 +67,9 @@ def test_a_cell_that_is_served_more_than_once_does_not(problem: Problem, optimum
 
 def test_a_negative_share_does_not(problem: Problem, optimum: Optimum) -> None:
     # From one unused model of the cell to another: the cell is still served once.
-    one, other = np.flatnonzero(optimum.vertex.x[:4] == 0)[:2].tolist()
-    x = moved(replace(optimum.vertex, x=moved(optimum.vertex, one, 1e-6)), other, -1e-6)
-    assert judged(problem, replace(optimum.vertex, x=x))[1] == pytest.approx(1e-6, rel=0.01)
+    one, other = np.argsort(optimum.vertex.x[:4])[:2].tolist()
+    x = moved(replace(optimum.vertex, x=moved(optimum.vertex, one, -1e-3)), other, 1e-3)
+    assert judged(problem, replace(optimum.vertex, x=x))[1] >= 1e-3
 
 
 def test_a_floor_that_is_missed_does_not(problem: Problem, optimum: Optimum) -> None:

@@ -1,0 +1,31 @@
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from server.rpc.token import TOKEN_CHARS_MIN, TokenError, read_token
+
+
+def test_of_a_token_only_its_hash_is_kept(tmp_path: Path) -> None:
+    token = "t" * TOKEN_CHARS_MIN
+    (tmp_path / "token").write_text(f"  {token}\n")
+    assert read_token(str(tmp_path / "token")) == hashlib.sha256(token.encode()).digest()
+
+
+def test_a_short_token_is_refused_and_not_echoed(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("secret")
+    with pytest.raises(TokenError, match="shorter than 32") as refused:
+        read_token(str(tmp_path / "token"))
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\xfa"])
+def test_a_file_that_cannot_be_read_is_refused_and_its_path_not_echoed(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / "perhaps-the-token-itself"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(TokenError, match="cannot be read") as refused:
+        read_token(str(path))
+    assert "perhaps" not in str(refused.value)
