@@ -13,6 +13,7 @@ import grpc
 import pytest
 import yaml
 from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
 
 from server.wire import oip_pb2
 from turnout.v1 import admin_pb2, admin_pb2_grpc, routing_pb2, routing_pb2_grpc
@@ -314,3 +315,28 @@ async def test_health_is_served(service: Service) -> None:
             health_pb2.HealthCheckRequest(service="turnout.v1.RoutingService"), timeout=10
         )
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+@pytest.mark.parametrize(
+    ("listener", "expected"),
+    [
+        ("data", {"turnout.v1.RoutingService", "inference.GRPCInferenceService"}),
+        ("admin.sock", {"turnout.v1.AdminService"}),
+        ("control.sock", {"turnout.v1.ControlService"}),
+    ],
+)
+async def test_each_listener_reflects_its_own_services(
+    service: Service, listener: str, expected: set[str]
+) -> None:
+    address = service.data if listener == "data" else f"unix:{service.state_dir / listener}"
+    async with grpc.aio.insecure_channel(address) as channel:
+        ask = channel.stream_stream(
+            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+            request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+            response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+        )
+        call = ask(iter([reflection_pb2.ServerReflectionRequest(list_services="")]), timeout=10)
+        answer = await anext(aiter(call))
+    found = {found.name for found in answer.list_services_response.service}
+    standard = {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
+    assert found == expected | standard
