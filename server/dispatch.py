@@ -1,5 +1,6 @@
 """Carries out what routing decides: asks an endpoint, tries the next model, counts what it took."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -88,6 +89,9 @@ class Dispatcher:
         except UpstreamFailed as failure:
             if not failure.callers_fault:  # or one tenant's garbage would shape the plan
                 self._count_completion(trip, failed=True)
+            raise
+        except asyncio.CancelledError:
+            self._count_if_late(trip)
             raise
         return self._arrive(trip, response)
 
@@ -201,6 +205,12 @@ class Dispatcher:
         counts.slo_missed += failed or (slo_s is not None and latency_s > slo_s)
         counts.latency_counts[latency_bucket(latency_s)] += 1
         return latency_s
+
+    def _count_if_late(self, trip: _Trip) -> None:
+        """A caller that gave up within the SLO says nothing of the model; a later one does."""
+        slo_s = trip.decision.traffic_class.slo_s
+        if slo_s is not None and self._now_s() - trip.begun_s > slo_s:
+            self._count_completion(trip, failed=False)
 
     def _counts(self, trip: _Trip, model: Model) -> CellCounts:
         return self._counters.of(trip.decision.reading.cell, model.name)

@@ -129,6 +129,8 @@ async def _serve(control: _Child, worker: _Child) -> int:
     keepers: list[asyncio.Task[None]] = []
     try:
         admin_address = await control.start()
+        if stopping.is_set():
+            return 0
         data_address = await worker.start()
         # A free port that was found once is kept when the worker is started again.
         worker.settings = worker.settings.model_copy(update={"data_address": data_address})
@@ -170,6 +172,8 @@ async def _keep(child: _Child, stopping: asyncio.Event) -> None:
         wait_s, started_s = min(2 * wait_s, RESTART_S_MAX), loop.time()
         try:
             await child.start()
+            if stopping.is_set():  # it was told to stop while it was not there to hear it
+                await child.stop()
         except StartError as error:
             _log.error("restart failed", name=child.settings.name, error=str(error))
 

@@ -68,6 +68,7 @@ async def serve(
         for server in (admin, control):
             await server.start()
             stack.push_async_callback(server.stop, STOP_S)
+        stack.push_async_callback(plane.keep_spending)
         async with asyncio.TaskGroup() as group:  # if one fails, the process ends and is restarted
             tasks = [
                 group.create_task(plane.run()),

@@ -31,6 +31,9 @@ _CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
 )
 
+# What a control plane that is being started again looks like; anything else will not heal.
+_AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+
 _log = structlog.get_logger()
 
 
@@ -95,7 +98,9 @@ class ControlClient:
         call = self._stub.WatchPlan(pb.WatchPlanRequest(protocol=PROTOCOL, worker=self._worker))
         try:
             async for part in call:
-                if (part.epoch, part.number) <= self._newest:
+                # Another epoch is another start of the one control plane there is; its clock may
+                # have been set back.
+                if part.epoch == self._newest[0] and part.number <= self._newest[1]:
                     continue
                 self._configure(part, assembly)
                 assembly.add(part, self._models)
@@ -139,6 +144,8 @@ def _row(shares: Sequence[pb.ModelShare], indexes: Sequence[int]) -> Row:
 
 
 def _down(error: AioRpcError) -> ControlPlaneDown:
+    if error.code() not in _AWAY:
+        _log.error("control plane refuses", status=error.code().name, details=error.details())
     return ControlPlaneDown(
         f"the control plane does not answer ({error.code().name}): try again in a second"
     )

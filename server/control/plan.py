@@ -1,9 +1,11 @@
 """What the optimizer answered, as operators read it: the Plan of the admin service."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from optimizer.baseline import best_model
 from optimizer.explain import breach_text, step_price_text
+from optimizer.problem import group_labels
 from optimizer.solution import Breach, Certificate, Solution
 from optimizer.step_prices import StepPrice
 from server.config import ClassConfig
@@ -18,6 +20,8 @@ _DAY_S = 86_400.0
 SHARE_MIN = 1e-6
 # A dollar of pace that is worth less than this part of a dollar is the solver's rounding.
 DUAL_MIN = 1e-6
+# A floor that the plan misses by less is missed by rounding.
+FLOOR_TOLERANCE = 1e-6
 
 
 def plan_message(plan_id: str, window: Window, solution: Solution, *, now_s: float) -> pb.Plan:
@@ -33,7 +37,7 @@ def plan_message(plan_id: str, window: Window, solution: Solution, *, now_s: flo
         cells=_cells(window, solution),
         classes=_classes(window, solution),
         budgets=_budgets(window, solution),
-        breaches=[_breach(breach, window) for breach in solution.breaches],
+        breaches=[_breach(breach, window) for breach in _named(window, solution)],
         certificate=_certificate(solution.certificate),
         cost_nano_usd_per_day=round(solution.cost_nano_usd / days),
         best_model_cost_nano_usd_per_day=round(best_model(window.problem).cost_nano_usd / days),
@@ -137,6 +141,19 @@ def _binds(budget: str, solution: Solution) -> bool:
     """The pace costs something, or could not be kept."""
     exceeded = any(b.kind == "pace" and b.name == budget for b in solution.breaches)
     return exceeded or solution.duals.get(f"pace:{budget}", 0.0) > DUAL_MIN
+
+
+def _named(window: Window, solution: Solution) -> Iterator[Breach]:
+    """Floors as configured: what an account asks beyond that was promised to nobody."""
+    groups = window.configured.groups
+    floors = dict(zip(group_labels(groups), (group.floor for group in groups), strict=True))
+    for breach in solution.breaches:
+        if breach.kind != "floor":
+            yield breach
+            continue
+        floor = floors[breach.name]
+        if floor is not None and breach.best < floor - FLOOR_TOLERANCE:
+            yield replace(breach, bound=floor)
 
 
 def _breach(breach: Breach, window: Window) -> pb.Breach:

@@ -63,6 +63,7 @@ class ControlPlane:
         )
         self._up = self._knowledge.models_up(now_s=self.started_s)
         self._updating = asyncio.Lock()
+        self._kept = b""  # of what budgets spent, as it is on the disk
 
     @property
     def config(self) -> Config:
@@ -167,16 +168,19 @@ class ControlPlane:
                 error=str(error),
             )
 
+    async def keep_spending(self) -> None:
+        """Writes what budgets have spent, if that changed; do so last of all."""
+        spent = self._knowledge.spending.to_json()
+        if spent == self._kept:
+            return
+        try:
+            await asyncio.to_thread(write_whole, self._files.spent, spent)
+            self._kept = spent
+        except OSError as error:  # a full disk is no reason to stop planning
+            _log.warning("what budgets spent cannot be kept", error=str(error))
+
     async def _keep_spending(self) -> None:
-        """Once a window: what is spent in one is all that a crash forgets."""
-        kept = b""
+        """Once a window: a crash forgets that much, and what workers spend until the next start."""
         while True:
             await asyncio.sleep(self.config.window_s)
-            spent = self._knowledge.spending.to_json()
-            if spent == kept:
-                continue
-            try:
-                await asyncio.to_thread(write_whole, self._files.spent, spent)
-                kept = spent
-            except OSError as error:  # a full disk is no reason to stop planning
-                _log.warning("what budgets spent cannot be kept", error=str(error))
+            await self.keep_spending()

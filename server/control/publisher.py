@@ -20,7 +20,7 @@ class Publisher:
     """Keeps one snapshot, the newest: a slow watcher skips those it missed, and none queue up."""
 
     def __init__(self, epoch: int, config_json: bytes) -> None:
-        """`epoch` is above that of every earlier one: milliseconds since 1970 at start."""
+        """`epoch` is another for each start: milliseconds since 1970 then."""
         self._epoch = epoch
         self._news = asyncio.Event()
         self._newest = _Snapshot(1, config_json, 1, (WatchPlanResponse(),))

@@ -12,7 +12,7 @@ from optimizer.solution import Failure, Solution
 from server.control.explainer import Explainer
 from server.control.knowledge import Knowledge
 from server.control.parts import parts_of, shares_of
-from server.control.plan import add_promises, plan_message
+from server.control.plan import FLOOR_TOLERANCE, add_promises, plan_message
 from server.control.publisher import Publisher
 from server.control.window import Window, build_window
 from turnout.v1.admin_pb2 import Plan
@@ -20,8 +20,6 @@ from turnout.v1.control_pb2 import WatchPlanResponse
 
 # A solve that takes longer is given up: two windows, by default.
 SOLVE_S_MAX = 10.0
-# A floor that the plan misses by less is missed by rounding.
-FLOOR_TOLERANCE = 1e-6
 # Two windows that close at one reading of the clock still have a length.
 _WINDOW_S_MIN = 1e-3
 
@@ -133,9 +131,12 @@ class Replanner:
         self._explainer.tell(draft.window)
 
     def _freeze_accounts(self, draft: _Draft, now_s: float) -> None:
-        """Debt does not grow while nothing could pay it back."""
+        """Debt does not grow while nothing could keep the floor.
+
+        The floor as configured: one that an account raised out of reach is still paid back, slowly.
+        """
         solution = draft.solution
-        for g, group in enumerate(draft.window.problem.groups):
+        for g, group in enumerate(draft.window.configured.groups):
             account = self._knowledge.accounts.get((group.traffic_class, group.payer))
             if account is None or group.floor is None:
                 continue

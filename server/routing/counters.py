@@ -1,5 +1,6 @@
 """What a worker counts, in plain attributes: the control plane merges and exports for all."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -59,9 +60,10 @@ class Counters:
             reason = OVERFLOW
         self._refusals[reason] += 1
 
-    def take_touched(self) -> list[tuple[Cell, str]]:
-        """What to push; hand it back by `touch_again` if the push is not answered."""
-        touched, self._touched = list(self._touched), set()
+    def take_touched(self, most: int | None = None) -> list[tuple[Cell, str]]:
+        """What to push, at most so many; hand it back by `touch_again` if it is not answered."""
+        touched = list(itertools.islice(self._touched, most))
+        self._touched.difference_update(touched)
         return touched
 
     def touch_again(self, keys: list[tuple[Cell, str]]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from server.routing.errors import InvalidRequest, QualityInvalid
 
-# The metric that counts for floors; others are only counted.
+# The metric that counts for floors; others are taken and, for now, kept nowhere.
 QUALITY = "quality"
 FEEDBACK_MAX = 8
 METRIC_CHARS_MAX = 64

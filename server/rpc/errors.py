@@ -126,11 +126,13 @@ class ErrorAnswering:
         if status.code == grpc.StatusCode.INTERNAL.value[0] and not isinstance(error, RoutingError):
             _log.error("unexpected error", exc_info=error)
         self._on_refused(reason_of(error))
-        await context.abort(
-            _CODES[status.code],
-            status.message,
-            ((_DETAILS, status.SerializeToString()),),
-        )
+        await abort(context, status)
+
+
+async def abort(context: Context, status: status_pb2.Status) -> None:
+    """Ends the call with the whole status, details and all."""
+    details = ((_DETAILS, status.SerializeToString()),)
+    await context.abort(_CODES[status.code], status.message, details)
 
 
 def _parsed(data: bytes, parse: Callable[[bytes], Any]) -> Any:

@@ -66,6 +66,7 @@ class OipServicer(oip_pb2_grpc.GRPCInferenceServiceServicer):
             (
                 ("turnout-decision-id", answer.decision_id),
                 ("turnout-model", answer.target.model.name),
+                ("turnout-report-wanted", str(int(answer.decision.audit_probability > 0))),
             )
         )
         context.set_trailing_metadata(

@@ -11,7 +11,7 @@ from server.rpc.errors import Context
 from turnout.v1 import routing_pb2 as pb
 from turnout.v1 import routing_pb2_grpc
 
-# One settlement holds the control plane for about a millisecond at this size.
+# One settlement holds the control plane for about 10 ms at this size.
 OUTCOMES_MAX = 1_000
 # What is passed on to endpoints: tracing, never credentials.
 FORWARDED_KEYS = frozenset({"traceparent", "tracestate", "baggage", "x-request-id"})

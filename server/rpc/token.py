@@ -7,7 +7,8 @@ from pathlib import Path
 
 import grpc
 
-from server.rpc.errors import Handler
+from server.routing.errors import Unauthenticated
+from server.rpc.errors import Context, Handler, abort, status_of
 
 KEY = "authorization"
 # 128 random bits in hex; shorter ones can be guessed.
@@ -59,9 +60,9 @@ def _hash(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-async def _refuse(_request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
-    await context.abort(
-        grpc.StatusCode.UNAUTHENTICATED,
+async def _refuse(_request: bytes, context: Context) -> None:
+    error = Unauthenticated(
         "the admin listener wants metadata 'authorization: Bearer TOKEN', "
-        "with the token of admin_token_file",
+        "with the token of admin_token_file"
     )
+    await abort(context, status_of(error))

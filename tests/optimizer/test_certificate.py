@@ -72,6 +72,12 @@ def test_a_negative_share_does_not(problem: Problem, optimum: Optimum) -> None:
     assert judged(problem, replace(optimum.vertex, x=x))[1] >= 1e-3
 
 
+def test_shedding_where_nothing_may_be_shed_does_not(problem: Problem, optimum: Optimum) -> None:
+    x = optimum.vertex.x / 2
+    x[programme(problem).shed_start] = 0.5
+    assert judged(problem, replace(optimum.vertex, x=x))[1] == pytest.approx(0.5)
+
+
 def test_a_floor_that_is_missed_does_not(problem: Problem, optimum: Optimum) -> None:
     built = programme(problem)
     worst = np.zeros_like(optimum.vertex.x)

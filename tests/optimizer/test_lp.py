@@ -217,6 +217,17 @@ class TestCellsWithoutDemand:
         problem = window([[1, 5]] * 2, [[0.5, 1.0]] * 2, code(floor=0.75), demand=[1, 0])
         assert plan(problem).shares[1].tolist() == [0, 1]
 
+    @pytest.mark.parametrize("seed", range(10))
+    def test_rounding_does_not_decide_between_models_that_the_prices_make_equal(
+        self, seed: int
+    ) -> None:
+        # Both cells are alike, so at the prices the two models of the live one's mix are equal.
+        random = np.random.default_rng(seed)
+        costs, accuracies = np.sort(random.uniform(1, 9, 2)), np.sort(random.uniform(0.5, 1, 2))
+        floor = float(accuracies.mean())
+        problem = window([costs.tolist()] * 2, [accuracies.tolist()] * 2, code(floor=floor))
+        assert plan(replace(problem, demand=np.array([1.0, 0.0]))).shares[1].tolist() == [0, 1]
+
     def test_a_group_without_demand_is_planned_as_if_every_cell_had_a_request(self) -> None:
         solution = plan(two_models(code(floor=0.75), demand=[0]))
         assert solution.shares == pytest.approx(np.array([[0.5, 0.5]]))

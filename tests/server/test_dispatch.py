@@ -312,6 +312,19 @@ async def test_a_cancelled_call_is_cancelled_upstream_and_counted_as_an_attempt(
     assert given.router.endpoints.loads[SMALL].failures == 0
 
 
+async def test_a_caller_that_gives_up_only_after_the_slo_was_made_to_wait_too_long() -> None:
+    given = scene()
+    given.upstream.hold = asyncio.Event()
+    call = asyncio.create_task(given.infer())
+    await given.upstream.reached.wait()
+    given.upstream.now_s += 0.51
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    counts = given.counts("small")
+    assert (counts.completed, counts.failed, counts.slo_missed) == (1, 0, 1)
+
+
 async def test_a_bug_below_passes_through_and_leaves_nothing_in_flight() -> None:
     given = scene()
 

@@ -340,3 +340,36 @@ async def test_each_listener_reflects_its_own_services(
     found = {found.name for found in answer.list_services_response.service}
     standard = {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
     assert found == expected | standard
+
+
+async def test_what_was_spent_last_is_remembered_after_a_clean_stop(
+    echo: tuple[Echo, str], tmp_path: Path
+) -> None:
+    budget = {"name": "all", "amount_usd": 10, "period": "month"}
+    path = write_config(tmp_path, echo[1], budgets=[budget], window_s=3600)
+    service = await start(path, tmp_path / "state")
+    await infer(str((await service.read_until("serving"))["data"]))
+    service.process.terminate()
+    await service.process.communicate()
+    assert "1000000" in (tmp_path / "state" / "spent.json").read_text()
+
+
+async def test_a_worker_that_was_never_ready_can_be_stopped(tmp_path: Path) -> None:
+    (tmp_path / "decision.key").write_bytes(bytes(32))
+    settings = {
+        "name": "worker",
+        "state_dir": str(tmp_path),  # nobody listens on its control socket
+        "data_address": "127.0.0.1:0",
+        "admin_address": "",
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "server.app.worker", json.dumps(settings)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    service = Service(process, tmp_path)
+    await service.read_until("control plane lost")
+    process.terminate()
+    async with asyncio.timeout(20):
+        assert await process.wait() == 0

@@ -54,10 +54,16 @@ def test_a_budget_binds_where_its_pace_has_a_price_or_is_exceeded() -> None:
 
 
 def test_a_breach_says_in_a_sentence_what_was_possible() -> None:
-    (breach,) = plan(breaches=(Breach("floor", "code", 0.95, 0.93),)).breaches
-    assert (breach.kind, breach.name, breach.bound, breach.best) == ("floor", "code", 0.95, 0.93)
-    assert "0.95" in breach.text
-    assert "0.93" in breach.text
+    (breach,) = plan(breaches=(Breach("floor", "code", 0.85, 0.83),)).breaches
+    assert (breach.kind, breach.name, breach.bound, breach.best) == ("floor", "code", 0.85, 0.83)
+    assert "0.85" in breach.text
+    assert "0.83" in breach.text
+
+
+def test_a_floor_is_breached_as_configured_whatever_its_account_asks() -> None:
+    (breach,) = plan(breaches=(Breach("floor", "code", 0.87, 0.83),)).breaches
+    assert breach.bound == 0.85
+    assert not plan(breaches=(Breach("floor", "code", 0.87, 0.86),)).breaches
 
 
 def test_a_pace_is_breached_by_dollars_a_day() -> None:

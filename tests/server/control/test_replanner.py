@@ -3,6 +3,7 @@ from contextlib import suppress
 
 import pytest
 
+from optimizer.estimate.account import FloorAccount
 from server.config import to_json
 from server.control.explainer import Explainer
 from server.control.knowledge import Knowledge
@@ -46,6 +47,22 @@ async def test_a_floor_out_of_reach_runs_up_no_debt(floor: float, owed: bool) ->
     for _ in range(100):
         account.told(0.0, 1.0, decided_s=NOW_S, now_s=NOW_S)
     assert (account.required(floor, NOW_S) > floor) is owed
+
+
+async def test_a_debt_is_paid_while_the_floor_that_it_raised_is_out_of_reach() -> None:
+    classes = ({"name": "code", "default": True, "floor": 0.94},)  # the best model reaches 0.95
+    knowledge = Knowledge(service(classes=classes))
+    knowledge.pushed(push(answered(CODE, "small", 20)), now_s=NOW_S)
+    account = knowledge.accounts.setdefault(("code", "team"), FloorAccount(0.94))
+    for _ in range(100):
+        account.told(0.0, 1.0, decided_s=NOW_S, now_s=NOW_S)
+    owed = account.required(0.94, NOW_S)
+    assert owed > 0.95
+    plan = await first_plan(knowledge)
+    assert "floor" not in {breach.kind for breach in plan.breaches}  # only 0.94 was promised
+    for _ in range(4_000):
+        account.told(1.0, 1.0, decided_s=NOW_S, now_s=NOW_S)
+    assert account.required(0.94, NOW_S) < owed
 
 
 async def test_what_is_shed_runs_up_no_debt() -> None:

@@ -84,3 +84,13 @@ def test_bucket_i_ends_at_100_us_times_2_to_the_i_thirds(bucket: int) -> None:
     end_s = 100e-6 * 2 ** (bucket / 3)
     assert latency_bucket(end_s * 0.999) == bucket
     assert latency_bucket(end_s * 1.001) == bucket + 1
+
+
+def test_touched_counts_can_be_taken_a_few_at_a_time() -> None:
+    counters = Counters()
+    keys = {(Cell("code", "-", "other", f"s{i}"), "small") for i in range(5)}
+    for cell, model in keys:
+        counters.of(cell, model)
+    taken = [counters.take_touched(2) for _ in range(4)]
+    assert [len(some) for some in taken] == [2, 2, 1, 0]
+    assert {key for some in taken for key in some} == keys

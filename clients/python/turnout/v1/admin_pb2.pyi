@@ -748,7 +748,7 @@ class Breach(google.protobuf.message.Message):
     BEST_FIELD_NUMBER: builtins.int
     TEXT_FIELD_NUMBER: builtins.int
     kind: builtins.str
-    """"floor", "slo", "capacity" or "pace"."""
+    """"floor", "slo", "capacity", "pin" or "pace"."""
     name: builtins.str
     """The class or budget."""
     bound: builtins.float
@@ -785,7 +785,9 @@ class StepPrice(google.protobuf.message.Message):
     name: builtins.str
     """The class, model or budget."""
     step: builtins.float
-    """In the constraint's own unit: accuracy, milliseconds, requests a second, dollars a day."""
+    """In the constraint's own unit: accuracy, fraction within the SLO, requests a second, dollars a
+    day.
+    """
     cost_nano_usd_per_day: builtins.int
     """Absent: the step cannot be met, or what it changes is not money."""
     accuracy: builtins.float
@@ -824,7 +826,7 @@ class Certificate(google.protobuf.message.Message):
     """Relative: 1e-9 or less."""
     worst_violation: builtins.float
     relaxed: builtins.str
-    """"none", "served", "slo", "floor" or "pace": what had to be given up first."""
+    """"none", "served", "pin", "slo", "floor" or "pace": what had to be given up first."""
     def __init__(
         self,
         *,

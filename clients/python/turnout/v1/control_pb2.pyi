@@ -54,7 +54,9 @@ class WatchPlanResponse(google.protobuf.message.Message):
     MORE_FIELD_NUMBER: builtins.int
     protocol: builtins.int
     epoch: builtins.int
-    """A worker ignores a snapshot whose (epoch, number) is not above its own."""
+    """New for each start of the control plane. Within an epoch a worker ignores a snapshot whose
+    number is not above its own.
+    """
     number: builtins.int
     plan_id: builtins.str
     """Empty before the first plan."""
@@ -220,7 +222,9 @@ class CellStats(google.protobuf.message.Message):
     decided: builtins.int
     """Decisions that chose this model first."""
     completed: builtins.int
-    """Requests of Infer that this model ended, well or not."""
+    """Requests of Infer that began with this model and have ended, well or not, here or after a
+    retry at another model. The attempts, tokens, time and cost below are the model's own.
+    """
     failed: builtins.int
     """Of those, the failed ones."""
     slo_missed: builtins.int
