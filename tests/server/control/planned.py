@@ -21,13 +21,13 @@ def window(
     models: tuple[str, ...] = ("small", "large"),
     budgets: Mapping[str, BudgetState] | None = None,
 ) -> Window:
-    """A window of 5 s; accuracies and misses are the same everywhere."""
+    """A window of 5 s; floors, accuracies and misses are the same everywhere."""
     groups = list(dict.fromkeys(cell[:2] for cell in cells))
     shape = len(cells), len(models)
     states = budgets or {}
     problem = Problem(
         models=models,
-        groups=tuple(Group(*group) for group in groups),
+        groups=tuple(Group(*group, floor=0.85) for group in groups),
         group_of=np.array([groups.index(cell[:2]) for cell in cells], dtype=np.int64),
         demand=np.array(demand, dtype=float),
         cost_nano_usd=np.array(cost_nano_usd, dtype=float),
