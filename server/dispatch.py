@@ -141,9 +141,6 @@ class Dispatcher:
                 target.endpoint, target.model, trip.request, left_s, trip.metadata
             )
             ok = True
-        except EndpointError:
-            load.failures += 1
-            raise
         finally:
             load.in_flight -= 1
             self._count_attempt(trip, busy_s=self._now_s() - begun_s, ok=ok)

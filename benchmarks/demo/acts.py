@@ -105,5 +105,6 @@ def _message(config: ModelConfig) -> pb.Model:
         upstream_name=config.upstream_name,
         enabled=config.enabled,
         price=pb.Price(request_usd=config.price.request_usd),
+        capacity=pb.Capacity(requests_per_s=config.capacity.requests_per_s),
         prior_accuracy=config.prior_accuracy,
     )

@@ -8,6 +8,7 @@ import yaml
 from benchmarks.demo.models import RECIPES, Measured
 from server.config import (
     BudgetConfig,
+    CapacityConfig,
     ClassConfig,
     Config,
     HealthConfig,
@@ -27,6 +28,8 @@ WINDOW_S = 1.0  # a demo is short; five seconds by default
 
 # Several times what the traffic costs in a day, so that nothing binds until it is cut.
 _BUDGET_USD = 20.0
+# Of a core for each model: all of them and Turnout share two, which may have other things to do.
+_UTILISATION = 0.25
 # Every answer is graded: the labels are at hand, and a minute of traffic has few.
 _AUDIT_RATE = 1.0
 
@@ -61,6 +64,7 @@ def model_config(name: str, measured: Measured, port: int) -> ModelConfig:
         protocol="oip",
         endpoints=(f"127.0.0.1:{port}",),
         price=PriceConfig(request_usd=measured.request_nano_usd / 1e9),
+        capacity=CapacityConfig(requests_per_s=_UTILISATION / measured.cpu_s),
         prior_accuracy=measured.accuracy,
     )
 

@@ -60,8 +60,6 @@ def _endpoint_stats(router: Router) -> list[pb.EndpointStats]:
             address=address,
             ejected=router.health.is_ejected((index, address)),
             in_flight=load.in_flight,
-            attempts=load.attempts,
-            failures=load.failures,
         )
         for (index, address), load in router.endpoints.loads.items()
     ]

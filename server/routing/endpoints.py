@@ -7,14 +7,13 @@ from server.routing.health import Endpoint, HealthTracker
 
 
 class EndpointLoad:
-    """Attempts at each endpoint: in flight, begun and failed."""
+    """Attempts at each endpoint: in flight, and begun so far."""
 
-    __slots__ = ("attempts", "failures", "in_flight")
+    __slots__ = ("attempts", "in_flight")
 
     def __init__(self) -> None:
         self.in_flight = 0
         self.attempts = 0
-        self.failures = 0
 
 
 class Endpoints:

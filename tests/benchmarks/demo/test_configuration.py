@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import yaml
 
 from benchmarks.demo.configuration import BUDGET, BULK, FLOORS, STRICT, config_of, yaml_of
@@ -34,6 +35,11 @@ def test_each_model_has_its_port_its_measured_accuracy_and_its_price() -> None:
     assert model.endpoints == ("127.0.0.1:9002",)
     assert model.prior_accuracy == MEASURED["svc"].accuracy
     assert round(model.price.request_usd * 1e9) == MEASURED["svc"].request_nano_usd
+
+
+def test_a_model_may_take_a_quarter_of_a_core() -> None:
+    rates = [model.capacity.requests_per_s for model in CONFIG.models]
+    assert rates == pytest.approx([250, 125, 250 / 3, 62.5])
 
 
 def test_only_models_with_a_port_are_there() -> None:

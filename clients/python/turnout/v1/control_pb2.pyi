@@ -271,14 +271,10 @@ class EndpointStats(google.protobuf.message.Message):
     ADDRESS_FIELD_NUMBER: builtins.int
     EJECTED_FIELD_NUMBER: builtins.int
     IN_FLIGHT_FIELD_NUMBER: builtins.int
-    ATTEMPTS_FIELD_NUMBER: builtins.int
-    FAILURES_FIELD_NUMBER: builtins.int
     model: builtins.str
     address: builtins.str
     ejected: builtins.bool
     in_flight: builtins.int
-    attempts: builtins.int
-    failures: builtins.int
     def __init__(
         self,
         *,
@@ -286,10 +282,8 @@ class EndpointStats(google.protobuf.message.Message):
         address: builtins.str = ...,
         ejected: builtins.bool = ...,
         in_flight: builtins.int = ...,
-        attempts: builtins.int = ...,
-        failures: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["address", b"address", "attempts", b"attempts", "ejected", b"ejected", "failures", b"failures", "in_flight", b"in_flight", "model", b"model"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["address", b"address", "ejected", b"ejected", "in_flight", b"in_flight", "model", b"model"]) -> None: ...
 
 Global___EndpointStats: typing_extensions.TypeAlias = EndpointStats
 
