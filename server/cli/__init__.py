@@ -3,7 +3,10 @@
 
 def main() -> None:
     """Runs the command."""
-    # Here, so that importing a part of the package does not build the whole command.
-    from server.cli.app import app
+    try:
+        # Here, so that importing a part of the package does not build the whole command.
+        from server.cli.app import app
 
-    app()
+        app()
+    except KeyboardInterrupt:  # while it was still being loaded
+        raise SystemExit(130) from None
