@@ -29,5 +29,5 @@ def best_model(problem: Problem) -> BestModel:
     return BestModel(
         problem.models[most_used],
         float(problem.demand @ problem.cost_nano_usd[cells, chosen]),
-        float(demand @ problem.accuracy[cells, chosen] / demand.sum()),
+        float(demand @ problem.accuracy[cells, chosen]) / (float(demand.sum()) or 1.0),
     )

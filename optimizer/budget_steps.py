@@ -11,7 +11,7 @@ import numpy as np
 from optimizer.lp import solve
 from optimizer.problem import Budget, Problem, Resource
 from optimizer.solution import Solution
-from optimizer.step_price import DAY_S, EQUAL, StepPrice, per_day
+from optimizer.step_price import DAY_S, EQUAL, StepPrice, differ_by_money_alone, per_day
 
 _NANO = 1e9  # nano-dollars in a dollar
 _STEP_USD = 1.0  # a day
@@ -73,10 +73,16 @@ def _priced(
     moved = solve(after, time_limit_s=day.time_limit_s)
     if not isinstance(moved, Solution):
         return price
-    if kept.breaches or moved.breaches:
+    if _is_short(kept) or _is_short(moved):
         return _in_accuracy(price, before, after, day)
+    if not differ_by_money_alone(kept, moved):
+        return price
     cost = per_day(moved.cost_nano_usd - kept.cost_nano_usd, day.window_s)
     return replace(price, cost_nano_usd_per_day=cost)
+
+
+def _is_short(solution: Solution) -> bool:
+    return any(breach.kind == "pace" for breach in solution.breaches)
 
 
 def _in_accuracy(price: StepPrice, before: Problem, after: Problem, day: _Day) -> StepPrice:
@@ -88,10 +94,11 @@ def _in_accuracy(price: StepPrice, before: Problem, after: Problem, day: _Day) -
     if left.shed.any() or right.shed.any():
         return price
     short, then = _shortfalls(before, left), _shortfalls(after, right)
-    worst = max(short, key=lambda name: max(short[name], then[name]), default="")
-    if max(short.get(worst, 0.0), then.get(worst, 0.0)) <= EQUAL:
+    gains = {name: short[name] - then[name] for name in short}
+    most = max(gains, key=lambda name: abs(gains[name]))
+    if abs(gains[most]) <= EQUAL:
         return price
-    return replace(price, accuracy=short[worst] - then[worst], traffic_class=worst)
+    return replace(price, accuracy=gains[most], traffic_class=most)
 
 
 def _limited(problem: Problem) -> Problem:

@@ -30,7 +30,7 @@ def per_day(nano_usd: float, window_s: float) -> int:
 
 
 def differ_by_money_alone(
-    before: Solution, after: Solution, aside: Collection[tuple[str, str]]
+    before: Solution, after: Solution, aside: Collection[tuple[str, str]] = ()
 ) -> bool:
     """Neither breaks a bound that the other keeps, nor breaks it by more; some are set aside."""
     left, right = _gaps(before, aside), _gaps(after, aside)

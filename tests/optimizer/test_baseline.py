@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from optimizer.baseline import best_model
-from optimizer.problem import Group
+from optimizer.problem import Group, Problem
 from tests.optimizer.windows import capacity_of, plan, window
 
 
@@ -38,6 +38,21 @@ def test_capacity_is_left_aside() -> None:
 def test_without_demand_it_costs_nothing_and_still_has_a_name() -> None:
     best = best_model(window([[1, 5]], [[0.5, 0.9]], demand=[0]))
     assert (best.name, best.cost_nano_usd, best.accuracy) == ("m1", 0, 0.9)
+
+
+def test_without_a_cell_it_costs_nothing() -> None:
+    some = window([[1, 5]], [[0.5, 0.9]])
+    none = Problem(
+        models=some.models,
+        groups=some.groups,
+        group_of=some.group_of[:0],
+        demand=some.demand[:0],
+        cost_nano_usd=some.cost_nano_usd[:0],
+        accuracy=some.accuracy[:0],
+        miss=some.miss[:0],
+        allowed=some.allowed[:0],
+    )
+    assert best_model(none).cost_nano_usd == 0
 
 
 def test_a_mix_that_holds_the_floor_is_never_dearer_than_the_best_model_that_does() -> None:

@@ -153,6 +153,21 @@ class TestBudgets:
         assert more.traffic_class == "code"
         assert more.cost_nano_usd_per_day is None
 
+    def test_the_class_that_a_dollar_changes_is_told_not_one_that_is_short_anyway(self) -> None:
+        groups = Group("code", "-", 1, floor=0.75), Group("chat", "-", floor=0.9)
+        problem = window(
+            [[1e6, 5e6]] * 2,
+            [[0.5, 1.0], [0.1, 0.1]],
+            *groups,
+            demand=[100, 100],
+            group_of=[0, 1],
+        )
+        pace = 2_900 * NANO * DAYS
+        problem = replace(problem, budgets=[Budget("team", np.array([True, False]), pace)])
+        more = of(problem, "budget")[1]
+        assert more.traffic_class == "code"
+        assert more.accuracy == pytest.approx(0.000125)
+
     def test_a_pace_that_can_just_be_kept_costs_accuracy_with_a_dollar_less(self) -> None:
         problem = window(
             [[1e9, 5e9], [1e9, 9e9]],
