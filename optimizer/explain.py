@@ -2,8 +2,7 @@
 
 from math import floor, log10
 
-from optimizer.baseline import BestModel
-from optimizer.solution import Breach, Solution
+from optimizer.solution import Breach
 from optimizer.step_price import StepPrice, per_day
 
 _NANO = 1e9  # nano-dollars in a dollar
@@ -23,13 +22,6 @@ def usd(nano_usd: float) -> str:
     if dollars >= _CENTS_USD or not dollars:
         return f"{sign}${dollars:.2f}"
     return f"{sign}${dollars:.{1 - floor(log10(dollars))}f}"
-
-
-def summary(solution: Solution, best: BestModel, *, window_s: float) -> str:
-    """ "the mix costs $12.30 a day, always forest would cost $40.10"."""
-    mix = usd(per_day(solution.cost_nano_usd, window_s))
-    alone = usd(per_day(best.cost_nano_usd, window_s))
-    return f"the mix costs {mix} a day, always {best.name} would cost {alone}"
 
 
 def breach_text(breach: Breach, *, window_s: float) -> str:

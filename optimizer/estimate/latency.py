@@ -19,7 +19,6 @@ _CREDIT = 10.0
 
 # (B,) where each bucket ends; the last one has no end.
 _END_S: Floats = _FIRST_S * 2.0 ** (np.arange(BUCKETS) / _PER_DOUBLING)
-_MIDDLE_S: Floats = _END_S * 2.0 ** (-0.5 / _PER_DOUBLING)
 
 
 class LatencyEstimate:
@@ -41,12 +40,6 @@ class LatencyEstimate:
         late = float(sums[:BUCKETS] @ _beyond(slo_s)) / requests
         failed = float(sums[BUCKETS]) / requests
         return failed + (1.0 - failed) * late
-
-    def mean_s(self, key: Hashable, now_s: float) -> float:
-        """0 while nothing is known."""
-        counts = self._sums.of(key, now_s)[:BUCKETS]
-        total = float(counts.sum())
-        return float(counts @ _MIDDLE_S) / total if total else 0.0
 
 
 def _beyond(slo_s: float) -> Floats:

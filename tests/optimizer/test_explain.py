@@ -2,12 +2,9 @@
 
 import pytest
 
-from optimizer.baseline import BestModel
-from optimizer.explain import breach_text, step_price_text, summary, usd
-from optimizer.problem import Group
+from optimizer.explain import breach_text, step_price_text, usd
 from optimizer.solution import Breach
 from optimizer.step_prices import StepPrice
-from tests.optimizer.windows import plan, window
 
 NANO = 1_000_000_000
 
@@ -145,11 +142,3 @@ def test_a_step_says_what_it_costs_or_saves_in_a_day(price: StepPrice, text: str
 )
 def test_a_budget_says_what_a_dollar_changes(price: StepPrice, text: str) -> None:
     assert step_price_text(price) == text
-
-
-def test_the_summary_compares_the_mix_with_the_best_model_alone() -> None:
-    problem = window([[1e9, 5e9]], [[0.5, 1.0]], Group("code", "-", floor=0.75))
-    best = BestModel("forest", 5e9, 1.0)
-    assert summary(plan(problem), best, window_s=43_200) == (
-        "the mix costs $6.00 a day, always forest would cost $10.00"
-    )

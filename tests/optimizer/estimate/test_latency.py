@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optimizer.estimate.latency import BUCKETS, KEYS_MAX, LatencyEstimate
+from optimizer.estimate.latency import BUCKETS, LatencyEstimate
 
 
 def counts(*latencies_s: float) -> list[int]:
@@ -81,27 +81,3 @@ def test_the_fraction_beyond_an_slo_is_that_of_the_requests(slo_s: float) -> Non
 def test_old_requests_fade_so_that_a_model_is_tried_again() -> None:
     found = told(counts(*[1.0] * 1_000))
     assert found.miss("svc", 0.1, 30 * 120.0) < 0.01
-
-
-def test_the_mean_is_that_of_the_requests() -> None:
-    observed = np.random.default_rng(1).lognormal(np.log(0.015), 0.5, 5_000)
-    found = told(counts(*observed.tolist()))
-    assert found.mean_s("svc", 0.0) == pytest.approx(float(observed.mean()), rel=0.02)
-    assert found.mean_s("other", 0.0) == 0
-
-
-def test_keys_do_not_mix() -> None:
-    assert told(counts(*[1.0] * 100)).miss("other", 0.1, 0.0) == 0
-
-
-def test_counts_of_another_shape_are_refused() -> None:
-    with pytest.raises(ValueError, match="counts has 3 buckets: it must have 64"):
-        told([1, 2, 3])
-
-
-def test_no_more_keys_are_kept_than_there_is_room_for() -> None:
-    estimate, late = LatencyEstimate(), counts(*[1.0] * 100)
-    for key in range(KEYS_MAX + 1):
-        estimate.told(key, late, 0, 0.0)
-    assert estimate.miss(0, 0.1, 0.0) == 0
-    assert estimate.miss(1, 0.1, 0.0) > 0.9
