@@ -79,5 +79,15 @@ def _total(served: Sequence[Served], study: Study) -> Iterator[str]:
 def _judged(results: Sequence[Result]) -> Iterator[str]:
     broken = [f"Act {result.title[0]}: {one}" for result in results for one in result.broken]
     yield from (f"BROKEN: {one}" for one in broken)
+    yield from chain.from_iterable(_short_of_floors(result) for result in results)
     if not broken:
-        yield "Every promise was kept."
+        yield "No promise was broken beyond what chance allows."
+
+
+def _short_of_floors(result: Result) -> Iterator[str]:
+    """What is no proof and still no floor held."""
+    for tally in result.tallies:
+        if tally.accuracy.mean < tally.floor <= tally.accuracy.high:
+            served = f"{tally.traffic_class} was {tally.accuracy.mean:.1%} right"
+            floor = f"its floor is {tally.floor:.1%}; the interval reaches it"
+            yield f"short: Act {result.title[0]}: {served}, {floor}"

@@ -93,9 +93,8 @@ class Spending:
         start_s, end_s = period(budget.period, now_s)
         amount = round(budget.amount_usd * NANO_PER_USD)
         spent = self._current(budget, now_s).nano_usd
-        rest_s = max(
-            end_s - now_s, window_s
-        )  # a period's last instant is not worth all that is left
+        # A period's last instant is not worth all that is left.
+        rest_s = max(end_s - now_s, window_s)
         even = amount / (end_s - start_s)
         return BudgetState(
             name=budget.name,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from server.routing.errors import InvalidRequest, QualityInvalid
 
-# The metric that counts for floors; others are taken and, for now, kept nowhere.
+# The one metric that is used: it counts for floors. Others are checked and kept nowhere.
 QUALITY = "quality"
 FEEDBACK_MAX = 8
 METRIC_CHARS_MAX = 64

@@ -173,3 +173,10 @@ async def test_an_address_where_nothing_listens_is_unreachable(
     with pytest.raises(Unreachable, match="Check that Turnout runs"):
         await settled(client.route())
     await settled(client.close())
+
+
+def test_a_message_that_is_its_one_violation_is_said_once() -> None:
+    error = InvalidRequest(
+        "too long", reason="REQUEST_INVALID", violations=(Violation("context.user", "too long"),)
+    )
+    assert str(error).startswith("REQUEST_INVALID: context.user: too long. ")

@@ -39,9 +39,12 @@ class TurnoutError(Exception):
         self.retry_after_s = retry_after_s
 
     def __str__(self) -> str:
-        said = [f"{self.reason}: {self.message}" if self.reason else self.message]
-        said += [f"{violation.field}: {violation.description}" for violation in self.violations]
-        return f"{'; '.join(said)}. {self.what_to_do}"
+        said = [f"{v.field}: {v.description}" for v in self.violations]
+        # One wrong field is the message again, by name: to read it twice helps nobody.
+        if [v.description for v in self.violations] != [self.message]:
+            said.insert(0, self.message)
+        reason = f"{self.reason}: " if self.reason else ""
+        return f"{reason}{'; '.join(said)}. {self.what_to_do}"
 
 
 class InvalidRequest(TurnoutError):

@@ -1,6 +1,7 @@
 """The tables that the demo prints."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 from rich.console import Console
@@ -59,10 +60,18 @@ def test_the_plans_own_sentences_stand_under_their_act() -> None:
 
 
 def test_that_nothing_was_broken_is_said() -> None:
-    assert printed(KEPT).endswith("Every promise was kept.\n")
+    text = printed(KEPT)
+    assert text.endswith("No promise was broken beyond what chance allows.\n")
+    assert "short:" not in text
+
+
+def test_a_floor_that_only_the_interval_reaches_is_said_to_be_short() -> None:
+    short = replace(BULK, accuracy=Interval(0.89, 0.91, 0.93))
+    text = printed(replace(KEPT, tallies=(short,)))
+    assert "short: Act 1: bulk was 91.0% right, its floor is 92.0%" in text
 
 
 def test_what_was_broken_is_said_with_its_act() -> None:
     text = printed(KEPT, BROKEN)
     assert "BROKEN: Act 2: the mix of bulk follows its floor, within 20 s" in text
-    assert "Every promise was kept." not in text
+    assert "No promise was broken" not in text

@@ -107,7 +107,7 @@ class RequestContext(google.protobuf.message.Message):
     response_format: builtins.str
     """For rules to match, such as "json"."""
     request_id: builtins.str
-    """Echoed in the response and in the logs; at most 256 bytes."""
+    """Echoed in the response; at most 256 bytes."""
     @property
     def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
         """At most 64 labels; keys and values of at most 256 bytes."""
@@ -478,7 +478,9 @@ class Outcome(google.protobuf.message.Message):
 
     @property
     def feedback(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Feedback]:
-        """At most 8 metrics. A later value of a metric replaces the earlier one."""
+        """At most 8 metrics. A later quality replaces the earlier one; other metrics are taken and, so
+        far, kept nowhere.
+        """
 
     def __init__(
         self,
