@@ -1,101 +1,66 @@
-"""A load generator process: calls one method, first one at a time, then at a fixed rate.
+"""A load generator process, cheap enough to measure others.
 
-The rate is an open loop: arrivals are Poisson, a call is sent when it is due however slow the last
-ones are, and its latency counts from then. `python -m benchmarks.load JSON` takes an Order and
-prints a Toll, so that what making load costs falls on no process that is measured.
+Calls come in bursts, an open loop: each burst sends `calls` calls on each of `connections`
+connections when it is due, however slow the last ones are, and latencies count from then. So every
+layout has the same arrivals, and differs only in how many calls share a read. `python -m
+benchmarks.load` takes an Order a line and prints a Toll for each.
 """
 
 import asyncio
 import itertools
 import math
+import os
 import random
-import statistics
+import ssl
 import sys
 import time
 from collections.abc import Callable, Sequence
 
-import grpc
-import psutil
 import uvloop
 from pydantic import BaseModel
 
+from benchmarks.cpu_time import cpu_s
+from benchmarks.wire_client import Connection, Heads, Metadata, Target
+
 # Enough for a connection to open its window and for every cache on the way to fill.
-_WARM_UP_CALLS = 50
-_TIMEOUT_S = 10.0
+_WARM_UP_BURSTS = 4
+# What is not answered by then is lost, and ends the run.
+_TIMEOUT_S = 20.0
+_PATIENCE_S = 0.001
 
 
 class Order(BaseModel, frozen=True):
-    """What to call, how often, and whose CPU time to count meanwhile."""
+    """What to call, how, and whose CPU time to count meanwhile."""
 
     address: str
     method: str
     request_hex: str
+    metadata: Metadata
+    ca_file: str = ""  # of TLS; plaintext without
     pid: int
-    serial_calls: int
-    paced_calls: int
-    rate_per_s: float
+    connections: int
+    calls: int  # of each connection in a burst
+    bursts: int
+    rate_per_s: float  # calls a second, all connections together
     seed: int
 
 
 class Toll(BaseModel, frozen=True):
     """What the calls cost."""
 
-    serial_us: float  # median latency of one call at a time
-    cpu_us: float  # of the process counted, for each call at the fixed rate
+    cpu_us: float  # of the process counted, for each call
     p50_us: float  # from when a call was due
     p99_us: float
-    late_p99_us: float  # by which calls left after they were due: the generator's own fault
-    generator_load: float  # its CPU time as a fraction of one core, at the fixed rate
+    p999_us: float
+    late_p99_us: float  # by which bursts left after they were due: the generator's own fault
+    generator_load: float  # its CPU time as a fraction of one core
+    backlog_us: float  # the median latency of the last tenth over that of the first: it kept up
 
 
-class Caller:
-    """Makes one call again and again; any failure ends the run."""
-
-    def __init__(self, channel: grpc.aio.Channel, order: Order) -> None:
-        self._call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
-            order.method
-        )
-        self._request = bytes.fromhex(order.request_hex)
-
-    async def serial_us(self, calls: int) -> list[float]:
-        """Latencies of calls that wait for each other."""
-        latencies_us = []
-        for _ in range(calls):
-            sent_s = time.perf_counter()
-            await self._call(self._request, timeout=_TIMEOUT_S)
-            latencies_us.append((time.perf_counter() - sent_s) * 1e6)
-        return latencies_us
-
-    async def paced_us(self, due_s: Sequence[float]) -> tuple[list[float], list[float]]:
-        """Latencies from when calls were due, and by how much they left late."""
-        latencies_us: list[float] = []
-        late_us: list[float] = []
-
-        async def call(due_s: float) -> None:
-            late_us.append((time.perf_counter() - due_s) * 1e6)
-            await self._call(self._request, timeout=_TIMEOUT_S)
-            latencies_us.append((time.perf_counter() - due_s) * 1e6)
-
-        async with asyncio.TaskGroup() as tasks:
-            await asyncio.to_thread(
-                _pace, asyncio.get_running_loop(), lambda due: tasks.create_task(call(due)), due_s
-            )
-        return latencies_us, late_us
-
-
-def _pace(
-    loop: asyncio.AbstractEventLoop, send: Callable[[float], object], due_s: Sequence[float]
-) -> None:
-    """Sends in the loop when calls are due; a loop's own timers are late by up to a millisecond."""
-    for due in due_s:
-        time.sleep(max(0.0, due - time.perf_counter()))
-        loop.call_soon_threadsafe(send, due)
-
-
-def arrivals_s(calls: int, rate_per_s: float, seed: int) -> list[float]:
+def arrivals_s(bursts: int, rate_per_s: float, seed: int) -> list[float]:
     """Poisson arrivals from 0 on; the same for the same seed."""
     chance = random.Random(seed)
-    gaps = (chance.expovariate(rate_per_s) for _ in range(calls))
+    gaps = (chance.expovariate(rate_per_s) for _ in range(bursts))
     return list(itertools.accumulate(gaps))
 
 
@@ -106,30 +71,94 @@ def percentile(values: Sequence[float], part: float) -> float:
 
 async def toll(order: Order) -> Toll:
     """Makes the calls of an order."""
-    server, generator = psutil.Process(order.pid), psutil.Process()
-    async with grpc.aio.insecure_channel(order.address) as channel:
-        caller = Caller(channel, order)
-        await caller.serial_us(_WARM_UP_CALLS)
-        serial_us = await caller.serial_us(order.serial_calls)
-        begun_s = time.perf_counter()
-        server_s, generator_s = _cpu_s(server), _cpu_s(generator)
-        due_s = arrivals_s(order.paced_calls, order.rate_per_s, order.seed)
-        latencies_us, late_us = await caller.paced_us([begun_s + due for due in due_s])
-        server_s, generator_s = _cpu_s(server) - server_s, _cpu_s(generator) - generator_s
+    now_s, latencies_s = time.perf_counter, list[float]()
+    connections = [
+        await _connect(order, number, latencies_s.append) for number in range(order.connections)
+    ]
+    burst_rate = order.rate_per_s / (order.connections * order.calls)
+    await _bursts(connections, order.calls, arrivals_s(_WARM_UP_BURSTS, burst_rate, order.seed + 1))
+    await _answers(connections, latencies_s, _WARM_UP_BURSTS * order.connections * order.calls)
+    latencies_s.clear()
+    begun_s, server_s, generator_s = now_s(), cpu_s(order.pid), cpu_s(os.getpid())
+    total = order.bursts * order.connections * order.calls
+    late_us = await _bursts(
+        connections, order.calls, arrivals_s(order.bursts, burst_rate, order.seed)
+    )
+    await _answers(connections, latencies_s, total)
+    server_s, generator_s = cpu_s(order.pid) - server_s, cpu_s(os.getpid()) - generator_s
+    for connection in connections:
+        connection.close()
     return Toll(
-        serial_us=statistics.median(serial_us),
-        cpu_us=server_s / order.paced_calls * 1e6,
-        p50_us=percentile(latencies_us, 0.5),
-        p99_us=percentile(latencies_us, 0.99),
+        cpu_us=server_s / total * 1e6,
+        p50_us=percentile(latencies_s, 0.5) * 1e6,
+        p99_us=percentile(latencies_s, 0.99) * 1e6,
+        p999_us=percentile(latencies_s, 0.999) * 1e6,
         late_p99_us=percentile(late_us, 0.99),
-        generator_load=generator_s / (time.perf_counter() - begun_s),
+        generator_load=generator_s / (now_s() - begun_s),
+        backlog_us=_backlog_us(latencies_s),
     )
 
 
-def _cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return times.user + times.system
+async def _connect(order: Order, number: int, on_answered: Callable[[float], None]) -> Connection:
+    host, _, port = order.address.rpartition(":")
+    target = Target(order.address, order.method, tls=bool(order.ca_file))
+    heads = Heads(target, order.metadata, random.Random(order.seed * 1_000 + number))
+    connection = Connection(heads, bytes.fromhex(order.request_hex), on_answered, time.perf_counter)
+    context = None
+    if order.ca_file:
+        context = ssl.create_default_context(cafile=order.ca_file)
+        context.set_alpn_protocols(["h2"])
+    await asyncio.get_running_loop().create_connection(
+        lambda: connection, host, int(port), ssl=context
+    )
+    return connection
+
+
+async def _bursts(
+    connections: Sequence[Connection], calls: int, due_s: Sequence[float]
+) -> list[float]:
+    """Sends every burst when it is due; by how many microseconds each was late."""
+    late_us: list[float] = []
+
+    def send(due: float) -> None:
+        late_us.append((time.perf_counter() - due) * 1e6)
+        for connection in connections:
+            connection.send(calls, due)
+
+    loop, begun_s = asyncio.get_running_loop(), time.perf_counter()
+
+    def pace() -> None:
+        """A loop's own timers are late by up to a millisecond."""
+        for due in due_s:
+            time.sleep(max(0.0, begun_s + due - time.perf_counter()))
+            loop.call_soon_threadsafe(send, begun_s + due)
+
+    await asyncio.to_thread(pace)
+    return late_us
+
+
+async def _answers(
+    connections: Sequence[Connection], latencies_s: Sequence[float], total: int
+) -> None:
+    """Waits for them all; raises what failed, and TimeoutError."""
+    async with asyncio.timeout(_TIMEOUT_S):
+        while len(latencies_s) < total:
+            await asyncio.sleep(_PATIENCE_S)
+            for connection in connections:
+                if connection.failure:
+                    raise connection.failure
+
+
+def _backlog_us(latencies_s: Sequence[float]) -> float:
+    tenth = max(1, len(latencies_s) // 10)
+    first, last = latencies_s[:tenth], latencies_s[-tenth:]
+    return (percentile(last, 0.5) - percentile(first, 0.5)) * 1e6
+
+
+def main() -> None:
+    for line in sys.stdin:
+        print(uvloop.run(toll(Order.model_validate_json(line))).model_dump_json(), flush=True)
 
 
 if __name__ == "__main__":
-    print(uvloop.run(toll(Order.model_validate_json(sys.argv[1]))).model_dump_json())
+    main()

@@ -31,6 +31,13 @@ class Server:
             raise self.failed("ended")
         return line.strip()
 
+    def ask(self, line: str) -> str:
+        """Says a line on its standard input; the next line that it answers."""
+        if self.process.stdin:
+            self.process.stdin.write(f"{line}\n")
+            self.process.stdin.flush()
+        return self.line()
+
     def failed(self, how: str) -> ProcessFailed:
         """What to raise, with the end of the log."""
         said = self.log.read_text(errors="replace")[-_SAID_CHARS:]

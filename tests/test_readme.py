@@ -62,7 +62,7 @@ def test_its_client_code_is_what_make_serve_prints() -> None:
 async def test_its_client_code_runs_against_make_serve(tmp_path: Path) -> None:
     environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
     service = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.demo", "serve"),
+        *(sys.executable, "-m", "benchmarks.demo", "serve", "--port", "0"),
         stdout=asyncio.subprocess.PIPE,
         env=environment,
         cwd=ROOT,
@@ -70,15 +70,16 @@ async def test_its_client_code_runs_against_make_serve(tmp_path: Path) -> None:
     try:
         assert service.stdout is not None
         async with asyncio.timeout(START_S):
-            while b"Turnout listens" not in (await service.stdout.readline()):
+            while not (said := await service.stdout.readline()).startswith(b"Turnout listens"):
                 assert service.returncode is None
+        address = said.decode().split()[3].rstrip(",")
         client = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", blocks("python")[0]),
+            *(sys.executable, "-c", blocks("python")[0].replace("127.0.0.1:7080", address)),
             stdout=asyncio.subprocess.PIPE,
             cwd=ROOT,
         )
-        said, _ = await client.communicate()
-        assert re.match(rb"\S+ says 0 for \$0\.0\d+: ", said)
+        answered, _ = await client.communicate()
+        assert re.match(rb"\S+ says 0 for \$0\.0\d+: ", answered)
         plan = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "server.cli", "plan"),
             stdout=asyncio.subprocess.PIPE,

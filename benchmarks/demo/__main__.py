@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import secrets
 import signal
 import sys
 
@@ -9,34 +10,42 @@ from rich.console import Console
 
 from benchmarks.demo.acts import ACTS
 from benchmarks.demo.processes import StartError
-from benchmarks.demo.serve import serve
+from benchmarks.demo.serve import PORT, serve
 from benchmarks.demo.show import show
 
 _WIDTH = 100  # of tables, where there is no terminal to fit
 _INTERRUPTED = 130  # as a shell says it
+_SEEDS = 1_000_000  # short enough to type again
 
 
-async def _main(command: str, console: Console) -> int:
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", nargs="?", choices=("show", "serve"), default="show")
+    parser.add_argument("--seed", type=int, help="of the traffic, as an earlier run told it")
+    parser.add_argument("--port", type=int, default=PORT, help="of `serve`; 0 takes a free one")
+    return parser
+
+
+async def _main(arguments: argparse.Namespace, console: Console) -> int:
     task = asyncio.current_task()
     if task is not None:  # so that SIGTERM ends what we started, as Ctrl-C does
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    if command == "serve":
-        await serve(lambda line: print(line, flush=True))
-    return await show(console, ACTS)
+    if arguments.command == "serve":
+        await serve(lambda line: print(line, flush=True), arguments.port)
+    seed = secrets.randbelow(_SEEDS) if arguments.seed is None else arguments.seed
+    return await show(console, ACTS, seed)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", nargs="?", choices=("show", "serve"), default="show")
-    command = parser.parse_args().command
+    arguments = _parser().parse_args()
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     try:
-        return asyncio.run(_main(command, console))
+        return asyncio.run(_main(arguments, console))
     except StartError as error:
         print(error, file=sys.stderr)
         return 1
     except (KeyboardInterrupt, asyncio.CancelledError):
-        return 0 if command == "serve" else _INTERRUPTED
+        return 0 if arguments.command == "serve" else _INTERRUPTED
 
 
 if __name__ == "__main__":

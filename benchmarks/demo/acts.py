@@ -25,7 +25,7 @@ async def raise_a_floor(stage: Stage) -> None:
     request = pb.UpdateClassRequest(traffic_class=raised, update_mask=FieldMask(paths=["floor"]))
     await stage.admin.UpdateClass(request)
     await stage.plans.until(
-        lambda plan: _planned_accuracy(plan, BULK) >= _RAISED_FLOOR - 0.001,
+        lambda plan: _promises(plan, BULK, _RAISED_FLOOR),
         f"the mix of {BULK} follows its floor",
     )
     stage.floors[BULK] = _RAISED_FLOOR
@@ -69,19 +69,18 @@ async def replace_a_version(stage: Stage) -> None:
 
 
 ACTS = (
-    Act("1: the plan finds a cheaper mix than always-best", find_the_mix, 12),
-    Act(f"2: the floor of {BULK} rises to {_RAISED_FLOOR:.0%}", raise_a_floor, 12),
-    Act(f"3: the process of {CHEAPEST}, the cheapest, is killed", kill_the_cheapest, 12),
-    Act("4: the budget is cut to half of what the traffic costs", cut_the_budget, 10),
-    Act(f"5: {NEW_VERSION} is added, {OLD_VERSION} is drained", replace_a_version, 12),
+    Act("1: the plan finds a cheaper mix than always-best", find_the_mix, 13),
+    Act(f"2: the floor of {BULK} rises to {_RAISED_FLOOR:.0%}", raise_a_floor, 14),
+    Act(f"3: the process of {CHEAPEST}, the cheapest, is killed", kill_the_cheapest, 14),
+    Act("4: the budget is cut to half of what the traffic costs", cut_the_budget, 14),
+    Act(f"5: {NEW_VERSION} is added, {OLD_VERSION} is drained", replace_a_version, 14),
 )
 
 
-def _planned_accuracy(plan: pb.Plan, traffic_class: str) -> float:
-    """The least of its payers'; 1 without any."""
-    return min(
-        (one.accuracy for one in plan.classes if one.traffic_class == traffic_class), default=1.0
-    )
+def _promises(plan: pb.Plan, traffic_class: str, floor: float) -> bool:
+    """It was made for that floor, and reaches it for every payer."""
+    payers = [one for one in plan.classes if one.traffic_class == traffic_class]
+    return all(one.floor == floor and one.accuracy >= floor - 0.001 for one in payers)
 
 
 def _share(plan: pb.Plan, model: str) -> float:
@@ -107,4 +106,5 @@ def _message(config: ModelConfig) -> pb.Model:
         price=pb.Price(request_usd=config.price.request_usd),
         capacity=pb.Capacity(requests_per_s=config.capacity.requests_per_s),
         prior_accuracy=config.prior_accuracy,
+        prior_grades=config.prior_grades or 0,
     )

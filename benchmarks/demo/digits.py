@@ -4,17 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 Images = NDArray[np.float32]  # (N, 64) rows of 8 x 8 pixels, 0 to 16
 Labels = NDArray[np.int64]  # (N,) 0 to 9
 
 PIXELS = 64
 
-# Of a few seeds, one under which the validation third and the held-out third agree on which
-# model is the most accurate.
-_SPLIT_SEED = 2
+_SPLIT_SEED = 0  # the first, and no other was tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +34,9 @@ class Digits:
 
 
 def split_digits() -> Digits:
-    """The same thirds in every process; each has every digit in proportion."""
+    """The same thirds every time; each has every digit in proportion."""
+    from sklearn.datasets import load_digits  # here, for it takes a second
+
     bunch = load_digits()
     everything = Part(bunch.data.astype(np.float32), bunch.target.astype(np.int64))
     seen, held_out = _cut(everything, held=1 / 3)
@@ -47,6 +45,8 @@ def split_digits() -> Digits:
 
 
 def _cut(part: Part, *, held: float) -> tuple[Part, Part]:
+    from sklearn.model_selection import train_test_split  # here, for it takes a second
+
     kept, cut = train_test_split(
         np.arange(len(part)), test_size=held, stratify=part.labels, random_state=_SPLIT_SEED
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -11,6 +11,9 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 from benchmarks.demo.configuration import yaml_of
+from benchmarks.demo.digits import Part
+from benchmarks.demo.forks import Fork, Line, forked
+from benchmarks.demo.models import Study
 from benchmarks.demo.processes import ServerProcess, started
 from server.config import Config
 from turnout.v1 import admin_pb2 as pb
@@ -27,31 +30,55 @@ _READY_S = 60.0  # for a machine with other things to do; two seconds otherwise
 _Answer = TypeVar("_Answer")
 
 
+async def trained(folder: Path) -> tuple[Study, Part]:
+    """Trains all models and leaves them in the folder; answers what is known, and the held-out."""
+    async with forked("training", _train_all, folder / "training.log", folder) as training:
+        found: tuple[Study, Part] = await training.said()
+        return found
+
+
 class ModelServers:
     """One process a model. They start side by side, and end when the stack does."""
 
     def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
         self._folder = folder
         self._stack = stack
-        self._processes: dict[str, ServerProcess] = {}
+        self._forks: dict[str, Fork] = {}
+
+    async def started(self, names: Sequence[str]) -> dict[str, int]:
+        """The port of each, when all serve."""
+        for name in names:
+            await self.start(name)
+        return {name: await self.port_of(name) for name in names}
 
     async def start(self, name: str, port: int = 0) -> None:
-        """Does not wait until it serves: `port_of` does."""
-        arguments = ["-m", "benchmarks.demo.model_server", "--model", name, "--port", str(port)]
-        self._processes[name] = await self._stack.enter_async_context(
-            started(name, arguments, self._folder, speaks=True)
-        )
+        """Of a trained model. Does not wait until it serves: `port_of` does."""
+        log, file = self._folder / f"{name}.log", self._folder / name
+        serving = forked(name, _serve_model, log, name, file, port)
+        self._forks[name] = await self._stack.enter_async_context(serving)
 
     async def port_of(self, name: str) -> int:
         """Once, when it serves."""
-        return int(await self._processes[name].line())
+        return int(await self._forks[name].said())
 
     def kill(self, name: str) -> None:
         """As a crash would: nothing is drained, nothing is said."""
-        self._processes[name].kill()
+        self._forks[name].kill()
 
     async def stop(self, name: str) -> None:
-        await self._processes[name].stop()
+        await self._forks[name].stop()
+
+
+def _train_all(line: Line, folder: Path) -> None:
+    from benchmarks.demo.training import train_all  # in the fork, not in the demo
+
+    train_all(line, folder)
+
+
+def _serve_model(line: Line, name: str, file: Path, port: int) -> None:
+    from benchmarks.demo.model_server import serve_model  # likewise
+
+    serve_model(line, name, file, port)
 
 
 @asynccontextmanager

@@ -1,24 +1,23 @@
-"""A classifier behind the Open Inference Protocol, as any model server would offer it.
+"""A classifier behind the Open Inference Protocol, as any model server would offer it."""
 
-`python -m benchmarks.demo.model_server --model svc --port 0` trains, prints its port and serves
-until SIGTERM or the end of its standard input, so that it never outlives who started it.
-"""
-
-import argparse
-import os
+import contextlib
+import pickle
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import grpc
 import numpy as np
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from benchmarks.demo.digits import PIXELS, Images, split_digits
-from benchmarks.demo.models import RECIPES, Classifier, train
+from benchmarks.demo.digits import PIXELS, Images
+from benchmarks.demo.forks import Line
+from benchmarks.demo.models import MODELS, ServedAs
+from benchmarks.demo.training import Classifier
 from server.wire import oip_pb2 as oip
 from server.wire import oip_pb2_grpc as oip_grpc
 
@@ -26,7 +25,6 @@ _SERVICE = "inference.GRPCInferenceService"
 _DRAIN_S = 1.0  # a prediction takes hundredths of it
 # A predictor keeps one core; the second thread answers readiness meanwhile.
 _THREADS = 2
-_READ_BYTES = 4096
 
 
 class BadInputError(Exception):
@@ -60,10 +58,9 @@ def _image(field: str, pixels: Sequence[float] | Images) -> Images:
 class DigitsServicer(oip_grpc.GRPCInferenceServiceServicer):
     """One classifier, one version of it."""
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, classifier: Classifier, served_as: ServedAs) -> None:
         self._classifier = classifier
-        self._name = classifier.recipe.upstream_name
-        self._version = classifier.recipe.version
+        self._name, self._version = served_as.upstream_name, served_as.version
 
     def ServerLive(
         self, _request: oip.ServerLiveRequest, _context: grpc.ServicerContext
@@ -126,11 +123,12 @@ class DigitsServicer(oip_grpc.GRPCInferenceServiceServicer):
 
 
 @contextmanager
-def serving(classifier: Classifier, port: int) -> Iterator[int]:
+def serving(classifier: Classifier, served_as: ServedAs, port: int) -> Iterator[int]:
     """Serves on loopback; yields the port, a free one for 0."""
     # Without the option a second server on the same port would share its connections.
     server = grpc.server(ThreadPoolExecutor(_THREADS), options=[("grpc.so_reuseport", 0)])
-    oip_grpc.add_GRPCInferenceServiceServicer_to_server(DigitsServicer(classifier), server)
+    servicer = DigitsServicer(classifier, served_as)
+    oip_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
     status = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
     for service in ("", _SERVICE):
@@ -147,33 +145,25 @@ def serving(classifier: Classifier, port: int) -> Iterator[int]:
         server.stop(_DRAIN_S).wait()
 
 
-def _wait_for_the_end() -> None:
-    over = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: over.set())
-    signal.signal(signal.SIGINT, lambda *_: over.set())
-
-    def follow_parent() -> None:
-        while os.read(sys.stdin.fileno(), _READ_BYTES):
-            pass
-        over.set()
-
-    threading.Thread(target=follow_parent, daemon=True).start()
-    over.wait()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", required=True, choices=RECIPES)
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    arguments = parser.parse_args()
-    classifier = train(RECIPES[arguments.model], split_digits())
+def serve_model(line: Line, name: str, file: Path, port: int) -> None:
+    """Loads what `training` left, says its port, serves until SIGTERM or the end of the line."""
+    classifier: Classifier = pickle.loads(file.read_bytes())  # noqa: S301 - ours
     try:
-        with serving(classifier, arguments.port) as port:
-            print(port, flush=True)
-            _wait_for_the_end()
+        with serving(classifier, MODELS[name], port) as bound:
+            line.send(bound)
+            _wait_for_the_end(line)
     except OSError as error:
         sys.exit(str(error))
 
 
-if __name__ == "__main__":
-    main()
+def _wait_for_the_end(line: Line) -> None:
+    over = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: over.set())
+
+    def follow_parent() -> None:
+        with contextlib.suppress(EOFError, OSError):
+            line.recv()
+        over.set()
+
+    threading.Thread(target=follow_parent, daemon=True).start()
+    over.wait()

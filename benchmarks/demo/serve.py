@@ -1,18 +1,26 @@
 """The demo's models and Turnout left running, for whoever wants to try a client on them."""
 
-import asyncio
+import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.demo.configuration import config_of
-from benchmarks.demo.digits import split_digits
-from benchmarks.demo.fleet import ModelServers, turnout_started, wait_until_serving
-from benchmarks.demo.models import AT_START, study
+import grpc
 
-ADDRESS = "127.0.0.1:7080"
-_FIRST_MODEL_PORT = 7081
+from benchmarks.demo.configuration import config_of
+from benchmarks.demo.fleet import (
+    ModelServers,
+    data_address,
+    trained,
+    turnout_started,
+    wait_until_serving,
+)
+from benchmarks.demo.models import AT_START
+from server.config.state_dir import state_dir
+from turnout.v1.admin_pb2_grpc import AdminServiceStub
+
+PORT = 7080
 
 CLIENT_CODE = f"""\
 from sklearn.datasets import load_digits
@@ -22,29 +30,28 @@ from turnout import Client
 request = ModelInferRequest()
 pixels = request.inputs.add(name="pixels", datatype="FP32", shape=[1, 64])
 pixels.contents.fp32_contents.extend(load_digits().data[0])
-with Client("{ADDRESS}") as client:
+with Client("127.0.0.1:{PORT}") as client:
     answer = client.infer(request, labels={{"app": "strict"}})
 digit = answer.parse(ModelInferResponse).outputs[0].contents.int64_contents[0]
 print(f"{{answer.model}} says {{digit}} for ${{answer.cost_usd:.9f}}: {{answer.reason.text}}")
 """
 
 
-async def serve(say: Callable[[str], None]) -> None:
-    """Until cancelled; then ends all."""
+async def serve(say: Callable[[str], None], port: int) -> None:
+    """Until cancelled; then ends all. Port 0 takes a free one; admin is where `turnout` looks."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="turnout-demo-")))
+        known, _ = await trained(folder)
         servers = ModelServers(folder, stack)
-        ports = {name: _FIRST_MODEL_PORT + i for i, name in enumerate(AT_START)}
-        for name, port in ports.items():
-            await servers.start(name, port)
-        known = await asyncio.to_thread(study, split_digits())
-        for name in AT_START:
-            await servers.port_of(name)
-        config = config_of(known.measured, ports, ADDRESS, state_dir=None)
+        ports = await servers.started(AT_START)
+        config = config_of(known.measured, ports, f"127.0.0.1:{port}", state_dir=None)
         turnout = await stack.enter_async_context(turnout_started(config, folder))
-        await wait_until_serving(turnout, ADDRESS)
-        say(f"Turnout listens at {ADDRESS}, configured by {folder / 'turnout.yaml'}. Try:\n")
-        say(CLIENT_CODE)
+        admin_address = f"unix:{state_dir(config, os.environ)}/admin.sock"
+        async with grpc.aio.insecure_channel(admin_address) as channel:
+            address = await data_address(turnout, AdminServiceStub(channel))
+        await wait_until_serving(turnout, address)
+        say(f"Turnout listens at {address}, configured by {folder / 'turnout.yaml'}. Try:\n")
+        say(CLIENT_CODE.replace(f"127.0.0.1:{PORT}", address))
         say("Or: turnout plan, turnout models. Ctrl-C ends it.")
         await turnout.wait()
     raise turnout.start_error()

@@ -11,10 +11,15 @@ import grpc
 from rich.console import Console
 
 from benchmarks.demo.configuration import BULK, FLOORS, STRICT, config_of
-from benchmarks.demo.digits import split_digits
-from benchmarks.demo.fleet import ModelServers, data_address, turnout_started, wait_until_serving
+from benchmarks.demo.fleet import (
+    ModelServers,
+    data_address,
+    trained,
+    turnout_started,
+    wait_until_serving,
+)
 from benchmarks.demo.load import Load, Stream
-from benchmarks.demo.models import AT_START, study
+from benchmarks.demo.models import AT_START
 from benchmarks.demo.promises import confidence_of_each
 from benchmarks.demo.screen import Screen
 from benchmarks.demo.stage import Act, Plans, Result, Stage, perform
@@ -22,11 +27,11 @@ from benchmarks.demo.summary import outcome, print_models, print_results
 from turnout import AsyncClient
 from turnout.v1.admin_pb2_grpc import AdminServiceStub
 
-_STREAMS = (Stream(BULK, rate_per_s=75, seed=1), Stream(STRICT, rate_per_s=50, seed=2))
+_RATES_PER_S = {BULK: 75, STRICT: 50}
 
 
-async def show(console: Console, acts: Sequence[Act]) -> int:
-    """Returns the exit status: 1 when a promise was broken."""
+async def show(console: Console, acts: Sequence[Act], seed: int) -> int:
+    """Returns the exit status: 1 when a promise was broken. The seed is that of the traffic."""
     started_s = time.monotonic()
     with Screen(console) as screen:
 
@@ -34,10 +39,18 @@ async def show(console: Console, acts: Sequence[Act]) -> int:
             screen.say(f"{time.monotonic() - started_s:5.1f} s  {line}")
 
         say("Training the models and starting a server for each ...")
-        async with _stage(console, say) as stage:
+        async with _stage(console, say, _streams(seed)) as stage:
+            say(f"Traffic by seed {seed}: python -m benchmarks.demo --seed {seed} sends it again")
             results = await _run(stage, screen, acts)
     print_results(console, results, stage.load.served, stage.study)
     return 1 if any(result.broken for result in results) else 0
+
+
+def _streams(seed: int) -> list[Stream]:
+    return [
+        Stream(traffic_class, rate_per_s, seed=seed * len(_RATES_PER_S) + number)
+        for number, (traffic_class, rate_per_s) in enumerate(_RATES_PER_S.items())
+    ]
 
 
 async def _run(stage: Stage, screen: Screen, acts: Sequence[Act]) -> list[Result]:
@@ -83,16 +96,16 @@ async def _refresh(stage: Stage, screen: Screen) -> None:
 
 
 @asynccontextmanager
-async def _stage(console: Console, say: Callable[[str], None]) -> AsyncIterator[Stage]:
+async def _stage(
+    console: Console, say: Callable[[str], None], streams: Sequence[Stream]
+) -> AsyncIterator[Stage]:
     """Everything started, nothing sent yet; everything ended after."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="turnout-demo-")))
-        servers, digits = ModelServers(folder, stack), split_digits()
-        for name in AT_START:
-            await servers.start(name)
-        known = await asyncio.to_thread(study, digits)  # while the servers start
+        known, held_out = await trained(folder)
         print_models(console, known)
-        ports = {name: await servers.port_of(name) for name in AT_START}
+        servers = ModelServers(folder, stack)
+        ports = await servers.started(AT_START)
         config = config_of(known.measured, ports, "127.0.0.1:0", folder / "state")
         turnout = await stack.enter_async_context(turnout_started(config, folder))
         admin_address = f"unix:{folder}/state/admin.sock"
@@ -106,7 +119,7 @@ async def _stage(console: Console, say: Callable[[str], None]) -> AsyncIterator[
         yield Stage(
             admin=admin,
             plans=Plans(admin),
-            load=Load(client, digits.held_out, _STREAMS),
+            load=Load(client, held_out, streams),
             study=known,
             servers=servers,
             say=say,

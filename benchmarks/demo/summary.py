@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from benchmarks.demo.configuration import FLOORS
 from benchmarks.demo.load import Served
 from benchmarks.demo.models import Study
 from benchmarks.demo.screen import COLUMNS, cells_of
@@ -71,9 +72,16 @@ def _total(served: Sequence[Served], study: Study) -> Iterator[str]:
     if not answered:
         return
     cost = sum(one.cost_nano_usd for one in answered) / _NANO
-    best = study.measured[study.best].request_nano_usd * len(answered) / _NANO
-    yield f"{len(answered):,} requests were answered for ${cost:.5f}; always {study.best}"
-    yield f"would have asked ${best:.5f}, {best / cost:.1f} times as much."
+    alone = study.cheapest_alone(max(FLOORS.values()))
+
+    def always(model: str) -> str:
+        asked = study.measured[model].request_nano_usd * len(answered) / _NANO
+        return f"always {model} would have asked ${asked:.5f}, {asked / cost:.1f} times as much"
+
+    yield f"{len(answered):,} requests were answered for ${cost:.5f};"
+    yield f"{always(study.best)};"
+    yield f"{always(alone)}"
+    yield "(the cheapest that held every floor alone when the traffic began)."
 
 
 def _judged(results: Sequence[Result]) -> Iterator[str]:

@@ -1,4 +1,10 @@
-"""Floors as accounts: what was missed or earned is carried into the windows that follow."""
+"""Floors as accounts: what was missed or earned is carried into the windows that follow.
+
+While few grades vouch for a floor, more than it is asked for: a plan that aims at the floor itself
+falls short of it half of the time, by as much as its estimates are in doubt.
+"""
+
+from math import inf, sqrt
 
 # At least this many grades carry a debt: a mean over 3,000 has a standard error below a point, so
 # what is carried is mostly debt, not luck.
@@ -10,8 +16,20 @@ _HORIZON_DELAYS = 3.0
 HORIZON_GRADES_MAX = 1_000_000
 # Neither an old debt nor an old surplus moves a floor by more than two points.
 SHIFT_MAX = 0.02
+# One-sided 95 %: as sure as a margin makes that the floor holds, going by the grades so far.
+_MARGIN_Z = 1.645
+# A margin takes at most this part of the wrong answers that a floor allows, or the first grades
+# would send all traffic to the best model whatever it costs.
+MARGIN_PART_MAX = 0.25
 # Delay and pace of grades are means over about this many of them.
 _SMOOTH_GRADES = 100.0
+
+
+def margin_for(floor: float, grades: float) -> float:
+    """How far above its floor a class is planned while that many grades vouch for it."""
+    allowed = 1.0 - floor
+    doubt = _MARGIN_Z * sqrt(floor * allowed / grades) if grades else inf
+    return min(doubt, MARGIN_PART_MAX * allowed)
 
 
 class FloorAccount:
@@ -46,8 +64,11 @@ class FloorAccount:
         self._frozen = True
         self._since_s = now_s
 
-    def required(self, floor: float, now_s: float) -> float:
-        """The floor to ask of the next plan, from 0 to 1; a new floor begins a new account."""
+    def required(self, floor: float, now_s: float, *, margin: float = 0.0) -> float:
+        """The floor to ask of the next plan, from 0 to 1; a new floor begins a new account.
+
+        What was earned is spent only beyond the margin, which would else pay for its own undoing.
+        """
         if floor != self._floor:
             self._floor, self._since_s = floor, now_s
             self._grades = self._weight = self._surplus = 0.0
@@ -55,11 +76,12 @@ class FloorAccount:
             self._since_s = now_s
         self._frozen = False
         if not self._weight:
-            return floor
+            return min(floor + margin, 1.0)
         # What the grades of the account were above the floor, spread over those of a horizon.
         carried = self._surplus / self._weight * min(1.0, self._grades / self._horizon())
         shift = min(max(carried, -SHIFT_MAX), SHIFT_MAX)
-        return min(max(floor - shift, 0.0), 1.0)
+        spent = max(shift - margin, 0.0) if shift > 0 else shift
+        return min(max(floor + margin - spent, 0.0), 1.0)
 
     def _horizon(self) -> float:
         late = _HORIZON_DELAYS * self._rhythm.grades_in_delay

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from optimizer.estimate.decayed import DecayedSums, Key
-from optimizer.estimate.effects import Fit, Observed, Spreads, fit
+from optimizer.estimate.effects import Fit, Observed, Priors, Spreads, fit, graded_variance
 from optimizer.problem import Floats
 
 Cell = tuple[str, str, str, str]  # traffic class, payer, domain, size bucket
@@ -20,8 +20,9 @@ PAIRS_MAX = 50_000
 SHOWN_MAX = 10_000
 
 _Z = 1.96  # 95 % of a normal distribution is this many standard deviations around its mean
-_PRIOR_GRADES = 20.0  # how many grades the prior of a model is worth where it is shown
-_PRIOR_UNKNOWN = 0.5
+# A prior of which nobody says how many grades it rests on is believed to within ten points, and is
+# worth this many grades where it is shown.
+_GUESS_SPREAD, _GUESS_GRADES = 0.1, 20.0
 _GRADES_MIN = 1e-6  # what decay has left of older grades, below which they say nothing
 
 
@@ -34,19 +35,34 @@ class Estimate(NamedTuple):
     grades: float
 
 
+class Prior(NamedTuple):
+    """What is believed of a model before any grade."""
+
+    accuracy: float = 0.5
+    grades: float | None = None  # that it rests on; None: a guess
+
+    @property
+    def shown_grades(self) -> float:
+        """As many as it is worth where a model is shown."""
+        return _GUESS_GRADES if self.grades is None else self.grades
+
+
+_UNKNOWN = Prior()
+
+
 class AccuracyEstimate:
     """Is told grades and when; each pair leans on its cell's and its model's other grades."""
 
-    def __init__(self, priors: Mapping[str, float], *, half_life_s: float = 6 * 3600.0) -> None:
+    def __init__(self, priors: Mapping[str, Prior], *, half_life_s: float = 6 * 3600.0) -> None:
         self._priors = dict(priors)
         self._pairs = DecayedSums[tuple[Cell, str]](3, half_life_s=half_life_s, keys_max=PAIRS_MAX)
         self._models = DecayedSums[str](3, half_life_s=half_life_s, keys_max=SHOWN_MAX)
         self._groups = DecayedSums[tuple[str, str]](3, half_life_s=half_life_s, keys_max=SHOWN_MAX)
         self._spreads = Spreads()
 
-    def set_prior(self, model: str, accuracy: float) -> None:
-        """What is believed of a model before any grade, from 0 to 1."""
-        self._priors[model] = accuracy
+    def set_prior(self, model: str, prior: Prior) -> None:
+        """What was graded so far counts on."""
+        self._priors[model] = prior
 
     def told(self, cell: Cell, model: str, quality: float, weight: float, now_s: float) -> None:
         """quality: 0 to 1; weight: 1 / the probability that the request was audited."""
@@ -77,9 +93,9 @@ class AccuracyEstimate:
     def of_model(self, model: str, now_s: float) -> Estimate:
         """Of what the model answered, wherever it was sent, shrunk toward its prior."""
         mean, grades = _mean(self._models.of(model, now_s))
-        prior = self._priors.get(model, _PRIOR_UNKNOWN)
-        believed = grades + _PRIOR_GRADES
-        shrunk = (grades * mean + _PRIOR_GRADES * prior) / believed
+        prior = self._priors.get(model, _UNKNOWN)
+        believed = grades + prior.shown_grades
+        shrunk = (grades * mean + prior.shown_grades * prior.accuracy) / believed
         return Estimate(shrunk, *_wilson(shrunk, believed), grades)
 
     def of_group(self, traffic_class: str, payer: str, now_s: float) -> Estimate:
@@ -100,11 +116,20 @@ class AccuracyEstimate:
             mean=sums[:, 2] / sums[:, 0],
             grades=_grades(sums),
         )
-        priors = np.array([self._priors.get(model, _PRIOR_UNKNOWN) for model in columns])
+        priors = _priors([self._priors.get(model, _UNKNOWN) for model in columns])
         found = fit(observed, priors, len(rows), self._spreads)
         self._spreads = found.spreads
         asked = np.ix_([rows[cell] for cell in cells], [columns[model] for model in models])
         return replace(found, mean=found.mean[asked], variance=found.variance[asked])
+
+
+def _priors(priors: Sequence[Prior]) -> Priors:
+    """No prior is taken as surer than its grades could make it."""
+    mean = np.array([prior.accuracy for prior in priors])
+    guess = _GUESS_SPREAD**2
+    grades = np.array([prior.grades or np.nan for prior in priors])
+    variance = np.fmin(graded_variance(mean) / grades, guess)
+    return Priors(mean, variance)
 
 
 def _sums(quality: float, weight: float) -> tuple[float, float, float]:

@@ -1,7 +1,7 @@
 """What every cell adds to every model's accuracy, fitted jointly.
 
     accuracy of cell i at model m = prior_m + b_m + c_i + e_im,
-    b ~ N(0, model spread),  c ~ N(0, cell spread),  e ~ N(0, pair spread), all independent;
+    b ~ N(0, doubt of the prior),  c ~ N(0, cell spread),  e ~ N(0, pair spread), all independent;
     a mean of n grades adds N(0, p (1 - p) / n).
 
 A model's raw mean tells as much about where it was sent as about the model; b does not, for c takes
@@ -16,7 +16,7 @@ import numpy as np
 from optimizer.problem import Floats, Ints
 
 # Standard deviations believed before any grade, and by how many cells or pairs it is believed.
-MODEL_SPREAD, _CELL_SPREAD, _PAIR_SPREAD = 0.1, 0.1, 0.05
+_CELL_SPREAD, _PAIR_SPREAD = 0.1, 0.05
 _BELIEF = 10.0
 # Each fit starts from the spreads of the last, so a few steps are enough.
 _STEPS = 4
@@ -32,6 +32,14 @@ class Observed:
     model: Ints  # (K,) index
     mean: Floats  # (K,) of the grades
     grades: Floats  # (K,) how many grades of equal weight would tell as much
+
+
+@dataclass(frozen=True, slots=True)
+class Priors:
+    """What is believed of each model before any grade."""
+
+    mean: Floats  # (M,) 0 to 1
+    variance: Floats  # (M,) above 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +68,9 @@ class _Parents:
     cell_square: Floats  # (C,) expected c * c
 
 
-def fit(observed: Observed, priors: Floats, cells: int, spreads: Spreads) -> Fit:
-    """priors: (M,). A cell without grades has the models' own means, with the spread of cells."""
-    noise = _noise(observed, priors[observed.model])
+def fit(observed: Observed, priors: Priors, cells: int, spreads: Spreads) -> Fit:
+    """A cell without grades has the models' own means, with the spread of cells."""
+    noise = _noise(observed, priors.mean[observed.model])
     for _ in range(_STEPS):
         parents = _parents(observed, noise, priors, cells, spreads)
         noise = _noise(observed, parents.mean[observed.cell, observed.model])
@@ -71,7 +79,7 @@ def fit(observed: Observed, priors: Floats, cells: int, spreads: Spreads) -> Fit
 
 
 def posterior(
-    observed: Observed, noise: Floats, priors: Floats, cells: int, spreads: Spreads
+    observed: Observed, noise: Floats, priors: Priors, cells: int, spreads: Spreads
 ) -> Fit:
     """What is known once the spreads are; noise: (K,) variance of each observed mean."""
     at = observed.cell, observed.model
@@ -86,28 +94,33 @@ def posterior(
 
 def _noise(observed: Observed, expected: Floats) -> Floats:
     """(K,) variance of each mean; of grades between 0 and 1 none have more than yes and no."""
-    sure = np.clip(expected, _ACCURACY_MIN, 1.0 - _ACCURACY_MIN)
-    return sure * (1.0 - sure) / observed.grades
+    return graded_variance(expected) / observed.grades
+
+
+def graded_variance(accuracy: Floats) -> Floats:
+    """Of one grade, right or wrong."""
+    sure = np.clip(accuracy, _ACCURACY_MIN, 1.0 - _ACCURACY_MIN)
+    return sure * (1.0 - sure)
 
 
 def _parents(
-    observed: Observed, noise: Floats, priors: Floats, cells: int, spreads: Spreads
+    observed: Observed, noise: Floats, priors: Priors, cells: int, spreads: Spreads
 ) -> _Parents:
     """Normal equations with the cells eliminated: what is left is models x models."""
     at = observed.cell, observed.model
-    weight, pull = np.zeros((cells, priors.size)), np.zeros((cells, priors.size))
+    weight, pull = np.zeros((2, cells, priors.mean.size))
     weight[at] = 1.0 / (spreads.pair + noise)
-    pull[at] = weight[at] * (observed.mean - priors[observed.model])
+    pull[at] = weight[at] * (observed.mean - priors.mean[observed.model])
     of_cell = weight.sum(axis=1) + 1.0 / spreads.cell
     part = weight / of_cell[:, None]
-    of_model = np.diag(weight.sum(axis=0) + 1.0 / MODEL_SPREAD**2)
+    of_model = np.diag(weight.sum(axis=0) + 1.0 / priors.variance)
     covariance = np.linalg.inv(of_model - weight.T @ part)
     b = covariance @ (pull.sum(axis=0) - part.T @ pull.sum(axis=1))
     c = (pull.sum(axis=1) - weight @ b) / of_cell
     shared = part @ covariance
     c_variance = 1.0 / of_cell + (shared * part).sum(axis=1)
     variance = c_variance[:, None] + np.diag(covariance) - 2.0 * shared
-    return _Parents(priors + b + c[:, None], variance, c**2 + c_variance)
+    return _Parents(priors.mean + b + c[:, None], variance, c**2 + c_variance)
 
 
 def _respread(observed: Observed, noise: Floats, parents: _Parents, spreads: Spreads) -> Spreads:

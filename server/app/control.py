@@ -20,6 +20,7 @@ from server.app.settings import (
     stop_event,
     tell_ready,
 )
+from server.app.tls import grpcio_credentials
 from server.config import from_json
 from server.control.plane import ControlPlane, KeptFiles
 from server.rpc.admin import AdminServicer
@@ -35,6 +36,8 @@ from turnout.v1 import admin_pb2, admin_pb2_grpc, control_pb2, control_pb2_grpc
 STOP_S = 1.0
 # A second instance is told that the address is in use; grpc's default would share it.
 _OPTIONS = (("grpc.so_reuseport", 0),)
+# A classifier of 10 MB comes in one message.
+_ADMIN_OPTIONS = (*_OPTIONS, ("grpc.max_receive_message_length", 11_000_000))
 _ADMIN = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
 _CONTROL = control_pb2.DESCRIPTOR.services_by_name["ControlService"].full_name
 
@@ -60,10 +63,12 @@ async def serve(
         )
         stack.push_async_callback(asyncio.to_thread, metrics.close)
         checks = () if token_file is None else (TokenCheck(read_token(token_file)),)
-        admin = grpc.aio.server(options=_OPTIONS, interceptors=checks)
+        admin = grpc.aio.server(options=_ADMIN_OPTIONS, interceptors=checks)
         control = grpc.aio.server(options=_OPTIONS)
         _add_services(admin, control, plane)
-        admin_address = bind(admin, settings.admin_address)
+        # The token says who operates: no certificate is asked for.
+        credentials = grpcio_credentials(settings.tls, ask_callers=False)
+        admin_address = bind(admin, settings.admin_address, credentials)
         bind(control, settings.control_address)
         for server in (admin, control):
             await server.start()

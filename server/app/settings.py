@@ -11,6 +11,8 @@ from pathlib import Path
 import grpc
 from pydantic import BaseModel
 
+from server.config import TlsConfig
+
 # How long calls that are out may take once a process is told to stop.
 DRAIN_S = 30.0
 
@@ -22,6 +24,9 @@ class Settings(BaseModel, frozen=True):
     state_dir: Path
     data_address: str
     admin_address: str
+    tls: TlsConfig | None = None  # of listeners on TCP
+    # Of the channel by which the supervisor hands connections over; None: a worker listens itself.
+    connections_fd: int | None = None
 
     @property
     def control_address(self) -> str:
@@ -75,9 +80,18 @@ def split_address(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def bind(server: grpc.aio.Server, address: str) -> str:
-    """Binds, and returns the address with the port that was free."""
-    port = server.add_insecure_port(address)
+def bind(
+    server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None = None
+) -> str:
+    """Binds, and returns the address with the port that was free.
+
+    A Unix socket is not encrypted: its permissions say who may connect.
+    """
     if address.startswith("unix:"):
+        server.add_insecure_port(address)
         return address
+    if credentials is None:
+        port = server.add_insecure_port(address)
+    else:
+        port = server.add_secure_port(address, credentials)
     return f"{address.rpartition(':')[0]}:{port}"

@@ -26,6 +26,7 @@ def push_request(
         cells=[_cell_stats(key, counters.get(key)) for key in touched],
         endpoints=_endpoint_stats(router),
         refusals=[pb.RefusalStats(reason=r, count=n) for r, n in counters.refusals()],
+        kept=[pb.KeptRequest(**text._asdict()) for text in router.recent_texts.take()],
     )
 
 

@@ -13,17 +13,12 @@ import structlog
 import uvloop
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_reflection.v1alpha._async import ReflectionServicer
 
-from server.app.settings import (
-    DRAIN_S,
-    Settings,
-    bind,
-    clock,
-    read_settings,
-    stop_event,
-    tell_ready,
-)
+from server.app.data_listener import data_listener
+from server.app.learned import Learned
+from server.app.settings import Settings, clock, read_settings, stop_event, tell_ready
 from server.app.stats import push_request
 from server.control.client import ControlClient, Snapshot, control_channel
 from server.dispatch import Dispatcher
@@ -32,7 +27,6 @@ from server.routing.errors import ControlPlaneDown
 from server.routing.router import Router
 from server.routing.selector import Selector, WeightTable
 from server.routing.tokens import Sealer
-from server.rpc.convert import MESSAGE_BYTES_MAX
 from server.rpc.errors import ErrorAnswering
 from server.rpc.oip import OipServicer
 from server.rpc.routing import RoutingServicer
@@ -55,16 +49,12 @@ _SERVICES = (
     routing_pb2.DESCRIPTOR.services_by_name["RoutingService"].full_name,
     oip_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name,
     health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
-    reflection.SERVICE_NAME,
+    reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"].full_name,
 )
-_OPTIONS = (
-    # A second instance is told that the address is in use; the default would share it.
-    ("grpc.so_reuseport", 0),
-    # A little above our own limit, whose error says more.
-    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX + 2**20),
-    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX + 2**20),
+# enable_server_reflection takes servers that are not grpcio's for servers with threads.
+_add_reflection: Callable[[ReflectionServicer, grpc.aio.Server], None] = (
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server
 )
-
 _log = structlog.get_logger()
 
 
@@ -76,6 +66,7 @@ class Worker:
         self._router = router
         self._counters = counters
         self._upstream = upstream
+        self._learned = Learned()
         self.data_address = ""  # known once it is bound
         self._boot = secrets.token_hex(8)
         self._sequence = 0
@@ -84,7 +75,7 @@ class Worker:
         """Puts every snapshot in force; never ends."""
         async for snapshot in control.snapshots():
             replaced = self._router.table
-            self._put_in_force(snapshot)
+            await self._put_in_force(snapshot)
             if replaced is not self._router.table:
                 await _let_go(replaced)
             if not self.ready.is_set():
@@ -126,9 +117,10 @@ class Worker:
             raise
         return len(touched) == PUSHED_CELLS_MAX
 
-    def _put_in_force(self, snapshot: Snapshot) -> None:
+    async def _put_in_force(self, snapshot: Snapshot) -> None:
         if snapshot.config is not None:
-            self._router.configure(snapshot.config)
+            learned = await self._learned.of(snapshot.config)
+            self._router.configure(snapshot.config, learned)
             self._upstream.track(
                 address
                 for model in self._router.models()
@@ -166,7 +158,8 @@ async def serve(
         channel = await stack.enter_async_context(control_channel(settings.control_address))
         control = ControlClient(channel, settings.name)
         stack.push_async_callback(me.push, control)  # the last counters, once calls have ended
-        server = grpc.aio.server(options=_OPTIONS)
+        listener = data_listener(settings)
+        server = listener.server
         answering = ErrorAnswering(server, counters.refused, raw_methods={"ModelInfer"})
         answering.add(
             routing_pb2_grpc.add_RoutingServiceServicer_to_server,
@@ -178,10 +171,9 @@ async def serve(
         )
         health_servicer = HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-        reflection.enable_server_reflection(_SERVICES, server)
-        me.data_address = bind(server, settings.data_address)
-        await server.start()
-        stack.push_async_callback(server.stop, DRAIN_S)
+        _add_reflection(ReflectionServicer(_SERVICES), server)
+        me.data_address = await listener.start()
+        stack.push_async_callback(listener.stop)
         stack.push_async_callback(health_servicer.enter_graceful_shutdown)
         async with asyncio.TaskGroup() as group:  # if one fails, the process ends and is restarted
             work = (me.follow(control), me.tell(control), _announce(me, health_servicer, on_ready))

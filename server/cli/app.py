@@ -2,7 +2,7 @@
 
 import typer
 
-from server.cli import check, models, plan, route, serve
+from server.cli import check, classifier, classify, models, plan, route, serve, train
 
 app = typer.Typer(
     name="turnout",
@@ -30,5 +30,10 @@ app.command(epilog=_example("schema > turnout.schema.json"))(check.schema)
 app.command(epilog=_example("route --text 'Where is my parcel?' --label app=support-chat"))(
     route.route
 )
+app.command(epilog=_example("classify 'Is this clause valid?' --config deploy/example.yaml"))(
+    classify.classify
+)
 app.command(epilog=_example("plan --watch"))(plan.plan)
+app.command(epilog=_example("train labelled.csv --out classifier.bin"))(train.train)
+app.add_typer(classifier.app, name="classifier", epilog=_example("classifier use classifier.bin"))
 app.add_typer(models.app, name="models", epilog=_example("models --json"))

@@ -10,27 +10,32 @@ import typer
 from rich.text import Text
 
 from server.cli.figures import percent
-from server.cli.terminal import FAILED, AsJson, console, print_problems
+from server.cli.terminal import FAILED, AsJson, console, print_problems, print_warnings
 from server.config import ClassConfig, Config, ConfigError, Problem, json_schema
-from server.config.file import load
+from server.config.file import load, warnings
 
 
 def check(
     file: Annotated[Path, typer.Argument(help="The configuration; see docs/configuration.md.")],
     as_json: AsJson = False,
 ) -> None:
-    """List everything that is wrong with a configuration file, with its line."""
+    """List everything that is wrong with a configuration file, with its line.
+
+    What is only worth a thought is listed as a warning: exit status 0 says that it can be served.
+    """
     try:
-        config = load(file)
+        config = load(file, with_named_files=True)
     except ConfigError as error:
         if as_json:
             _print_json(error.problems)
         else:
             print_problems(console(), file, error)
         raise typer.Exit(FAILED) from None
+    found = warnings(file, config)
     if as_json:
-        _print_json(())
+        _print_json(found)
         return
+    print_warnings(console(), file, found)
     console().print(Text.assemble(f"{file}: ", ("ok", "bold green")), soft_wrap=True)
     for line in _summary(config):
         console().print(f"  {line}", soft_wrap=True)
@@ -42,7 +47,10 @@ def schema() -> None:
 
 
 def _print_json(problems: tuple[Problem, ...]) -> None:
-    found = {"ok": not problems, "problems": [asdict(problem) for problem in problems]}
+    found = {
+        "ok": all(problem.severity == "warning" for problem in problems),
+        "problems": [asdict(problem) for problem in problems],
+    }
     print(json.dumps(found, indent=2, ensure_ascii=False))
 
 

@@ -1,7 +1,7 @@
 """How commands reach a Turnout that runs."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -38,6 +38,14 @@ AdminTokenFile = Annotated[
     Path | None,
     typer.Option("--admin-token-file", metavar="FILE", help="The token, where admin is TCP."),
 ]
+TlsCa = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-ca",
+        metavar="FILE",
+        help="Speak TLS, and trust the authority whose certificates are in this file.",
+    ),
+]
 ConfigFile = Annotated[
     Path | None,
     typer.Option(
@@ -47,20 +55,40 @@ ConfigFile = Annotated[
 
 
 class Admin(NamedTuple):
-    """An admin listener, and what has to be shown there."""
+    """An admin listener, what has to be shown there, and what makes it trusted."""
 
     address: str
     metadata: tuple[tuple[str, str], ...]
+    credentials: grpc.ChannelCredentials | None
 
 
-def admin_of(address: str | None, token_file: Path | None, config_file: Path | None) -> Admin:
+def admin_of(
+    address: str | None, token_file: Path | None, config_file: Path | None, tls_ca: Path | None
+) -> Admin:
     """The listener that the options name; ends the command where they cannot be followed."""
     config = None if config_file is None else load_or_fail(config_file)
     token_path = token_file
     if token_path is None and config is not None and config.listeners.admin_token_file:
         token_path = Path(config.listeners.admin_token_file)
     metadata = () if token_path is None else (("authorization", f"Bearer {_token(token_path)}"),)
-    return Admin(address or _admin_address(config), metadata)
+    return Admin(address or _admin_address(config), metadata, tls_of(tls_ca))
+
+
+def tls_of(
+    ca_file: Path | None, cert_file: Path | None = None, key_file: Path | None = None
+) -> grpc.ChannelCredentials | None:
+    """What TLS needs; None without an authority to trust."""
+    if ca_file is None:
+        return None
+    files = (ca_file, key_file, cert_file)
+    return grpc.ssl_channel_credentials(*(None if file is None else _read(file) for file in files))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.expanduser().read_bytes()
+    except OSError as error:
+        fail(f"{path} cannot be read: {error.strerror}")
 
 
 def _admin_address(config: Config | None) -> str:
@@ -86,16 +114,24 @@ def _token(path: Path) -> str:
 
 
 @contextmanager
-def connected(address: str, option: str) -> Iterator[grpc.Channel]:
+def connected(
+    address: str, option: str, credentials: grpc.ChannelCredentials | None
+) -> Iterator[grpc.Channel]:
     """A channel to the address; a call that fails ends the command and says what to do.
 
     `option` is the one that names another address.
     """
     try:
-        with grpc.insecure_channel(address, _OPTIONS) as channel:
+        with _channel(address, credentials) as channel:
             yield channel
     except grpc.RpcError as raised:
         fail(explained(raised, address, option))
+
+
+def _channel(address: str, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
+    if credentials is None:
+        return grpc.insecure_channel(address, _OPTIONS)
+    return grpc.secure_channel(address, credentials, _OPTIONS)
 
 
 def explained(raised: grpc.RpcError, address: str, option: str) -> str:
@@ -114,9 +150,22 @@ def explained(raised: grpc.RpcError, address: str, option: str) -> str:
     return f"{error.reason}: {error.message}"
 
 
+# Words of gRPC's, and ours for them.
+_NO_CONNECTION: Mapping[str, str] = {
+    "Permission denied": "is another user's: ask as the one who runs Turnout",
+    "CERTIFICATE_VERIFY_FAILED": (
+        "has a certificate of an authority that is not trusted: name its own with --tls-ca"
+    ),
+    "Hostname Verification": "has a certificate for another name: ask by that name",
+    "WRONG_VERSION_NUMBER": "has no TLS: leave --tls-ca out",
+    "Socket closed": "hangs up: if it has TLS, name --tls-ca, and your certificate if it wants one",
+}
+
+
 def _unreachable(error: TurnoutError, address: str, option: str) -> str:
-    if "Permission denied" in error.message:
-        return f"{address} is another user's: ask as the one who runs Turnout"
+    for words, ours in _NO_CONNECTION.items():
+        if words in error.message:
+            return f"{address} {ours}"
     return (
         f"no Turnout listens on {address}: start one with 'turnout serve FILE' "
         f"or name another with {option}"

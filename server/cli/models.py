@@ -14,6 +14,7 @@ from server.cli.connection import (
     AdminAddress,
     AdminTokenFile,
     ConfigFile,
+    TlsCa,
     admin_of,
     connected,
 )
@@ -31,16 +32,17 @@ def models(
     context: typer.Context,
     admin: AdminAddress = None,
     admin_token_file: AdminTokenFile = None,
+    tls_ca: TlsCa = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """List the models; drain one, or enable it again."""
     if context.invoked_subcommand is not None:
-        if as_json or admin or admin_token_file or config:
+        if as_json or admin or admin_token_file or tls_ca or config:
             raise typer.BadParameter(f"give options after {context.invoked_subcommand!r}")
         return
-    target = admin_of(admin, admin_token_file, config)
-    with connected(target.address, "--admin") as channel:
+    target = admin_of(admin, admin_token_file, config, tls_ca)
+    with connected(target.address, "--admin", target.credentials) as channel:
         response = AdminServiceStub(channel).ListModels(
             pb.ListModelsRequest(), timeout=TIMEOUT_S, metadata=target.metadata
         )
@@ -55,11 +57,12 @@ def drain(
     name: Name,
     admin: AdminAddress = None,
     admin_token_file: AdminTokenFile = None,
+    tls_ca: TlsCa = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Send a model no new request; those in flight end."""
-    model = _set_enabled(admin_of(admin, admin_token_file, config), name, enabled=False)
+    model = _set_enabled(admin_of(admin, admin_token_file, config, tls_ca), name, enabled=False)
     if as_json:
         print(json_of(model))
         return
@@ -76,11 +79,12 @@ def enable(
     name: Name,
     admin: AdminAddress = None,
     admin_token_file: AdminTokenFile = None,
+    tls_ca: TlsCa = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Take a drained model back; the next plan may use it."""
-    model = _set_enabled(admin_of(admin, admin_token_file, config), name, enabled=True)
+    model = _set_enabled(admin_of(admin, admin_token_file, config, tls_ca), name, enabled=True)
     if as_json:
         print(json_of(model))
         return
@@ -91,7 +95,7 @@ def _set_enabled(admin: Admin, name: str, *, enabled: bool) -> pb.Model:
     request = pb.UpdateModelRequest(
         model=pb.Model(name=name, enabled=enabled), update_mask=FieldMask(paths=["enabled"])
     )
-    with connected(admin.address, "--admin") as channel:
+    with connected(admin.address, "--admin", admin.credentials) as channel:
         response = AdminServiceStub(channel).UpdateModel(
             request, timeout=TIMEOUT_S, metadata=admin.metadata
         )

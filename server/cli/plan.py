@@ -16,6 +16,7 @@ from server.cli.connection import (
     AdminAddress,
     AdminTokenFile,
     ConfigFile,
+    TlsCa,
     admin_of,
     connected,
     explained,
@@ -35,12 +36,16 @@ def plan(
     ] = False,
     admin: AdminAddress = None,
     admin_token_file: AdminTokenFile = None,
+    tls_ca: TlsCa = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the plan in force: breaches, cost, promises, mix, budgets, prices."""
-    target = admin_of(admin, admin_token_file, config)
-    with connected(target.address, "--admin") as channel, suppress(KeyboardInterrupt):
+    target = admin_of(admin, admin_token_file, config, tls_ca)
+    with (
+        connected(target.address, "--admin", target.credentials) as channel,
+        suppress(KeyboardInterrupt),
+    ):
         stub = AdminServiceStub(channel)
         if watch and as_json:
             _print_each(stub, target)

@@ -20,6 +20,7 @@ _NO_PLAN = (
 )
 _NO_PAYER = "-"
 _NOTHING = ("", "", "", "")
+_MARGIN_MIN = 0.0005  # a per cent with one decimal would not show less
 _MINUTES_S, _HOURS_S = 120, 7_200  # from here on an age is told in minutes, in hours
 
 
@@ -39,6 +40,8 @@ def _parts(plan: pb.Plan, now_s: float) -> Iterator[RenderableType]:
         yield _sentences("Not met", [breach.text for breach in plan.breaches], "red")
     yield _cost(plan)
     yield _promises(plan.classes)
+    if margins := list(_margins(plan.classes)):
+        yield _sentences("Planned above the floor", margins, "")
     yield _mix(plan.cells)
     if plan.budgets:
         yield _budgets(plan.budgets)
@@ -68,18 +71,18 @@ def _cost(plan: pb.Plan) -> Text:
     text = Text.assemble("This mix costs ", (usd(cost), "bold"), " a day")
     if best > 0:
         text.append("; the most accurate model alone would cost ")
-        text.append(usd(best), "bold").append(": ").append_text(_change(cost / best - 1))
+        text.append(usd(best), "bold").append(", ").append_text(_compared(cost / best - 1))
     return text.append(".")
 
 
-def _change(by: float) -> Text:
-    if round(by, 3) == 0:  # what a per cent with one decimal shows
+def _compared(dearer_by: float) -> Text:
+    """How the mix stands beside one model for all. What is cheaper than the mix lacks something."""
+    if round(dearer_by, 3) == 0:  # what a per cent with one decimal shows
         return Text("the same")
-    return (
-        Text(f"{percent(-by)} less", "bold green")
-        if by < 0
-        else Text(f"{percent(by)} more", "yellow")
-    )
+    if dearer_by < 0:
+        return Text.assemble("so the mix saves ", (percent(-dearer_by), "bold green"))
+    lacks = "too little capacity, too slow, or below a floor"
+    return Text(f"but would not keep every promise: {lacks}", "yellow")
 
 
 def _promises(classes: Sequence[pb.PlanClass]) -> Table:
@@ -99,6 +102,15 @@ def _promises(classes: Sequence[pb.PlanClass]) -> Table:
 
 def _rate(found: pb.PlanClass) -> str:
     return f"{rate(found.requests_per_s)} a second"
+
+
+def _margins(classes: Sequence[pb.PlanClass]) -> Iterator[str]:
+    """Where few grades, or wrong answers before, ask for more than the floor."""
+    for found in classes:
+        if found.floor_basis == "audited" and found.required - found.floor >= _MARGIN_MIN:
+            grades = f"{found.realised_accuracy.grades:,.0f} grades"
+            doubt = f"{grades} do not show beyond doubt that {percent(found.floor)} holds"
+            yield f"class {found.traffic_class} is planned for {percent(found.required)}: {doubt}"
 
 
 def _promise_rows(found: pb.PlanClass) -> Iterator[tuple[str, str, str, Text]]:

@@ -1,13 +1,14 @@
 """`turnout route`: one decision, with its reason."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from server.cli.connection import TIMEOUT_S, connected
+from server.cli.connection import TIMEOUT_S, TlsCa, connected, tls_of
 from server.cli.figures import usd
 from server.cli.terminal import AsJson, console, json_of
 from turnout.v1 import routing_pb2 as pb
@@ -34,19 +35,28 @@ def route(  # noqa: PLR0913 - a parameter is an option
     address: Annotated[
         str, typer.Option(metavar="ADDRESS", help="The data listener, host:port or unix:/PATH.")
     ] = "127.0.0.1:7080",
+    tls_ca: TlsCa = None,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Your certificate, where the listener asks for one."),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The key of your certificate.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask which model should answer one request, and why."""
     request = pb.RouteRequest(
         context=pb.RequestContext(
-            traffic_class=traffic_class, tenant=tenant, labels=dict(map(_label, label or []))
+            traffic_class=traffic_class, tenant=tenant, labels=dict(map(label_of, label or []))
         ),
         features=pb.Features(domain=domain),
         dry_run=dry_run,
     )
     if text:
         request.text = text
-    with connected(address, "--address") as channel:
+    credentials = tls_of(tls_ca, tls_cert, tls_key)
+    with connected(address, "--address", credentials) as channel:
         response = RoutingServiceStub(channel).Route(request, timeout=TIMEOUT_S)
     if as_json:
         print(json_of(response))
@@ -57,7 +67,8 @@ def route(  # noqa: PLR0913 - a parameter is an option
         console().print(Text.assemble(("decision     ", "dim"), said), soft_wrap=True)
 
 
-def _label(text: str) -> tuple[str, str]:
+def label_of(text: str) -> tuple[str, str]:
+    """The label that an option names."""
     key, equals, value = text.partition("=")
     if not key or not equals:
         raise typer.BadParameter(f"{text!r} is no KEY=VALUE", param_hint="--label")

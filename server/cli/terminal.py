@@ -1,5 +1,6 @@
 """What every command says in the same way: answers as JSON, and why there is none."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from server.config import Config, ConfigError
+from server.config import Config, ConfigError, Problem
 from server.config.file import load
 
 FAILED = 1
@@ -57,14 +58,25 @@ def fail_config(path: Path, error: ConfigError) -> NoReturn:
 
 def print_problems(where: Console, path: Path, error: ConfigError) -> None:
     """One line each, as compilers have them, so that editors can jump there."""
-    for problem in error.problems:
-        line = "" if problem.line is None else f":{problem.line}"
-        key = f"{problem.path}: " if problem.path else ""
-        text = Text.assemble((f"{path}{line}: ", "dim"), (key, "bold"), problem.message)
-        where.print(text, soft_wrap=True)
+    _print_each(where, path, error.problems)
     count = len(error.problems)
     summary = f"{count:,} problem{'s' if count > 1 else ''}: correct the file and check it again"
     where.print(Text(summary, "bold red"), soft_wrap=True)
+
+
+def print_warnings(where: Console, path: Path, warnings: Iterable[Problem]) -> None:
+    """One line each, as problems, and marked."""
+    _print_each(where, path, warnings, ("warning: ", "yellow"))
+
+
+def _print_each(
+    where: Console, path: Path, problems: Iterable[Problem], mark: tuple[str, str] = ("", "")
+) -> None:
+    for problem in problems:
+        line = "" if problem.line is None else f":{problem.line}"
+        key = f"{problem.path}: " if problem.path else ""
+        text = Text.assemble((f"{path}{line}: ", "dim"), mark, (key, "bold"), problem.message)
+        where.print(text, soft_wrap=True)
 
 
 def plain_table(*headers: str) -> Table:

@@ -7,7 +7,12 @@ job, what has to hold between the keys server.config.check's.
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
+
+from server.config.match import Match
+from server.config.match import MatchConfig as MatchConfig  # others build rules of it
+from server.config.section import Int32, Name, Text
+from server.config.section import Section as _Section
 
 # Bounds on what one file may ask of a worker: its tables are compiled from them at every change.
 MODELS_MAX = 1_000
@@ -17,20 +22,18 @@ DOMAINS_MAX = 64  # a cell is made for each: coarse on purpose
 SIZE_BUCKETS_MAX = 8  # as domains
 ENDPOINTS_MAX = 256  # of one model
 CAPABILITIES_MAX = 64  # of one model
-TEXT_CHARS_MAX = 256  # what a request may carry in a tenant, a user or a label
 
 # Amounts are kept as integers of nano-dollars in 64 bits: 9.2 billion dollars.
 USD_MAX = 1e9
 PERIOD_USD_MAX = 1e9
 SECONDS_MAX = 86_400.0
+GRADES_MAX = 1_000_000_000
+KEPT_REQUESTS_MAX = 100_000  # of both ends of a text each: 200 MB
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Text = Annotated[str, Field(max_length=TEXT_CHARS_MAX)]
 Usd = Annotated[float, Field(ge=0, le=USD_MAX)]
 Seconds = Annotated[float, Field(gt=0, le=SECONDS_MAX)]
 SizeBuckets = Annotated[tuple[PositiveInt, ...], Field(max_length=SIZE_BUCKETS_MAX)]
-Int32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Problem:
     path: str  # "models[2].price.request_usd"; empty for the file as a whole
     line: int | None  # None: it was not read from a file
     message: str  # what is wrong and what would be right
+    severity: Literal["error", "warning"] = "error"  # a warning stops nothing
 
     def __str__(self) -> str:
         where = [self.path] if self.path else []
@@ -54,12 +58,6 @@ class ConfigError(Exception):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
-    )
 
 
 class PriceConfig(_Section):
@@ -105,49 +103,10 @@ class ModelConfig(_Section):
     """What it can take."""
     prior_accuracy: Fraction
     """The fraction of its answers that are right, as far as you know before any grade has come."""
+    prior_grades: Annotated[int, Field(ge=1, le=GRADES_MAX)] | None = None
+    """How many graded answers prior_accuracy was found on; a guess, unless given."""
     capabilities: Annotated[tuple[Text, ...], Field(max_length=CAPABILITIES_MAX)] = ()
     """What it can do that not every model can, such as tools or images."""
-
-
-class KeywordsConfig(_Section):
-    """Words and phrases, found at word boundaries whatever their case."""
-
-    any_of: tuple[str, ...] = ()
-    """At least one of them is in the text."""
-    all_of: tuple[str, ...] = ()
-    """All of them are in the text."""
-    none_of: tuple[str, ...] = ()
-    """None of them is in the text."""
-
-
-class RangeConfig(_Section):
-    """From min to max, both included; the end that is not given is open."""
-
-    min: Int32 | None = None
-    """The smallest that matches."""
-    max: Int32 | None = None
-    """The largest that matches."""
-
-
-class MatchConfig(_Section):
-    """Every key that is given has to match; a list means any of its values."""
-
-    labels: dict[Text, tuple[Text, ...]] = {}
-    """Labels of the request, and the values to match."""
-    metadata: dict[Text, tuple[Text, ...]] = {}
-    """gRPC metadata of the call, and the values to match."""
-    tenant: tuple[Text, ...] = ()
-    """Who asks."""
-    user: tuple[Text, ...] = ()
-    """For whom."""
-    response_format: tuple[Text, ...] = ()
-    """What the answer should be, such as json."""
-    priority: RangeConfig | None = None
-    """The request's priority."""
-    input_tokens: RangeConfig | None = None
-    """Tokens of the whole prompt, stated by the caller or estimated."""
-    keywords: KeywordsConfig | None = None
-    """Words and phrases in the text."""
 
 
 class SloConfig(_Section):
@@ -166,8 +125,8 @@ class ClassConfig(_Section):
 
     name: Name
     """How it is called, unique among the classes."""
-    match: MatchConfig | None = None
-    """Which requests are of this class."""
+    match: Match | None = None
+    """Which requests are of this class: one block, or a list of which one has to match."""
     default: bool = False
     """It takes the requests that no rule matches; one class does."""
     slo: SloConfig | None = None
@@ -191,8 +150,17 @@ class DomainConfig(_Section):
 
     name: Name
     """How it is called, unique among the domains."""
-    match: MatchConfig | None = None
-    """Which requests belong to it; without, only those that name it."""
+    match: Match | None = None
+    """Which requests belong to it, as for classes; without, only those that name it."""
+
+
+class ClassifierConfig(_Section):
+    """What reads the domain and the intent of a text where no rule says the domain."""
+
+    file: Annotated[str, Field(min_length=1)]
+    """Where it is, as turnout train wrote it; read again when this changes."""
+    keep_requests: Annotated[int, Field(ge=0, le=KEPT_REQUESTS_MAX)] = 0
+    """How many texts of requests are kept in the state folder, to train and compare by."""
 
 
 class ScopeConfig(_Section):
@@ -219,6 +187,17 @@ class BudgetConfig(_Section):
     """A soft budget moves the mix to cheaper models and refuses nothing; hard is not built yet."""
 
 
+class TlsConfig(_Section):
+    """TLS of the listeners on TCP. The files are PEM, and read again when they change."""
+
+    cert_file: str
+    """The certificate, then those between it and its authority's."""
+    key_file: str
+    """Its private key, without a passphrase."""
+    client_ca_file: str | None = None
+    """Whoever sends requests has to show a certificate of this authority; none, unless given."""
+
+
 class ListenersConfig(_Section):
     """Where to listen. host:port, or unix:/PATH; port 0 takes a free one."""
 
@@ -230,6 +209,8 @@ class ListenersConfig(_Section):
     """The file that holds the token operators have to show; needed where admin is TCP."""
     prometheus: str | None = None
     """For scrapes of the metrics, host:port; none, unless given."""
+    tls: TlsConfig | None = None
+    """Encrypts the data listener, and the admin listener, where they are on TCP."""
 
 
 class HealthConfig(_Section):
@@ -254,6 +235,8 @@ class Config(_Section):
     """Where to listen."""
     size_buckets_tokens: SizeBuckets = (1_000, 8_000)
     """Requests are planned by size: up to each of these numbers of input tokens, and above."""
+    classifier: ClassifierConfig | None = None
+    """The learned classifier; none, unless given."""
     domains: Annotated[tuple[DomainConfig, ...], Field(max_length=DOMAINS_MAX)] = ()
     """Content domains, tried in this order; what none matches is of the domain other."""
     models: Annotated[tuple[ModelConfig, ...], Field(max_length=MODELS_MAX)]

@@ -1,30 +1,21 @@
 """What has to hold between the keys of a configuration, beyond the type and range of each."""
 
-import difflib
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import pairwise
 
-from server.config import Config, KeywordsConfig, MatchConfig, PriceConfig, RangeConfig
+from server.config import Config, PriceConfig, rules
+from server.config.problems import Path as Path
+from server.config.problems import Problems as Problems
+from server.config.problems import did_you_mean as did_you_mean
 from server.config.state_dir import SOCKET_PATH_BYTES_MAX, folder_problem
 
-# All rules share one automaton, which is built at every change: 10,000 take about 10 ms.
-KEYWORDS_MAX = 10_000
 # Budgets that one request draws on: a decision id names them all, and has to stay short.
 DRAWN_ON_MAX = 16
-KEYWORD_BYTES_MAX = 128
-
-# A suggestion compares with this many names, 25 us each, and lists the first of them.
-NEAR_MAX = 50
-LISTED_MAX = 12
-
-Path = tuple[str | int, ...]  # ("models", 2, "price", "request_usd")
-Problems = Iterator[tuple[Path, str]]
 
 _HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})", re.ASCII)
 _PORT_MAX = 65_535
-_METADATA_KEY = re.compile(r"[a-z0-9._-]+")  # gRPC's, which has no other letters
 
 
 def problems(config: Config, broken: Collection[str] = ()) -> Problems:
@@ -36,15 +27,6 @@ def problems(config: Config, broken: Collection[str] = ()) -> Problems:
     for check, reads in _CHECKS.items():
         if not reads.intersection(broken):
             yield from check(config)
-
-
-def did_you_mean(wrong: str, right: Iterable[str]) -> str:
-    """Names the nearest, where one is near; otherwise lists what there is."""
-    there = sorted(right)[:NEAR_MAX]
-    near = difflib.get_close_matches(wrong, there, n=1)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    return f"known are {', '.join(there[:LISTED_MAX])}" if there else "none is known"
 
 
 def _names(config: Config) -> Problems:
@@ -118,7 +100,6 @@ def _classes(config: Config) -> Problems:
         at: Path = ("classes", i)
         if traffic_class.name == "auto":
             yield (*at, "name"), "'auto' is what callers say for 'let the rules decide'"
-        yield from _match((*at, "match"), traffic_class.match)
         audited = traffic_class.audit_rate > 0
         if audited and traffic_class.grades == "none":
             yield (*at, "audit_rate"), "asks for grades that never come: set grades: caller, or 0"
@@ -134,70 +115,6 @@ def _domains(config: Config) -> Problems:
     for i, domain in enumerate(config.domains):
         if domain.name == "other":
             yield ("domains", i, "name"), "'other' is the domain of what no rule matches"
-        yield from _match(("domains", i, "match"), domain.match)
-
-
-def _match(at: Path, match: MatchConfig | None) -> Problems:
-    if match is None:
-        return
-    if match == MatchConfig():
-        yield at, "has no rule, so it would match every request: give one, or leave match out"
-    for key, values in match.labels.items():
-        if not values:
-            yield (*at, "labels", key), "lists no value: give those that match"
-    for key, values in match.metadata.items():
-        if not values:
-            yield (*at, "metadata", key), "lists no value: give those that match"
-        if not _METADATA_KEY.fullmatch(key):
-            yield (
-                (*at, "metadata", key),
-                "gRPC metadata has keys of a-z, 0-9, '.', '_' and '-' only",
-            )
-    yield from _range((*at, "priority"), match.priority)
-    yield from _range((*at, "input_tokens"), match.input_tokens)
-    yield from _keywords((*at, "keywords"), match.keywords)
-
-
-def _range(at: Path, found: RangeConfig | None) -> Problems:
-    if found is None:
-        return
-    if found.min is None and found.max is None:
-        yield at, "gives neither min nor max: give one"
-    elif found.min is not None and found.max is not None and found.min > found.max:
-        yield at, f"nothing is from {found.min} to {found.max}: min must be at most max"
-
-
-def _keywords(at: Path, keywords: KeywordsConfig | None) -> Problems:
-    if keywords is None:
-        return
-    if keywords == KeywordsConfig():
-        yield at, "lists no keyword: give any_of, all_of or none_of"
-    lists = {"any_of": keywords.any_of, "all_of": keywords.all_of, "none_of": keywords.none_of}
-    for key, words in lists.items():
-        for i, word in enumerate(words):
-            if not word.strip():
-                yield (*at, key, i), "is blank: give a word or a phrase"
-            elif len(word.encode()) > KEYWORD_BYTES_MAX:
-                yield (*at, key, i), f"must be at most {KEYWORD_BYTES_MAX} bytes long"
-
-
-def _keyword_count(config: Config) -> Problems:
-    rules = {("classes", i): entry.match for i, entry in enumerate(config.classes)} | {
-        ("domains", i): entry.match for i, entry in enumerate(config.domains)
-    }
-    total = 0
-    for at, match in rules.items():
-        before, total = total, total + _count(match)
-        if before <= KEYWORDS_MAX < total:
-            message = f"takes all rules together beyond {KEYWORDS_MAX:,} keywords: use fewer"
-            yield (*at, "match", "keywords"), message
-
-
-def _count(match: MatchConfig | None) -> int:
-    if match is None or match.keywords is None:
-        return 0
-    words = match.keywords
-    return len(words.any_of) + len(words.all_of) + len(words.none_of)
 
 
 def _default(config: Config) -> Problems:
@@ -283,6 +200,9 @@ def _listeners(config: Config) -> Problems:
     if tcp and not listeners.admin_token_file:
         message = "is missing: an admin listener on TCP needs a file that holds its token"
         yield ("listeners", "admin_token_file"), message
+    if listeners.tls is not None and not tcp and listeners.data.startswith("unix:"):
+        message = "has nothing to encrypt: every listener is a Unix socket; leave it out"
+        yield ("listeners", "tls"), message
 
 
 def _state_dir(config: Config) -> Problems:
@@ -299,6 +219,8 @@ _CHECKS: Mapping[Callable[[Config], Problems], frozenset[str]] = {
     _models: frozenset(),
     _classes: frozenset(),
     _domains: frozenset(),
+    rules.of_classes: frozenset(),
+    rules.of_domains: frozenset(),
     _budgets: frozenset(),
     _state_dir: frozenset(),
     _enabled: frozenset({"models"}),
@@ -306,7 +228,8 @@ _CHECKS: Mapping[Callable[[Config], Problems], frozenset[str]] = {
     _scopes: frozenset({"classes"}),
     _drawn_on: frozenset({"classes", "budgets"}),
     _floors: frozenset({"models"}),
-    _keyword_count: frozenset({"classes", "domains"}),
+    rules.of_names: frozenset({"domains", "classifier"}),
+    rules.keyword_count: frozenset({"classes", "domains"}),
     _sizes: frozenset({"size_buckets_tokens"}),
     _health: frozenset({"health"}),
     _listeners: frozenset({"listeners"}),

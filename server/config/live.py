@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Literal
 
-from server.config import Config, ConfigError, Problem, to_json
+from server.config import ClassifierConfig, Config, ConfigError, Problem, to_json
 from server.config.check import did_you_mean
 from server.config.parse import parse
 
@@ -40,6 +40,13 @@ def updated(
         path = f"{section}[{index}].name"
         raise ConfigError((Problem(path, None, f"{name!r} keeps its name while it runs"),))
     return parse(data, within=(section, index))
+
+
+def with_classifier(config: Config, file: str) -> Config:
+    """The configuration with another file of the learned classifier."""
+    before = config.classifier
+    named = ClassifierConfig(file=file, keep_requests=0 if before is None else before.keep_requests)
+    return config.model_copy(update={"classifier": named})
 
 
 def _merged(old: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:

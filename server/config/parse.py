@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from server.config import Config, ConfigError, Problem
 from server.config.check import Path, did_you_mean, problems
+from server.config.match import FORM_TAGS
 
 # Nobody reads further, and a file of 4 MiB has room for 200,000.
 PROBLEMS_MAX = 1_000
@@ -20,6 +21,8 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | Non
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _UNKNOWN_KEY = "extra_forbidden"
+# pydantic closes the path of a mapping's key with "[key]", and names the form of a rule.
+_NOT_IN_THE_FILE = frozenset({"[key]", *FORM_TAGS})
 # By pydantic's error types; braces name what it tells about the error.
 _MESSAGES: Mapping[str, str] = {
     "string_type": "must be text (in quotes), not {input}",
@@ -97,8 +100,7 @@ def _problems(text: str, errors: list[ErrorDetails]) -> Iterator[tuple[Path, str
 
 
 def _path(error: ErrorDetails) -> Path:
-    # pydantic closes the path of a mapping's key with "[key]".
-    return tuple(part for part in error["loc"] if part != "[key]")
+    return tuple(part for part in error["loc"] if part not in _NOT_IN_THE_FILE)
 
 
 def _message(path: Path, error: ErrorDetails) -> str:

@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Collection
 
 from optimizer.estimate.account import FloorAccount
-from optimizer.estimate.accuracy import AccuracyEstimate
+from optimizer.estimate.accuracy import AccuracyEstimate, Prior
 from optimizer.estimate.demand import DemandEstimate
 from optimizer.estimate.latency import LatencyEstimate
 from optimizer.estimate.tokens import TokenEstimate
 from server.config import ClassConfig, Config
 from server.control.budgets import Spending
 from server.control.counters import CellModel, Increment, Workers, add
+from server.control.drift import DomainDrift
 from server.control.last_hour import LastHour
 from server.control.outcomes import Grade, Settlement
 from server.routing.catalog import Catalog, Cell, compile_catalog
@@ -34,8 +35,10 @@ class Knowledge:
         self.spending = Spending()
         self.workers = Workers()
         self.last_hour = LastHour()
+        self.drift = DomainDrift()
         # Since the control plane began, for those who export.
         self.totals: dict[tuple[str, str], CellCounts] = {}  # by class and model
+        self.domains: Counter[str] = Counter()  # decisions
         self.feedback: Counter[str] = Counter()  # by result
         self.refusals: Counter[str] = Counter()  # by reason, of the control plane's own calls
         # Protocols of the models that answered an Infer of the cell: its payload fits only those.
@@ -51,7 +54,7 @@ class Knowledge:
         self.classes: dict[str, ClassConfig] = {c.name: c for c in config.classes}
         self.spending.configure(config.budgets)
         for model in config.models:
-            self.accuracy.set_prior(model.name, model.prior_accuracy)
+            self.accuracy.set_prior(model.name, Prior(model.prior_accuracy, model.prior_grades))
 
     def pushed(self, push: PushStatsRequest, *, now_s: float) -> None:
         """Counts what a worker's push adds."""
@@ -111,6 +114,8 @@ class Knowledge:
         add(self.totals.setdefault((cell.traffic_class, model), CellCounts()), counts)
         if recent:
             self._decided[cell] += counts.decided
+            self.domains[cell.domain] += counts.decided
+            self.drift.told(cell.domain, counts.decided, now_s=now_s)
             self.spending.spend(cell.payer, counts.cost_nano_usd, now_s=now_s)
             self.last_hour.add(("model", model), counts, now_s=now_s)
             self.last_hour.add(("group", cell[:2]), counts, now_s=now_s)

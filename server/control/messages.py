@@ -4,6 +4,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from optimizer.estimate.accuracy import Estimate
 from server.config import BudgetConfig, ClassConfig, ModelConfig
+from server.control.comparison import Comparison
 from turnout.v1 import admin_pb2 as pb
 
 
@@ -18,6 +19,7 @@ def model_message(model: ModelConfig) -> pb.Model:
         price=pb.Price(**model.price.model_dump()),
         capacity=pb.Capacity(**model.capacity.model_dump()),
         prior_accuracy=model.prior_accuracy,
+        prior_grades=model.prior_grades or 0,
         capabilities=model.capabilities,
     )
 
@@ -36,6 +38,18 @@ def class_message(traffic_class: ClassConfig) -> pb.TrafficClass:
 
 def budget_message(budget: BudgetConfig) -> pb.Budget:
     return pb.Budget(name=budget.name, amount_usd=budget.amount_usd, period=budget.period)
+
+
+def comparison_message(comparison: Comparison) -> pb.ClassifierComparison:
+    return pb.ClassifierComparison(
+        requests=comparison.requests,
+        same_domain=comparison.same_domain,
+        other_before=comparison.other_before,
+        other_after=comparison.other_after,
+        labelled=comparison.labelled,
+        right_before=comparison.right_before,
+        right_after=comparison.right_after,
+    )
 
 
 def estimate_message(estimate: Estimate) -> pb.Estimate:

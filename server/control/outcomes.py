@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from heapq import heappush, heappushpop
 
 from server.routing.errors import DecisionExpired, UsageDuplicate
-from server.routing.outcomes import QUALITY, check_feedback, check_usage
+from server.routing.outcomes import QUALITY, check_feedback, check_labels, check_usage
 from server.routing.tokens import Kind, OpenDecision, open_decision
 from turnout.v1.routing_pb2 import Feedback, Outcome, OutcomeResult, Usage
 
@@ -60,6 +60,7 @@ class Outcomes:
         """What is new in an outcome; raises RoutingError where nothing of it can count."""
         usage = outcome.usage if outcome.HasField("usage") else None
         check_feedback([(f.metric, f.value) for f in outcome.feedback])
+        check_labels(outcome.domain, outcome.intent)
         if usage is not None:
             latency_s = usage.latency.seconds + usage.latency.nanos * 1e-9
             check_usage(latency_s, usage.input_tokens, usage.output_tokens)

@@ -87,6 +87,7 @@ def _classes(window: Window, solution: Solution) -> Iterator[pb.PlanClass]:
             traffic_class=group.traffic_class,
             payer=group.payer,
             requests_per_s=problem.demand[problem.group_of == g].sum() / window.window_s,
+            required=group.floor or 0.0,
             accuracy=solution.accuracy[g],
             within_slo=1 - solution.miss[g],
             shed=solution.shed[g],

@@ -8,15 +8,18 @@ from pathlib import Path
 import structlog
 
 from server.config import Config, to_json
+from server.config.live import with_classifier
 from server.control import readings, views
+from server.control.comparison import Comparison
 from server.control.explainer import Explainer, Pricer, price_window
 from server.control.kept_file import write_whole
 from server.control.knowledge import Knowledge
+from server.control.learned import Learned
 from server.control.outcomes import Outcomes
 from server.control.publisher import Publisher
 from server.control.replanner import Replanner, Solver, solve_window
 from server.routing.errors import RoutingError
-from turnout.v1.admin_pb2 import ModelStatus, Plan, Worker
+from turnout.v1.admin_pb2 import ClassifierStatus, ModelStatus, Plan, Worker
 from turnout.v1.control_pb2 import PushStatsRequest, WatchPlanResponse
 from turnout.v1.routing_pb2 import Outcome, OutcomeResult
 
@@ -51,6 +54,7 @@ class ControlPlane:
         self._knowledge = Knowledge(config)
         self._restore_spending()
         self._outcomes = Outcomes(decision_key)
+        self._learned = Learned(files.live_config.parent, self._knowledge.drift)
         self._publisher = Publisher(epoch, to_json(config))
         self._explainer = Explainer(pricer)
         self._replanner = Replanner(
@@ -72,6 +76,7 @@ class ControlPlane:
 
     async def run(self) -> None:
         """Plans and explains until cancelled."""
+        await self._learned.configure(self.config)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._replanner.run())
             tasks.create_task(self._explainer.run())
@@ -90,6 +95,7 @@ class ControlPlane:
         """Counts; plans at once where a model lost its last endpoint or has one again."""
         now_s = self._clock()
         self._knowledge.pushed(push, now_s=now_s)
+        self._learned.pushed(push)
         up = self._knowledge.models_up(now_s=now_s)
         if up != self._up:
             _log.info("models up", models=sorted(up), before=sorted(self._up))
@@ -123,6 +129,25 @@ class ControlPlane:
         """Every worker that has pushed."""
         return list(views.workers(self._knowledge))
 
+    def classifier(self) -> ClassifierStatus | None:
+        """What the learned classifier sees, against what it learned from; None without one."""
+        return self._learned.status(now_s=self._clock())
+
+    async def update_classifier(
+        self, data: bytes, *, force: bool, dry_run: bool
+    ) -> tuple[Comparison | None, bool]:
+        """Compares, and puts it in force unless it is clearly worse; says whether it is in force.
+
+        Raises ClassifierInvalid.
+        """
+        comparison = await self._learned.compared(self.config, data)
+        worse = comparison is not None and bool(comparison.worse)
+        if dry_run or (worse and not force):
+            return comparison, False
+        file = await self._learned.save(data)
+        await self.update(lambda config: with_classifier(config, file))
+        return comparison, True
+
     def data_address(self) -> str:
         """Where callers are served; empty until a worker has pushed."""
         return next((s.data_address for s in self._knowledge.workers.states()), "")
@@ -141,6 +166,7 @@ class ControlPlane:
             text = to_json(config)
             await asyncio.to_thread(write_whole, self._files.live_config, text)
             self._knowledge.configure(config)
+            await self._learned.configure(config)
             self._up = self._knowledge.models_up(now_s=self._clock())
             self._publisher.publish_config(text)
             self._explainer.forget()
@@ -154,6 +180,8 @@ class ControlPlane:
         except RoutingError as error:
             return OutcomeResult(reason=error.reason, message=str(error))
         self._knowledge.settled(settlement, now_s=now_s)
+        grade = settlement.grade
+        self._learned.settled(outcome, None if grade is None else grade.value)
         return settlement.result
 
     def _restore_spending(self) -> None:
@@ -184,3 +212,4 @@ class ControlPlane:
         while True:
             await asyncio.sleep(self.config.window_s)
             await self.keep_spending()
+            await self._learned.keep(now_s=self._clock())

@@ -22,6 +22,8 @@ def values(knowledge: Knowledge, plan: Plan | None, *, now_s: float) -> dict[str
         "turnout.cost": list(_cost(knowledge)),
         "turnout.refusals": [({"reason": reason}, n) for reason, n in refusals.items()],
         "turnout.feedback": [({"result": result}, n) for result, n in knowledge.feedback.items()],
+        "turnout.domains": [({"domain": name}, n) for name, n in knowledge.domains.items()],
+        "turnout.domains.drift": list(_drift(knowledge, now_s)),
         "turnout.plan.age": [] if plan is None else [({}, now_s - plan.time.ToNanoseconds() / 1e9)],
         "turnout.plan.breaches": [] if plan is None else list(_breaches(plan)),
         "turnout.endpoint.ejected": list(_ejected(knowledge, now_s)),
@@ -54,6 +56,12 @@ def _requests(knowledge: Knowledge) -> Iterator[Point]:
 def _cost(knowledge: Knowledge) -> Iterator[Point]:
     for key, counts in knowledge.totals.items():
         yield _names(key), counts.cost_nano_usd / NANO_PER_USD
+
+
+def _drift(knowledge: Knowledge, now_s: float) -> Iterator[Point]:
+    drift = knowledge.drift.of(now_s=now_s)
+    if drift is not None and drift.index is not None:
+        yield {}, drift.index
 
 
 def _breaches(plan: Plan) -> Iterator[Point]:

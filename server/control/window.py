@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from optimizer.estimate.account import FloorAccount
+from optimizer.estimate.account import FloorAccount, margin_for
 from optimizer.estimate.tokens import Usage
 from optimizer.problem import Bools, Budget, Floats, Group, Problem, Resource
 from server.config import ModelConfig
@@ -24,7 +24,7 @@ class Window:
 
     cells: tuple[Cell, ...]
     problem: Problem
-    # With the floors as configured, without what accounts carry: for prices shown to people.
+    # With the floors as configured, without margins and accounts: for prices shown to people.
     configured: Problem
     window_s: float
     budgets: Mapping[str, BudgetState]
@@ -106,12 +106,18 @@ def _floor(knowledge: Knowledge, name: GroupName) -> float | None:
 
 
 def _required_floor(knowledge: Knowledge, name: GroupName, now_s: float) -> float | None:
-    """The configured floor, shifted by what earlier windows missed or earned."""
+    """The configured floor, with the margin of its grades and what earlier windows left.
+
+    Where no grades come, nothing would ever show what a margin is for.
+    """
     floor = _floor(knowledge, name)
     if floor is None:
         return None
     account = knowledge.accounts.setdefault(name, FloorAccount(floor))
-    return account.required(floor, now_s)
+    if knowledge.classes[name[0]].grades == "none":
+        return account.required(floor, now_s)
+    grades = knowledge.accuracy.of_group(*name, now_s).grades
+    return account.required(floor, now_s, margin=margin_for(floor, grades))
 
 
 def _cost(models: Sequence[ModelConfig], usage: Usage) -> Floats:

@@ -8,6 +8,7 @@ from server.routing.errors import InvalidRequest, QualityInvalid
 QUALITY = "quality"
 FEEDBACK_MAX = 8
 METRIC_CHARS_MAX = 64
+LABEL_CHARS_MAX = 128
 # No request takes a day or reads a hundred million tokens; a clock or a counter that is off would
 # spend a budget at one stroke.
 LATENCY_S_MAX = 86_400.0
@@ -38,6 +39,15 @@ def check_feedback(feedback: Sequence[tuple[str, float]]) -> None:
         )
     for metric, value in feedback:
         _check(metric, value)
+
+
+def check_labels(domain: str, intent: str) -> None:
+    """Raises InvalidRequest where they are no labels."""
+    for field, label in (("domain", domain), ("intent", intent)):
+        if len(label) > LABEL_CHARS_MAX:
+            raise InvalidRequest(
+                f"a {field} of {len(label)} characters: send at most {LABEL_CHARS_MAX}", field=field
+            )
 
 
 def _check(metric: str, value: float) -> None:

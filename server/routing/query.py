@@ -1,14 +1,23 @@
 """What the router is asked: a request without its transport."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from server.routing.catalog import PayloadKind
 
 
+class Tensor(NamedTuple):
+    """The head of one input tensor."""
+
+    name: str
+    datatype: str
+    elements: int  # by its shape; a size that is not known counts as 1
+
+
 @dataclass(slots=True)
 class Query:
-    """The context, the features and the text of one request; empty means not said."""
+    """The context, the features and the content of one request; empty means not said."""
 
     traffic_class: str = ""
     tenant: str = ""
@@ -21,4 +30,10 @@ class Query:
     capabilities: tuple[str, ...] = ()
     payload_kind: PayloadKind = PayloadKind.UNKNOWN
     input_tokens: int | None = None
-    text: str = ""
+    text: str = ""  # what is asked: the text itself, or the last turn of a chat
+    earlier: str = ""  # what was said before it, without the system prompt
+    messages: int = 0
+    # Of a chat: the system prompt, tools, pictures and what joins messages, in tokens.
+    overhead_tokens: int = 0
+    # Read when a rule asks for them: most requests are forwarded without.
+    tensors: Callable[[], tuple[Tensor, ...]] = field(default=tuple, compare=False)

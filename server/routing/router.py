@@ -14,12 +14,14 @@ from server.routing.catalog import (
     compile_catalog,
     nominal_cost_nano_usd,
 )
-from server.routing.classifier import Classifier, Reading
 from server.routing.counters import Counters
 from server.routing.endpoints import Endpoints
 from server.routing.errors import NoCandidate, NotReady
 from server.routing.health import HealthTracker
+from server.routing.learned import LinearModel
 from server.routing.query import Query
+from server.routing.reading.classifier import Classifier, Reading
+from server.routing.recent_texts import RecentTexts
 from server.routing.selector import Basis, Pick, Selector, WeightTable
 from server.routing.tokens import Kind, Sealer
 
@@ -48,6 +50,7 @@ class Decision:
     reason: str
     audit_probability: float  # 0: not in the audit sample
     reuse_for_s: float  # how long requests of the same cell may use this decision
+    text: str  # of the request
 
 
 class _Routes(NamedTuple):
@@ -68,13 +71,14 @@ class Router:
         self._routes: _Routes | None = None
         self.health = HealthTracker(HealthConfig())
         self.endpoints = Endpoints(self.health)
+        self.recent_texts = RecentTexts()
 
     @property
     def catalog(self) -> Catalog:
         """The catalog in force; raises NotReady before there is one."""
         return self._ready().catalog
 
-    def configure(self, config: Config) -> None:
+    def configure(self, config: Config, learned: LinearModel | None = None) -> None:
         """Puts a configuration in force. Calls that are out end by the old one."""
         catalog = compile_catalog(config)
         self.health.tune(config.health)
@@ -83,7 +87,8 @@ class Router:
             for index, model in enumerate(catalog.models)
             for address in model.endpoints
         )
-        self._routes = _Routes(catalog, Classifier(config, catalog), config.window_s)
+        self.recent_texts.on = config.classifier is not None and config.classifier.keep_requests > 0
+        self._routes = _Routes(catalog, Classifier(config, catalog, learned), config.window_s)
 
     @property
     def table(self) -> WeightTable:
@@ -108,14 +113,17 @@ class Router:
 
     def seal(self, decision: Decision, kind: Kind, model: Model, *, now_s: float) -> str:
         """A new decision id; `model` is the one that answers, which a grade will speak of."""
-        return self._sealer.seal(
+        cell = decision.reading.cell
+        decision_id = self._sealer.seal(
             kind,
-            decision.reading.cell,
+            cell,
             (model.name, model.version),
             audit_probability=decision.audit_probability,
             expected_cost_nano_usd=decision.pick.cost_nano_usd,
             now_s=now_s,
         )
+        self.recent_texts.add(decision_id, decision.text, cell.domain, decision.reading.intent)
+        return decision_id
 
     def models(self) -> tuple[Model, ...]:
         """Those of the configuration in force; none before there is one."""
@@ -150,6 +158,7 @@ class Router:
             reason=_reason(reading, pick, self._selector.table.plan_id, catalog),
             audit_probability=0.0,
             reuse_for_s=window_s if alone else 0.0,
+            text=query.text,
         )
 
     def target(self, index: int) -> Target:
@@ -202,10 +211,10 @@ def _reason(reading: Reading, pick: Pick, plan_id: str, catalog: Catalog) -> str
     traffic_class = reading.cell.traffic_class
     if pick.basis is Basis.GREEDY:
         why = f"plan {plan_id} has no open model" if plan_id else "there is no plan yet"
-        return f"{why} for class {traffic_class}: {name} is the first that is fit"
+        return f"{reading.why}{why} for class {traffic_class}: {name} is the first that is fit"
     of_cell = pick.basis is Basis.PLAN
     whose = "this cell" if of_cell else "the class, for it has no open model in this cell"
-    share = f"plan {plan_id} gives {name} {pick.share:.0%} of {whose}"
+    share = f"{reading.why}plan {plan_id} gives {name} {pick.share:.0%} of {whose}"
     if pick.owed:
         return f"{share}, and {name} is owed most"
     return share if len(pick.row) == 1 else f"{share}, and no other model of it is open"

@@ -6,9 +6,16 @@ from typing import TypeVar
 from server.config import BudgetConfig, ClassConfig, Config, ConfigError, ModelConfig
 from server.config.check import did_you_mean
 from server.config.live import Section, updated
-from server.control.messages import budget_message, class_message, model_message, timestamp
+from server.control.messages import (
+    budget_message,
+    class_message,
+    comparison_message,
+    model_message,
+    timestamp,
+)
 from server.control.plane import ControlPlane
 from server.routing.errors import InvalidRequest, NotFound
+from server.routing.learned import ClassifierInvalid
 from server.rpc.admin_changes import (
     Changes,
     budget_changes,
@@ -45,6 +52,7 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
             started=timestamp(self._plane.started_s),
             workers=self._plane.workers(),
             data_address=self._plane.data_address(),
+            classifier=self._plane.classifier(),
         )
 
     async def GetPlan(self, request: pb.GetPlanRequest, context: Context) -> pb.GetPlanResponse:
@@ -88,6 +96,21 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         return pb.UpdateBudgetResponse(
             budget=budget_message(_entry("budget", config.budgets, name))
         )
+
+    async def UpdateClassifier(
+        self, request: pb.UpdateClassifierRequest, context: Context
+    ) -> pb.UpdateClassifierResponse:
+        try:
+            comparison, in_force = await self._plane.update_classifier(
+                request.classifier, force=request.force, dry_run=request.dry_run
+            )
+        except ClassifierInvalid as error:
+            raise InvalidRequest(str(error), field="classifier") from error
+        response = pb.UpdateClassifierResponse(in_force=in_force)
+        if comparison is not None:
+            response.worse = comparison.worse
+            response.comparison.CopyFrom(comparison_message(comparison))
+        return response
 
     async def _update(
         self, field: str, name: str, changes: Changes, *, allow_missing: bool = False

@@ -33,6 +33,7 @@ def model_changes(model: pb.Model) -> Changes:
             "concurrent": capacity.concurrent if capacity.HasField("concurrent") else None,
         },
         "prior_accuracy": model.prior_accuracy,
+        "prior_grades": model.prior_grades or None,
         "capabilities": list(model.capabilities),
     }
 

@@ -1,6 +1,7 @@
 """Between the wire and what routing speaks of; limits on what a peer may say are held here."""
 
 from collections.abc import Container, Iterable, Mapping
+from functools import partial
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -9,7 +10,9 @@ from server.routing.catalog import Cell, PayloadKind
 from server.routing.errors import InvalidRequest, PayloadTooLarge, UnknownClass
 from server.routing.query import Query
 from server.routing.router import Decision, Router, Target
+from server.rpc.oip_tensors import read_tensors, read_text
 from server.rpc.oip_wire import read_head
+from server.rpc.openai_chat import read_chat
 from turnout.v1 import routing_pb2 as pb
 
 # Larger than any tensor request in common use; grpc itself cuts off a little above.
@@ -33,10 +36,13 @@ def route_query(request: pb.RouteRequest, metadata: Mapping[str, str]) -> Query:
     content = request.WhichOneof("content")
     if content == "text":
         query.text = request.text
+        query.messages = 1
         query.payload_kind = PayloadKind.TEXT
+    elif content == "openai_chat":
+        _read_chat(request.openai_chat, query)
     elif content == "oip_request":
         read_head(request.oip_request, field="oip_request")
-        query.payload_kind = PayloadKind.TENSORS
+        _read_tensors(request.oip_request, "oip_request", query)
     return query
 
 
@@ -47,7 +53,7 @@ def infer_query(request: pb.InferRequest, metadata: Mapping[str, str]) -> Query:
     _hold_size(len(request.oip_request))
     query = _query(request.context, request.features, metadata)
     read_head(request.oip_request, field="oip_request")
-    query.payload_kind = PayloadKind.TENSORS
+    _read_tensors(request.oip_request, "oip_request", query)
     return query
 
 
@@ -68,13 +74,14 @@ def oip_query(request: bytes, metadata: Mapping[str, str], classes: Container[st
         raise InvalidRequest(
             "a class has no versions: leave model_version out", field="model_version"
         )
-    return Query(
+    query = Query(
         traffic_class="" if name == AUTO else name,
         tenant=_short(metadata.get(TENANT_KEY, ""), TENANT_KEY),
         user=_short(metadata.get(USER_KEY, ""), USER_KEY),
         metadata=metadata,
-        payload_kind=PayloadKind.TENSORS,
     )
+    _read_tensors(request, "", query)
+    return query
 
 
 def text_metadata(metadata: Metadata | None) -> dict[str, str]:
@@ -138,6 +145,23 @@ def _query(context: pb.RequestContext, features: pb.Features, metadata: Mapping[
         payload_kind=_payload_kind(features.payload_kind),
         input_tokens=features.input_tokens if features.HasField("input_tokens") else None,
     )
+
+
+def _read_chat(body: bytes, query: Query) -> None:
+    """What the body says counts where the context and the features say nothing else."""
+    chat = read_chat(body, field="openai_chat")
+    query.payload_kind = PayloadKind.TEXT
+    query.text, query.earlier = chat.asked, chat.earlier
+    query.messages = chat.messages
+    query.overhead_tokens = chat.overhead_tokens
+    query.response_format = query.response_format or chat.response_format
+    query.capabilities = tuple(dict.fromkeys(query.capabilities + chat.capabilities))
+
+
+def _read_tensors(request: bytes, field: str, query: Query) -> None:
+    query.payload_kind = PayloadKind.TENSORS
+    query.text, query.overhead_tokens = read_text(request)
+    query.tensors = partial(read_tensors, request, field=field)
 
 
 def _short(text: str, field: str) -> str:

@@ -50,17 +50,18 @@ def read_head(request: bytes, *, field: str) -> OipHead:
 
 def _field(data: bytes, at: int) -> tuple[int, int, int]:
     """The number of the field at `at`, where its content starts, and where it ends."""
-    tag, at = _varint(data, at)
+    tag, at = varint(data, at)
     number, wire_type = tag >> 3, tag & 7
     if not 1 <= number <= _FIELD_MAX or wire_type != _BYTES:
         raise ValueError
-    length, start = _varint(data, at)
+    length, start = varint(data, at)
     if start + length > len(data):
         raise IndexError
     return number, start, start + length
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def varint(data: bytes, at: int) -> tuple[int, int]:
+    """The number at `at` and where it ends; raises ValueError or IndexError without one."""
     value = shift = 0
     for _ in range(_VARINT_BYTES_MAX):
         byte = data[at]

@@ -34,6 +34,7 @@ CLOSE_MS_MAX = 2_000
 # name: (unit, description). Counters are totals since the control plane's start.
 COUNTERS: Mapping[str, tuple[str, str]] = {
     "turnout.decisions": ("{decision}", "Requests that were given a model."),
+    "turnout.domains": ("{decision}", "The same by content domain, other among them."),
     "turnout.requests": ("{request}", "Requests that ended: ok, slow (beyond the SLO) or failed."),
     "turnout.cost": ("USD", "By the decision prices."),
     "turnout.refusals": ("{request}", "Requests answered with an error, by its reason."),
@@ -41,6 +42,7 @@ COUNTERS: Mapping[str, tuple[str, str]] = {
 }
 GAUGES: Mapping[str, tuple[str, str]] = {
     "turnout.plan.age": ("s", "Since the plan in force was made."),
+    "turnout.domains.drift": ("1", "Population stability index against the training mix."),
     "turnout.plan.breaches": ("{breach}", "Bounds that the plan in force cannot keep."),
     "turnout.budget.spent": ("USD", "In the period that runs."),
     "turnout.budget.left": ("USD", "In the period that runs; below zero when overspent."),

@@ -2,7 +2,6 @@ import asyncio
 import itertools
 import os
 import statistics
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,7 +9,8 @@ import grpc
 import pytest
 
 from benchmarks.floors.bare_server import Answer, AnyMethod, Context, constant, forwarding
-from benchmarks.load import Caller, Order, arrivals_s, percentile, toll
+from benchmarks.load import Order, arrivals_s, percentile, toll
+from benchmarks.wire_client import CallFailed, Metadata
 
 
 @asynccontextmanager
@@ -25,14 +25,16 @@ async def listening(answer: Answer) -> AsyncIterator[str]:
         await server.stop(None)
 
 
-def order(address: str) -> Order:
+def order(address: str, *, metadata: Metadata = "fresh", request: bytes = b"what") -> Order:
     return Order(
         address=address,
         method="/any.Service/Method",
-        request_hex=b"what".hex(),
+        request_hex=request.hex(),
+        metadata=metadata,
         pid=os.getpid(),
-        serial_calls=5,
-        paced_calls=50,
+        connections=2,
+        calls=3,
+        bursts=5,
         rate_per_s=1_000,
         seed=7,
     )
@@ -58,30 +60,54 @@ def test_a_percentile_is_a_value_that_came(part: float, value: int) -> None:
     assert percentile(range(1, 101)[::-1], part) == value
 
 
-async def test_a_call_is_sent_when_it_is_due_however_slow_the_last_one_is() -> None:
+async def test_a_burst_is_sent_when_it_is_due_however_slow_the_last_one_is() -> None:
     second = asyncio.Event()
     seen = 0
 
     async def answer(_request: bytes, _context: Context) -> bytes:
         nonlocal seen
         seen += 1
-        if seen > 1:
+        if seen > 6:
             second.set()
-        await second.wait()  # the first call is answered once the second is there
+        await second.wait()  # the first burst is answered once the second is there
         return b""
 
-    async with listening(answer) as address, grpc.aio.insecure_channel(address) as channel:
-        now_s = time.perf_counter()
-        latencies_us, late_us = await Caller(channel, order(address)).paced_us([now_s, now_s])
-    assert len(latencies_us) == len(late_us) == 2
+    async with listening(answer) as address:
+        assert (await toll(order(address))).p50_us > 0
+
+
+@pytest.mark.parametrize("metadata", ["fixed", "fresh", "huffman"])
+async def test_a_server_of_grpcio_understands_the_calls(metadata: Metadata) -> None:
+    asked: list[bytes] = []
+    parents: set[str | bytes] = set()
+
+    async def answer(request: bytes, context: Context) -> bytes:
+        asked.append(request)
+        parents.add(dict(context.invocation_metadata() or ())["traceparent"])
+        return b"that"
+
+    async with listening(answer) as address:
+        await toll(order(address, metadata=metadata))
+    calls = (4 + 5) * 6  # bursts that warm up, and those that count
+    assert asked == [b"what"] * calls
+    assert len(parents) == (2 if metadata == "fixed" else calls)
+
+
+async def test_a_request_larger_than_every_window_arrives_whole() -> None:
+    async def answer(request: bytes, _context: Context) -> bytes:
+        assert request == bytes(range(256)) * 1_000
+        return b""
+
+    async with listening(answer) as address:
+        await toll(order(address, request=bytes(range(256)) * 1_000))
 
 
 async def test_a_toll_counts_the_server_process() -> None:
     async with listening(constant(b"that")) as address:
         found = await toll(order(address))
-    # Here both are this process, over the same 50 calls.
+    # Here both are this process, over the same calls.
     assert found.cpu_us > 0
-    assert found.p50_us <= found.p99_us
+    assert found.p50_us <= found.p99_us <= found.p999_us
 
 
 async def test_a_call_that_fails_ends_the_run() -> None:
@@ -89,7 +115,7 @@ async def test_a_call_that_fails_ends_the_run() -> None:
         await context.abort(grpc.StatusCode.UNAVAILABLE, "closed")
 
     async with listening(refuse) as address:
-        with pytest.raises(grpc.aio.AioRpcError, match="closed"):
+        with pytest.raises(CallFailed, match="closed"):
             await toll(order(address))
 
 

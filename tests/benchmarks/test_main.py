@@ -19,7 +19,11 @@ KEYS = [
     "floor_us",
     "target",
 ]
-STARTING_PROCESSES = {"publish", "route", "infer"}
+MARKS = {
+    "publish": [pytest.mark.slow],
+    "route": [pytest.mark.slow, pytest.mark.timeout(240)],
+    "infer": [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.needs("envoy", "nginx")],
+}
 RUNNER = CliRunner(env={"COLUMNS": "120"})
 
 
@@ -62,10 +66,7 @@ def test_results_are_the_rows_with_commit_and_machine(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow) if name in STARTING_PROCESSES else name
-        for name in BENCHMARKS
-    ],
+    [pytest.param(name, marks=MARKS.get(name, ())) for name in BENCHMARKS],
 )
 def test_every_benchmark_runs_at_toy_size(name: str) -> None:
     rows = BENCHMARKS[name].run(True)

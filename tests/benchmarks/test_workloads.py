@@ -2,21 +2,37 @@
 
 import random
 
-from benchmarks import classify, plan, plan_source
+from benchmarks import classify, plan, plan_source, tokens
 from optimizer.lp import solve
 from optimizer.solution import Solution
+from server.config.match import MatchConfig, alternatives
 from server.control.parts import parts_of
 from server.routing.catalog import compile_catalog
-from server.routing.classifier import Classifier
+from server.routing.reading.classifier import Classifier
+from server.routing.reading.token_estimate import estimate_tokens
 
 
-def test_classify_tries_500_keywords_and_50_rules_on_1_kb() -> None:
+def test_classify_tries_500_keywords_50_rules_and_14_learned_domains() -> None:
     words = classify._words(random.Random(7))
     config = classify._config(words)
-    query = classify._query(words, random.Random(7))
-    assert (len(words), len(config.classes), len(query.text)) == (500, 50, 1_024)
-    # The default is what is left when no rule matches.
-    assert Classifier(config, compile_catalog(config)).read(query).rule == "default"
+    learned = classify._learned(words)
+    assert (len(words), len(config.classes), len(learned.domains)) == (500, 50, 14)
+    classifier = Classifier(config, compile_catalog(config), learned)
+    for chars in (1_024, 60, 200_000):
+        query = classify._query(words, random.Random(7), chars)
+        assert len(query.text) == chars
+        reading = classifier.read(query)
+        # The default is what is left when no rule matches, the learned domain when none does.
+        assert reading.rule == "default"
+        assert reading.cell.domain in learned.domains
+
+
+def test_every_kind_of_rule_is_among_those_of_classify() -> None:
+    config = classify._config(classify._words(random.Random(7)))
+    blocks = [block for entry in config.classes for block in alternatives(entry.match)]
+    asked = {key for block in blocks for key, value in block if value not in (None, (), {})}
+    # Tensors are of other requests; the scripts and languages of code are found with these.
+    assert MatchConfig.model_fields.keys() - asked == {"tensors", "scripts", "code_languages"}
 
 
 def test_the_window_of_plan_holds_everything_and_bounds_of_every_kind_bind() -> None:
@@ -30,3 +46,10 @@ def test_the_window_of_plan_holds_everything_and_bounds_of_every_kind_bind() -> 
 def test_the_plans_of_publish_have_as_many_cells_as_are_asked_for() -> None:
     parts = parts_of("plan-1", plan_source.shares(1_000))
     assert sum(len(part.cells) for part in parts) == 1_000
+
+
+def test_tokens_reads_1_kb_of_prose() -> None:
+    page = tokens.page()
+    assert len(page.encode()) == 1_024
+    # As prose has them, by cl100k_base: 4 to 5 characters each.
+    assert 1_024 / 5 < estimate_tokens(page) < 1_024 / 4

@@ -126,13 +126,18 @@ class ContractServicer(routing_pb2_grpc.RoutingServiceServicer):
 
 
 @contextmanager
-def serving(servicer: ContractServicer) -> Iterator[str]:
+def serving(
+    servicer: ContractServicer, credentials: grpc.ServerCredentials | None = None
+) -> Iterator[str]:
     """Yields the address. A servicer that hangs is let go at the end."""
     with ThreadPoolExecutor(8) as pool:
         # No limit here, so that a test meets the client's.
         server = grpc.server(pool, options=[("grpc.max_receive_message_length", -1)])
         routing_pb2_grpc.add_RoutingServiceServicer_to_server(servicer, server)
-        port = server.add_insecure_port("127.0.0.1:0")
+        if credentials is None:
+            port = server.add_insecure_port("127.0.0.1:0")
+        else:
+            port = server.add_secure_port("127.0.0.1:0", credentials)
         server.start()
         try:
             yield f"127.0.0.1:{port}"

@@ -1,5 +1,6 @@
 """What a caller says arrives, whole and by its right name."""
 
+import json
 import math
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, cast
@@ -129,9 +130,27 @@ def test_a_route_request_carries_the_callers_own_oip_message() -> None:
     assert built.oip_request == message.SerializeToString()
 
 
-def test_text_and_tensors_together_are_refused() -> None:
-    with pytest.raises(ValueError, match="not both"):
-        route_request(text="a", oip_request=b"b", dry_run=False, fields={})
+def test_a_chat_is_sent_as_it_is_or_made_of_a_dict() -> None:
+    chat: dict[str, object] = {"messages": [{"role": "user", "content": "grüße"}]}
+    for said in (chat, json.dumps(chat).encode()):
+        built = route_request(
+            text=None, oip_request=None, openai_chat=said, dry_run=False, fields={}
+        )
+        assert json.loads(built.openai_chat) == chat
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        {"text": "a", "oip_request": b"b", "openai_chat": None},
+        {"text": "a", "oip_request": None, "openai_chat": b"c"},
+        {"text": None, "oip_request": b"b", "openai_chat": b"c"},
+        {"text": "", "oip_request": b"", "openai_chat": b""},
+    ],
+)
+def test_several_contents_together_are_refused(contents: Any) -> None:
+    with pytest.raises(ValueError, match="not several"):
+        route_request(**contents, dry_run=False, fields={})
 
 
 @pytest.mark.parametrize(

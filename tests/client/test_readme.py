@@ -6,17 +6,16 @@ from pathlib import Path
 import pytest
 
 import turnout
-from tests.client.contract_server import ContractServicer
+from tests.client.contract_server import ContractServicer, serving
+from tests.client.test_tls import server_credentials
+from tests.server.certificates import Authority
 
 README = (Path(__file__).parents[2] / "clients/python/README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+INFER, ROUTE, TLS, ERRORS = BLOCKS
 
 
-def test_the_readme_shows_both_clients_and_the_errors() -> None:
-    assert len(BLOCKS) == 3
-
-
-@pytest.mark.parametrize("block", BLOCKS, ids=["infer", "route", "errors"])
+@pytest.mark.parametrize("block", [INFER, ROUTE, ERRORS], ids=["infer", "route", "errors"])
 def test_its_code_runs_against_a_server(
     block: str, address: str, servicer: ContractServicer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -27,6 +26,18 @@ def test_its_code_runs_against_a_server(
     exec(compile(here, "README.md", "exec"), {"__name__": "__main__"})
     assert servicer.requests
     assert "later:" not in capsys.readouterr().out
+
+
+def test_its_code_speaks_tls(
+    servicer: ContractServicer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    authority.issue("caller", "team-a")
+    monkeypatch.chdir(tmp_path)
+    with serving(servicer, server_credentials(authority)) as address:
+        port = address.rpartition(":")[2]
+        exec(compile(TLS.replace("7080", port), "README.md", "exec"), {"__name__": "__main__"})
+    assert servicer.requests
 
 
 def test_it_has_a_line_for_every_error() -> None:

@@ -63,12 +63,18 @@ ranges = st.tuples(st.integers(0, 9), st.integers(9, 2**31 - 1)).flatmap(
         [{"min": ends[0]}, {"max": ends[1]}, {"min": ends[0], "max": ends[1]}]
     )
 )
-keywords = st.dictionaries(
-    st.sampled_from(["any_of", "all_of", "none_of"]),
-    st.lists(texts.filter(str.strip), min_size=1, max_size=3),
-    min_size=1,
-)
-matches = st.fixed_dictionaries(
+
+
+def some_of(*values: str) -> st.SearchStrategy[list[str]]:
+    """Fresh lists: a test may put something else in."""
+    return st.lists(st.sampled_from(values), min_size=1, max_size=2)
+
+
+words = st.lists(texts.filter(str.strip), min_size=1, max_size=3)
+# Absent has to be what is in no word that has to be there.
+absent = words.map(lambda listed: [f"{word} \u2020" for word in listed])
+keywords = st.fixed_dictionaries({"any_of": words}, optional={"all_of": words, "none_of": absent})
+blocks = st.fixed_dictionaries(
     {"tenant": value_lists},
     optional={
         "labels": st.dictionaries(texts, value_lists, max_size=2),
@@ -78,8 +84,18 @@ matches = st.fixed_dictionaries(
         "priority": ranges,
         "input_tokens": ranges,
         "keywords": keywords,
+        "tools": st.booleans(),
+        "messages": ranges,
+        "tensors": st.fixed_dictionaries(
+            {"names": value_lists}, optional={"datatypes": value_lists, "elements": ranges}
+        ),
+        "structures": some_of("json", "code", "question"),
+        "code_languages": some_of("python", "sql"),
+        "languages": some_of("en", "de"),
+        "scripts": some_of("latin").map(lambda scripts: [*scripts, "greek"]),
     },
 )
+matches = blocks | st.lists(blocks, min_size=1, max_size=2)
 models = st.fixed_dictionaries(
     {
         "protocol": st.sampled_from(["oip", "openai"]),

@@ -1,7 +1,6 @@
 """`turnout serve` as a whole: real processes, a real endpoint, real signals."""
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
@@ -11,141 +10,26 @@ from pathlib import Path
 
 import grpc
 import pytest
-import yaml
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from server.wire import oip_pb2
-from turnout.v1 import admin_pb2, admin_pb2_grpc, routing_pb2, routing_pb2_grpc
+from tests.server.running import Echo, Service, answering, infer, serving, start, write_config
+from turnout.v1 import admin_pb2, admin_pb2_grpc
 
 pytestmark = pytest.mark.slow
-
-REQUEST = oip_pb2.ModelInferRequest(id="r1").SerializeToString()
-
-
-class Echo:
-    """An endpoint that answers with the model it was asked for, once `open` lets it."""
-
-    def __init__(self) -> None:
-        self.open = asyncio.Event()
-        self.open.set()
-        self.reached = asyncio.Event()
-
-    async def infer(
-        self, request: oip_pb2.ModelInferRequest, context: object
-    ) -> oip_pb2.ModelInferResponse:
-        self.reached.set()
-        await self.open.wait()
-        return oip_pb2.ModelInferResponse(model_name=request.model_name, id=request.id)
-
-    def handlers(self) -> grpc.GenericRpcHandler:
-        method = grpc.unary_unary_rpc_method_handler(
-            self.infer,
-            request_deserializer=oip_pb2.ModelInferRequest.FromString,
-            response_serializer=oip_pb2.ModelInferResponse.SerializeToString,
-        )
-        return grpc.method_handlers_generic_handler(
-            "inference.GRPCInferenceService", {"ModelInfer": method}
-        )
 
 
 @pytest.fixture
 async def echo() -> AsyncIterator[tuple[Echo, str]]:
-    server = grpc.aio.server()
-    servicer = Echo()
-    server.add_generic_rpc_handlers((servicer.handlers(),))
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    yield servicer, f"127.0.0.1:{port}"
-    servicer.open.set()
-    await server.stop(None)
-
-
-class Service:
-    """`turnout serve FILE`, its lines, and channels to it."""
-
-    def __init__(self, process: asyncio.subprocess.Process, state_dir: Path) -> None:
-        self.process = process
-        self.state_dir = state_dir
-        self.lines: list[str] = []
-        self.data = ""
-
-    async def read_until(self, event: str) -> dict[str, object]:
-        """The next line of the log with this event."""
-        assert self.process.stderr is not None
-        async with asyncio.timeout(30):
-            while line := (await self.process.stderr.readline()).decode():
-                self.lines.append(line)
-                with contextlib.suppress(ValueError):
-                    entry: dict[str, object] = json.loads(line)
-                    if entry["event"] == event:
-                        return entry
-        raise AssertionError(f"no {event!r} in:\n" + "".join(self.lines))
-
-    def children(self, module: str) -> list[int]:
-        """Process ids of our children that run this module."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            with contextlib.suppress(OSError, ValueError):
-                command = (entry / "cmdline").read_bytes().decode()
-                parent = (entry / "stat").read_text().rsplit(")", 1)[1].split()[1]
-                if module in command and int(parent) == self.process.pid:
-                    found.append(int(entry.name))
-        return found
-
-
-def write_config(folder: Path, endpoint: str, **changes: object) -> Path:
-    config = {
-        "window_s": 0.5,
-        "state_dir": str(folder / "state"),
-        "listeners": {"data": "127.0.0.1:0"},
-        "models": [
-            {
-                "name": "small",
-                "protocol": "oip",
-                "endpoints": [endpoint],
-                "price": {"request_usd": 0.001},
-                "prior_accuracy": 0.9,
-            }
-        ],
-        "classes": [{"name": "all", "default": True}],
-        **changes,
-    }
-    path = folder / "turnout.yaml"
-    path.write_text(yaml.safe_dump(config))
-    return path
-
-
-async def start(path: Path, state_dir: Path) -> Service:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "server.cli", "serve", str(path)),
-        stderr=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-    )
-    return Service(process, state_dir)
+    async with answering() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture
 async def service(echo: tuple[Echo, str], tmp_path: Path) -> AsyncIterator[Service]:
-    service = await start(write_config(tmp_path, echo[1]), tmp_path / "state")
-    service.data = str((await service.read_until("serving"))["data"])
-    yield service
-    if service.process.returncode is None:
-        service.process.terminate()
-    await service.process.communicate()
-
-
-@contextlib.asynccontextmanager
-async def routing(address: str) -> "AsyncIterator[routing_pb2_grpc.RoutingServiceAsyncStub]":
-    async with grpc.aio.insecure_channel(address) as channel:
-        yield routing_pb2_grpc.RoutingServiceStub(channel)
-
-
-async def infer(address: str) -> routing_pb2.InferResponse:
-    async with routing(address) as stub:
-        return await stub.Infer(
-            routing_pb2.InferRequest(oip_request=REQUEST), wait_for_ready=True, timeout=20
-        )
+    async with serving(write_config(tmp_path, echo[1]), tmp_path / "state") as service:
+        yield service
 
 
 async def exit_of(process: int) -> None:
@@ -175,7 +59,7 @@ async def test_the_plan_follows_the_traffic(service: Service) -> None:
 
 async def test_a_drain_loses_no_accepted_call(service: Service, echo: tuple[Echo, str]) -> None:
     endpoint = echo[0]
-    endpoint.open.clear()
+    endpoint.hold(1)
     call = asyncio.create_task(infer(service.data))
     async with asyncio.timeout(10):
         await endpoint.reached.wait()

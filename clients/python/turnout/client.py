@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack
@@ -46,14 +46,23 @@ class Client:
     """Asks Turnout and waits for its answer. Threads may share it: one is enough for a process.
 
     `timeout_s` is the default for each call, retries included; without any, the class's deadline
-    holds. Errors are `TurnoutError`.
+    holds. `credentials`, made by `grpc.ssl_channel_credentials`, are for a listener with TLS.
+    Errors are `TurnoutError`.
     """
 
     def __init__(
-        self, address: str, *, timeout_s: float | None = None, retry: RetryPolicy = _RETRY
+        self,
+        address: str,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        timeout_s: float | None = None,
+        retry: RetryPolicy = _RETRY,
     ) -> None:
         """Connects at the first call, to host:port or unix:PATH."""
-        self._channel = grpc.insecure_channel(address, _CHANNEL_OPTIONS)
+        if credentials is None:
+            self._channel = grpc.insecure_channel(address, _CHANNEL_OPTIONS)
+        else:
+            self._channel = grpc.secure_channel(address, credentials, _CHANNEL_OPTIONS)
         self._stub = RoutingServiceStub(self._channel)
         self._terms = Terms(timeout_s=timeout_s, retry=retry)
 
@@ -77,13 +86,21 @@ class Client:
         *,
         text: str | None = None,
         oip_request: bytes | SerializesToString | None = None,
+        openai_chat: bytes | Mapping[str, object] | None = None,
         dry_run: bool = False,
         timeout_s: float | None = None,
         **fields: Unpack[RequestFields],
     ) -> Decision:
-        """Says which model should answer. `dry_run` explains and counts nothing."""
+        """Says which model should answer. `dry_run` explains and counts nothing.
+
+        `openai_chat` is the body of a Chat Completions request, as it would be sent or as a dict.
+        """
         request = convert.route_request(
-            text=text, oip_request=oip_request, dry_run=dry_run, fields=fields
+            text=text,
+            oip_request=oip_request,
+            openai_chat=openai_chat,
+            dry_run=dry_run,
+            fields=fields,
         )
         call = self._terms.call(request, timeout_s, now_s=time.monotonic())
         return convert.decision(self._send(self._stub.Route, request, call))
@@ -140,15 +157,23 @@ class AsyncClient:
     """`Client` for asyncio. Tasks of one event loop may share it."""
 
     def __init__(
-        self, address: str, *, timeout_s: float | None = None, retry: RetryPolicy = _RETRY
+        self,
+        address: str,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        timeout_s: float | None = None,
+        retry: RetryPolicy = _RETRY,
     ) -> None:
         self._address = address
+        self._credentials = credentials
         self._terms = Terms(timeout_s=timeout_s, retry=retry)
 
     # Not before the first call: grpc.aio ties a channel to the loop that runs when it is made.
     @cached_property
     def _channel(self) -> grpc.aio.Channel:
-        return grpc.aio.insecure_channel(self._address, _CHANNEL_OPTIONS)
+        if self._credentials is None:
+            return grpc.aio.insecure_channel(self._address, _CHANNEL_OPTIONS)
+        return grpc.aio.secure_channel(self._address, self._credentials, _CHANNEL_OPTIONS)
 
     @cached_property
     def _stub(self) -> "RoutingServiceAsyncStub":
@@ -174,13 +199,21 @@ class AsyncClient:
         *,
         text: str | None = None,
         oip_request: bytes | SerializesToString | None = None,
+        openai_chat: bytes | Mapping[str, object] | None = None,
         dry_run: bool = False,
         timeout_s: float | None = None,
         **fields: Unpack[RequestFields],
     ) -> Decision:
-        """Says which model should answer. `dry_run` explains and counts nothing."""
+        """Says which model should answer. `dry_run` explains and counts nothing.
+
+        `openai_chat` is the body of a Chat Completions request, as it would be sent or as a dict.
+        """
         request = convert.route_request(
-            text=text, oip_request=oip_request, dry_run=dry_run, fields=fields
+            text=text,
+            oip_request=oip_request,
+            openai_chat=openai_chat,
+            dry_run=dry_run,
+            fields=fields,
         )
         call = self._terms.call(request, timeout_s, now_s=time.monotonic())
         return convert.decision(await self._send(self._stub.Route, request, call))

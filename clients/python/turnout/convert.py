@@ -1,5 +1,6 @@
 """From a caller's words to messages of the contract, and from its answers to plain values."""
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
@@ -28,16 +29,19 @@ def route_request(
     *,
     text: str | None,
     oip_request: bytes | SerializesToString | None,
+    openai_chat: bytes | Mapping[str, object] | None = None,
     dry_run: bool,
     fields: RequestFields,
 ) -> pb.RouteRequest:
-    if text is not None and oip_request is not None:
-        raise ValueError("give text or oip_request, not both")
+    if [text, oip_request, openai_chat].count(None) < 2:  # noqa: PLR2004 - one may be given
+        raise ValueError("give one of text, oip_request and openai_chat, not several")
     request = pb.RouteRequest(context=_context(fields), features=_features(fields), dry_run=dry_run)
     if text is not None:
         request.text = text
     if oip_request is not None:
         request.oip_request = _serialised(oip_request)
+    if openai_chat is not None:
+        request.openai_chat = _body(openai_chat)
     return request
 
 
@@ -110,6 +114,10 @@ def seconds(duration: Duration) -> float:
 
 def _serialised(message: bytes | SerializesToString) -> bytes:
     return message if isinstance(message, bytes) else message.SerializeToString()
+
+
+def _body(chat: bytes | Mapping[str, object]) -> bytes:
+    return chat if isinstance(chat, bytes) else json.dumps(chat).encode()
 
 
 def _context(fields: RequestFields) -> pb.RequestContext:

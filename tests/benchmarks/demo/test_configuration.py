@@ -7,10 +7,11 @@ import yaml
 
 from benchmarks.demo.configuration import BUDGET, BULK, FLOORS, STRICT, config_of, yaml_of
 from benchmarks.demo.models import AT_START, NEW_VERSION, Measured
+from server.config import MatchConfig
 from server.config.file import load
 
 MEASURED = {
-    name: Measured(accuracy=0.95 + i / 100, cpu_s=0.001 * (i + 1))
+    name: Measured(accuracy=0.95 + i / 100, graded=599, cpu_s=0.001 * (i + 1))
     for i, name in enumerate((*AT_START, NEW_VERSION))
 }
 PORTS = {name: 9000 + i for i, name in enumerate(AT_START)}
@@ -33,7 +34,7 @@ def test_each_model_has_its_port_its_measured_accuracy_and_its_price() -> None:
     model = CONFIG.models[2]
     assert (model.name, model.upstream_name, model.version) == ("svc", "svc", "1")
     assert model.endpoints == ("127.0.0.1:9002",)
-    assert model.prior_accuracy == MEASURED["svc"].accuracy
+    assert (model.prior_accuracy, model.prior_grades) == (MEASURED["svc"].accuracy, 599)
     assert round(model.price.request_usd * 1e9) == MEASURED["svc"].request_nano_usd
 
 
@@ -47,9 +48,13 @@ def test_only_models_with_a_port_are_there() -> None:
 
 
 def test_each_class_is_matched_by_the_label_app_and_has_its_floor() -> None:
-    rules = {one.name: one.match.labels for one in CONFIG.classes if one.match}
-    assert rules == {BULK: {"app": (BULK,)}, STRICT: {"app": (STRICT,)}}
+    rules = {one.name: one.match for one in CONFIG.classes}
+    assert rules == {name: MatchConfig(labels={"app": (name,)}) for name in (BULK, STRICT)}
     assert {one.name: one.floor for one in CONFIG.classes} == FLOORS
+
+
+def test_only_a_part_of_the_answers_is_graded() -> None:
+    assert all(0 < one.audit_rate < 1 for one in CONFIG.classes)
 
 
 def test_one_budget_covers_all_traffic() -> None:

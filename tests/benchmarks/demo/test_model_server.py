@@ -1,9 +1,8 @@
 """A model server over real gRPC."""
 
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -11,8 +10,11 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 from benchmarks.demo.digits import Digits
+from benchmarks.demo.fleet import ModelServers, trained
 from benchmarks.demo.model_server import serving
-from benchmarks.demo.models import RECIPES, Classifier, train
+from benchmarks.demo.models import MODELS
+from benchmarks.demo.processes import StartError
+from benchmarks.demo.training import RECIPES, Classifier, train
 from server.wire import oip_pb2 as oip
 from server.wire.oip_pb2_grpc import GRPCInferenceServiceStub
 
@@ -26,7 +28,10 @@ def classifier(digits: Digits) -> Classifier:
 
 @pytest.fixture(scope="module")
 def channel(classifier: Classifier) -> Iterator[grpc.Channel]:
-    with serving(classifier, 0) as port, grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+    with (
+        serving(classifier, MODELS["svc-2"], 0) as port,
+        grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
         yield channel
 
 
@@ -157,44 +162,45 @@ def test_the_health_protocol_says_serving(channel: grpc.Channel, service: str) -
 
 
 def test_a_second_server_on_the_port_is_told_that_it_is_taken(classifier: Classifier) -> None:
-    with serving(classifier, 0) as port, pytest.raises(OSError, match=f"{port} is taken"):
-        serving(classifier, port).__enter__()
+    with (
+        serving(classifier, MODELS["svc-2"], 0) as port,
+        pytest.raises(OSError, match=f"{port} is taken"),
+    ):
+        serving(classifier, MODELS["svc-2"], port).__enter__()
 
 
 @pytest.fixture
-def server_process() -> Iterator[subprocess.Popen[bytes]]:
-    arguments = ["-m", "benchmarks.demo.model_server", "--model", "logreg-4x4", "--port", "0"]
-    with subprocess.Popen(
-        [sys.executable, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        yield process
-        process.kill()
+async def servers(tmp_path: Path) -> AsyncIterator[ModelServers]:
+    async with AsyncExitStack() as stack:
+        await trained(tmp_path)
+        yield ModelServers(tmp_path, stack)
 
 
-def port_of(process: subprocess.Popen[bytes]) -> int:
-    assert process.stdout is not None
-    return int(process.stdout.readline())
+async def ready(port: int) -> bool:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        request = oip.ModelReadyRequest(name="logreg-4x4", version="1")
+        response = await GRPCInferenceServiceStub(channel).ModelReady(request, timeout=30)
+        return bool(response.ready)
 
 
 @pytest.mark.slow
-def test_a_process_serves_at_the_port_that_it_prints(
-    server_process: subprocess.Popen[bytes],
+async def test_a_process_serves_at_the_port_that_it_says_until_it_is_stopped(
+    servers: ModelServers,
 ) -> None:
-    with grpc.insecure_channel(f"127.0.0.1:{port_of(server_process)}") as channel:
-        ready = GRPCInferenceServiceStub(channel).ModelReady
-        assert ready(oip.ModelReadyRequest(name="logreg-4x4", version="1")).ready
+    await servers.start("logreg-4x4")
+    port = await servers.port_of("logreg-4x4")
+    assert await ready(port)
+    await servers.stop("logreg-4x4")
+    with pytest.raises(grpc.aio.AioRpcError):
+        await ready(port)
 
 
 @pytest.mark.slow
-def test_a_process_ends_cleanly_on_sigterm(server_process: subprocess.Popen[bytes]) -> None:
-    port_of(server_process)
-    server_process.send_signal(signal.SIGTERM)
-    assert server_process.wait(timeout=20) == 0
-
-
-@pytest.mark.slow
-def test_a_process_ends_with_its_standard_input(server_process: subprocess.Popen[bytes]) -> None:
-    port_of(server_process)
-    assert server_process.stdin is not None
-    server_process.stdin.close()
-    assert server_process.wait(timeout=20) == 0
+async def test_a_process_that_cannot_start_says_why(servers: ModelServers) -> None:
+    await servers.start("logreg-4x4")
+    taken = await servers.port_of("logreg-4x4")
+    await servers.start("forest", taken)
+    with pytest.raises(
+        StartError, match=f"(?s)^forest did not start: .*127.0.0.1:{taken} is taken"
+    ):
+        await servers.port_of("forest")

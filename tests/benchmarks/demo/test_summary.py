@@ -1,21 +1,24 @@
 """The tables that the demo prints."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from rich.console import Console
 
+from benchmarks.demo.load import Served
 from benchmarks.demo.models import Measured, Study
 from benchmarks.demo.promises import Interval
 from benchmarks.demo.stage import Result
 from benchmarks.demo.summary import print_models, print_results
 from benchmarks.demo.tally import Tally
+from tests.benchmarks.demo.test_tally import served
 
 STUDY = Study(
     measured={
-        "quick": Measured(accuracy=0.871, cpu_s=0.00036),
-        "good": Measured(accuracy=0.99, cpu_s=0.0036),
+        "quick": Measured(accuracy=0.871, graded=600, cpu_s=0.00036),
+        "good": Measured(accuracy=0.99, graded=600, cpu_s=0.0036),
     },
     best="good",
     best_is_right=np.array([True]),
@@ -33,9 +36,9 @@ KEPT = Result("1: the mix", (BULK,), ("raising the floor costs $3.10 a day",), (
 BROKEN = Result("2: a floor", (), (), (), ("the mix of bulk follows its floor, within 20 s",))
 
 
-def printed(*results: Result) -> str:
+def printed(*results: Result, answers: Sequence[Served] = ()) -> str:
     console = Console(file=io.StringIO(), width=100)
-    print_results(console, results, [], STUDY)
+    print_results(console, results, answers, STUDY)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -57,6 +60,13 @@ def test_a_row_of_an_act_fits_on_one_line() -> None:
 
 def test_the_plans_own_sentences_stand_under_their_act() -> None:
     assert "Act 1: the mix\n  raising the floor costs $3.10 a day\n" in printed(KEPT)
+
+
+def test_what_was_paid_stands_beside_what_single_models_would_have_asked() -> None:
+    text = printed(KEPT, answers=[served(cost=50), served(cost=150)])
+    assert "2 requests were answered for $0.00000;" in text
+    assert "always good would have asked $0.00000, 10.0 times as much;" in text
+    assert "10.0 times as much\n(the cheapest that held every floor alone" in text
 
 
 def test_that_nothing_was_broken_is_said() -> None:

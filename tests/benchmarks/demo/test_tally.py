@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
+from benchmarks.demo.configuration import SLO
 from benchmarks.demo.load import Arrival, Served
 from benchmarks.demo.models import Measured, Study
 from benchmarks.demo.tally import tallies
 from turnout import Answer, Cell, Reason, Target, Usage
 
 STUDY = Study(
-    measured={"best": Measured(accuracy=0.99, cpu_s=0.0036)},  # 1,000 nano-dollars
+    measured={"best": Measured(accuracy=0.99, graded=600, cpu_s=0.0036)},  # 1,000 nano-dollars
     best="best",
     best_is_right=np.array([True, False]),
 )
@@ -74,7 +75,8 @@ def test_a_failure_misses_the_slo_and_is_no_wrong_answer() -> None:
 
 
 def test_a_late_answer_misses_the_slo() -> None:
-    [bulk] = tallies([served(latency_s=0.5), served(latency_s=0.501)], FLOORS, STUDY, 0.95)
+    late = [served(latency_s=SLO.ms / 1000 + by_s) for by_s in (0.0, 0.001)]
+    [bulk] = tallies(late, FLOORS, STUDY, 0.95)
     assert bulk.within_slo.mean == 0.5
 
 

@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optimizer.estimate.account import HORIZON_GRADES, HORIZON_GRADES_MAX, SHIFT_MAX, FloorAccount
+from optimizer.estimate.account import (
+    HORIZON_GRADES,
+    HORIZON_GRADES_MAX,
+    MARGIN_PART_MAX,
+    SHIFT_MAX,
+    FloorAccount,
+    margin_for,
+)
 
 FLOOR = 0.9
 
@@ -147,3 +154,42 @@ def test_over_the_long_run_the_floor_is_held_though_estimates_are_two_points_too
             account.told(right[-1], 1.0, decided_s=now_s, now_s=now_s)
     assert np.mean(right[-10_000:]) == pytest.approx(FLOOR, abs=0.01)
     assert np.mean(right[:500]) < FLOOR
+
+
+def test_a_margin_shrinks_as_grades_come() -> None:
+    margins = [margin_for(FLOOR, grades) for grades in (1_000, 10_000, 100_000)]
+    assert margins == pytest.approx([0.0156, 0.0049, 0.0016], abs=1e-4)
+
+
+@given(st.floats(0, 1), st.floats(0, 1e9))
+def test_a_margin_leaves_three_quarters_of_the_errors_that_a_floor_allows(
+    floor: float, grades: float
+) -> None:
+    assert 0 <= margin_for(floor, grades) <= MARGIN_PART_MAX * (1 - floor)
+
+
+def test_without_grades_the_margin_is_the_widest() -> None:
+    assert margin_for(FLOOR, 0.0) == pytest.approx(0.025)
+    assert FloorAccount(FLOOR).required(FLOOR, 0.0, margin=0.025) == pytest.approx(0.925)
+
+
+def test_a_plan_with_its_margin_seldom_falls_short_of_the_floor() -> None:
+    random, grades = np.random.default_rng(4), 1_000
+    asked = FLOOR + margin_for(FLOOR, grades)
+    seen = random.binomial(grades, asked, 20_000) / grades
+    assert 0.02 < np.mean(seen < FLOOR) < 0.06
+
+
+def test_what_was_earned_is_spent_only_beyond_the_margin() -> None:
+    account = FloorAccount(FLOOR)
+    end_s = tell(account, 0.91, 300)
+    earned = 3 / HORIZON_GRADES
+    asked = [account.required(FLOOR, end_s, margin=margin) for margin in (0.0, earned / 4, 0.01)]
+    assert asked == pytest.approx([FLOOR - earned, FLOOR - earned / 2, FLOOR + 0.01], abs=1e-4)
+
+
+def test_a_debt_is_asked_for_on_top_of_the_margin() -> None:
+    account = FloorAccount(FLOOR)
+    end_s = tell(account, 0.89, 300)
+    asked = account.required(FLOOR, end_s, margin=0.01)
+    assert asked == pytest.approx(FLOOR + 0.01 + 3 / HORIZON_GRADES, abs=1e-4)

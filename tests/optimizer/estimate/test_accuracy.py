@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizer.estimate import accuracy
-from optimizer.estimate.accuracy import PAIRS_MAX, AccuracyEstimate, Cell
+from optimizer.estimate.accuracy import PAIRS_MAX, AccuracyEstimate, Cell, Prior
 from optimizer.problem import Floats
 
 HALF_LIFE_S = 1_000.0
@@ -14,7 +14,8 @@ MATHS, LAW = ("code", "-", "maths", "s"), ("code", "-", "law", "s")
 
 
 def estimate(**priors: float) -> AccuracyEstimate:
-    return AccuracyEstimate(priors, half_life_s=HALF_LIFE_S)
+    guesses = {model: Prior(accuracy) for model, accuracy in priors.items()}
+    return AccuracyEstimate(guesses, half_life_s=HALF_LIFE_S)
 
 
 def tell(
@@ -60,8 +61,28 @@ class TestShrinking:
 
     def test_a_prior_can_be_restated(self) -> None:
         told = estimate(svc=0.5)
-        told.set_prior("svc", 0.9)
+        told.set_prior("svc", Prior(0.9))
         assert one(told, MATHS, "svc") == pytest.approx(0.9)
+
+    def test_a_few_unlucky_grades_move_a_prior_of_many_grades_less_than_a_guess(self) -> None:
+        moved = []
+        for grades in (None, 600):
+            told = estimate(old=0.98)
+            told.set_prior("new", Prior(0.98, grades))
+            tell(told, MATHS, "old", right=980, of=1_000)
+            tell(told, MATHS, "new", right=5, of=7)
+            moved.append(0.98 - one(told, MATHS, "new"))
+        guess, known = moved
+        assert 0 < known < 0.85 * guess
+
+    def test_a_prior_of_one_grade_is_no_worse_than_a_guess(self) -> None:
+        found = []
+        for grades in (None, 1):
+            told = estimate()
+            told.set_prior("svc", Prior(0.7, grades))
+            tell(told, MATHS, "svc", right=20, of=20)
+            found.append(one(told, MATHS, "svc"))
+        assert found[0] == pytest.approx(found[1])
 
 
 def routed(seed: int) -> tuple[AccuracyEstimate, list[Cell], Floats]:

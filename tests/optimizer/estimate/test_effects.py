@@ -5,23 +5,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.estimate.effects import MODEL_SPREAD, Observed, Spreads, fit, posterior
+from optimizer.estimate.effects import Observed, Priors, Spreads, fit, posterior
 from optimizer.problem import Floats
 
 CELLS, MODELS = 4, 3
 
 
 def written_out(
-    observed: Observed, noise: Floats, priors: Floats, spreads: Spreads
+    observed: Observed, noise: Floats, priors: Priors, spreads: Spreads
 ) -> tuple[Floats, Floats]:
     """Conditions the joint normal distribution of all pairs on what was observed."""
     same_cell = np.kron(np.eye(CELLS), np.ones((MODELS, MODELS)))
-    same_model = np.kron(np.ones((CELLS, CELLS)), np.eye(MODELS))
+    same_model = np.kron(np.ones((CELLS, CELLS)), np.diag(priors.variance))
     pairs = np.eye(CELLS * MODELS)
-    covariance = spreads.cell * same_cell + MODEL_SPREAD**2 * same_model + spreads.pair * pairs
+    covariance = spreads.cell * same_cell + same_model + spreads.pair * pairs
     seen = observed.cell * MODELS + observed.model
     gain = covariance[:, seen] @ np.linalg.inv(covariance[np.ix_(seen, seen)] + np.diag(noise))
-    mean = np.tile(priors, CELLS) + gain @ (observed.mean - priors[observed.model])
+    mean = np.tile(priors.mean, CELLS) + gain @ (observed.mean - priors.mean[observed.model])
     variance = np.diag(covariance - gain @ covariance[seen])
     return mean.reshape(CELLS, MODELS), variance.reshape(CELLS, MODELS)
 
@@ -29,12 +29,13 @@ def written_out(
 pairs = st.sets(st.integers(0, CELLS * MODELS - 1)).map(sorted)
 
 
-def observations(seen: list[int], seed: int) -> tuple[Observed, Floats, Floats]:
+def observations(seen: list[int], seed: int) -> tuple[Observed, Floats, Priors]:
     random, pair = np.random.default_rng(seed), np.array(seen, dtype=np.int64)
     cell, model = np.divmod(pair, MODELS)
     grades = random.uniform(1, 100, pair.size)
     observed = Observed(cell, model, random.uniform(0, 1, pair.size), grades)
-    return observed, 0.2 / grades, random.uniform(0.5, 0.9, MODELS)
+    priors = Priors(random.uniform(0.5, 0.9, MODELS), random.uniform(1e-4, 0.02, MODELS))
+    return observed, 0.2 / grades, priors
 
 
 @given(pairs, st.integers(0, 99), st.floats(1e-3, 0.1), st.floats(1e-4, 0.1))
@@ -56,10 +57,10 @@ def test_the_spreads_are_found_in_the_data(cell: float, pair: float) -> None:
     rows, columns = (grid.ravel() for grid in np.indices(true.shape))
     grades = np.full(true.size, 400.0)
     mean = random.binomial(400, np.clip(true, 0.01, 0.99)).ravel() / 400
-    spreads = Spreads()
+    spreads, priors = Spreads(), Priors(np.full(models, 0.6), np.full(models, 0.01))
     for _ in range(20):
         observed = Observed(rows, columns, mean, grades)
-        spreads = fit(observed, np.full(models, 0.6), cells, spreads).spreads
+        spreads = fit(observed, priors, cells, spreads).spreads
     assert spreads.cell**0.5 == pytest.approx(cell, abs=0.03)
     assert spreads.pair**0.5 == pytest.approx(pair, abs=0.03)
 
@@ -69,5 +70,5 @@ def test_the_spreads_are_found_in_the_data(cell: float, pair: float) -> None:
 def test_without_grades_the_priors_stand(seen: list[int], seed: int) -> None:
     observed, _, priors = observations([], seed)
     assert fit(observed, priors, CELLS, Spreads()).mean == pytest.approx(
-        np.tile(priors, (CELLS, 1))
+        np.tile(priors.mean, (CELLS, 1))
     )

@@ -24,6 +24,9 @@ class Answers:
         self.metadata: dict[str, str | bytes] = {}
         self.routed = routing_pb2.RouteRequest()
         self.updated = pb.UpdateModelRequest()
+        self.info = pb.GetServerInfoResponse()
+        self.replaced = pb.UpdateClassifierRequest()
+        self.replacement = pb.UpdateClassifierResponse(in_force=True)
 
     def refuse(self, code: grpc.StatusCode, reason: str, message: str) -> None:
         detail = AnyMessage()
@@ -44,7 +47,14 @@ class Admin(AdminServiceServicer):
     def GetServerInfo(
         self, request: pb.GetServerInfoRequest, context: Context
     ) -> pb.GetServerInfoResponse:
-        return pb.GetServerInfoResponse()
+        return self._answers.info
+
+    def UpdateClassifier(
+        self, request: pb.UpdateClassifierRequest, context: Context
+    ) -> pb.UpdateClassifierResponse:
+        self._answers.asked(context)
+        self._answers.replaced = request
+        return self._answers.replacement
 
     def UpdateClass(
         self, request: pb.UpdateClassRequest, context: Context

@@ -10,6 +10,7 @@ COMMANDS = [
     ("check",),
     ("schema",),
     ("route",),
+    ("classify",),
     ("plan",),
     ("models",),
     ("models", "drain"),

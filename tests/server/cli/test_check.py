@@ -9,6 +9,19 @@ from tests.server.cli.conftest import Run
 from tests.server.configs import plain
 
 EXAMPLE = Path(__file__).parents[3] / "deploy/example.yaml"
+SHADOWED = """\
+models:
+  - name: m
+    protocol: oip
+    endpoints: ["h:1"]
+    price: {request_usd: 1}
+    prior_accuracy: 0.9
+classes:
+  - {name: strict, match: {tenant: [a]}}
+  - name: same
+    match: {tenant: [a]}
+  - {name: rest, default: true}
+"""
 BAD = """\
 models: []
 classes:
@@ -58,7 +71,27 @@ def test_problems_as_json(run: Run, tmp_path: Path) -> None:
         "path": "classes[0].flor",
         "line": 5,
         "message": "unknown key 'flor': did you mean 'floor'?",
+        "severity": "error",
     }
+
+
+def test_a_warning_is_shown_and_stops_nothing(run: Run, tmp_path: Path) -> None:
+    file = _file(tmp_path, SHADOWED)
+    result = run("check", file)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[:2] == [
+        f"{file}:10: warning: classes[1].match: never gets a request: class 'strict' has the same "
+        "rule and comes before it",
+        f"{file}: ok",
+    ]
+
+
+def test_warnings_as_json_have_their_severity(run: Run, tmp_path: Path) -> None:
+    found = json.loads(run("check", "--json", _file(tmp_path, SHADOWED)).stdout)
+    assert found["ok"] is True
+    assert [(p["path"], p["line"], p["severity"]) for p in found["problems"]] == [
+        ("classes[1].match", 10, "warning")
+    ]
 
 
 def test_ok_as_json(run: Run) -> None:

@@ -11,8 +11,8 @@ Plan 1-204, 3 s old, every 5 s; proven cheapest once pace gave way
 Not met
 • budget insurance: pace of $38.00 a day exceeded, the least is $41.00
 
-This mix costs $41.20 a day; the most accurate model alone would cost $163.00:
-74.7% less.
+This mix costs $41.20 a day; the most accurate model alone would cost $163.00,
+so the mix saves 74.7%.
 
 Promises
 class               promise      at least   plan                seen  cost a day
@@ -96,11 +96,25 @@ def test_a_class_without_a_promise_has_none_shown() -> None:
 
 @pytest.mark.parametrize(
     ("cost", "words"),
-    [(1_500, ": 50.0% more."), (1_000, ": the same."), (900, ": 10.0% less.")],
+    [
+        (1_500, "$0.0000010, but would not keep every promise: too little capacity"),
+        (1_000, "$0.0000010, the same."),
+        (900, "$0.0000010, so the mix saves 10.0%."),
+    ],
 )
 def test_a_plan_is_compared_with_the_most_accurate_model(cost: int, words: str) -> None:
     plan = pb.Plan(cost_nano_usd_per_day=cost, best_model_cost_nano_usd_per_day=1_000)
     assert words in " ".join(_shown(plan).split())
+
+
+def test_a_floor_that_is_planned_with_a_margin_says_why() -> None:
+    found = pb.PlanClass(traffic_class="bulk", floor=0.92, required=0.934, floor_basis="audited")
+    found.realised_accuracy.grades = 1_234
+    shown = " ".join(_shown(pb.Plan(classes=[found])).split())
+    doubt = "1,234 grades do not show beyond doubt that 92.0% holds"
+    assert f"class bulk is planned for 93.4%: {doubt}" in shown
+    found.required = 0.9203
+    assert "Planned above the floor" not in _shown(pb.Plan(classes=[found]))
 
 
 def test_classes_keep_their_places_from_plan_to_plan() -> None:

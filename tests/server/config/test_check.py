@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given, settings
 
 from server.config import Config, ConfigError
-from server.config.check import KEYWORDS_MAX, problems
+from server.config.check import problems
 from server.config.parse import parse
+from server.config.rules import KEYWORDS_MAX
 from tests.server.configs import configs, plain
 
 Path = tuple[str | int, ...]

@@ -14,7 +14,9 @@ LINES = EXAMPLE.read_text().splitlines(keepends=True)
 def test_the_example_is_read() -> None:
     config = load(EXAMPLE)
     assert [model.name for model in config.models] == ["small", "large", "reader"]
-    assert [c.name for c in config.classes] == ["forms", "support", "everything-else"]
+    assert [c.name for c in config.classes] == [
+        *("forms", "scans", "code-help", "advice", "support", "everything-else"),
+    ]
 
 
 def test_every_problem_is_listed_with_its_line_in_the_order_of_the_file(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ MISTAKES: list[tuple[Path, object, str]] = [
     ((*ENTRY, "prior_accuracy"), True, "models[0].prior_accuracy: must be a number, not true"),
     ((*ENTRY, "prior_accuracy"), 1.5, "models[0].prior_accuracy: must be at most 1, not 1.5"),
     ((*ENTRY, "prior_accuracy"), float("nan"), "must be a finite number, not NaN"),
+    ((*ENTRY, "prior_grades"), 0, "models[0].prior_grades: must be at least 1, not 0"),
     ((*ENTRY, "enabled"), "yes", "models[0].enabled: must be true or false, not 'yes'"),
     ((*ENTRY, "endpoints"), "a:1", "models[0].endpoints: must be a list, not 'a:1'"),
     ((*ENTRY, "endpoints"), None, "models[0].endpoints: must be a list, not nothing"),

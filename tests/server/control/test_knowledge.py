@@ -195,3 +195,14 @@ def test_a_model_that_is_added_while_running_counts_at_once() -> None:
     knowledge.pushed(push(stats(CODE, "huge", decided=1)), now_s=NOW_S)
     assert knowledge.totals["code", "huge"].decided == 1
     assert knowledge.accuracy.mean([CODE], ["huge"], NOW_S)[0, 0] == pytest.approx(0.95)
+
+
+def test_a_prior_is_believed_as_far_as_its_grades_go() -> None:
+    wide, narrow = (
+        Knowledge(service(models=(SMALL | {"prior_grades": grades}, LARGE))).accuracy.of_model(
+            "small", NOW_S
+        )
+        for grades in (None, 10_000)
+    )
+    assert wide.mean == narrow.mean == pytest.approx(0.8)
+    assert narrow.high - narrow.low < 0.02 < wide.high - wide.low

@@ -89,7 +89,7 @@ def test_a_class_is_told_with_its_promises_and_what_the_last_hour_made_of_them()
     found = plan()
     add_promises(found, knowledge, now_s=NOW_S)
     (told,) = found.classes
-    assert (told.floor, told.floor_basis) == (0.85, "audited")
+    assert (told.floor, told.required, told.floor_basis) == (0.85, 0.85, "audited")
     assert (told.accuracy, told.within_slo) == (0.9, 0.95)
     assert (told.slo_fraction, told.realised_within_slo) == (0.9, 0.8)
     assert told.realised_accuracy.grades == 0

@@ -71,9 +71,26 @@ def test_a_request_costs_its_tokens_its_request_and_its_busy_seconds() -> None:
 def test_a_group_promises_what_its_class_does() -> None:
     (group,) = built(service(), answered(CODE, "small", 50)).problem.groups
     assert (group.traffic_class, group.payer) == ("code", "team")
-    assert group.floor == 0.85
     assert group.miss_max == pytest.approx(0.1)
     assert not group.floor_before_slo
+
+
+def test_a_floor_is_planned_with_a_margin_that_shrinks_as_grades_come() -> None:
+    found = knowledge(service(), answered(CODE, "small", 50))
+    asked = []
+    for grades in (0, 1_000, 99_000):
+        for _ in range(grades):
+            found.accuracy.told(CODE, "small", 0.85, 1.0, NOW_S)
+        window = build_window(found, now_s=NOW_S)
+        assert window is not None
+        asked.append(window.problem.groups[0].floor)
+    assert asked == pytest.approx([0.8875, 0.8686, 0.8518], abs=1e-4)
+
+
+def test_a_floor_without_grades_has_no_margin() -> None:
+    classes = ({"name": "code", "default": True, "floor": 0.9, "grades": "none"},)
+    (group,) = built(service(classes=classes), answered(CODE, "small", 50)).problem.groups
+    assert group.floor == 0.9
 
 
 def test_a_class_that_would_rather_refuse_gives_up_its_floor_last() -> None:
@@ -164,7 +181,7 @@ def test_prices_are_asked_of_the_floors_as_configured() -> None:
         account["code", "team"].told(0.0, 2.0, decided_s=NOW_S, now_s=NOW_S)
     shifted = build_window(found, now_s=NOW_S)
     assert shifted is not None
-    assert shifted.problem.groups[0].floor != 0.85
+    assert shifted.problem.groups[0].floor == pytest.approx(0.85 + 0.0375 + 0.02)
     assert shifted.configured.groups[0].floor == 0.85
 
 

@@ -49,6 +49,7 @@ def whole_model(name: str) -> pb.Model:
         price=pb.Price(request_usd=0.004),
         capacity=pb.Capacity(concurrent=8.0),
         prior_accuracy=0.9,
+        prior_grades=300,
         capabilities=["images"],
     )
 

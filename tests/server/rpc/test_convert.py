@@ -1,5 +1,6 @@
 """Between the wire and what routing speaks of."""
 
+import json
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ from hypothesis import strategies as st
 from server.dispatch import Answer
 from server.routing.catalog import PayloadKind
 from server.routing.counters import Counters
-from server.routing.errors import InvalidRequest
-from server.routing.query import Query
+from server.routing.errors import InvalidRequest, PayloadMalformed
+from server.routing.query import Query, Tensor
 from server.routing.router import Router
 from server.routing.selector import Selector, WeightTable
 from server.routing.tokens import KEY_BYTES, Sealer
@@ -30,6 +31,18 @@ from tests.server.routing.configs import config
 from turnout.v1 import routing_pb2 as pb
 
 TENSORS = oip_pb2.ModelInferRequest(model_name="m").SerializeToString()
+CHAT = json.dumps(
+    {
+        "messages": [
+            {"role": "system", "content": "You are a lawyer."},
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": "hello"},
+            {"role": "user", "content": [{"type": "image_url"}, {"type": "text", "text": "this?"}]},
+        ],
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+        "response_format": {"type": "json_object"},
+    }
+).encode()
 FITS = "x" * TEXT_BYTES_MAX
 METADATA = {"x-team": "blue"}
 
@@ -81,6 +94,7 @@ def test_no_tokens_is_not_the_same_as_tokens_unsaid() -> None:
     [
         ({"text": "hi"}, PayloadKind.TEXT),
         ({"text": ""}, PayloadKind.TEXT),
+        ({"openai_chat": CHAT}, PayloadKind.TEXT),
         ({"oip_request": TENSORS}, PayloadKind.TENSORS),
         ({"oip_request": b""}, PayloadKind.TENSORS),
         ({}, PayloadKind.UNKNOWN),
@@ -90,6 +104,54 @@ def test_the_kind_of_a_payload_is_that_of_the_content(
     content: dict[str, Any], kind: PayloadKind
 ) -> None:
     assert route_query(pb.RouteRequest(**content), {}).payload_kind is kind
+
+
+def test_a_chat_is_asked_by_its_last_turns() -> None:
+    query = route_query(pb.RouteRequest(openai_chat=CHAT), {})
+    assert (query.text, query.earlier, query.messages) == ("hi\nthis?", "hello", 4)
+    assert query.capabilities == ("images", "tools")
+    assert query.response_format == "json_object"
+    assert query.overhead_tokens > 765
+
+
+def test_what_context_and_features_say_is_believed_over_the_chat() -> None:
+    request = pb.RouteRequest(
+        context=pb.RequestContext(response_format="json"),
+        features=pb.Features(input_tokens=7, capabilities=["tools", "audio"]),
+        openai_chat=CHAT,
+    )
+    query = route_query(request, {})
+    assert (query.response_format, query.input_tokens) == ("json", 7)
+    assert query.capabilities == ("tools", "audio", "images")
+
+
+def test_a_malformed_chat_is_refused_with_the_place() -> None:
+    with pytest.raises(PayloadMalformed) as refused:
+        route_query(pb.RouteRequest(openai_chat=b'{"messages": [{}]}'), {})
+    assert refused.value.field == "openai_chat.messages[0].role"
+
+
+def test_a_text_is_one_message() -> None:
+    assert route_query(pb.RouteRequest(text="hi"), {}).messages == 1
+    assert route_query(pb.RouteRequest(oip_request=TENSORS), {}).messages == 0
+
+
+@pytest.mark.parametrize("way", ["route", "infer", "oip"])
+def test_the_tensors_and_the_text_of_an_oip_request_can_be_asked_for(way: str) -> None:
+    tensor = oip_pb2.ModelInferRequest.InferInputTensor(
+        name="prompt",
+        datatype="BYTES",
+        shape=[1],
+        contents=oip_pb2.InferTensorContents(bytes_contents=[b"hello"]),
+    )
+    data = oip_pb2.ModelInferRequest(inputs=[tensor]).SerializeToString()
+    query = {
+        "route": lambda: route_query(pb.RouteRequest(oip_request=data), {}),
+        "infer": lambda: infer_query(pb.InferRequest(oip_request=data), {}),
+        "oip": lambda: oip_query(data, {}, {}),
+    }[way]()
+    assert query.tensors() == (Tensor("prompt", "BYTES", 1),)
+    assert query.text == "hello"
 
 
 @pytest.mark.parametrize("stated", [pb.PAYLOAD_KIND_TEXT, pb.PAYLOAD_KIND_TENSORS])

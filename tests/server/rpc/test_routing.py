@@ -1,5 +1,6 @@
 """RoutingService over a real connection: what is answered, and how bad input is refused."""
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -60,6 +61,26 @@ def route_request(**context: Any) -> pb.RouteRequest:
 
 def infer_request(**context: Any) -> pb.InferRequest:
     return pb.InferRequest(context=pb.RequestContext(**context), oip_request=TENSORS)
+
+
+def chat_request(content: Any, **fields: Any) -> pb.RouteRequest:
+    body = {"messages": [{"role": "user", "content": content}], **fields}
+    return pb.RouteRequest(openai_chat=json.dumps(body).encode())
+
+
+async def test_a_chat_is_answered_by_a_model_of_text_that_can_do_what_it_needs(
+    service: Service,
+) -> None:
+    request = chat_request("what is the tax?", tools=[{"type": "function"}])
+    assert (await service.routing.Route(request)).target.model == "text"
+    pictured = chat_request([{"type": "image_url"}, {"type": "text", "text": "what is this?"}])
+    assert (await refused(service, service.routing.Route(pictured))).reason == "NO_CANDIDATE"
+
+
+async def test_a_malformed_chat_is_refused_with_the_place(service: Service) -> None:
+    found = await refused(service, service.routing.Route(chat_request(3)))
+    assert (found.code, found.reason) == (StatusCode.INVALID_ARGUMENT, "PAYLOAD_MALFORMED")
+    assert found.fields == ["openai_chat.messages[0].content"]
 
 
 async def test_a_route_is_answered_with_the_decision_and_why(service: Service) -> None:

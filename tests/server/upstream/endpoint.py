@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 
+from server.transport.server import Server
 from server.wire import oip_pb2
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -63,18 +64,33 @@ class Endpoint:
         return [oip_pb2.ModelInferRequest.FromString(request) for request in self.requests]
 
 
+def _handler(endpoint: Endpoint) -> grpc.GenericRpcHandler:
+    method: grpc.RpcMethodHandler[bytes, bytes]
+    method = grpc.unary_unary_rpc_method_handler(endpoint.infer)
+    return grpc.method_handlers_generic_handler(
+        "inference.GRPCInferenceService", {"ModelInfer": method}
+    )
+
+
+@asynccontextmanager
+async def serving_ourselves(endpoint: Endpoint) -> AsyncIterator[None]:
+    """Serves it by our own transport, on a free port."""
+    server = Server(chance=lambda: 0.5)
+    server.add_generic_rpc_handlers((_handler(endpoint),))
+    endpoint.address = await server.listen("127.0.0.1:0")
+    try:
+        yield
+    finally:
+        await server.stop(0)
+
+
 @asynccontextmanager
 async def serving(endpoint: Endpoint, address: str = "127.0.0.1:0") -> AsyncIterator[None]:
-    """Serves it, on a free port unless told otherwise."""
+    """Serves it by grpcio, on a free port unless told otherwise."""
     server = grpc.aio.server(
         options=[("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)]
     )
-    method: grpc.RpcMethodHandler[bytes, bytes]
-    method = grpc.unary_unary_rpc_method_handler(endpoint.infer)
-    handler = grpc.method_handlers_generic_handler(
-        "inference.GRPCInferenceService", {"ModelInfer": method}
-    )
-    server.add_generic_rpc_handlers((handler,))
+    server.add_generic_rpc_handlers((_handler(endpoint),))
     port = server.add_insecure_port(address)
     endpoint.address = f"127.0.0.1:{port}"
     await server.start()

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from server.dispatch import EndpointError
 from server.routing.attempts import Code
 from server.routing.catalog import Model, compile_catalog
-from server.upstream.oip import OipUpstream, addressed
+from server.upstream.oip import OipUpstream, addressing
 from server.wire import oip_pb2
 from tests.server.routing.configs import config, model
-from tests.server.upstream.endpoint import Endpoint, refusing, relaying, serving
+from tests.server.upstream.endpoint import Endpoint, refusing, relaying, serving, serving_ourselves
 
 
 def compiled(**changes: Any) -> Model:
@@ -32,10 +32,10 @@ REQUEST = oip_pb2.ModelInferRequest(
 ).SerializeToString()
 
 
-@pytest.fixture
-async def endpoint() -> AsyncIterator[Endpoint]:
+@pytest.fixture(params=[serving, serving_ourselves])
+async def endpoint(request: pytest.FixtureRequest) -> AsyncIterator[Endpoint]:
     made = Endpoint()
-    async with serving(made):
+    async with request.param(made):
         yield made
 
 
@@ -98,7 +98,7 @@ def test_the_callers_name_and_version_give_way_even_to_no_version(
     caller: oip_pb2.ModelInferRequest,
 ) -> None:
     sent = oip_pb2.ModelInferRequest.FromString(
-        addressed(caller.SerializeToString(), compiled(version=""))
+        caller.SerializeToString() + addressing(compiled(version=""))
     )
     assert (sent.model_name, sent.model_version, sent.id) == ("small", "", caller.id)
 
@@ -108,14 +108,14 @@ def test_names_of_every_length_that_a_configuration_takes_are_sent_whole(
     name: str, version: str
 ) -> None:
     sent = oip_pb2.ModelInferRequest.FromString(
-        addressed(b"", compiled(upstream_name=name, version=version))
+        addressing(compiled(upstream_name=name, version=version))
     )
     assert (sent.model_name, sent.model_version) == (name, version)
 
 
 @pytest.mark.parametrize("length", [127, 128, 129, 255, 256])
 def test_a_name_of_a_long_script_is_sent_whole(length: int) -> None:
-    sent = addressed(b"", compiled(upstream_name="\U0001f600" * length))
+    sent = addressing(compiled(upstream_name="\U0001f600" * length))
     assert oip_pb2.ModelInferRequest.FromString(sent).model_name == "\U0001f600" * length
 
 

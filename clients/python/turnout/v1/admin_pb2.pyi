@@ -39,6 +39,7 @@ class GetServerInfoResponse(google.protobuf.message.Message):
     STARTED_FIELD_NUMBER: builtins.int
     WORKERS_FIELD_NUMBER: builtins.int
     DATA_ADDRESS_FIELD_NUMBER: builtins.int
+    CLASSIFIER_FIELD_NUMBER: builtins.int
     version: builtins.str
     data_address: builtins.str
     """host:port of the data listener; empty until a worker has pushed."""
@@ -46,6 +47,10 @@ class GetServerInfoResponse(google.protobuf.message.Message):
     def started(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     @property
     def workers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Worker]: ...
+    @property
+    def classifier(self) -> Global___ClassifierStatus:
+        """Absent: none is configured, or its file cannot be used."""
+
     def __init__(
         self,
         *,
@@ -53,11 +58,67 @@ class GetServerInfoResponse(google.protobuf.message.Message):
         started: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         workers: collections.abc.Iterable[Global___Worker] | None = ...,
         data_address: builtins.str = ...,
+        classifier: Global___ClassifierStatus | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["started", b"started"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["data_address", b"data_address", "started", b"started", "version", b"version", "workers", b"workers"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["classifier", b"classifier", "started", b"started"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["classifier", b"classifier", "data_address", b"data_address", "started", b"started", "version", b"version", "workers", b"workers"]) -> None: ...
 
 Global___GetServerInfoResponse: typing_extensions.TypeAlias = GetServerInfoResponse
+
+@typing.final
+class ClassifierStatus(google.protobuf.message.Message):
+    """The learned classifier, and whether the traffic is still like what it learned from."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    FILE_FIELD_NUMBER: builtins.int
+    DRIFT_FIELD_NUMBER: builtins.int
+    DRIFTED_FIELD_NUMBER: builtins.int
+    DOMAINS_FIELD_NUMBER: builtins.int
+    file: builtins.str
+    drift: builtins.float
+    """Population stability index of the last hour's decisions by domain against the training mix.
+    Absent: fewer than 500 decisions.
+    """
+    drifted: builtins.bool
+    """The index is 0.25 or more: it is time to look at the traffic, and to train again."""
+    @property
+    def domains(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___DomainShare]: ...
+    def __init__(
+        self,
+        *,
+        file: builtins.str = ...,
+        drift: builtins.float | None = ...,
+        drifted: builtins.bool = ...,
+        domains: collections.abc.Iterable[Global___DomainShare] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_drift", b"_drift", "drift", b"drift"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_drift", b"_drift", "domains", b"domains", "drift", b"drift", "drifted", b"drifted", "file", b"file"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_drift", b"_drift"]) -> typing.Literal["drift"] | None: ...
+
+Global___ClassifierStatus: typing_extensions.TypeAlias = ClassifierStatus
+
+@typing.final
+class DomainShare(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DOMAIN_FIELD_NUMBER: builtins.int
+    TRAINED_FIELD_NUMBER: builtins.int
+    SEEN_FIELD_NUMBER: builtins.int
+    domain: builtins.str
+    trained: builtins.float
+    """Of the text that the classifier learned from, and of the last hour's decisions; from 0 to 1."""
+    seen: builtins.float
+    def __init__(
+        self,
+        *,
+        domain: builtins.str = ...,
+        trained: builtins.float = ...,
+        seen: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["domain", b"domain", "seen", b"seen", "trained", b"trained"]) -> None: ...
+
+Global___DomainShare: typing_extensions.TypeAlias = DomainShare
 
 @typing.final
 class Worker(google.protobuf.message.Message):
@@ -97,6 +158,7 @@ class Model(google.protobuf.message.Message):
     PRICE_FIELD_NUMBER: builtins.int
     CAPACITY_FIELD_NUMBER: builtins.int
     PRIOR_ACCURACY_FIELD_NUMBER: builtins.int
+    PRIOR_GRADES_FIELD_NUMBER: builtins.int
     CAPABILITIES_FIELD_NUMBER: builtins.int
     name: builtins.str
     version: builtins.str
@@ -108,6 +170,8 @@ class Model(google.protobuf.message.Message):
     """False drains: no new request is sent, those in flight end."""
     prior_accuracy: builtins.float
     """From 0 to 1."""
+    prior_grades: builtins.int
+    """How many graded answers prior_accuracy was found on. 0: it is a guess."""
     @property
     def endpoints(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
     @property
@@ -128,10 +192,11 @@ class Model(google.protobuf.message.Message):
         price: Global___Price | None = ...,
         capacity: Global___Capacity | None = ...,
         prior_accuracy: builtins.float = ...,
+        prior_grades: builtins.int = ...,
         capabilities: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["capacity", b"capacity", "price", b"price"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["capabilities", b"capabilities", "capacity", b"capacity", "enabled", b"enabled", "endpoints", b"endpoints", "name", b"name", "price", b"price", "prior_accuracy", b"prior_accuracy", "protocol", b"protocol", "upstream_name", b"upstream_name", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["capabilities", b"capabilities", "capacity", b"capacity", "enabled", b"enabled", "endpoints", b"endpoints", "name", b"name", "price", b"price", "prior_accuracy", b"prior_accuracy", "prior_grades", b"prior_grades", "protocol", b"protocol", "upstream_name", b"upstream_name", "version", b"version"]) -> None: ...
 
 Global___Model: typing_extensions.TypeAlias = Model
 
@@ -499,6 +564,91 @@ class UpdateBudgetResponse(google.protobuf.message.Message):
 Global___UpdateBudgetResponse: typing_extensions.TypeAlias = UpdateBudgetResponse
 
 @typing.final
+class UpdateClassifierRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CLASSIFIER_FIELD_NUMBER: builtins.int
+    FORCE_FIELD_NUMBER: builtins.int
+    DRY_RUN_FIELD_NUMBER: builtins.int
+    classifier: builtins.bytes
+    """The file that `turnout train` wrote, at most 10 MB."""
+    force: builtins.bool
+    """In force even if it is clearly worse."""
+    dry_run: builtins.bool
+    """Compares only."""
+    def __init__(
+        self,
+        *,
+        classifier: builtins.bytes = ...,
+        force: builtins.bool = ...,
+        dry_run: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["classifier", b"classifier", "dry_run", b"dry_run", "force", b"force"]) -> None: ...
+
+Global___UpdateClassifierRequest: typing_extensions.TypeAlias = UpdateClassifierRequest
+
+@typing.final
+class UpdateClassifierResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    IN_FORCE_FIELD_NUMBER: builtins.int
+    WORSE_FIELD_NUMBER: builtins.int
+    COMPARISON_FIELD_NUMBER: builtins.int
+    in_force: builtins.bool
+    worse: builtins.str
+    """Why it is clearly worse; empty where it is not."""
+    @property
+    def comparison(self) -> Global___ClassifierComparison: ...
+    def __init__(
+        self,
+        *,
+        in_force: builtins.bool = ...,
+        worse: builtins.str = ...,
+        comparison: Global___ClassifierComparison | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["comparison", b"comparison"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["comparison", b"comparison", "in_force", b"in_force", "worse", b"worse"]) -> None: ...
+
+Global___UpdateClassifierResponse: typing_extensions.TypeAlias = UpdateClassifierResponse
+
+@typing.final
+class ClassifierComparison(google.protobuf.message.Message):
+    """Of the requests that were kept: what the classifier in force and the new one make of them."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: builtins.int
+    SAME_DOMAIN_FIELD_NUMBER: builtins.int
+    OTHER_BEFORE_FIELD_NUMBER: builtins.int
+    OTHER_AFTER_FIELD_NUMBER: builtins.int
+    LABELLED_FIELD_NUMBER: builtins.int
+    RIGHT_BEFORE_FIELD_NUMBER: builtins.int
+    RIGHT_AFTER_FIELD_NUMBER: builtins.int
+    requests: builtins.int
+    same_domain: builtins.float
+    """Fractions of the requests."""
+    other_before: builtins.float
+    other_after: builtins.float
+    labelled: builtins.int
+    """Those whose domain was reported, and the fractions that are right."""
+    right_before: builtins.float
+    right_after: builtins.float
+    def __init__(
+        self,
+        *,
+        requests: builtins.int = ...,
+        same_domain: builtins.float = ...,
+        other_before: builtins.float = ...,
+        other_after: builtins.float = ...,
+        labelled: builtins.int = ...,
+        right_before: builtins.float = ...,
+        right_after: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["labelled", b"labelled", "other_after", b"other_after", "other_before", b"other_before", "requests", b"requests", "right_after", b"right_after", "right_before", b"right_before", "same_domain", b"same_domain"]) -> None: ...
+
+Global___ClassifierComparison: typing_extensions.TypeAlias = ClassifierComparison
+
+@typing.final
 class GetPlanRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -657,6 +807,7 @@ class PlanClass(google.protobuf.message.Message):
     PAYER_FIELD_NUMBER: builtins.int
     REQUESTS_PER_S_FIELD_NUMBER: builtins.int
     FLOOR_FIELD_NUMBER: builtins.int
+    REQUIRED_FIELD_NUMBER: builtins.int
     ACCURACY_FIELD_NUMBER: builtins.int
     REALISED_ACCURACY_FIELD_NUMBER: builtins.int
     FLOOR_BASIS_FIELD_NUMBER: builtins.int
@@ -669,6 +820,10 @@ class PlanClass(google.protobuf.message.Message):
     payer: builtins.str
     requests_per_s: builtins.float
     floor: builtins.float
+    required: builtins.float
+    """What the plan was made for instead: the floor with a margin while few grades vouch for it, and
+    with what earlier windows missed or earned.
+    """
     accuracy: builtins.float
     """What the plan expects of what it serves."""
     floor_basis: builtins.str
@@ -689,6 +844,7 @@ class PlanClass(google.protobuf.message.Message):
         payer: builtins.str = ...,
         requests_per_s: builtins.float = ...,
         floor: builtins.float = ...,
+        required: builtins.float = ...,
         accuracy: builtins.float = ...,
         realised_accuracy: Global___Estimate | None = ...,
         floor_basis: builtins.str = ...,
@@ -699,7 +855,7 @@ class PlanClass(google.protobuf.message.Message):
         cost_nano_usd_per_day: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["realised_accuracy", b"realised_accuracy"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "floor", b"floor", "floor_basis", b"floor_basis", "payer", b"payer", "realised_accuracy", b"realised_accuracy", "realised_within_slo", b"realised_within_slo", "requests_per_s", b"requests_per_s", "shed", b"shed", "slo_fraction", b"slo_fraction", "traffic_class", b"traffic_class", "within_slo", b"within_slo"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "floor", b"floor", "floor_basis", b"floor_basis", "payer", b"payer", "realised_accuracy", b"realised_accuracy", "realised_within_slo", b"realised_within_slo", "requests_per_s", b"requests_per_s", "required", b"required", "shed", b"shed", "slo_fraction", b"slo_fraction", "traffic_class", b"traffic_class", "within_slo", b"within_slo"]) -> None: ...
 
 Global___PlanClass: typing_extensions.TypeAlias = PlanClass
 

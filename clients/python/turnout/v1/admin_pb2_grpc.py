@@ -66,6 +66,11 @@ class AdminServiceStub(object):
                 request_serializer=turnout_dot_v1_dot_admin__pb2.UpdateBudgetRequest.SerializeToString,
                 response_deserializer=turnout_dot_v1_dot_admin__pb2.UpdateBudgetResponse.FromString,
                 _registered_method=True)
+        self.UpdateClassifier = channel.unary_unary(
+                '/turnout.v1.AdminService/UpdateClassifier',
+                request_serializer=turnout_dot_v1_dot_admin__pb2.UpdateClassifierRequest.SerializeToString,
+                response_deserializer=turnout_dot_v1_dot_admin__pb2.UpdateClassifierResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer(object):
@@ -109,6 +114,14 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateClassifier(self, request, context):
+        """Compares a learned classifier with the one in force on requests that were kept, and puts it in
+        force unless it is clearly worse.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -141,6 +154,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.UpdateBudget,
                     request_deserializer=turnout_dot_v1_dot_admin__pb2.UpdateBudgetRequest.FromString,
                     response_serializer=turnout_dot_v1_dot_admin__pb2.UpdateBudgetResponse.SerializeToString,
+            ),
+            'UpdateClassifier': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateClassifier,
+                    request_deserializer=turnout_dot_v1_dot_admin__pb2.UpdateClassifierRequest.FromString,
+                    response_serializer=turnout_dot_v1_dot_admin__pb2.UpdateClassifierResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -307,6 +325,33 @@ class AdminService(object):
             '/turnout.v1.AdminService/UpdateBudget',
             turnout_dot_v1_dot_admin__pb2.UpdateBudgetRequest.SerializeToString,
             turnout_dot_v1_dot_admin__pb2.UpdateBudgetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateClassifier(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/turnout.v1.AdminService/UpdateClassifier',
+            turnout_dot_v1_dot_admin__pb2.UpdateClassifierRequest.SerializeToString,
+            turnout_dot_v1_dot_admin__pb2.UpdateClassifierResponse.FromString,
             options,
             channel_credentials,
             insecure,

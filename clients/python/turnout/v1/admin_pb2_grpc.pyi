@@ -121,7 +121,23 @@ _AdminServiceUpdateBudgetType = typing_extensions.TypeVar(
     ],
 )
 
-class AdminServiceStub(typing.Generic[_AdminServiceGetServerInfoType, _AdminServiceGetPlanType, _AdminServiceListModelsType, _AdminServiceUpdateModelType, _AdminServiceUpdateClassType, _AdminServiceUpdateBudgetType]):
+_AdminServiceUpdateClassifierType = typing_extensions.TypeVar(
+    '_AdminServiceUpdateClassifierType',
+    grpc.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.UpdateClassifierRequest,
+        turnout.v1.admin_pb2.UpdateClassifierResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.UpdateClassifierRequest,
+        turnout.v1.admin_pb2.UpdateClassifierResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.UpdateClassifierRequest,
+        turnout.v1.admin_pb2.UpdateClassifierResponse,
+    ],
+)
+
+class AdminServiceStub(typing.Generic[_AdminServiceGetServerInfoType, _AdminServiceGetPlanType, _AdminServiceListModelsType, _AdminServiceUpdateModelType, _AdminServiceUpdateClassType, _AdminServiceUpdateBudgetType, _AdminServiceUpdateClassifierType]):
     """For operators and finance. Updates hold at once and until the service stops; what should
     outlast that belongs in the configuration file.
     """
@@ -152,6 +168,10 @@ class AdminServiceStub(typing.Generic[_AdminServiceGetServerInfoType, _AdminServ
             turnout.v1.admin_pb2.UpdateBudgetRequest,
             turnout.v1.admin_pb2.UpdateBudgetResponse,
         ],
+        grpc.UnaryUnaryMultiCallable[
+            turnout.v1.admin_pb2.UpdateClassifierRequest,
+            turnout.v1.admin_pb2.UpdateClassifierResponse,
+        ],
     ], channel: grpc.Channel) -> None: ...
 
     @typing.overload
@@ -180,6 +200,10 @@ class AdminServiceStub(typing.Generic[_AdminServiceGetServerInfoType, _AdminServ
             turnout.v1.admin_pb2.UpdateBudgetRequest,
             turnout.v1.admin_pb2.UpdateBudgetResponse,
         ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            turnout.v1.admin_pb2.UpdateClassifierRequest,
+            turnout.v1.admin_pb2.UpdateClassifierResponse,
+        ],
     ], channel: grpc.aio.Channel) -> None: ...
 
     GetServerInfo: _AdminServiceGetServerInfoType
@@ -193,6 +217,11 @@ class AdminServiceStub(typing.Generic[_AdminServiceGetServerInfoType, _AdminServ
     UpdateClass: _AdminServiceUpdateClassType
 
     UpdateBudget: _AdminServiceUpdateBudgetType
+
+    UpdateClassifier: _AdminServiceUpdateClassifierType
+    """Compares a learned classifier with the one in force on requests that were kept, and puts it in
+    force unless it is clearly worse.
+    """
 
 AdminServiceAsyncStub: typing_extensions.TypeAlias = AdminServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
@@ -218,6 +247,10 @@ AdminServiceAsyncStub: typing_extensions.TypeAlias = AdminServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         turnout.v1.admin_pb2.UpdateBudgetRequest,
         turnout.v1.admin_pb2.UpdateBudgetResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.UpdateClassifierRequest,
+        turnout.v1.admin_pb2.UpdateClassifierResponse,
     ],
 ]
 
@@ -267,5 +300,15 @@ class AdminServiceServicer(metaclass=abc.ABCMeta):
         request: turnout.v1.admin_pb2.UpdateBudgetRequest,
         context: _ServicerContext,
     ) -> typing.Union[turnout.v1.admin_pb2.UpdateBudgetResponse, collections.abc.Awaitable[turnout.v1.admin_pb2.UpdateBudgetResponse]]: ...
+
+    @abc.abstractmethod
+    def UpdateClassifier(
+        self,
+        request: turnout.v1.admin_pb2.UpdateClassifierRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[turnout.v1.admin_pb2.UpdateClassifierResponse, collections.abc.Awaitable[turnout.v1.admin_pb2.UpdateClassifierResponse]]:
+        """Compares a learned classifier with the one in force on requests that were kept, and puts it in
+        force unless it is clearly worse.
+        """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -166,6 +166,7 @@ class PushStatsRequest(google.protobuf.message.Message):
     ENDPOINTS_FIELD_NUMBER: builtins.int
     REFUSALS_FIELD_NUMBER: builtins.int
     DATA_ADDRESS_FIELD_NUMBER: builtins.int
+    KEPT_FIELD_NUMBER: builtins.int
     protocol: builtins.int
     worker: builtins.str
     boot: builtins.str
@@ -184,6 +185,10 @@ class PushStatsRequest(google.protobuf.message.Message):
     def refusals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___RefusalStats]:
         """All reasons that were ever answered with."""
 
+    @property
+    def kept(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___KeptRequest]:
+        """Some of those since the last push, where the operator lets texts be kept."""
+
     def __init__(
         self,
         *,
@@ -195,10 +200,37 @@ class PushStatsRequest(google.protobuf.message.Message):
         endpoints: collections.abc.Iterable[Global___EndpointStats] | None = ...,
         refusals: collections.abc.Iterable[Global___RefusalStats] | None = ...,
         data_address: builtins.str = ...,
+        kept: collections.abc.Iterable[Global___KeptRequest] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["boot", b"boot", "cells", b"cells", "data_address", b"data_address", "endpoints", b"endpoints", "protocol", b"protocol", "refusals", b"refusals", "sequence", b"sequence", "worker", b"worker"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["boot", b"boot", "cells", b"cells", "data_address", b"data_address", "endpoints", b"endpoints", "kept", b"kept", "protocol", b"protocol", "refusals", b"refusals", "sequence", b"sequence", "worker", b"worker"]) -> None: ...
 
 Global___PushStatsRequest: typing_extensions.TypeAlias = PushStatsRequest
+
+@typing.final
+class KeptRequest(google.protobuf.message.Message):
+    """A request's text, both its ends, and what was made of it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DECISION_ID_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    DOMAIN_FIELD_NUMBER: builtins.int
+    INTENT_FIELD_NUMBER: builtins.int
+    decision_id: builtins.str
+    text: builtins.str
+    domain: builtins.str
+    intent: builtins.str
+    def __init__(
+        self,
+        *,
+        decision_id: builtins.str = ...,
+        text: builtins.str = ...,
+        domain: builtins.str = ...,
+        intent: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["decision_id", b"decision_id", "domain", b"domain", "intent", b"intent", "text", b"text"]) -> None: ...
+
+Global___KeptRequest: typing_extensions.TypeAlias = KeptRequest
 
 @typing.final
 class CellStats(google.protobuf.message.Message):

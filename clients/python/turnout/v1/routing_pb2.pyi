@@ -168,11 +168,17 @@ class RouteRequest(google.protobuf.message.Message):
     CONTEXT_FIELD_NUMBER: builtins.int
     TEXT_FIELD_NUMBER: builtins.int
     OIP_REQUEST_FIELD_NUMBER: builtins.int
+    OPENAI_CHAT_FIELD_NUMBER: builtins.int
     FEATURES_FIELD_NUMBER: builtins.int
     DRY_RUN_FIELD_NUMBER: builtins.int
     text: builtins.str
     oip_request: builtins.bytes
     """A serialised inference.ModelInferRequest; its tensors may be left out."""
+    openai_chat: builtins.bytes
+    """The body of a Chat Completions request, JSON in UTF-8, of at most 256 KiB. The last turn of
+    the user says what is asked; pictures and tools need a model that has them as capabilities.
+    What pictures show is not read: their data may be left out.
+    """
     dry_run: builtins.bool
     """Explains the decision that would be made, and counts nothing."""
     @property
@@ -185,12 +191,13 @@ class RouteRequest(google.protobuf.message.Message):
         context: Global___RequestContext | None = ...,
         text: builtins.str = ...,
         oip_request: builtins.bytes = ...,
+        openai_chat: builtins.bytes = ...,
         features: Global___Features | None = ...,
         dry_run: builtins.bool = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["content", b"content", "context", b"context", "features", b"features", "oip_request", b"oip_request", "text", b"text"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["content", b"content", "context", b"context", "dry_run", b"dry_run", "features", b"features", "oip_request", b"oip_request", "text", b"text"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["content", b"content"]) -> typing.Literal["text", "oip_request"] | None: ...
+    def HasField(self, field_name: typing.Literal["content", b"content", "context", b"context", "features", b"features", "oip_request", b"oip_request", "openai_chat", b"openai_chat", "text", b"text"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["content", b"content", "context", b"context", "dry_run", b"dry_run", "features", b"features", "oip_request", b"oip_request", "openai_chat", b"openai_chat", "text", b"text"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["content", b"content"]) -> typing.Literal["text", "oip_request", "openai_chat"] | None: ...
 
 Global___RouteRequest: typing_extensions.TypeAlias = RouteRequest
 
@@ -471,7 +478,14 @@ class Outcome(google.protobuf.message.Message):
     DECISION_ID_FIELD_NUMBER: builtins.int
     USAGE_FIELD_NUMBER: builtins.int
     FEEDBACK_FIELD_NUMBER: builtins.int
+    DOMAIN_FIELD_NUMBER: builtins.int
+    INTENT_FIELD_NUMBER: builtins.int
     decision_id: builtins.str
+    domain: builtins.str
+    """What the request was about in truth, for the next training of the learned classifier; kept only
+    where the request's text is. At most 128 characters each.
+    """
+    intent: builtins.str
     @property
     def usage(self) -> Global___Usage:
         """Of a decision by Route. Counts once; an Infer has counted its own already."""
@@ -488,9 +502,11 @@ class Outcome(google.protobuf.message.Message):
         decision_id: builtins.str = ...,
         usage: Global___Usage | None = ...,
         feedback: collections.abc.Iterable[Global___Feedback] | None = ...,
+        domain: builtins.str = ...,
+        intent: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["usage", b"usage"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["decision_id", b"decision_id", "feedback", b"feedback", "usage", b"usage"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["decision_id", b"decision_id", "domain", b"domain", "feedback", b"feedback", "intent", b"intent", "usage", b"usage"]) -> None: ...
 
 Global___Outcome: typing_extensions.TypeAlias = Outcome
 

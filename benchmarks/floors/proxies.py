@@ -1,0 +1,103 @@
+"""Proxies that others trust, each with one worker: gRPC in and out, nothing else switched on."""
+
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from string import Template
+
+from benchmarks.processes import ProcessFailed
+from benchmarks.sides import Certificate, Side
+
+_READY_S = 20.0
+_ASK_EVERY_S = 0.05
+_STOP_S = 5.0
+_HERE = Path(__file__).parent
+
+
+@contextmanager
+def nginx(folder: Path, endpoint: str, certificate: Certificate | None = None) -> Iterator[Side]:
+    """nginx in one process, in front of the endpoint."""
+    address, config = _free_address(), folder / "nginx.conf"
+    ssl = certificate and (
+        f"ssl_certificate {certificate.cert_file}; ssl_certificate_key {certificate.key_file};"
+    )
+    config.write_text(
+        _template("nginx.conf").substitute(
+            folder=folder,
+            endpoint=endpoint,
+            address=address,
+            ssl="ssl" if ssl else "",
+            certificate=ssl or "",
+        )
+    )
+    with _running(
+        ["nginx", "-p", str(folder), "-c", str(config)], folder / "nginx.log", address
+    ) as pid:
+        yield Side(address, pid)
+
+
+@contextmanager
+def envoy(
+    folder: Path,
+    endpoint: str,
+    certificate: Certificate | None = None,
+    *,
+    address: str | None = None,
+    options: Sequence[str] = (),
+) -> Iterator[Side]:
+    """Envoy with one worker thread, in front of the endpoint; on a free port unless told where."""
+    address, config = address or _free_address(), folder / "envoy.yaml"
+    tls = certificate and _template("envoy-tls.yaml").substitute(
+        cert=certificate.cert_file, key=certificate.key_file
+    )
+    config.write_text(
+        _template("envoy.yaml").substitute(
+            port=address.rpartition(":")[2],
+            endpoint_port=endpoint.rpartition(":")[2],
+            tls=tls or "",
+        )
+    )
+    command = ["envoy", "-c", str(config), "--concurrency", "1", "--use-dynamic-base-id"]
+    command += ["--log-level", "warn", *options]
+    with _running(command, folder / "envoy.log", address) as pid:
+        yield Side(address, pid)
+
+
+@contextmanager
+def _running(command: list[str], log: Path, address: str) -> Iterator[int]:
+    with log.open("wb") as said:
+        process = subprocess.Popen(command, stdout=said, stderr=said)
+    try:
+        _wait_until_it_listens(process, log, address)
+        yield process.pid
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_it_listens(process: "subprocess.Popen[bytes]", log: Path, address: str) -> None:
+    host, _, port = address.rpartition(":")
+    until_s = time.monotonic() + _READY_S
+    while time.monotonic() < until_s and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex((host, int(port))) == 0:
+                return
+        time.sleep(_ASK_EVERY_S)
+    raise ProcessFailed(f"{log.stem} does not listen: {log.read_text(errors='replace')[-2_000:]}")
+
+
+def _free_address() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+def _template(name: str) -> Template:
+    return Template((_HERE / name).read_text())

@@ -1,0 +1,163 @@
+"""One call under many loads: what it costs a server, with every floor in turn, as rows.
+
+Loads are open loops of bursts (benchmarks/load.py). A rate may be a part of what the stock server
+sustains, which is what its CPU time a call lets it answer on one core.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.harness import Claim, Row, judge
+from benchmarks.load import Order, Toll
+from benchmarks.processes import Server, serving
+from benchmarks.service import Exchange
+from benchmarks.sides import Side
+from benchmarks.wire_client import Metadata
+
+SUBJECT, STOCK = "turnout", "grpc.aio"
+LAYOUTS = ((1, 64), (16, 4), (64, 1))  # connections x calls of each in a burst
+METADATA: tuple[Metadata, ...] = ("fixed", "fresh", "huffman")
+# Whole bursts: at least this many calls are counted, at 1,000 a second somewhat over a second.
+_CALLS = 1_280
+_ROUNDS = 6  # the fewest that an interval of 95 % can be made of
+# A generator that sends later than this, or works harder, measures itself.
+_LATE_US_MAX = 2_000.0
+_GENERATOR_LOAD_MAX = 0.7
+_SEED = 7
+_TOY_RATE_PER_S = 20_000.0  # a toy need not keep up
+
+_METRICS: Mapping[str, Callable[[Toll], float]] = {
+    "cpu": lambda toll: toll.cpu_us,
+    "p50": lambda toll: toll.p50_us,
+    "p99": lambda toll: toll.p99_us,
+    "p999": lambda toll: toll.p999_us,
+}
+
+
+class Load(NamedTuple):
+    """What arrives."""
+
+    connections: int
+    calls: int  # of each connection in a burst
+    metadata: Metadata = "fresh"
+    rate_per_s: float = 1_000.0  # calls a second, or
+    of_stock: float = 0.0  # this part of what the stock server sustains
+    counted: int = _CALLS
+
+
+class Held(NamedTuple):
+    """A metric, the floor it is compared with, and the ratio it is held to."""
+
+    floor: str
+    metric: str
+    ratio_max: float
+
+
+class Point(NamedTuple):
+    """A load, and what is read off it."""
+
+    name: str
+    load: Load
+    held: tuple[Held, ...]
+
+    def claims(self, subject: str) -> Iterator[Claim]:
+        """One for each that is held, as "route.1x64.fresh.cpu/grpc.aio"."""
+        for floor, metric, ratio_max in self.held:
+            yield Claim(f"{self.name}.{metric}/{floor}", subject, floor, ratio_max=ratio_max)
+
+
+def layouts(
+    name: str, held: Callable[[int], Iterable[Held]], metadata: Sequence[Metadata] = METADATA
+) -> Iterator[Point]:
+    """From all calls on one connection to a connection for each; `held` is told the connections."""
+    for connections, calls in LAYOUTS:
+        for kind in metadata:
+            yield Point(
+                f"{name}.{connections}x{calls}.{kind}",
+                Load(connections, calls, kind),
+                tuple(held(connections)),
+            )
+
+
+class Field:
+    """Those that are compared, on one exchange, and the generator that loads them."""
+
+    def __init__(
+        self, folder: Path, sides: Mapping[str, Side], exchange: Exchange, *, ca_file: Path | None
+    ) -> None:
+        self._folder = folder
+        self._sides = sides
+        self._exchange = exchange
+        self._ca_file = str(ca_file or "")
+
+    def rows(self, subject: str, points: Sequence[Point], *, toy: bool) -> Iterator[Row]:
+        """A row for each claim of each point."""
+        with serving("generator", "-m", "benchmarks.load", folder=self._folder) as generator:
+            for point in points:
+                yield from self._rows_of(subject, point, generator, toy=toy)
+
+    def _rows_of(self, subject: str, point: Point, generator: Server, *, toy: bool) -> list[Row]:
+        rounds = self._rounds(point, generator, toy=toy)
+        rows = []
+        for claim, (floor, metric, _) in zip(point.claims(subject), point.held, strict=True):
+            read = _METRICS[metric]
+            rows.append(
+                judge(claim, [(read(tolls[SUBJECT]), read(tolls[floor])) for tolls in rounds])
+            )
+        return rows
+
+    def _rounds(self, point: Point, generator: Server, *, toy: bool) -> list[dict[str, Toll]]:
+        """What each round took; a first one warms up and is dropped."""
+        names = (SUBJECT, *dict.fromkeys(held.floor for held in point.held))
+        rate_per_s = self._rate_per_s(point.load, generator, toy=toy)
+        warm_up, rounds = (0, 1) if toy else (1, _ROUNDS)
+        taken = []
+        for number in range(warm_up + rounds):
+            print(f"\r{point.name}: round {number} ", end="", file=sys.stderr, flush=True)
+            taken.append(
+                {n: self._toll(point.load, rate_per_s, n, generator, toy=toy) for n in names}
+            )
+        print(file=sys.stderr)
+        for tolls in () if toy else taken:
+            for side, toll in tolls.items():
+                warn_if_generator_bound(f"{point.name}, {side}", toll)
+        return taken[warm_up:]
+
+    def _rate_per_s(self, load: Load, generator: Server, *, toy: bool) -> float:
+        if toy:
+            return _TOY_RATE_PER_S
+        if not load.of_stock:
+            return load.rate_per_s
+        stock = self._toll(load, load.rate_per_s / 2, STOCK, generator, toy=toy)
+        return load.of_stock * 1e6 / stock.cpu_us
+
+    def _toll(
+        self, load: Load, rate_per_s: float, name: str, generator: Server, *, toy: bool
+    ) -> Toll:
+        side, burst = self._sides[name], load.connections * load.calls
+        order = Order(
+            address=side.address,
+            method=self._exchange.method,
+            request_hex=self._exchange.request.hex(),
+            metadata=load.metadata,
+            ca_file=self._ca_file,
+            pid=side.pid,
+            connections=load.connections,
+            calls=load.calls,
+            bursts=1 if toy else -(-load.counted // burst),
+            rate_per_s=rate_per_s,
+            seed=_SEED,
+        )
+        return Toll.model_validate_json(generator.ask(order.model_dump_json()))
+
+
+def warn_if_generator_bound(name: str, toll: Toll) -> None:
+    """A load generator that is itself the bottleneck is no result."""
+    if toll.late_p99_us > _LATE_US_MAX or toll.generator_load > _GENERATOR_LOAD_MAX:
+        print(
+            f"{name}: the load generator is the bottleneck, do not trust this: p99 of its own "
+            f"delay {toll.late_p99_us:,.0f} us, {toll.generator_load:.0%} of a core",
+            file=sys.stderr,
+        )

@@ -1,0 +1,72 @@
+"""A worker's listener on our transport: its connections are those that the supervisor accepted."""
+
+import asyncio
+import random
+import socket
+from typing import cast
+
+import grpc
+import structlog
+
+from server.app.settings import DRAIN_S, Settings
+from server.app.tls import keep_fresh
+from server.config.named_files import tls_files
+from server.rpc.convert import MESSAGE_BYTES_MAX
+from server.transport.hand_over import Taker
+from server.transport.server import Server
+from server.transport.server_limits import ServerLimits
+from server.transport.tls import Certificates
+
+# Handed over, and not greeted yet when the worker is told to stop: they are greeted first, so that
+# each is told to go elsewhere. Without TLS that is a matter of microseconds.
+GREET_S = 1.0
+# A little above our own limit, whose error says more.
+_LIMITS = ServerLimits(message_bytes_max=MESSAGE_BYTES_MAX + 2**20)
+_log = structlog.get_logger()
+
+
+class HandedListener:
+    """Our transport, on the connections that the supervisor accepted."""
+
+    def __init__(self, settings: Settings, connections_fd: int) -> None:
+        self._server = Server(_LIMITS, chance=random.random, on_ended=self._ended)
+        # It takes servicers as grpcio's does, and this is all that anyone does with it.
+        self.server = cast("grpc.aio.Server", self._server)
+        self._address = settings.data_address
+        self._taker = Taker(socket.socket(fileno=connections_fd), self._take)
+        self._adopting: set[asyncio.Task[None]] = set()
+        self._certificates: Certificates | None = None
+        if settings.tls is not None and not self._address.startswith("unix:"):
+            self._certificates = Certificates(tls_files(settings.tls))
+
+    async def start(self) -> str:
+        """Takes connections from now on; returns where the supervisor accepts them."""
+        if self._certificates is not None:
+            self._refreshing = asyncio.create_task(keep_fresh(self._certificates))
+        self._taker.start()
+        return self._address
+
+    async def stop(self) -> None:
+        """Sees the calls of all connections through, those handed over just now among them."""
+        self._taker.stop()
+        if self._adopting:
+            await asyncio.wait(self._adopting, timeout=GREET_S)
+        _log.info(
+            "draining connections",
+            connections=self._server.connections,
+            streams=self._server.streams,
+            tasks=len(asyncio.all_tasks()) - 1,  # but for this one
+            limits_reached=dict(self._server.limits_reached),
+        )
+        await self._server.stop(DRAIN_S)
+        self._taker.close()
+
+    def _take(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        context = None if self._certificates is None else self._certificates.context
+        task = asyncio.create_task(self._server.adopt(connection, ssl=context))
+        self._adopting.add(task)
+        task.add_done_callback(self._adopting.discard)
+
+    def _ended(self) -> None:
+        self._taker.ended()

@@ -1,0 +1,41 @@
+"""The file of the learned classifier, as a configuration names it."""
+
+from pathlib import Path
+
+from server.config import DOMAINS_MAX, Config
+from server.config.problems import Problems
+from server.config.rules import unknown_names
+from server.routing.learned import ClassifierInvalid
+from server.routing.learned.file_format import FILE_BYTES_MAX, Contents, load
+
+
+def read_classifier(path: str) -> bytes:
+    """No more of the file than a classifier may have; raises ClassifierInvalid."""
+    try:
+        with Path(path).expanduser().open("rb") as file:
+            return file.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise ClassifierInvalid(f"the file cannot be read: {error.strerror}") from None
+
+
+def classifier_problems(config: Config) -> Problems:
+    """Why the classifier cannot be used with this configuration."""
+    if config.classifier is None:
+        return
+    try:
+        contents = load(read_classifier(config.classifier.file))
+        check_domains(config, contents)
+    except ClassifierInvalid as error:
+        yield ("classifier", "file"), str(error)
+    else:
+        yield from unknown_names(config, contents.header.domains, contents.header.intents)
+
+
+def check_domains(config: Config, contents: Contents) -> None:
+    """Raises ClassifierInvalid where there would be too many cells."""
+    domains = {domain.name for domain in config.domains}.union(contents.header.domains)
+    if len(domains) > DOMAINS_MAX:
+        raise ClassifierInvalid(
+            f"its domains and those of the configuration are {len(domains)}: "
+            f"at most {DOMAINS_MAX}, for each makes cells"
+        )

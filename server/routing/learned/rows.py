@@ -1,0 +1,79 @@
+"""The rows of weights of what a model knows, and those that stand in a text."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from itertools import islice, repeat
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.routing.learned.file_format import Contents
+from server.routing.learned.words import UNKNOWN_WORDS_MAX, Splitter, pairs, parts
+
+Floats = NDArray[np.float32]
+
+_NO_ROW = b""
+_NO_ROWS = repeat(_NO_ROW)  # what `map` hands to `dict.get` as its default
+_FLOAT = np.dtype(np.float32)
+
+
+class Rows:
+    """Each as the bytes of L + 2 float32: the weights, the length squared, and the row's number.
+
+    Lengths are added up like weights. By its number no row is like another, so that a set holds
+    each of a text's once; bytes remember their hash.
+    """
+
+    def __init__(self, contents: Contents) -> None:
+        header, count = contents.header, len(contents.vocabulary)
+        self._splitter = Splitter()
+        self._width = contents.bias.size + 2
+        table = np.empty((count, self._width), np.float32)
+        np.multiply(contents.weights, contents.scales[:, np.newaxis], out=table[:, :-2])
+        table[:, -2] = contents.lengths2
+        table[:, -1] = np.arange(count)
+        named = zip(contents.vocabulary, _cut(table.tobytes(), 4 * self._width), strict=True)
+        self._words = dict(islice(named, header.words))
+        # Pairs are of the same strings as words: those would be a sixth of the memory.
+        same = {word: word for word in self._words}
+        self._pairs = {_two(pair, same): row for pair, row in islice(named, header.pairs)}
+        self._parts = dict(named)
+
+    def of(self, text: str) -> Floats:
+        """(R, L + 2): those of the text, each once."""
+        words = self._splitter.words(text)
+        found = set(map(self._words.get, words, _NO_ROWS))
+        if _NO_ROW in found:
+            for word in self._unknown(words):
+                found.update(map(self._parts.get, parts(word), _NO_ROWS))
+        found.update(map(self._pairs.get, pairs(words), _NO_ROWS))
+        return self._table(found)
+
+    def named(self, text: str) -> dict[str, Floats]:
+        """The same by what stands in the text; the parts of an unknown word are the word's."""
+        words = self._splitter.words(text)
+        found: dict[str, set[bytes]] = defaultdict(set)
+        for word in set(words).intersection(self._words):
+            found[word].add(self._words[word])
+        for word in self._unknown(words):
+            found[word].update(map(self._parts.get, parts(word), _NO_ROWS))
+        for left, right in pairs(words):
+            found[f"{left} {right}".strip()].add(self._pairs.get((left, right), _NO_ROW))
+        return {name: self._table(rows) for name, rows in sorted(found.items())}
+
+    def _table(self, rows: set[bytes]) -> Floats:
+        count = len(rows) - (_NO_ROW in rows)
+        return np.ndarray((count, self._width), _FLOAT, b"".join(rows))
+
+    def _unknown(self, words: list[str]) -> list[str]:
+        """Sorted: the first of a set would be others in every process."""
+        return sorted(set(words).difference(self._words))[:UNKNOWN_WORDS_MAX]
+
+
+def _cut(data: bytes, size: int) -> Iterator[bytes]:
+    return (data[i : i + size] for i in range(0, len(data), size))
+
+
+def _two(pair: str, same: Mapping[str, str]) -> tuple[str, str]:
+    left, right = pair.split(" ")
+    return same.get(left, left), same.get(right, right)

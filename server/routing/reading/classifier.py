@@ -1,0 +1,164 @@
+"""Reads a request: its class by the rules, its domain, size and payer, which make its cell."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from server.config import ClassConfig, Config, DomainConfig
+from server.config.match import MatchConfig, alternatives
+from server.routing.catalog import Catalog, Cell
+from server.routing.errors import NoClass, UnknownClass, UnknownDomain
+from server.routing.query import Query
+from server.routing.reading.facts import Facts, Readers
+from server.routing.reading.keywords import Keywords
+from server.routing.reading.rules import RuleSet
+from server.routing.reading.structure import CODE_LANGUAGE
+from server.routing.reading.wording import in_short
+
+if TYPE_CHECKING:
+    from server.routing.learned import LinearModel
+
+OTHER_DOMAIN = "other"
+
+
+class Reading(NamedTuple):
+    """What was read: the cell, what made the class, and the size it was put in by."""
+
+    cell: Cell
+    rule: str
+    input_tokens: int
+    intent: str = ""  # empty unless the learned model was asked and is sure
+    language: str = ""  # empty unless a rule asked for it and it is clear
+    why: str = ""  # what the rules and the learned model said, to begin a sentence with
+
+
+class _Choice(NamedTuple):
+    name: str
+    rule: str  # what made it
+    why: str
+
+
+class _Rules:
+    """The rules of one section, of which the first that matches names its entry."""
+
+    def __init__(self, entries: Sequence[ClassConfig | DomainConfig], said: str) -> None:
+        ruled = [(entry.name, block) for entry in entries for block in alternatives(entry.match)]
+        self._set = RuleSet([block for _, block in ruled])
+        self._choices = tuple(
+            _Choice(name, name, said.format(name=name, block=in_short(block)))
+            for name, block in ruled
+        )
+
+    def first(self, facts: Facts) -> _Choice | None:
+        number = self._set.first(facts)
+        return None if number is None else self._choices[number]
+
+
+class Classifier:
+    """One configuration's rules. Replaced whole when the configuration changes."""
+
+    def __init__(
+        self, config: Config, catalog: Catalog, learned: "LinearModel | None" = None
+    ) -> None:
+        self._catalog = catalog
+        self._classes = _Rules(config.classes, "rule {name} matched ({block}); ")
+        self._domains = _Rules(config.domains, "domain {name} ({block}); ")
+        self._named = {name: _Choice(name, "context", "") for name in catalog.classes}
+        default = next((c.name for c in config.classes if c.default), None)
+        self._default = None if default is None else _Choice(default, "default", "")
+        learned_domains = () if learned is None else learned.domains
+        self._domain_names = {*(d.name for d in config.domains), *learned_domains, OTHER_DOMAIN}
+        self._sizes = config.size_buckets_tokens
+        self._size_names = tuple(f"s{i}" for i in range(len(config.size_buckets_tokens) + 1))
+        blocks = tuple(_blocks((*config.classes, *config.domains)))
+        self.readers = Readers(Keywords(_keywords(blocks)), _structures(blocks), learned)
+
+    def read(self, query: Query) -> Reading:
+        """Raises UnknownClass, UnknownDomain or NoClass; PayloadMalformed for tensors."""
+        return self.reading(Facts(query, self.readers))
+
+    def reading(self, facts: Facts) -> Reading:
+        """What is made of a request; raises as `read` does."""
+        query = facts.query
+        domain = self._domain(facts)
+        facts.domain = domain.name
+        chosen = self._class(facts)
+        cell = Cell(
+            chosen.name,
+            self._catalog.payer(chosen.name, query.tenant),
+            domain.name,
+            self._size(facts.input_tokens),
+        )
+        return Reading(
+            cell,
+            chosen.rule,
+            facts.input_tokens,
+            facts.intent_so_far,
+            facts.language_so_far,
+            chosen.why + domain.why,
+        )
+
+    def _class(self, facts: Facts) -> _Choice:
+        name = facts.query.traffic_class
+        if name:
+            if name not in self._named:
+                raise UnknownClass(
+                    f"there is no class {name!r}: name one of the configuration, "
+                    "or none and let the rules decide",
+                    field="context.traffic_class",
+                )
+            return self._named[name]
+        chosen = self._classes.first(facts) or self._default
+        if chosen is None:
+            raise NoClass(
+                "no rule matches and no class is the default: name a class",
+                field="context.traffic_class",
+            )
+        return chosen
+
+    def _domain(self, facts: Facts) -> _Choice:
+        """The one that is stated, else that of the first rule, else the learned one."""
+        stated = facts.query.domain
+        if stated:
+            if stated not in self._domain_names:
+                raise UnknownDomain(
+                    f"there is no domain {stated!r}: name one of the configuration, or none",
+                    field="features.domain",
+                )
+            return _Choice(stated, "context", "")
+        return self._domains.first(facts) or self._learned_domain(facts)
+
+    def _learned_domain(self, facts: Facts) -> _Choice:
+        guess = facts.guess
+        if guess is None:
+            return _OTHER
+        why = f"domain {guess.domain} {guess.domain_probability:.2f}; "
+        return _Choice(guess.domain, "learned", why)
+
+    def _size(self, tokens: int) -> str:
+        return self._size_names[bisect_left(self._sizes, tokens)]
+
+
+_OTHER = _Choice(OTHER_DOMAIN, "default", "")
+
+
+def _blocks(entries: Iterable[ClassConfig | DomainConfig]) -> Iterator[MatchConfig]:
+    for entry in entries:
+        yield from alternatives(entry.match)
+
+
+def _keywords(blocks: Iterable[MatchConfig]) -> Iterator[str]:
+    for block in blocks:
+        if block.keywords is not None:
+            yield from block.keywords.any_of
+            yield from block.keywords.all_of
+            yield from block.keywords.none_of
+
+
+def _structures(blocks: Iterable[MatchConfig]) -> frozenset[str]:
+    asked: set[str] = set()
+    for block in blocks:
+        asked.update(block.structures)
+        if block.code_languages:
+            asked.add(CODE_LANGUAGE)
+    return frozenset(asked)

@@ -1,0 +1,157 @@
+"""The kinds of conditions that rules make, each compiled for all rules of a set at once.
+
+Rule i is bit i of an integer. A condition knows the bits of the rules that have it, and answers for
+one request with the bits of the rules whose condition holds; rules without it are among these. So
+what a request costs depends on how many kinds of conditions there are, not on how many rules.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence, Set
+from functools import reduce
+from operator import or_
+from typing import TypeVar
+
+from server.config.match import KeywordsConfig, RangeConfig
+from server.config.words import folded
+
+_Value = TypeVar("_Value", bound=Hashable)
+
+
+def bits_of(rules: Iterable[int]) -> int:
+    """The rules as one integer."""
+    bits = 0
+    for rule in rules:
+        bits |= 1 << rule
+    return bits
+
+
+class OneOf:
+    """The request's value is one of the rule's."""
+
+    def __init__(self, every: int, wanted: Mapping[int, Collection[Hashable]]) -> None:
+        self.asked = bits_of(wanted)
+        self._free = every & ~self.asked
+        self._holds = {value: self._free | bits for value, bits in _rules_by_value(wanted).items()}
+
+    def holds(self, value: Hashable) -> int:
+        return self._holds.get(value, self._free)
+
+
+class AnyOf:
+    """One of the request's values is one of the rule's."""
+
+    def __init__(self, every: int, wanted: Mapping[int, Collection[Hashable]]) -> None:
+        self.asked = bits_of(wanted)
+        self._free = every & ~self.asked
+        self._rules = _rules_by_value(wanted)
+
+    def holds(self, values: Iterable[Hashable]) -> int:
+        holding = self._free
+        for value in values:
+            holding |= self._rules.get(value, 0)
+        return holding
+
+
+class Entries:
+    """A mapping of the request has, for each key of the rule, one of its values."""
+
+    def __init__(self, every: int, wanted: Mapping[int, Mapping[str, Collection[str]]]) -> None:
+        self.asked = bits_of(wanted)
+        by_key: defaultdict[str, dict[int, Collection[str]]] = defaultdict(dict)
+        for rule, entries in wanted.items():
+            for key, values in entries.items():
+                by_key[key][rule] = values
+        self._every = every
+        self._keys = tuple((key, OneOf(every, rules).holds) for key, rules in by_key.items())
+
+    def holds(self, had: Mapping[str, str]) -> int:
+        holding = self._every
+        for key, holds in self._keys:
+            holding &= holds(had.get(key))
+        return holding
+
+
+class Within:
+    """A number of the request is in the rule's range."""
+
+    def __init__(self, every: int, wanted: Mapping[int, RangeConfig]) -> None:
+        self.asked = bits_of(wanted)
+        free = every & ~self.asked
+        ranges = [(rule, bounds.min, bounds.max) for rule, bounds in wanted.items()]
+        lows = {low for _, low, _ in ranges if low is not None}
+        # Between two neighbouring starts the same rules hold.
+        self._starts = sorted(lows | {high + 1 for _, _, high in ranges if high is not None})
+        self._holds = tuple(
+            free | bits_of(rule for rule, low, high in ranges if _is_within(start, low, high))
+            for start in (None, *self._starts)
+        )
+
+    def holds(self, number: int) -> int:
+        return self._holds[bisect_right(self._starts, number)]
+
+
+class Keywording:
+    """Of the rule's keywords the text has one of any_of, all of all_of, and none of none_of."""
+
+    def __init__(self, every: int, wanted: Mapping[int, KeywordsConfig]) -> None:
+        self.asked = bits_of(wanted)
+        any_of = {rule: _folded(words.any_of) for rule, words in wanted.items() if words.any_of}
+        none_of = {rule: _folded(words.none_of) for rule, words in wanted.items()}
+        self._all_of = {
+            rule: _folded(words.all_of) for rule, words in wanted.items() if words.all_of
+        }
+        # One found word of all_of lets a rule be looked at; whether all were is asked last.
+        self._looked_at = bits_of(self._all_of)
+        # Three sets of rules in one integer, so that a found word takes one step.
+        self._every, self._width = every, every.bit_length()
+        self._free = every & ~bits_of(any_of) | (every & ~self._looked_at) << self._width
+        self._by_word = _sums(
+            _rules_by_value(any_of),
+            _rules_by_value(self._all_of, self._width),
+            _rules_by_value(none_of, 2 * self._width),
+        )
+        self._words = frozenset(self._by_word)
+
+    def holds(self, found: Set[str]) -> int:
+        said = reduce(or_, map(self._by_word.__getitem__, self._words & found), self._free)
+        width = self._width
+        holding = said & said >> width & ~(said >> 2 * width) & self._every
+        return self._complete(holding, found)
+
+    def _complete(self, holding: int, found: Set[str]) -> int:
+        left = holding & self._looked_at
+        while left:
+            lowest = left & -left
+            left ^= lowest
+            if not self._all_of[lowest.bit_length() - 1].issubset(found):
+                holding ^= lowest
+        return holding
+
+
+def _rules_by_value(wanted: Mapping[int, Collection[_Value]], shift: int = 0) -> dict[_Value, int]:
+    rules: defaultdict[_Value, list[int]] = defaultdict(list)
+    for rule, values in wanted.items():
+        for value in values:
+            rules[value].append(rule)
+    return {value: bits_of(having) << shift for value, having in rules.items()}
+
+
+def _sums(*tables: Mapping[str, int]) -> dict[str, int]:
+    """What the tables have for a word, together; none has a bit of another."""
+    sums: defaultdict[str, int] = defaultdict(int)
+    for table in tables:
+        for word, bits in table.items():
+            sums[word] |= bits
+    return dict(sums)
+
+
+def _is_within(number: int | None, low: int | None, high: int | None) -> bool:
+    """`number` None is below every bound."""
+    if number is None:
+        return low is None
+    return (low is None or number >= low) and (high is None or number <= high)
+
+
+def _folded(words: Sequence[str]) -> frozenset[str]:
+    return frozenset(map(folded, words))

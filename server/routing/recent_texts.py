@@ -1,0 +1,37 @@
+"""Texts of requests that were decided, waiting to be kept where the operator lets them be."""
+
+from typing import NamedTuple
+
+from server.routing.learned.words import END_CHARS
+
+# Between two pushes to the control plane, of 2 KB each; at more requests than these it is a sample.
+WAITING_MAX = 100
+
+
+class RecentText(NamedTuple):
+    """Both ends of a request's text, and what was made of it."""
+
+    decision_id: str
+    text: str
+    domain: str
+    intent: str
+
+
+class RecentTexts:
+    """Bounded; off until it is turned on."""
+
+    def __init__(self) -> None:
+        self.on = False
+        self._waiting: list[RecentText] = []
+
+    def add(self, decision_id: str, text: str, domain: str, intent: str) -> None:
+        """Where it is on, there is a text, and not too many wait."""
+        if self.on and text and len(self._waiting) < WAITING_MAX:
+            if len(text) > 2 * END_CHARS:
+                text = f"{text[:END_CHARS]} {text[-END_CHARS:]}"
+            self._waiting.append(RecentText(decision_id, text, domain, intent))
+
+    def take(self) -> list[RecentText]:
+        """Those that wait; they are forgotten here."""
+        waiting, self._waiting = self._waiting, []
+        return waiting

@@ -1,0 +1,142 @@
+"""The processes that serve: started, started again when they die, stopped in order."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+
+import structlog
+
+from server.app.settings import DRAIN_S, Settings
+from server.supervisor.acceptor import Acceptor
+from server.transport import hand_over
+
+# A child that dies is started again after this long, then twice as long each time, up to the most.
+RESTART_S, RESTART_S_MAX = 0.1, 5.0
+# Having lived this long, it begins with the shortest wait again.
+STEADY_S = 30.0
+# What a start may take: imports, a bind, the first snapshot.
+READY_S = 30.0
+# Children drain for DRAIN_S and then need a moment; after that they are killed.
+STOP_S = DRAIN_S + 5.0
+
+_log = structlog.get_logger()
+
+
+class StartError(Exception):
+    """The service cannot start; the message says what to do."""
+
+
+class Child:
+    """One process of ours: a fresh interpreter, never a fork."""
+
+    def __init__(self, module: str, settings: Settings, acceptor: Acceptor | None = None) -> None:
+        """An acceptor hands it connections, once it is ready for them."""
+        self._module = module
+        self.settings = settings
+        self._acceptor = acceptor
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> str:
+        """Returns where it listens once it is ready; raises StartError."""
+        if self._acceptor is None:
+            return await self._start(self.settings, ())
+        ours, theirs = hand_over.pair()
+        with theirs:
+            descriptor = theirs.fileno()
+            settings = self.settings.model_copy(update={"connections_fd": descriptor})
+            try:
+                address = await self._start(settings, (descriptor,))
+            except BaseException:
+                ours.close()
+                raise
+        self._acceptor.join(self.settings.name, ours)
+        return address
+
+    async def ended(self) -> int:
+        """Waits for its end; returns the exit status."""
+        return 0 if self._process is None else await self._process.wait()
+
+    async def stop(self) -> None:
+        """Drains it, and kills it if that takes too long."""
+        if self._process is None or self._process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(STOP_S):
+                await self._process.wait()
+        except TimeoutError:
+            self.kill()
+            await self._process.wait()
+
+    def kill(self) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def _start(self, settings: Settings, descriptors: tuple[int, ...]) -> str:
+        self._process = process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            self._module,
+            settings.model_dump_json(),
+            stdin=asyncio.subprocess.PIPE,  # its end tells the child of ours
+            stdout=asyncio.subprocess.PIPE,
+            process_group=0,  # Ctrl-C is for us: we stop the children in order
+            pass_fds=descriptors,
+        )
+        if process.stdout is None:
+            raise StartError("no pipe")
+        try:
+            async with asyncio.timeout(READY_S):
+                line = await process.stdout.readline()
+        except TimeoutError:
+            process.kill()
+            line = b""
+        if not line:
+            await process.wait()
+            raise StartError(f"the {settings.name} did not start: its log says why")
+        return line.decode().strip()
+
+
+async def start_all(children: list[Child]) -> list[str]:
+    """Returns where each listens, or raises the first StartError."""
+    cores = asyncio.Semaphore(os.cpu_count() or 1)  # more at once would only wait for each other
+
+    async def start(child: Child) -> str:
+        async with cores:
+            return await child.start()
+
+    started = await asyncio.gather(*map(start, children), return_exceptions=True)
+    addresses = []
+    for outcome in started:
+        if isinstance(outcome, BaseException):
+            raise outcome
+        addresses.append(outcome)
+    return addresses
+
+
+async def keep(child: Child, stopping: asyncio.Event) -> None:
+    """Starts a child again whenever it dies."""
+    loop = asyncio.get_running_loop()
+    wait_s, started_s = RESTART_S, loop.time()
+    while True:
+        status = await child.ended()
+        if stopping.is_set():
+            return
+        if loop.time() - started_s > STEADY_S:
+            wait_s = RESTART_S
+        _log.error("process died", name=child.settings.name, status=status, restart_in_s=wait_s)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), wait_s)
+        if stopping.is_set():
+            return
+        wait_s, started_s = min(2 * wait_s, RESTART_S_MAX), loop.time()
+        try:
+            await child.start()
+            if stopping.is_set():  # it was told to stop while it was not there to hear it
+                await child.stop()
+        except StartError as error:
+            _log.error("restart failed", name=child.settings.name, error=str(error))

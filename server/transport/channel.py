@@ -1,0 +1,90 @@
+"""The client side of gRPC: calls to one endpoint."""
+
+import asyncio
+import random
+import ssl
+from collections.abc import Callable
+
+from server.transport.address import parse_address
+from server.transport.answer import CallFailed
+from server.transport.channel_limits import ChannelLimits
+from server.transport.client_call import Message, UnaryCall
+from server.transport.connection_pool import ConnectionPool
+from server.transport.events import Headers
+from server.transport.metadata import Metadata, metadata_headers
+from server.transport.status import Code
+from server.transport.stream_call import StreamCall
+
+# Methods whose head is kept: a channel is for one service or a few.
+METHODS_MAX = 64
+
+
+class Channel:
+    """Connects when the first call is made, and again when it has to."""
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        tls: ssl.SSLContext | None = None,
+        limits: ChannelLimits = ChannelLimits(),  # noqa: B008 - frozen
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """`address` is host:port, [::1]:port or unix:PATH; raises AddressError.
+
+        `chance` is uniform in [0, 1): it spreads attempts to connect.
+        """
+        where = parse_address(address)
+        self._loop = asyncio.get_running_loop()
+        self._pool = ConnectionPool(where, tls, limits, chance)
+        self._scheme = b"http" if tls is None else b"https"
+        self._authority = where.authority.encode()
+        self._methods: dict[str, Headers] = {}
+        self._is_closed = False
+
+    async def unary(
+        self, path: str, request: Message, *, timeout_s: float | None, metadata: Metadata = ()
+    ) -> bytes:
+        """The answer to one request; raises CallFailed. Cancelling this cancels the call."""
+        method, fields = self._method(path), metadata_headers(metadata) if metadata else ()
+        call = UnaryCall(self._loop, method, fields, timeout_s, request)
+        self._pool.begin(call)
+        try:
+            return await call.answer
+        finally:
+            call.leave()
+
+    def stream(self, path: str, *, timeout_s: float | None, metadata: Metadata = ()) -> StreamCall:
+        """A call with a stream of requests, of answers or of both."""
+        call = StreamCall(self._loop, self._method(path), metadata_headers(metadata), timeout_s)
+        self._pool.begin(call)
+        return call
+
+    @property
+    def methods_remembered(self) -> int:
+        return len(self._methods)
+
+    async def close(self, grace_s: float = 0.0) -> None:
+        """Gives calls that are out so long to end; those that do not are cancelled."""
+        self._is_closed = True
+        await self._pool.close(grace_s)
+
+    def _method(self, path: str) -> Headers:
+        """The fields that all calls of a method begin with; raises CallFailed once it is closed."""
+        if self._is_closed:
+            raise CallFailed(Code.UNAVAILABLE, "the channel was closed")
+        method = self._methods.get(path)
+        if method is None:
+            if len(self._methods) >= METHODS_MAX:
+                self._methods.clear()
+            method = self._methods[path] = (
+                (b":method", b"POST"),
+                (b":scheme", self._scheme),
+                (b":path", path.encode("ascii")),
+                (b":authority", self._authority),
+                (b"te", b"trailers"),
+                (b"content-type", b"application/grpc"),
+                (b"user-agent", b"turnout"),
+                (b"grpc-accept-encoding", b"identity,gzip"),
+            )
+        return method

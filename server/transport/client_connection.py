@@ -1,0 +1,256 @@
+"""One connection to an endpoint and the calls that are out on it."""
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from server.transport.answer import CallFailed, reset_failure, says_status
+from server.transport.channel_limits import ChannelLimits
+from server.transport.client_call import ClientCall
+from server.transport.connection import Connection
+from server.transport.errors import ErrorCode, NoStreamFree
+from server.transport.events import (
+    ConnectionEnded,
+    DataReceived,
+    Event,
+    GoAwayReceived,
+    Headers,
+    HeadersReceived,
+    PingAcknowledged,
+    SettingsChanged,
+    StreamReset,
+    StreamWritable,
+    TrailersReceived,
+)
+from server.transport.keepalive import Act, Silence
+from server.transport.link import Link
+from server.transport.status import Code
+
+if TYPE_CHECKING:
+    from server.transport.connection_pool import ConnectionPool
+
+_PING = b"turnout."  # the eight bytes of a PING say nothing
+_ANSWERS = (HeadersReceived, DataReceived, TrailersReceived)
+
+
+class ClientConnection(asyncio.Protocol):
+    """Takes calls from its peer's SETTINGS on until a GOAWAY, or its end."""
+
+    def __init__(self, pool: "ConnectionPool", limits: ChannelLimits) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._pool = pool
+        self._limits = limits
+        self._calls: dict[int, ClientCall] = {}
+        self._http2 = Connection(client=True)
+        self._link = Link(self._http2, self._loop, self._on_flushed)
+        self._silence = Silence(limits.keepalive, now_s=self._loop.time())
+        self._tick_timer: asyncio.TimerHandle | None = None
+        self._abort_timer: asyncio.TimerHandle | None = None
+        self._last_stream_id = 2 * limits.calls_ever - 2  # those above it are the last
+        self._is_retired = False
+        self._greeted = asyncio.Event()  # its SETTINGS came, or it is over
+        self._why_over = ""
+        self.was_used = False  # a call was made
+        self.closed = asyncio.Event()  # the socket is
+
+    @property
+    def calls_out(self) -> int:
+        return len(self._calls)
+
+    @property
+    def _waiting_bytes(self) -> int:
+        return self._http2.held_bytes + self._link.buffered_bytes
+
+    async def ready(self) -> None:
+        """Returns when calls can be made; raises ConnectionError."""
+        await self._greeted.wait()
+        if self._why_over:
+            raise ConnectionError(self._why_over)
+
+    def open(self, call: ClientCall) -> bool:
+        """Begins the call if there is room for it."""
+        if len(self._calls) >= self._limits.calls:
+            return False
+        if call.large_bytes and self._waiting_bytes + call.large_bytes > self._limits.waiting_bytes:
+            return False
+        try:
+            stream_id = call.open(self._link)
+        except NoStreamFree:
+            return False
+        self._calls[stream_id] = call
+        call.place, call.stream_id = self, stream_id
+        self._link.flush_soon()
+        if stream_id > self._last_stream_id:
+            self._retire()
+        if self._tick_timer is None:
+            self.was_used = True
+            self._silence.begun(self._loop.time())
+            self._tick()
+        return True
+
+    def leave(self, call: ClientCall) -> None:
+        """The call is cancelled at the peer."""
+        del self._calls[call.stream_id]
+        self._http2.reset(call.stream_id, ErrorCode.CANCEL)
+        self._link.flush_soon()
+        self._freed()
+
+    def end(self, code: Code, reason: str) -> None:
+        """Says goodbye and closes the socket; calls that are out fail so."""
+        if not self._why_over:
+            self._why_over = reason
+            self._greeted.set()
+            self._retire()
+            self._fail_all(code, reason)
+            self._say_goodbye()
+
+    # What asyncio tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._link.transport = cast(asyncio.Transport, transport)
+        self._link.flush()
+        self._pool.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        now_s = self._loop.time()
+        events = self._http2.receive(data, now_s)
+        if events and isinstance(events[0], _ANSWERS):
+            self._silence.ended(now_s)
+        for event in events:
+            if isinstance(event, HeadersReceived):
+                self._on_head(event)
+            elif isinstance(event, DataReceived):
+                self._on_data(event)
+            elif isinstance(event, TrailersReceived):
+                self._on_end(event.stream_id, event.headers)
+            else:
+                self._on_other(event, now_s)
+        # So what callers say next, now that they are answered, leaves in the same write.
+        self._link.flush_soon()
+
+    def pause_writing(self) -> None:
+        self._link.is_congested = True
+
+    def resume_writing(self) -> None:
+        self._link.is_congested = False
+        for call in self._calls.values():
+            call.on_writable()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._link.transport = None
+        self.end(Code.UNAVAILABLE, f"the connection broke: {error or 'the peer closed it'}")
+        if self._abort_timer is not None:
+            self._abort_timer.cancel()
+        self.closed.set()
+        self._pool.lost(self)
+
+    # What the peer says.
+
+    def _on_head(self, event: HeadersReceived) -> None:
+        stream_id, headers, end_stream = event
+        if end_stream and says_status(headers):
+            self._on_end(stream_id, headers)
+        elif (call := self._calls.get(stream_id)) is not None:  # else it has left
+            try:
+                call.on_head(headers)
+            except CallFailed as failure:
+                call.fail(failure)
+            if end_stream:
+                self._on_end(stream_id, ())
+
+    def _on_data(self, event: DataReceived) -> None:
+        stream_id, data, flow_bytes, end_stream = event
+        if (call := self._calls.get(stream_id)) is not None:
+            try:
+                if taken_bytes := call.on_data(data, flow_bytes):
+                    self._http2.consumed(stream_id, taken_bytes)
+            except CallFailed as failure:
+                call.fail(failure)
+            if end_stream:
+                self._on_end(stream_id, ())
+
+    def _on_end(self, stream_id: int, trailers: Headers) -> None:
+        call = self._calls.pop(stream_id, None)
+        if call is not None:
+            call.place = None
+            self._http2.reset(stream_id, ErrorCode.CANCEL)  # nobody wants what was not sent
+            self._freed()
+            try:
+                call.on_end(trailers)
+            except CallFailed as failure:
+                call.fail(failure)
+
+    def _on_other(self, event: Event, now_s: float) -> None:
+        if isinstance(event, StreamReset):
+            self._on_reset(event)
+        elif isinstance(event, StreamWritable):
+            if (call := self._calls.get(event.stream_id)) is not None:
+                call.on_writable()
+        elif isinstance(event, SettingsChanged):
+            self._greeted.set()
+            self._pool.freed()
+        elif isinstance(event, PingAcknowledged):
+            self._silence.acknowledged(now_s)
+        elif isinstance(event, GoAwayReceived):
+            self._retire()
+            self._freed()
+        elif isinstance(event, ConnectionEnded):
+            self.end(Code.UNAVAILABLE, f"HTTP/2 failed: {event.reason}")
+
+    def _on_reset(self, event: StreamReset) -> None:
+        call = self._calls.pop(event.stream_id, None)
+        if call is None:
+            return
+        call.place = None
+        if event.code == ErrorCode.REFUSED_STREAM and call.again():
+            self._pool.begin(call)
+        else:
+            call.fail(reset_failure(event.code))
+        self._freed()
+
+    # What becomes of it.
+
+    def _on_flushed(self) -> None:
+        """What was sent may have reached a limit."""
+        if (ended := self._http2.ended) is not None:
+            self.end(Code.UNAVAILABLE, f"HTTP/2 failed: {ended.reason}")
+
+    def _freed(self) -> None:
+        if self._is_retired and not self._calls:
+            self.end(Code.UNAVAILABLE, "the connection was closed")
+        self._pool.freed()
+
+    def _retire(self) -> None:
+        """Takes no more calls; those that are out go on."""
+        if not self._is_retired:
+            self._is_retired = True
+            self._pool.retired(self)
+
+    def _fail_all(self, code: Code, reason: str) -> None:
+        calls, self._calls = self._calls, {}
+        for call in calls.values():
+            call.place = None
+            call.fail(CallFailed(code, reason))
+
+    def _say_goodbye(self) -> None:
+        if self._tick_timer is not None:
+            self._tick_timer.cancel()
+        transport = self._link.transport
+        if transport is not None:
+            self._http2.goaway()
+            self._link.flush()
+            transport.close()
+            self._abort_timer = self._loop.call_later(self._limits.goodbye_s, transport.abort)
+
+    def _tick(self) -> None:
+        """Looks after the peer while calls are out."""
+        if not self._calls:
+            self._tick_timer = None
+            return
+        act, next_s = self._silence.step(self._loop.time())
+        if act is Act.GIVE_UP:
+            self.end(Code.UNAVAILABLE, "the peer is silent: it does not answer a ping")
+            return
+        if act is Act.PING:
+            self._http2.ping(_PING)
+            self._link.flush_soon()
+        self._tick_timer = self._loop.call_at(next_s, self._tick)

@@ -1,0 +1,225 @@
+"""One HTTP/2 connection (RFC 9113), either end: bytes in, events out. No socket, no clock."""
+
+from collections.abc import Sequence
+
+from server.transport import frames, settings
+from server.transport.errors import ConnectionFault, ErrorCode
+from server.transport.events import ConnectionEnded, Event
+from server.transport.floods import Floods
+from server.transport.frames import NUMBER_MAX, PREFACE, frame
+from server.transport.hpack import Header
+from server.transport.inflow import Inflow
+from server.transport.limits import Limits
+from server.transport.receiver import Receiver
+from server.transport.sender import Sender
+from server.transport.stream import Stream
+from server.transport.streams import StreamTable
+
+_DEFAULT_LIMITS = Limits()
+# Reaching one of these means that what we said is not read: saying more is of no use.
+_UNREAD = ("output_bytes", "control_output_bytes")
+
+
+class Connection:
+    """What a peer may do, and what we owe it. `receive` raises for nothing that a peer sends."""
+
+    def __init__(self, *, client: bool, limits: Limits = _DEFAULT_LIMITS) -> None:
+        """The preface and our SETTINGS are in the output at once."""
+        self.ended: ConnectionEnded | None = None  # a send may end it too: look after sending
+        self._receive_window = limits.stream_window_bytes
+        self._floods = Floods(limits)
+        self._sender = Sender(limits, self._floods)
+        self._sender.control(
+            (PREFACE if client else b"")
+            + frame(frames.SETTINGS, 0, 0, settings.settings_payload(limits, client=client))
+        )
+        self._inflow = Inflow(limits, self._sender)
+        self._streams = StreamTable(self._sender, self._inflow, client=client)
+        self._receiver = Receiver(
+            limits, self._floods, self._sender, self._inflow, self._streams, client=client
+        )
+
+    @property
+    def open_streams(self) -> int:
+        """Streams on which something may still happen."""
+        return len(self._streams)
+
+    @property
+    def held_bytes(self) -> int:
+        """What is kept now: for the peer to take, and of frames and heads that are not complete."""
+        sender = self._sender
+        return self._receiver.held_bytes + sender.output_bytes + sender.waiting_bytes
+
+    @property
+    def peer_header_list_bytes(self) -> int:
+        """How large a head the peer takes: advice for those who send large ones."""
+        return self._receiver.control.peer_header_list_bytes
+
+    @property
+    def closed(self) -> bool:
+        """Nothing more will happen: write the output, then close.
+
+        An error ended it, or a GOAWAY was said and no stream is open.
+        """
+        return self.ended is not None or (self._streams.going_away and not self._streams)
+
+    def receive(self, data: bytes, now_s: float) -> list[Event]:
+        """What these bytes mean; after ConnectionEnded nothing means anything."""
+        if self.ended is None:
+            self._floods.now_s = now_s
+            try:
+                self._receiver.receive(data)
+            except ConnectionFault as fault:
+                self._end(fault)
+        events, self._receiver.events = self._receiver.events, []
+        return events
+
+    def open_stream(self, headers: Sequence[Header], *, end_stream: bool = False) -> int:
+        """Sends the head of a request (client); raises NoStreamFree when there is no stream.
+
+        For any method but HEAD, whose answer may announce content that does not come.
+        """
+        stream = self._streams.open(self._receive_window)
+        self.send_headers(stream.id, headers, end_stream=end_stream)
+        return stream.id
+
+    def request(self, headers: Sequence[Header], data: bytes) -> int:
+        """Sends a whole request (client) in one go: cheaper than head, then data and end."""
+        stream = self._streams.open(self._receive_window)
+        self._send_whole(stream, headers, data, None)
+        return stream.id
+
+    def respond(
+        self, stream_id: int, headers: Sequence[Header], data: bytes, trailers: Sequence[Header]
+    ) -> None:
+        """Sends a whole response in one go: cheaper than head, data, then trailers."""
+        stream = self._sendable(stream_id)
+        if stream is not None:
+            self._send_whole(stream, headers, data, trailers)
+
+    def send_headers(
+        self, stream_id: int, headers: Sequence[Header], *, end_stream: bool = False
+    ) -> None:
+        """Sends a head, or trailers; they wait behind data that waits for a window."""
+        stream = self._sendable(stream_id)
+        if stream is None:
+            return
+        try:
+            self._sender.headers(stream, headers, end_stream=end_stream)
+            self._sent(stream, end_stream=end_stream)
+        except ConnectionFault as fault:
+            self._end(fault)
+
+    def send_data(self, stream_id: int, data: bytes, *, end_stream: bool = False) -> None:
+        """Sends what the windows allow; the rest waits for them, in order.
+
+        On a stream that is gone, every kind of sending does nothing: its end is told by an event.
+        """
+        stream = self._sendable(stream_id)
+        if stream is None:
+            return
+        try:
+            self._sender.data(stream, data, end_stream=end_stream)
+            self._sent(stream, end_stream=end_stream)
+        except ConnectionFault as fault:
+            self._end(fault)
+
+    def waiting_bytes(self, stream_id: int) -> int:
+        """How much of its data waits for a window; StreamWritable tells when it is none."""
+        stream = self._streams.get(stream_id)
+        return stream.waiting_bytes if stream is not None else 0
+
+    def reset(self, stream_id: int, code: int = ErrorCode.CANCEL) -> None:
+        """Ends the stream at once, for both; no event follows.
+
+        A server that has answered all while the client still sends does this with NO_ERROR.
+        """
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            return
+        try:
+            self._streams.reset(stream, code)
+        except ConnectionFault as fault:
+            self._end(fault)
+
+    def consumed(self, stream_id: int, flow_bytes: int) -> None:
+        """The application took so much of what DataReceived brought: the windows open again.
+
+        What a stream has not given back is given back when it closes.
+        """
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            return
+        try:
+            self._inflow.consumed(stream, flow_bytes)
+        except ConnectionFault as fault:
+            self._end(fault)
+
+    def ping(self, payload: bytes) -> None:
+        """Asks for PingAcknowledged with the same 8 bytes."""
+        self._send_control(frame(frames.PING, 0, 0, payload))
+
+    def goaway(self, code: int = ErrorCode.NO_ERROR, *, last_stream_id: int | None = None) -> None:
+        """Asks for no new streams, in two steps so that none is lost that is on its way.
+
+        First with `last_stream_id` 2**31 - 1; a round trip later without: what the peer opens above
+        the last stream that was seen is not processed, and may be tried elsewhere.
+        """
+        last = max(self._streams.last_peer, 0) if last_stream_id is None else last_stream_id
+        last = self._streams.last_accepted = min(last, self._streams.last_accepted)
+        if last < NUMBER_MAX:
+            self._streams.going_away = True
+        self._send_control(_goaway_frame(last, code, b""))
+
+    def take_output(self) -> bytes:
+        """Everything to be written now; empty when there is nothing."""
+        return self._sender.take_output()
+
+    def _sendable(self, stream_id: int) -> Stream | None:
+        stream = self._streams.get(stream_id)
+        if stream is not None and not stream.local_open:
+            raise ValueError(f"stream {stream_id} was ended before: nothing more can be sent")
+        return stream
+
+    def _send_whole(
+        self, stream: Stream, head: Sequence[Header], data: bytes, trailers: Sequence[Header] | None
+    ) -> None:
+        sender = self._sender
+        try:
+            if not sender.whole(stream, head, data, trailers):
+                sender.headers(stream, head, end_stream=False)
+                sender.data(stream, data, end_stream=not trailers)
+                if trailers:
+                    sender.headers(stream, trailers, end_stream=True)
+            stream.local_open = False
+            self._streams.remove_if_over(stream)
+        except ConnectionFault as fault:
+            self._end(fault)
+
+    def _sent(self, stream: Stream, *, end_stream: bool) -> None:
+        if end_stream:
+            stream.local_open = False
+            self._streams.remove_if_over(stream)
+
+    def _send_control(self, octets: bytes) -> None:
+        if self.ended is not None:
+            return
+        try:
+            self._sender.control(octets)
+        except ConnectionFault as fault:
+            self._end(fault)
+
+    def _end(self, fault: ConnectionFault) -> None:
+        """The last word: a GOAWAY that says what was wrong; of the streams nothing is kept."""
+        self.ended = ConnectionEnded(fault.code, fault.reason, fault.limit)
+        self._receiver.events.append(self.ended)
+        if fault.limit in _UNREAD:
+            self._sender.take_output()
+        last = max(self._streams.last_peer, 0)
+        self._sender.end(_goaway_frame(last, fault.code, fault.reason.encode()))
+        self._streams.end()
+
+
+def _goaway_frame(last_stream_id: int, code: int, debug: bytes) -> bytes:
+    payload = last_stream_id.to_bytes(4) + int(code).to_bytes(4) + debug
+    return frame(frames.GOAWAY, 0, 0, payload)

@@ -1,0 +1,76 @@
+"""What the peer says of the connection as a whole (RFC 9113, 6.5, 6.7 and 6.8)."""
+
+from collections.abc import Sequence
+
+from server.transport import frames, settings
+from server.transport.errors import ConnectionFault, ErrorCode
+from server.transport.events import (
+    Event,
+    GoAwayReceived,
+    PingAcknowledged,
+    StreamReset,
+)
+from server.transport.floods import Floods
+from server.transport.frames import NUMBER_MAX, frame
+from server.transport.sender import Sender
+from server.transport.streams import StreamTable
+
+_PING_BYTES = 8
+_GOAWAY_BYTES = 8
+
+
+class Control:
+    """Puts in force what the peer says, and answers it."""
+
+    def __init__(
+        self, floods: Floods, sender: Sender, streams: StreamTable, *, client: bool
+    ) -> None:
+        self.peer_header_list_bytes = NUMBER_MAX
+        self._client = client
+        self._floods = floods
+        self._sender = sender
+        self._streams = streams
+
+    def settings(self, payload: bytes) -> None:
+        """The peer's, which are acknowledged at once."""
+        parameters = list(settings.read_settings(payload, client=self._client))
+        for name, value in parameters:
+            self._set(name, value)
+        windows = [value for name, value in parameters if name == settings.INITIAL_WINDOW_SIZE]
+        if windows:
+            self._sender.initial_windows(windows, self._streams.values())
+        self._sender.control(frame(frames.SETTINGS, frames.ACK, 0))
+
+    def ping(self, flags: int, payload: bytes) -> Sequence[Event]:
+        """Answers one, or tells the answer to ours."""
+        if len(payload) != _PING_BYTES:
+            raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "PING takes 8 bytes")
+        self._floods.count("pings")
+        if flags & frames.ACK:
+            return (PingAcknowledged(payload),)
+        self._sender.control(frame(frames.PING, frames.ACK, 0, payload))
+        return ()
+
+    def goaway(self, payload: bytes) -> Sequence[Event]:
+        """A server takes no new streams, and has not looked at some that are open."""
+        if len(payload) < _GOAWAY_BYTES:
+            raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "GOAWAY takes 8 bytes at least")
+        self._floods.count("ignored_frames")
+        last = int.from_bytes(payload[:4]) & NUMBER_MAX
+        events: list[Event] = [GoAwayReceived(last, int.from_bytes(payload[4:8]), payload[8:])]
+        if self._client:
+            self._streams.going_away = True
+            for stream in [stream for stream in self._streams.values() if stream.id > last]:
+                self._streams.remove(stream)
+                events.append(StreamReset(stream.id, ErrorCode.REFUSED_STREAM, by_peer=True))
+        return events
+
+    def _set(self, name: int, value: int) -> None:
+        if name == settings.HEADER_TABLE_SIZE:
+            self._sender.encoder.table_size(value)
+        elif name == settings.MAX_CONCURRENT_STREAMS:
+            self._streams.own_max = value
+        elif name == settings.MAX_FRAME_SIZE:
+            self._sender.frame_size(value)
+        elif name == settings.MAX_HEADER_LIST_SIZE:
+            self.peer_header_list_bytes = value

@@ -1,0 +1,99 @@
+"""The messages of a request, read one by one; what is not read holds the caller back."""
+
+import asyncio
+
+from server.transport.link import Link
+from server.transport.messages import MessageBuffer
+from server.transport.status import CallRefused, Code
+
+
+class Inbox:
+    """The caller's half of one stream."""
+
+    __slots__ = (
+        "_arrived",
+        "_buffer",
+        "_is_read",
+        "_link",
+        "_only",
+        "_owed_bytes",
+        "_stream_id",
+        "is_ended",
+    )
+
+    def __init__(self, link: Link, stream_id: int, message_bytes_max: int, *, gzip: bool) -> None:
+        self._link = link
+        self._stream_id = stream_id
+        self._buffer = MessageBuffer(message_bytes_max, gzip=gzip)
+        self._arrived = asyncio.Event()
+        self._owed_bytes = 0  # of the windows, given back when they are read
+        self._is_read = False  # somebody waits for the next message
+        self._only: bytes | None = None  # message of a unary request that has not ended
+        self.is_ended = False
+
+    def receive(self, data: bytes, flow_bytes: int, *, end: bool) -> None:
+        """Takes what came, to be read later."""
+        self._buffer.append(data)
+        self._link.unread_bytes += len(data)
+        self._owed_bytes += flow_bytes
+        if end:
+            self.is_ended = True
+        if self._is_read:
+            self.give_back()
+        self._arrived.set()
+
+    async def read(self) -> bytes | None:
+        """The next message; None at the end. Raises CallRefused."""
+        while (message := self.take()) is None:
+            if self.is_ended:
+                return None
+            self.give_back()  # a part of a message must not wait for its rest to be let in
+            self._arrived.clear()
+            self._is_read = True
+            try:
+                await self._arrived.wait()
+            finally:
+                self._is_read = False
+        return message
+
+    def take(self) -> bytes | None:
+        """The next message if it is there; raises CallRefused."""
+        before = self._buffer.held_bytes
+        message = self._buffer.next()
+        taken = before - self._buffer.held_bytes
+        self._link.unread_bytes -= taken
+        if message is not None:
+            self._give_back(taken)
+        elif self.is_ended and not self._buffer.is_between:
+            raise CallRefused(Code.INTERNAL, "the request ends inside a message")
+        return message
+
+    def only(self) -> bytes | None:
+        """The message of a unary request, once that has come whole; raises CallRefused."""
+        self.give_back()
+        if self._only is None:
+            self._only = self.take()
+        if self._only is not None and self._buffer.held_bytes:
+            raise CallRefused(Code.UNIMPLEMENTED, "the method takes one message, not more")
+        if self.is_ended and self._only is None:
+            raise CallRefused(Code.UNIMPLEMENTED, "the method takes one message, not none")
+        return self._only if self.is_ended else None
+
+    def give_back(self) -> None:
+        """Opens the windows by all that came."""
+        self._give_back(self._owed_bytes)
+
+    def close(self) -> None:
+        """Nobody reads any more: whoever waits finds the end."""
+        self.is_ended = True
+        self._link.unread_bytes -= self._buffer.held_bytes
+        self._buffer.clear()
+        self.give_back()
+        self._arrived.set()
+
+    def _give_back(self, count: int) -> None:
+        count = min(count, self._owed_bytes)
+        if count:
+            self._owed_bytes -= count
+            self._link.connection.consumed(self._stream_id, count)
+            self._link.flush_soon()

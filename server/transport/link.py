@@ -1,0 +1,91 @@
+"""What a connection says to its peer: all of one turn of the loop leaves in one write."""
+
+import asyncio
+from collections.abc import Callable
+
+from server.transport.connection import Connection
+
+# A handler that writes without end gives way to others after this much.
+TURN_BYTES = 64 * 2**10
+# What a small message costs beside its bytes, in bytes that cost as much.
+_MESSAGE_BYTES = 2**10
+
+
+class Link:
+    """The writing side: holds writers back while the peer reads more slowly than they write."""
+
+    __slots__ = (
+        "_flush_is_due", "_on_flushed", "_turn_bytes", "_writable", "connection", "is_congested",
+        "is_reading", "loop", "peer", "transport", "unread_bytes", "written_bytes",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        connection: Connection,
+        loop: asyncio.AbstractEventLoop,
+        on_flushed: Callable[[], None],
+    ) -> None:
+        self.connection = connection
+        self.loop = loop
+        self.peer = ""  # as gRPC writes it
+        self.transport: asyncio.Transport | None = (
+            None  # until it is connected, and once it is lost
+        )
+        self.is_congested = False  # by the transport's word
+        self.is_reading = False  # whoever reads flushes at the end
+        self.written_bytes = 0
+        self.unread_bytes = 0  # of requests that are not complete, or that no servicer has read
+        self._on_flushed = on_flushed
+        self._flush_is_due = False
+        self._turn_bytes = 0
+        self._writable: dict[int, asyncio.Event] = {}
+
+    def flush(self) -> None:
+        self._flush_is_due = False
+        self._turn_bytes = 0
+        output = self.connection.take_output()
+        if output and self.transport is not None:
+            self.written_bytes += len(output)
+            self.transport.write(output)
+        self._on_flushed()
+
+    def flush_soon(self) -> None:
+        """Once for all that is said in this turn."""
+        if not (self._flush_is_due or self.is_reading):
+            self._flush_is_due = True
+            self.loop.call_soon(self.flush)
+
+    async def drained(self, stream_id: int, message_bytes: int) -> None:
+        """Returns when the next message of a stream may be written, after one of this size."""
+        self._turn_bytes += message_bytes + _MESSAGE_BYTES
+        if self._turn_bytes >= TURN_BYTES:
+            self.flush()
+            await asyncio.sleep(0)
+        else:
+            self.flush_soon()
+        while self.is_congested or self.connection.waiting_bytes(stream_id):
+            await self._writable.setdefault(stream_id, asyncio.Event()).wait()
+
+    def wake(self, stream_id: int) -> None:
+        """The stream can be written, or has ended."""
+        if self._writable and (event := self._writable.pop(stream_id, None)) is not None:
+            event.set()
+
+    def wake_all(self) -> None:
+        for stream_id in list(self._writable):
+            self.wake(stream_id)
+
+    @property
+    def sent_bytes(self) -> int:
+        """That the kernel has taken."""
+        return self.written_bytes - self.buffered_bytes
+
+    @property
+    def buffered_bytes(self) -> int:
+        """That the kernel has not taken."""
+        return 0 if self.transport is None else self.transport.get_write_buffer_size()
+
+    @property
+    def held_bytes(self) -> int:
+        """For a peer who writes or reads slowly."""
+        return self.unread_bytes + self.connection.held_bytes + self.buffered_bytes

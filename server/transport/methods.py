@@ -1,0 +1,91 @@
+"""The methods that a server answers, found by path."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeAlias, cast
+
+import grpc
+
+from server.transport.hpack import Header
+from server.transport.metadata import Metadata, read_metadata
+
+# Generic in the stubs alone; what servicers take and return is their own affair.
+RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Servicer = Callable[[Any, Any], Any]
+
+# Of paths that generic handlers were asked about and took: ours take a few dozen, but one that
+# takes every path must not make us keep what callers think up.
+FOUND_MAX = 1_024
+
+
+class Method(NamedTuple):
+    """What a servicer registered for one path."""
+
+    path: str
+    servicer: Servicer
+    takes_stream: bool
+    gives_stream: bool
+    parse: Callable[[bytes], Any]
+    serialize: Callable[[Any], bytes]
+
+
+class _Asked(NamedTuple):
+    """What a generic handler may look at."""
+
+    method: str
+    invocation_metadata: Metadata
+
+
+class Methods:
+    """Takes handlers as add_XServicer_to_server gives them."""
+
+    def __init__(self) -> None:
+        self._registered: dict[bytes, Method] = {}
+        self._generic: list[grpc.GenericRpcHandler] = []
+        self._found: dict[bytes, Method] = {}
+
+    def register(self, service: str, handlers: Mapping[str, RpcHandler]) -> None:
+        for name, handler in handlers.items():
+            path = f"/{service}/{name}"
+            self._registered[path.encode()] = _method(path, handler)
+
+    def add_generic(self, handlers: Iterable[grpc.GenericRpcHandler]) -> None:
+        self._generic.extend(handlers)
+
+    def find(self, path: bytes, headers: tuple[Header, ...]) -> Method | None:
+        """The method of a path. A generic handler is asked once: it decides by the path alone."""
+        method = self._registered.get(path) or self._found.get(path)
+        if method is None and (method := self._ask(path, headers)) is not None:
+            if len(self._found) >= FOUND_MAX:
+                self._found.clear()
+            self._found[path] = method
+        return method
+
+    def _ask(self, path: bytes, headers: tuple[Header, ...]) -> Method | None:
+        text = path.decode("latin-1")
+        asked = cast("grpc.HandlerCallDetails", _Asked(text, read_metadata(headers)))
+        for generic in self._generic:
+            if (handler := generic.service(asked)) is not None:
+                return _method(text, handler)
+        return None
+
+
+def _method(path: str, handler: RpcHandler) -> Method:
+    servicers = {
+        (False, False): handler.unary_unary,
+        (False, True): handler.unary_stream,
+        (True, False): handler.stream_unary,
+        (True, True): handler.stream_stream,
+    }
+    kind = (bool(handler.request_streaming), bool(handler.response_streaming))
+    return Method(
+        path,
+        cast("Servicer", servicers[kind]),
+        *kind,
+        parse=handler.request_deserializer or _same,
+        serialize=handler.response_serializer or _same,
+    )
+
+
+def _same(data: Any) -> Any:
+    """Stands for a (de)serializer where a method takes or gives bytes."""
+    return data

@@ -1,0 +1,237 @@
+"""What is on its way to the peer: output that can be written now, and data that waits for windows.
+
+Streams whose data waits take turns, a frame each, so that none starves another.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Sequence
+
+from server.transport import frames
+from server.transport.errors import ConnectionFault, ErrorCode, StreamFault
+from server.transport.floods import TINY_FRAME_BYTES, Floods
+from server.transport.frames import NUMBER_MAX, frame_head, pack_head
+from server.transport.hpack import Encoder, Header
+from server.transport.limits import FRAME_BYTES_MIN, WINDOW_BYTES_MIN, Limits
+from server.transport.stream import Stream, WaitingData, WaitingHead
+
+# A peer may allow frames of 16 MB; in such a turn no other stream would be served for long.
+TURN_BYTES_MAX = 65_536
+
+
+class Sender:
+    """The sending half of a connection: windows, turns and the output."""
+
+    def __init__(self, limits: Limits, floods: Floods) -> None:
+        self.encoder = Encoder()
+        self.window = WINDOW_BYTES_MIN  # of the connection
+        self.stream_window = WINDOW_BYTES_MIN  # that a new stream begins with
+        self.waiting_bytes = 0  # data that waits, of all streams
+        self.output_bytes = 0
+        self._output: list[bytes | memoryview] = []
+        self._control_bytes = 0  # of the output: what the peer made us send
+        self._ready: OrderedDict[int, Stream] = OrderedDict()  # data, and a window of their own
+        self._frame_bytes_max = FRAME_BYTES_MIN
+        self._limits = limits
+        self._floods = floods
+
+    def take_output(self) -> bytes:
+        """Everything that can be written now."""
+        output, self._output = self._output, []
+        self.output_bytes = self._control_bytes = 0
+        return output[0] if len(output) == 1 and type(output[0]) is bytes else b"".join(output)
+
+    def control(self, frame: bytes) -> None:
+        """A frame that does not wait; raises ConnectionFault when too many are left unread."""
+        self._write(frame)
+        self._control_bytes += len(frame)
+        if self._control_bytes > self._limits.control_output_bytes:
+            raise _limit_reached("answers are left unread", "control_output_bytes")
+
+    def end(self, frame: bytes) -> None:
+        """The last frame; what waits is dropped."""
+        self._output.append(frame)
+        self.output_bytes += len(frame)
+        self._ready.clear()
+        self.waiting_bytes = 0
+
+    def headers(self, stream: Stream, headers: Sequence[Header], *, end_stream: bool) -> None:
+        """A head or trailers, behind what waits of the stream's data."""
+        if stream.queue:
+            stream.queue.append(WaitingHead(headers, end_stream))
+        else:
+            self._write_headers(stream.id, headers, end_stream)
+
+    def data(self, stream: Stream, data: bytes, *, end_stream: bool) -> None:
+        """What the windows allow is output; the rest waits."""
+        if not data and not end_stream:
+            return
+        left = memoryview(data)
+        if not stream.queue:
+            left = self._write_data(stream, left, end_stream=end_stream)
+            if not left:
+                return
+            stream.queue = deque()
+        stream.queue.append(WaitingData(left, end_stream))
+        stream.waiting_bytes += len(left)
+        self.waiting_bytes += len(left)
+        self._make_ready(stream)
+        if self.waiting_bytes > self._limits.waiting_bytes:
+            raise _limit_reached("data waits for a window", "waiting_bytes")
+
+    def whole(
+        self, stream: Stream, head: Sequence[Header], data: bytes, trailers: Sequence[Header] | None
+    ) -> bool:
+        """Head, data and end in one go; False, and nothing done, when the data has to be cut."""
+        size = len(data)
+        if size > self.window or size > stream.send_window or size > FRAME_BYTES_MIN:
+            return False
+        stream_id = stream.id
+        end = 0 if trailers else frames.END_STREAM
+        octets = b"".join(
+            (
+                _header_frames(stream_id, self.encoder.encode(head), 0),
+                pack_head(size >> 8, size & 0xFF, frames.DATA, end, stream_id),
+                data,
+                _header_frames(stream_id, self.encoder.encode(trailers), frames.END_STREAM)
+                if trailers
+                else b"",
+            )
+        )
+        self.window -= size
+        stream.send_window -= size
+        self._floods.data_frames += 1
+        self._write(octets)
+        return True
+
+    def forget(self, stream: Stream) -> None:
+        """The stream is gone, and what waited of it."""
+        self.waiting_bytes -= stream.waiting_bytes
+        stream.waiting_bytes = 0
+        stream.queue = None
+        self._ready.pop(stream.id, None)
+
+    def open_window(self, increment: int) -> None:
+        """The peer takes so much more, on all streams together."""
+        self.window += increment
+        if self.window > NUMBER_MAX:
+            raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "the window is above 2^31-1")
+
+    def open_stream_window(self, stream: Stream, increment: int) -> None:
+        """The peer takes so much more on this stream."""
+        stream.send_window += increment
+        if stream.send_window > NUMBER_MAX:
+            raise StreamFault(ErrorCode.FLOW_CONTROL_ERROR, "a stream's window is above 2^31-1")
+        self._make_ready(stream)
+
+    def initial_windows(self, sizes: Sequence[int], streams: Iterable[Stream]) -> None:
+        """The peer chose these one after another, for streams old and new; the last is in force."""
+        most, last = (size - self.stream_window for size in (max(sizes), sizes[-1]))
+        for stream in streams:
+            if stream.send_window + most > NUMBER_MAX:
+                raise ConnectionFault(
+                    ErrorCode.FLOW_CONTROL_ERROR, "an initial window puts a stream's above 2^31-1"
+                )
+            stream.send_window += last
+            self._make_ready(stream)
+        self.stream_window = sizes[-1]
+
+    def frame_size(self, frame_bytes_max: int) -> None:
+        """The peer takes frames of this size."""
+        self._frame_bytes_max = min(frame_bytes_max, TURN_BYTES_MAX)
+
+    def flush(self) -> list[Stream]:
+        """Serves streams in turn while there is window; returns those that have nothing left."""
+        drained: list[Stream] = []
+        while self._ready and self.window > 0:
+            _, stream = self._ready.popitem(last=False)
+            self._turn(stream)
+            if not stream.queue:
+                drained.append(stream)
+            self._make_ready(stream)
+        return drained
+
+    def _make_ready(self, stream: Stream) -> None:
+        """What waits is data first: only a window of its own keeps the stream from its turns."""
+        if stream.queue and stream.send_window > 0:
+            self._ready[stream.id] = stream
+        elif stream.queue:
+            self._ready.pop(stream.id, None)
+
+    def _turn(self, stream: Stream) -> None:
+        queue = stream.queue
+        assert queue, "only streams with data that waits are ready"
+        first = queue[0]
+        assert isinstance(first, WaitingData), "a head in front would have been sent"
+        left = self._write_frame(stream, first.data, end_stream=first.end_stream)
+        sent = len(first.data) - len(left)
+        stream.waiting_bytes -= sent
+        self.waiting_bytes -= sent
+        if left:
+            queue[0] = WaitingData(left, first.end_stream)
+            return
+        queue.popleft()
+        while queue and self._write_windowless(stream, queue[0]):
+            queue.popleft()
+
+    def _write_windowless(self, stream: Stream, item: WaitingHead | WaitingData) -> bool:
+        """Sends what no window holds back: heads, and an end without data."""
+        if isinstance(item, WaitingHead):
+            self._write_headers(stream.id, item.headers, item.end_stream)
+            return True
+        if not item.data:
+            self._write_frame(stream, item.data, end_stream=item.end_stream)
+            return True
+        return False
+
+    def _write_data(self, stream: Stream, data: memoryview, *, end_stream: bool) -> memoryview:
+        """Sends what the windows allow, and returns the rest."""
+        if not data:
+            return self._write_frame(stream, data, end_stream=end_stream)
+        while data and self.window > 0 and stream.send_window > 0:
+            data = self._write_frame(stream, data, end_stream=end_stream)
+        return data
+
+    def _write_frame(self, stream: Stream, data: memoryview, *, end_stream: bool) -> memoryview:
+        """Sends one frame, as large as may be, and returns the rest."""
+        size = len(data)
+        if size:
+            size = min(size, stream.send_window, self.window, self._frame_bytes_max)
+        left = data[size:]
+        if left and size < TINY_FRAME_BYTES:
+            self._floods.count("tiny_frames")
+        else:
+            self._floods.data_frames += 1
+        stream.send_window -= size
+        self.window -= size
+        flags = frames.END_STREAM if end_stream and not left else 0
+        self._write(frame_head(size, frames.DATA, flags, stream.id))
+        self._write(data[:size])
+        return left
+
+    def _write_headers(self, stream_id: int, headers: Sequence[Header], end_stream: bool) -> None:
+        flags = frames.END_STREAM if end_stream else 0
+        self._write(_header_frames(stream_id, self.encoder.encode(headers), flags))
+
+    def _write(self, octets: bytes | memoryview) -> None:
+        self._output.append(octets)
+        self.output_bytes += len(octets)
+        if self.output_bytes > self._limits.output_bytes:
+            raise _limit_reached("nobody takes the output", "output_bytes")
+
+
+def _header_frames(stream_id: int, block: bytes, flags: int) -> bytes:
+    """One HEADERS frame, nearly always; CONTINUATION behind it for a block that is longer."""
+    size = len(block)
+    if size <= FRAME_BYTES_MIN:
+        flags |= frames.END_HEADERS
+        return pack_head(size >> 8, size & 0xFF, frames.HEADERS, flags, stream_id) + block
+    parts = [frames.frame(frames.HEADERS, flags, stream_id, block[:FRAME_BYTES_MIN])]
+    for at in range(FRAME_BYTES_MIN, size, FRAME_BYTES_MIN):
+        last = frames.END_HEADERS if at + FRAME_BYTES_MIN >= size else 0
+        part = block[at : at + FRAME_BYTES_MIN]
+        parts.append(frames.frame(frames.CONTINUATION, last, stream_id, part))
+    return b"".join(parts)
+
+
+def _limit_reached(reason: str, limit: str) -> ConnectionFault:
+    return ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, reason, limit)

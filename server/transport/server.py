@@ -1,0 +1,139 @@
+"""A gRPC server on the running loop: sockets and handlers in, connections served."""
+
+import asyncio
+import socket
+import ssl as tls
+from collections.abc import Callable, Iterable, Mapping
+
+import grpc
+
+from server.transport.listen import BACKLOG, Listener, listen
+from server.transport.methods import Methods, RpcHandler
+from server.transport.server_connection import LINGER_S, ServerConnection
+from server.transport.server_limits import ServerLimits
+from server.transport.status import Code
+from server.transport.tally import Tally
+
+# For the handlers of calls that were cut off: to clean up, not to go on.
+_CLEAN_UP_S = 5.0
+
+
+def _nothing() -> None:
+    """Nobody asked to be told."""
+
+
+class Server:
+    """Takes handlers as add_XServicer_to_server gives them, before it listens."""
+
+    def __init__(
+        self,
+        limits: ServerLimits | None = None,
+        *,
+        chance: Callable[[], float],
+        on_ended: Callable[[], None] = _nothing,
+    ) -> None:
+        """`on_ended` is called for each connection that ended, or came to nothing in `adopt`."""
+        self._tally = Tally(limits or ServerLimits())
+        self._chance = chance
+        self._on_ended = on_ended
+        self._methods = Methods()
+        self._live: set[ServerConnection] = set()
+        self._listening: list[tuple[Listener, asyncio.Server]] = []
+        self._left = asyncio.Event()  # a connection has ended
+
+    def add_generic_rpc_handlers(self, handlers: Iterable[grpc.GenericRpcHandler]) -> None:
+        self._methods.add_generic(handlers)
+
+    def add_registered_method_handlers(
+        self, service: str, handlers: Mapping[str, RpcHandler]
+    ) -> None:
+        self._methods.register(service, handlers)
+
+    @property
+    def limits_reached(self) -> Mapping[str, int]:
+        """How often each limit was reached, by its name."""
+        return self._tally.limits_reached
+
+    @property
+    def connections(self) -> int:
+        """Open now."""
+        return self._tally.connections
+
+    @property
+    def streams(self) -> int:
+        """Open now: calls, and what is left of those that were answered."""
+        return sum(connection.streams for connection in self._live)
+
+    @property
+    def calls(self) -> int:
+        """Begun since the start."""
+        return self._tally.calls
+
+    def connected(self) -> ServerConnection:
+        """The protocol of one new connection."""
+        return ServerConnection(
+            self._methods, self._tally, self._live, chance=self._chance(), on_ended=self._ended
+        )
+
+    async def listen(self, address: str, ssl: tls.SSLContext | None = None) -> str:
+        """Accepts on host:port, [::1]:port or unix:PATH; returns the address with its free port.
+
+        Raises ListenError.
+        """
+        loop, listener = asyncio.get_running_loop(), listen(address)
+        sock = listener.socket
+        # The loop listens once more, and its own backlog is a hundred.
+        if sock.family == socket.AF_UNIX:
+            accepting = await loop.create_unix_server(
+                self.connected, sock=sock, ssl=ssl, backlog=BACKLOG
+            )
+        else:
+            accepting = await loop.create_server(
+                self.connected, sock=sock, ssl=ssl, backlog=BACKLOG
+            )
+        self._listening.append((listener, accepting))
+        return listener.address
+
+    async def adopt(self, sock: socket.socket, ssl: tls.SSLContext | None = None) -> None:
+        """Takes over a connection that somebody else accepted; returns after the handshake."""
+        loop = asyncio.get_running_loop()
+        timeout_s = self._tally.limits.handshake_s_max if ssl else None
+        try:
+            await loop.connect_accepted_socket(
+                self.connected, sock, ssl=ssl, ssl_handshake_timeout=timeout_s
+            )
+        except OSError:  # ssl.SSLError is one, and so is a peer that has left
+            sock.close()
+            self._on_ended()
+
+    async def stop(self, grace_s: float) -> None:
+        """Takes no more connections, lets calls end, then ends those that are left."""
+        self._tally.is_stopping = True
+        for listener, accepting in self._listening:
+            accepting.close()
+            listener.close()
+        for connection in list(self._live):
+            connection.retire()
+        await self._emptied(grace_s)
+        for connection in list(self._live):
+            connection.end(Code.UNAVAILABLE, "the server stops")
+        await self._emptied(2 * LINGER_S)
+        for connection in list(self._live):
+            connection.abort()
+        if self._tally.tasks:
+            await asyncio.wait(self._tally.tasks, timeout=_CLEAN_UP_S)
+
+    async def _emptied(self, timeout_s: float) -> None:
+        """Waits until no connection is left, so long at most."""
+        deadline_s = asyncio.get_running_loop().time() + timeout_s
+        try:
+            async with asyncio.timeout_at(deadline_s):
+                while self._live:
+                    self._left.clear()
+                    await self._left.wait()
+        except TimeoutError:
+            return
+
+    def _ended(self) -> None:
+        self._left.set()
+        self._on_ended()

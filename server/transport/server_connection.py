@@ -1,0 +1,250 @@
+"""One connection of a server: an asyncio protocol around HTTP/2 and the calls that it carries."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+from server.transport.calls import Calls
+from server.transport.connection import Connection
+from server.transport.errors import ErrorCode
+from server.transport.events import PingAcknowledged, StreamRefused
+from server.transport.link import TURN_BYTES, Link
+from server.transport.methods import Methods
+from server.transport.status import Code
+from server.transport.tally import Tally
+from server.transport.tls import speaks_h2
+from server.transport.watch import Act, Look, Watch
+
+# A peer that is told why its connection ends may still be sending: closed at once, the kernel
+# would take back what the peer has not read.
+LINGER_S = 1.0
+# Beyond this much that the kernel does not take, we stop reading: more calls would be more answers.
+WRITE_BUFFER_BYTES = 256 * 2**10
+_STREAM_ID_MAX = 2**31 - 1
+_RETIRING, _ALIVE = b"retiring", b"alive?\0\0"
+
+
+class ServerConnection(asyncio.Protocol):
+    """Serves from the accepted socket to its end, whatever the peer does."""
+
+    def __init__(
+        self,
+        methods: Methods,
+        tally: Tally,
+        live: "set[ServerConnection]",
+        *,
+        chance: float,
+        on_ended: Callable[[], None],
+    ) -> None:
+        """Is in `live` while it serves; `chance` in [0, 1) says at which age it retires."""
+        self._loop = asyncio.get_running_loop()
+        self._tally = tally
+        self._live = live
+        self._on_ended = on_ended
+        self._http2 = Connection(client=False, limits=tally.limits.http2)
+        self._link = Link(self._http2, self._loop, self._settle)
+        self._calls = Calls(self._link, tally, methods)
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            **self._calls.handlers,
+            PingAcknowledged: self._acknowledged,
+            StreamRefused: self._refused,
+        }
+        self._watch = Watch(tally.limits, chance=chance, now_s=self._loop.time())
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._address: str | None = None  # that it is counted by, once it is admitted
+        self._held_bytes = 0
+        self._is_shut = False  # what comes is not listened to any more
+
+    # What the transport calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport = cast("asyncio.Transport", transport)  # uvloop's does not say so
+        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        self._transport = self._link.transport = transport
+        self._link.peer, address = _peer(transport)
+        if not speaks_h2(transport.get_extra_info("ssl_object")):
+            transport.abort()
+        elif self._tally.admit(address):
+            self._address = address
+            self._live.add(self)
+            self._link.flush()
+            self._look_again(self._watch.look_s)
+            if self._tally.is_stopping:
+                self.retire()
+        else:
+            self._http2.goaway(ErrorCode.ENHANCE_YOUR_CALM)
+            self._link.flush()
+            self._shut()
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_shut:
+            return
+        now_s = self._loop.time()
+        self._watch.received_s = now_s
+        calls, link, handlers = self._calls, self._link, self._handlers
+        calls.now_s = now_s
+        link.is_reading = True
+        for event in self._http2.receive(data, now_s):
+            if (handler := handlers.get(type(event))) is not None:
+                handler(event)
+        link.is_reading = False
+        calls.arm()
+        link.flush()
+
+    def pause_writing(self) -> None:
+        self._link.is_congested = True
+        if self._transport is not None and not self._is_shut:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._link.is_congested = False
+        if self._transport is not None and not self._is_shut:
+            self._transport.resume_reading()
+        self._link.wake_all()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        self._is_shut = True
+        self._transport = self._link.transport = None
+        self._calls.cancel()
+        self._hold(0)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._address is not None:
+            self._live.discard(self)
+            self._tally.leave(self._address)
+        self._on_ended()
+
+    # What the server calls.
+
+    @property
+    def streams(self) -> int:
+        """Open now."""
+        return self._http2.open_streams
+
+    def retire(self) -> None:
+        """Asks the peer to make new calls elsewhere; those that it makes meanwhile are served."""
+        if self._watch.retire(self._loop.time()):
+            self._http2.goaway(last_stream_id=_STREAM_ID_MAX)
+            self._http2.ping(_RETIRING)
+            self._link.flush()
+            self._look_again(self._watch.look_s)
+
+    def end(self, code: Code, message: str) -> None:
+        """Ends all calls with this status, and the connection."""
+        self._calls.interrupt(code, message)
+        self._http2.goaway()
+        self._link.flush()
+        self._shut()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def give_way(self, limit: str) -> None:
+        """Ends a connection that has reached a limit."""
+        if self._is_shut:
+            return
+        self._tally.reached(limit)
+        self._is_shut = True  # the last words are not to reach it once more
+        self._calls.interrupt(Code.RESOURCE_EXHAUSTED, "the connection has reached a limit")
+        self._http2.goaway(ErrorCode.ENHANCE_YOUR_CALM)
+        self._link.flush()
+        self._shut()
+
+    # What becomes of it.
+
+    def _settle(self) -> None:
+        """Looks at what a flush leaves behind."""
+        if self._is_shut:
+            return
+        if self._http2.ended is not None:
+            self._broken(self._http2.ended.limit)
+        elif self._watch.has_left and not self._http2.open_streams:
+            self._shut()
+        elif (held_bytes := self._link.held_bytes) > TURN_BYTES or self._held_bytes:
+            self._hold(held_bytes)
+
+    def _hold(self, held_bytes: int) -> None:
+        """Less than a turn's work is not counted: it is on its way."""
+        self._held_bytes = held_bytes if held_bytes > TURN_BYTES else 0
+        self._tally.held.hold(self.give_way, self._held_bytes)
+
+    def _broken(self, limit: str) -> None:
+        """The peer has broken HTTP/2, or reached one of its limits; the GOAWAY was written."""
+        if limit:
+            self._tally.reached(limit)
+        self._shut()
+
+    def _acknowledged(self, event: PingAcknowledged) -> None:
+        if event.payload == _RETIRING:
+            self._leave()
+
+    def _refused(self, event: StreamRefused) -> None:
+        self._tally.reached(event.limit)
+
+    def _leave(self) -> None:
+        """Takes no more calls; the connection ends with the last that it has."""
+        if not self._watch.has_left:
+            self._watch.has_left = True
+            self._http2.goaway()
+            self._link.flush_soon()
+
+    def _look(self) -> None:
+        now_s = self._loop.time()
+        self._calls.end_overdue(now_s)
+        look = Look(self._http2.open_streams, self._link.is_congested, self._link.sent_bytes)
+        verdict = self._watch.look(look, now_s=now_s)
+        if verdict.act is Act.GIVE_UP:
+            self.give_way(verdict.limit)
+            return
+        if verdict.limit:
+            self._tally.reached(verdict.limit)
+        if verdict.act is Act.END:
+            self.end(Code.UNAVAILABLE, "the connection has retired")
+            return
+        self._look_again(self._watch.look_s)
+        if verdict.act is Act.PING:
+            self._http2.ping(_ALIVE)
+            self._link.flush()
+        elif verdict.act is Act.RETIRE:
+            self.retire()
+        elif verdict.act is Act.LEAVE:
+            self._leave()
+
+    def _look_again(self, after_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(after_s, self._look)
+
+    def _shut(self) -> None:
+        """Closes, once the peer has had the time to read why."""
+        self._is_shut = True
+        self._calls.cancel()
+        self._hold(0)
+        self._link.transport = None  # nothing is said after the last word
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._transport is None:
+            return
+        if self._link.is_congested:
+            self._transport.abort()
+            return
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._timer = self._loop.call_later(LINGER_S, self._close)
+
+    def _close(self) -> None:
+        """What is written is still sent, if the peer takes it."""
+        if self._transport is not None:
+            self._transport.close()
+            self._timer = self._loop.call_later(self._tally.limits.stall_s_max, self.abort)
+
+
+def _peer(transport: asyncio.Transport) -> tuple[str, str]:
+    """Who it is as gRPC writes it, and the address that its connections are counted by."""
+    name = transport.get_extra_info("peername")
+    if not isinstance(name, tuple):
+        return f"unix:{name or ''}", ""
+    host, port = name[:2]
+    return (f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"), host

@@ -1,0 +1,52 @@
+"""What the connections of one server count together."""
+
+import asyncio
+from collections import Counter
+
+from server.transport.held_bytes import HeldBytes
+from server.transport.server_limits import ServerLimits
+
+
+class Tally:
+    """Of connections and calls; and of every limit, how often it was reached."""
+
+    def __init__(self, limits: ServerLimits) -> None:
+        self.limits = limits
+        self.limits_reached: Counter[str] = Counter()
+        self.held = HeldBytes(
+            bytes_max=limits.held_bytes_max, in_all_max=limits.held_bytes_in_all_max
+        )
+        self.connections = 0
+        self.is_stopping = False
+        self.calls = 0  # ever begun
+        self.tasks: set[asyncio.Task[None]] = set()  # of calls, and of those that have just ended
+        self._by_address: Counter[str] = Counter()
+
+    def reached(self, limit: str) -> None:
+        self.limits_reached[limit] += 1
+
+    def admit(self, address: str) -> bool:
+        """Counts a connection in; false if it is one too many, which counts as a limit reached.
+
+        A peer on a Unix socket has no address.
+        """
+        if self.connections >= self.limits.connections_max:
+            self.reached("connections")
+            return False
+        if address and self._by_address[address] >= self.limits.connections_per_address_max:
+            self.reached("connections_per_address")
+            return False
+        self.connections += 1
+        self._by_address[address] += 1
+        return True
+
+    def leave(self, address: str) -> None:
+        self.connections -= 1
+        self._by_address[address] -= 1
+        if not self._by_address[address]:
+            del self._by_address[address]
+
+    def keep(self, task: asyncio.Task[None]) -> None:
+        """Holds a task until it ends, as nobody else does."""
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)

@@ -1,0 +1,32 @@
+"""Calls that wait for a connection, or for a stream of one."""
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from server.transport.client_call import ClientCall
+
+
+class WaitingCalls(OrderedDict["ClientCall", None]):
+    """First come, first served; to leave costs the same for all."""
+
+    @property
+    def first(self) -> "ClientCall":
+        return next(iter(self))
+
+    def enter(self, call: "ClientCall") -> None:
+        """The call waits until it is put elsewhere, or ends."""
+        self[call] = None
+        call.place = self
+
+    def leave(self, call: "ClientCall") -> None:
+        """The call does not wait any more."""
+        del self[call]
+
+    def take_all(self) -> "list[ClientCall]":
+        """All calls, which have no place now."""
+        calls = list(self)
+        self.clear()
+        for call in calls:
+            call.place = None
+        return calls

@@ -1,0 +1,80 @@
+"""The soak itself: seconds of it against a real service, and what it must not overlook."""
+
+import asyncio
+import json
+import random
+import socket
+from collections.abc import AsyncIterator, Callable
+
+import grpc
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks.soak.__main__ import app, told
+from benchmarks.soak.aftermath import judge_memory
+from benchmarks.soak.memory import Slope
+from benchmarks.soak.misdeeds import MISDEEDS
+from benchmarks.soak.run import Findings
+from benchmarks.soak.tally import FAULTS_TOLD_MAX, Fault, Tally
+
+PASSED = Findings(
+    minutes=10,
+    seed=7,
+    faults=(),
+    faults_count=0,
+    done={"route ours": 3},
+    slowest_s={"route ours": 0.25},
+    decided=3,
+    limits_reached={"pings": 2},
+    memory={"worker-0": Slope(0.1, 0.2)},
+)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_seconds_of_it_pass() -> None:
+    done = CliRunner().invoke(app, ["--minutes", "0.1", "--seed", "7", "--json"])
+    findings = json.loads(done.stdout)
+    assert (done.exit_code, findings["faults"]) == (0, [])
+    assert findings["decided"] > 0
+    assert findings["limits_reached"]["pings"] > 0
+    assert {"supervisor", "control plane", "worker-0", "worker-1"} <= set(findings["memory"])
+
+
+
+
+def test_memory_that_may_grow_too_fast_is_a_fault_of_a_long_run() -> None:
+    tally = Tally()
+    slopes = {"worker-0": Slope(0.9, 1.1), "supervisor": Slope(0.1, 0.3), "control plane": None}
+    judge_memory(slopes, 10.0, tally)
+    assert len(tally.faults) == 1
+    assert "worker-0" in tally.faults[0]
+
+
+def test_memory_is_not_judged_in_a_short_run() -> None:
+    tally = Tally()
+    judge_memory({"worker-0": Slope(90.0, 110.0)}, 1.0, tally)
+    assert tally.faults == []
+
+
+def test_what_was_not_measured_is_a_fault_of_a_long_run() -> None:
+    tally = Tally()
+    judge_memory({"worker-0": None}, 10.0, tally)
+    assert tally.faults_count == 1
+
+
+def test_of_faults_the_first_are_told_and_all_are_counted() -> None:
+    tally = Tally()
+    for _ in range(FAULTS_TOLD_MAX + 5):
+        with tally.counting("route"):
+            raise Fault("no answer")
+    assert tally.faults == FAULTS_TOLD_MAX * ["route: no answer"]
+    assert tally.faults_count == FAULTS_TOLD_MAX + 5
+    assert not tally.done
+
+
+def test_people_are_told_that_it_passed() -> None:
+    lines = told(PASSED).splitlines()
+    assert lines[0] == "soak of 10 minutes, seed 7"
+    assert lines[-1] == "passed"
+    assert any("worker-0" in line and "0.20" in line for line in lines)

@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import pytest
+
+from server.app.learned import Learned
+from server.config import ClassifierConfig, Config
+from server.routing.learned.file_format import dump
+from tests.server.control.told import service
+from tests.server.routing.learned.made import contents
+
+LAW = dump(contents(words={"court": (3, -3)}))
+ART = dump(contents(domains=("art", "law"), words={"court": (3, -3)}))
+
+
+def naming(file: Path | None) -> Config:
+    return service(classifier=None if file is None else ClassifierConfig(file=str(file)))
+
+
+def put(file: Path, data: bytes) -> None:
+    file.write_bytes(data)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    put(tmp_path / "classifier.bin", LAW)
+    return tmp_path / "classifier.bin"
+
+
+async def test_the_classifier_that_is_named_is_read(file: Path) -> None:
+    model = await Learned().of(naming(file))
+    assert model is not None
+    assert model.classify("court").domain == "law"
+
+
+async def test_one_that_is_as_before_is_not_made_again(file: Path) -> None:
+    learned = Learned()
+    assert await learned.of(naming(file)) is await learned.of(naming(file))
+
+
+async def test_one_that_changed_is_read_again(file: Path) -> None:
+    learned = Learned()
+    await learned.of(naming(file))
+    put(file, ART)
+    model = await learned.of(naming(file))
+    assert model is not None
+    assert model.classify("court").domain == "art"
+
+
+async def test_a_bad_file_leaves_the_one_before(file: Path) -> None:
+    learned = Learned()
+    before = await learned.of(naming(file))
+    put(file, LAW[:-1])
+    assert await learned.of(naming(file)) is before is not None
+
+
+async def test_a_bad_file_at_first_is_no_classifier(file: Path) -> None:
+    put(file, b"")
+    assert await Learned().of(naming(file)) is None
+
+
+async def test_without_a_name_there_is_none_any_more(file: Path) -> None:
+    learned = Learned()
+    await learned.of(naming(file))
+    assert await learned.of(naming(None)) is None

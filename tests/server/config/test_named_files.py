@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from server.config import ConfigError
+from server.config.file import load
+from server.config.named_files import tls_files
+from server.config.parse import parse
+from server.transport.tls import TlsFiles
+from tests.server.certificates import Authority
+from tests.server.configs import plain
+
+
+def written(folder: Path, files: TlsFiles) -> Path:
+    """A configuration that names the files, each key on a line of its own."""
+    tls = {key: file for key, file in files._asdict().items() if file is not None}
+    path = folder / "turnout.yaml"
+    path.write_text(yaml.safe_dump({"listeners": {"tls": tls}, **plain()}, sort_keys=False))
+    return path
+
+
+def test_files_that_can_be_used_are_no_problem(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    files = authority.issue("server", "localhost")._replace(client_ca_file=str(authority.file))
+    load(written(tmp_path, files), with_named_files=True)
+
+
+def test_every_file_that_cannot_be_used_is_listed_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("hello")
+    files = TlsFiles("/nowhere/cert.pem", str(tmp_path), str(tmp_path / "text"))
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, files), with_named_files=True)
+    assert [(p.line, p.path, p.message) for p in caught.value.problems] == [
+        (3, "listeners.tls.cert_file", "cannot be read: No such file or directory"),
+        (4, "listeners.tls.key_file", "cannot be read: Is a directory"),
+        (
+            5,
+            "listeners.tls.client_ca_file",
+            "holds no certificate that can be used: PEM is needed",
+        ),
+    ]
+
+
+def test_a_key_that_does_not_fit_is_a_problem(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    other = authority.issue("other", "localhost")
+    files = authority.issue("server", "localhost")._replace(key_file=other.key_file)
+    with pytest.raises(ConfigError, match="is not the key of the certificate in cert_file"):
+        load(written(tmp_path, files), with_named_files=True)
+
+
+def test_who_does_not_serve_need_not_be_able_to_read_them(tmp_path: Path) -> None:
+    load(written(tmp_path, TlsFiles("/nowhere/cert.pem", "/nowhere/key.pem", None)))
+
+
+def test_a_path_may_begin_with_the_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/turnout")
+    tls = {"cert_file": "~/cert.pem", "key_file": "/etc/key.pem"}
+    config = parse(plain((("listeners",), {"tls": tls})))
+    assert config.listeners.tls is not None
+    assert tls_files(config.listeners.tls) == TlsFiles(
+        "/home/turnout/cert.pem", "/etc/key.pem", None
+    )
+
+
+def test_tls_needs_a_listener_on_tcp() -> None:
+    tls = {"cert_file": "/etc/cert.pem", "key_file": "/etc/key.pem"}
+    on_unix = plain((("listeners",), {"data": "unix:/run/turnout/data.sock", "tls": tls}))
+    with pytest.raises(ConfigError, match="has nothing to encrypt"):
+        parse(on_unix)
+    on_unix["listeners"] |= {"admin": "127.0.0.1:7081", "admin_token_file": "/etc/token"}
+    parse(on_unix)

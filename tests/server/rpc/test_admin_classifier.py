@@ -1,0 +1,176 @@
+"""The learned classifier of a service that runs: compared, replaced, watched, told of labels."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+import grpc
+import pytest
+
+from server.config import ClassifierConfig, Config, from_json
+from server.control.kept_requests import KeptRequest, read_kept
+from server.routing.catalog import Cell
+from server.routing.learned.file_format import dump
+from server.routing.tokens import Sealer
+from tests.server.control.served import PATIENCE_S, Served, control_plane, files_in, serving
+from tests.server.control.told import CODE, KEY, answered, decision_id, push, service
+from tests.server.routing.learned.made import contents
+from tests.server.rpc.refusal import refusal
+from turnout.v1 import admin_pb2 as pb
+from turnout.v1 import control_pb2, routing_pb2
+
+LAW, MATH = (3.0, -3.0), (-3.0, 3.0)
+SHARES = {"law": 0.5, "math": 0.4, "other": 0.1}
+KEPT = 40
+TRAFFIC = answered(CODE, "small", 20)
+
+
+def made(**words: Sequence[float]) -> bytes:
+    return dump(contents(words=words, threshold=0.6, shares=SHARES))
+
+
+GOOD, WRONG = made(court=LAW, prime=MATH), made(court=LAW, prime=LAW)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    file = tmp_path / "given.bin"
+    file.write_bytes(GOOD)
+    named = ClassifierConfig(file=str(file), keep_requests=1_000)
+    return service(window_s=0.05, classifier=named)
+
+
+@pytest.fixture
+async def served(tmp_path: Path, config: Config) -> AsyncIterator[Served]:
+    async with serving(control_plane(tmp_path, config), tmp_path) as found:
+        await until(lambda: found.plane.classifier() is not None)
+        yield found
+
+
+async def until(told: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not told():  # noqa: ASYNC110 - nobody else tells
+            await asyncio.sleep(0.01)
+
+
+async def status(served: Served) -> pb.ClassifierStatus:
+    return (
+        await served.admin.GetServerInfo(pb.GetServerInfoRequest(), timeout=PATIENCE_S)
+    ).classifier
+
+
+async def update(
+    served: Served, data: bytes, *, force: bool = False, dry_run: bool = False
+) -> pb.UpdateClassifierResponse:
+    request = pb.UpdateClassifierRequest(classifier=data, force=force, dry_run=dry_run)
+    return await served.admin.UpdateClassifier(request, timeout=PATIENCE_S)
+
+
+async def keep_labelled(served: Served, folder: Path) -> None:
+    """Requests that a worker tells of, and callers who say what they were about."""
+    sealer = Sealer(KEY, 1)
+    ids = [decision_id(sealer=sealer, now_s=served.plane.started_s) for _ in range(KEPT)]
+    told = push()
+    told.kept.extend(
+        control_pb2.KeptRequest(decision_id=one, text="a prime", domain="math") for one in ids
+    )
+    served.plane.push(told)
+    outcomes = [routing_pb2.Outcome(decision_id=one, domain="math") for one in ids]
+    assert {result.reason for result in served.plane.settle(outcomes)} == {""}
+    labelled = KeptRequest("a prime", "math", "", true_domain="math")
+    await until(lambda: read_kept(folder) == [labelled] * KEPT)
+
+
+async def test_one_that_is_no_worse_takes_its_place(served: Served, tmp_path: Path) -> None:
+    await keep_labelled(served, tmp_path)
+    better = made(court=LAW, prime=MATH, number=MATH)
+    response = await update(served, better)
+    assert (response.in_force, response.worse) == (True, "")
+    assert (response.comparison.requests, response.comparison.labelled) == (KEPT, KEPT)
+    assert response.comparison.right_after == 1.0
+    named = served.plane.config.classifier
+    assert named is not None
+    assert Path(named.file).read_bytes() == better  # noqa: ASYNC240 - a small file
+    assert named.keep_requests == 1_000
+
+
+async def test_one_that_is_clearly_worse_does_not(served: Served, tmp_path: Path) -> None:
+    await keep_labelled(served, tmp_path)
+    before = served.plane.config
+    response = await update(served, WRONG)
+    assert not response.in_force
+    assert response.worse.startswith(f"of {KEPT} labelled requests it gets {KEPT} wrong")
+    assert served.plane.config == before
+
+
+async def test_one_that_is_clearly_worse_does_by_force(served: Served, tmp_path: Path) -> None:
+    await keep_labelled(served, tmp_path)
+    response = await update(served, WRONG, force=True)
+    assert response.in_force
+    assert response.worse
+
+
+async def test_a_dry_run_compares_only(served: Served) -> None:
+    before = served.plane.config
+    response = await update(served, made(court=LAW), dry_run=True)
+    assert not response.in_force
+    assert response.HasField("comparison")
+    assert served.plane.config == before
+
+
+async def test_what_is_no_classifier_is_refused(served: Served) -> None:
+    found = await refusal(update(served, GOOD[:-1]))
+    assert (found.code, found.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["classifier"])
+    assert "checksum" in found.message
+
+
+async def test_the_first_has_none_to_be_compared_with(tmp_path: Path) -> None:
+    async with serving(control_plane(tmp_path, service()), tmp_path) as served:
+        response = await update(served, GOOD)
+    assert response.in_force
+    assert not response.HasField("comparison")
+    live = from_json(files_in(tmp_path).live_config.read_bytes())
+    assert live.classifier is not None
+
+
+async def test_of_classifiers_that_were_replaced_one_stays(served: Served, tmp_path: Path) -> None:
+    for number in range(4):
+        await update(served, made(court=LAW, prime=(-3.0 - number, 3.0)))
+    assert len(list(tmp_path.glob("classifier-*.bin"))) == 2  # noqa: ASYNC240 - a small folder
+
+
+async def test_traffic_unlike_the_training_mix_is_told(served: Served) -> None:
+    assert not (await status(served)).HasField("drift")
+    served.plane.push(push(answered(Cell("code", "team", "law", "s0"), "small", 100)))
+    law = answered(Cell("code", "team", "law", "s0"), "small", 1_100)
+    served.plane.push(push(law, sequence=2))
+    told = await status(served)
+    assert told.drifted
+    assert told.drift > 0.25
+    (of_law,) = [one for one in told.domains if one.domain == "law"]
+    assert (of_law.trained, of_law.seen) == (0.5, 1.0)
+    assert served.plane.values()["turnout.domains.drift"] == [({}, told.drift)]
+    assert served.plane.values()["turnout.domains"][0][0] == {"domain": "law"}
+
+
+async def test_a_label_that_is_too_long_is_refused(served: Served) -> None:
+    outcome = routing_pb2.Outcome(decision_id=decision_id(), domain="x" * 129)
+    (result,) = served.plane.settle([outcome])
+    assert (result.reason, "at most 128" in result.message) == ("REQUEST_INVALID", True)
+
+
+async def test_nothing_is_kept_unless_it_is_asked_for(tmp_path: Path) -> None:
+    async with serving(control_plane(tmp_path, service(window_s=0.05)), tmp_path) as served:
+        told = push(TRAFFIC)
+        told.kept.add(decision_id="id", text="a prime", domain="math")
+        served.plane.push(told)
+        await served.planned(lambda plan: bool(plan.id))
+    assert read_kept(tmp_path) == []
+
+
+async def test_a_classifier_that_cannot_be_read_stops_no_plan(tmp_path: Path) -> None:
+    config = service(window_s=0.05, classifier=ClassifierConfig(file="/nowhere"))
+    async with serving(control_plane(tmp_path, config), tmp_path) as served:
+        served.plane.push(push(TRAFFIC))
+        await served.planned(lambda plan: bool(plan.id))
+        assert served.plane.classifier() is None

@@ -1,0 +1,236 @@
+"""How a server comes to its connections, and how it leaves them."""
+
+import asyncio
+import socket
+import ssl
+from pathlib import Path
+
+import grpc
+import pytest
+
+from server.transport.listen import ListenError
+from server.transport.messages import framed
+from server.transport.methods import RpcHandler
+from server.transport.server import Server
+from server.transport.server_call import ServerCall
+from server.transport.server_limits import ServerLimits
+from server.transport.status import Code
+from server.transport.tls import TlsFiles, server_context
+from tests.server.certificates import Authority
+from tests.server.transport.raw_caller import (
+    HOST,
+    SERVICE,
+    Servicer,
+    calling,
+    echo,
+    serving,
+    soon,
+    waiting,
+)
+
+
+def server(
+    servicer: Servicer = echo, limits: ServerLimits | None = None, *, ended: asyncio.Event
+) -> Server:
+    made = Server(limits, chance=lambda: 0.5, on_ended=ended.set)
+    handlers: dict[str, RpcHandler] = {"Echo": grpc.unary_unary_rpc_method_handler(servicer)}
+    made.add_registered_method_handlers(SERVICE, handlers)
+    return made
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """The caller's end of a connection, and the server's."""
+    ours, theirs = socket.socketpair()
+    for end in (ours, theirs):
+        end.setblocking(False)
+    return ours, theirs
+
+
+async def accepted(made: Server) -> socket.socket:
+    """The caller's end of a connection that the server was given."""
+    ours, theirs = pair()
+    await made.adopt(theirs)
+    return ours
+
+
+def trusting(authority: Authority, protocol: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=authority.pem.decode())
+    context.set_alpn_protocols([protocol])
+    return context
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def files(authority: Authority) -> TlsFiles:
+    return authority.issue("server", HOST)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "localhost:0", "[::1]:0"])
+async def test_a_server_listens_on_a_free_port(address: str) -> None:
+    made = server(ended=asyncio.Event())
+    try:
+        bound = await made.listen(address)
+        assert bound.rpartition(":")[0] == address.rpartition(":")[0]
+        assert bound.rpartition(":")[2] != "0"
+        async with calling(bound) as caller:
+            assert (await caller.call("Echo")).status == Code.OK
+    finally:
+        await made.stop(0)
+
+
+async def test_a_server_listens_on_a_unix_socket_and_leaves_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "data.sock"
+    seen: list[str] = []
+
+    async def servicer(request: bytes, context: ServerCall) -> bytes:
+        seen.append(context.peer())
+        return request
+
+    made = server(servicer, ended=asyncio.Event())
+    try:
+        assert await made.listen(f"unix:{path}") == f"unix:{path}"
+        async with calling(f"unix:{path}") as caller:
+            assert (await caller.call("Echo")).status == Code.OK
+    finally:
+        await made.stop(0)
+    assert seen == ["unix:"]
+    assert not path.exists()
+
+
+async def test_an_address_that_is_taken_cannot_be_listened_on() -> None:
+    async with serving() as (_, address):
+        with pytest.raises(ListenError, match="address already in use"):
+            await server(ended=asyncio.Event()).listen(address)
+
+
+async def test_a_connection_that_somebody_else_accepted_is_served_and_its_end_is_told() -> None:
+    ended = asyncio.Event()
+    made = server(ended=ended)
+    ours = await accepted(made)
+    async with calling(ours) as caller:
+        assert (await caller.call("Echo")).status == Code.OK
+        assert made.connections == 1
+        assert not ended.is_set()
+    await soon(ended.wait())
+    assert made.connections == 0
+
+
+async def test_a_connection_may_be_encrypted(authority: Authority, files: TlsFiles) -> None:
+    made = server(ended=asyncio.Event())
+    ours, theirs = pair()
+    adopting = asyncio.create_task(made.adopt(theirs, server_context(files)))
+    async with calling(ours, ssl=trusting(authority, "h2")) as caller:
+        await soon(adopting)
+        assert (await caller.call("Echo")).status == Code.OK
+    await made.stop(0)
+
+
+async def test_a_caller_that_does_not_agree_on_http2_is_turned_away(
+    authority: Authority, files: TlsFiles
+) -> None:
+    ended = asyncio.Event()
+    made = server(ended=ended)
+    ours, theirs = pair()
+    adopting = asyncio.create_task(made.adopt(theirs, server_context(files)))
+    reader, writer = await asyncio.open_connection(
+        sock=ours, ssl=trusting(authority, "http/1.1"), server_hostname=HOST
+    )
+    assert await soon(reader.read()) == b""
+    await soon(adopting)
+    await soon(ended.wait())
+    assert made.connections == 0
+    writer.close()
+
+
+@pytest.mark.parametrize("limit_s", [10.0, 0.01])
+async def test_a_handshake_that_fails_is_told_as_an_end(files: TlsFiles, limit_s: float) -> None:
+    ended = asyncio.Event()
+    made = server(ended=ended, limits=ServerLimits(handshake_s_max=limit_s))
+    ours, theirs = pair()
+    if limit_s > 1:  # else the caller says nothing
+        ours.send(b"GET / HTTP/1.1\r\n\r\n")
+    await soon(made.adopt(theirs, server_context(files)))
+    assert ended.is_set()
+    ours.close()
+
+
+async def test_stopping_waits_for_calls_and_serves_those_that_come_before_it_is_known() -> None:
+    servicer, began, go_on, _ = waiting()
+    async with serving(unary_Wait=servicer, unary_Echo=echo) as (made, address):
+        async with calling(address) as caller:
+            first = caller.begin("Wait")
+            caller.send(first, framed(b"hello"), end=True)
+            await soon(began.wait())
+            stopping = asyncio.create_task(made.stop(20.0))
+            await asyncio.sleep(0)  # the first GOAWAY is under way; the caller has not read it
+            late = caller.begin("Echo")
+            caller.send(late, framed(b"late"), end=True)
+            assert await caller.left() == late
+            assert (await caller.answer(late)).status == Code.OK
+            assert not stopping.done()
+            go_on.set()
+            assert (await caller.answer(first)).status == Code.OK
+            assert await caller.ended() == []
+        await soon(stopping)
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(*address.split(":"))
+
+
+async def test_calls_that_do_not_end_in_time_are_ended_by_the_stop() -> None:
+    servicer, began, _, cancelled = waiting()
+    async with serving(unary_Wait=servicer) as (made, address), calling(address) as caller:
+        stream_id = caller.begin("Wait")
+        caller.send(stream_id, framed(b"hello"), end=True)
+        await soon(began.wait())
+        stopping = asyncio.create_task(made.stop(0.0))
+        answer = await caller.answer(stream_id)
+        assert (answer.status, answer.message) == (Code.UNAVAILABLE, "the server stops")
+        assert cancelled.is_set()
+        caller.writer.close()
+        await soon(stopping)
+
+
+async def test_a_stop_waits_for_servicers_to_clean_up() -> None:
+    cleaned = False
+
+    async def servicer(request: bytes, context: ServerCall) -> bytes:
+        nonlocal cleaned
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.01)
+            cleaned = True
+        return request
+
+    async with serving(unary_Wait=servicer) as (made, address), calling(address) as caller:
+        caller.send(caller.begin("Wait"), framed(b""), end=True)
+        await caller.beat()
+        caller.writer.close()
+        await made.stop(0.0)
+        assert cleaned
+
+
+async def test_a_server_without_connections_stops_at_once() -> None:
+    await soon(server(ended=asyncio.Event()).stop(1_000.0))
+
+
+@pytest.mark.slow  # the time that a peer is left to read why
+async def test_a_peer_that_ignores_every_word_does_not_hold_up_a_stop() -> None:
+    async with serving(unary_Echo=echo) as (made, address), calling(address) as caller:
+        assert (await caller.call("Echo")).status == Code.OK
+        await soon(made.stop(0.0))
+        assert made.connections == 0
+
+
+async def test_a_connection_that_is_adopted_while_the_server_stops_is_asked_to_leave() -> None:
+    ended = asyncio.Event()
+    made = server(ended=ended)
+    await made.stop(0)
+    async with calling(await accepted(made)) as caller:
+        assert await caller.left() == 0
+        assert await caller.ended() == []
+    await soon(ended.wait())

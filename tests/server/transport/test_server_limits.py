@@ -1,0 +1,206 @@
+"""Every limit of a server, reached by a caller who feels it while others do not."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from server.transport.errors import ErrorCode
+from server.transport.limits import Limits
+from server.transport.messages import framed
+from server.transport.server_call import ServerCall
+from server.transport.server_limits import ServerLimits
+from server.transport.status import Code
+from tests.server.transport.raw_caller import calling, echo, serving, soon, waiting
+
+MIB = 2**20
+
+
+async def large(request: bytes, context: object) -> bytes:
+    return bytes(int(request))
+
+
+async def stream(request: bytes, context: ServerCall) -> AsyncIterator[bytes]:
+    while True:
+        yield bytes(100_000)
+
+
+WIDE = Limits(stream_window_bytes=2**31 - 1, connection_window_bytes=2**31 - 1)
+
+
+async def test_a_connection_too_many_is_told_to_be_calm() -> None:
+    limits = ServerLimits(connections_max=1)
+    async with serving(limits=limits, unary_Echo=echo) as (server, address):
+        async with calling(address) as first:
+            assert (await first.call("Echo")).status == Code.OK
+            async with calling(address) as second:
+                assert (0, ErrorCode.ENHANCE_YOUR_CALM) in await second.ended()
+            assert (await first.call("Echo")).status == Code.OK
+        assert server.limits_reached == {"connections": 1}
+    assert server.connections == 0
+
+
+async def test_a_connection_too_many_from_one_address_is_told_to_be_calm() -> None:
+    limits = ServerLimits(connections_per_address_max=1)
+    async with serving(limits=limits, unary_Echo=echo) as (server, address):
+        async with calling(address) as first, calling(address) as second:
+            assert (await first.call("Echo")).status == Code.OK
+            assert (0, ErrorCode.ENHANCE_YOUR_CALM) in await second.ended()
+        assert server.limits_reached == {"connections_per_address": 1}
+
+
+async def test_requests_that_do_not_end_are_held_up_to_a_limit() -> None:
+    limits = ServerLimits(held_bytes_max=MIB, message_bytes_max=4 * MIB)
+    async with serving(limits=limits, unary_Echo=echo) as (server, address):
+        async with calling(address) as caller, calling(address) as other:
+            for _ in range(2):
+                caller.send(caller.begin("Echo"), framed(bytes(MIB))[:-1])
+            assert (3, ErrorCode.ENHANCE_YOUR_CALM) in await caller.ended()
+            assert (await other.call("Echo")).status == Code.OK
+        assert server.limits_reached == {"held_bytes": 1}
+
+
+async def test_what_is_held_in_all_has_a_limit_and_the_greediest_gives_way() -> None:
+    limits = ServerLimits(held_bytes_in_all_max=MIB)
+    async with serving(limits=limits, unary_Echo=echo) as (server, address):
+        async with calling(address) as greedy, calling(address) as modest:
+            for caller, size in ((greedy, 600_000), (modest, 500_000)):
+                await caller.beat()  # the server's windows are known by now
+                stream_id = caller.begin("Echo")
+                caller.send(stream_id, framed(bytes(size))[:-1])
+                await caller.beat()
+            assert (1, ErrorCode.ENHANCE_YOUR_CALM) in await greedy.ended()
+            modest.send(stream_id, b"\0", end=True)
+            assert (await modest.answer(stream_id)).status == Code.OK
+        assert server.limits_reached == {"held_bytes_in_all": 1}
+
+
+async def test_answers_that_are_not_read_are_held_up_to_a_limit() -> None:
+    ended = asyncio.Event()
+    limits = ServerLimits(held_bytes_max=MIB, message_bytes_max=64 * MIB)
+    async with serving(limits=limits, on_ended=ended.set, unary_Large=large, unary_Echo=echo) as (
+        server,
+        address,
+    ):
+        async with calling(address, WIDE) as caller, calling(address) as other:
+            await caller.beat()
+            caller.pause_reading()
+            caller.send(caller.begin("Large"), framed(b"%d" % (32 * MIB)), end=True)
+            await soon(ended.wait())
+            assert (await other.call("Echo")).status == Code.OK
+        assert server.limits_reached == {"held_bytes": 1}
+
+
+async def test_answers_that_wait_for_a_window_are_held_up_to_a_limit() -> None:
+    limits = ServerLimits(held_bytes_max=MIB, message_bytes_max=4 * MIB)
+    async with serving(limits=limits, unary_Large=large) as (server, address):
+        async with calling(address, Limits(stream_window_bytes=65_535)) as caller:
+            for _ in range(2):
+                caller.send(caller.begin("Large"), framed(b"%d" % MIB), end=True)
+            assert (3, ErrorCode.ENHANCE_YOUR_CALM) in await caller.ended()
+        assert server.limits_reached == {"held_bytes": 1}
+
+
+async def test_a_reader_that_takes_nothing_is_given_up() -> None:
+    ended = asyncio.Event()
+    limits = ServerLimits(stall_s_max=0.1)
+    async with serving(
+        limits=limits, on_ended=ended.set, output_Stream=stream, unary_Echo=echo
+    ) as (server, address):
+        async with calling(address, WIDE) as caller, calling(address) as other:
+            await caller.beat()
+            caller.pause_reading()
+            caller.send(caller.begin("Stream"), framed(b""), end=True)
+            await soon(ended.wait())
+            assert (await other.call("Echo")).status == Code.OK
+        assert server.limits_reached == {"stall": 1}
+
+
+async def test_an_idle_connection_is_asked_to_leave() -> None:
+    limits = ServerLimits(idle_s_max=0.05)
+    async with serving(limits=limits, unary_Echo=echo) as (server, address):
+        async with calling(address) as caller:
+            assert (await caller.call("Echo")).status == Code.OK
+            await caller.left()
+            assert await caller.ended() == []
+        assert server.limits_reached == {"idle": 1}
+
+
+async def test_a_connection_retires_at_its_age_and_loses_no_call() -> None:
+    servicer, began, go_on, _ = waiting()
+    limits = ServerLimits(age_s_max=0.05)
+    async with serving(limits=limits, unary_Wait=servicer) as (server, address):
+        async with calling(address) as caller:
+            stream_id = caller.begin("Wait")
+            caller.send(stream_id, framed(b"hello"), end=True)
+            await soon(began.wait())
+            assert await caller.left() == stream_id
+            go_on.set()
+            assert (await caller.answer(stream_id)).status == Code.OK
+            assert await caller.ended() == []
+        assert server.limits_reached == {"age": 1}
+
+
+async def test_calls_that_outlive_their_connection_are_ended() -> None:
+    servicer, _, _, cancelled = waiting()
+    limits = ServerLimits(age_s_max=0.05, retirement_s_max=0.05)
+    async with serving(limits=limits, unary_Wait=servicer) as (server, address):
+        async with calling(address) as caller:
+            answer = await caller.call("Wait")
+            assert answer.status == Code.UNAVAILABLE
+            await soon(cancelled.wait())
+        assert server.limits_reached == {"age": 1, "retirement": 1}
+
+
+async def test_a_peer_that_does_not_answer_is_given_up() -> None:
+    servicer, _, _, cancelled = waiting()
+    limits = ServerLimits(keepalive_s=0.05, keepalive_answer_s_max=0.05)
+    async with serving(limits=limits, unary_Wait=servicer) as (server, address):
+        async with calling(address) as caller:
+            caller.send(caller.begin("Wait"), framed(b""), end=True)
+            await soon(cancelled.wait())  # the caller reads nothing, and so acknowledges nothing
+        assert server.limits_reached == {"keepalive": 1}
+
+
+async def test_a_peer_that_answers_is_not_given_up() -> None:
+    servicer, _, go_on, _ = waiting()
+    limits = ServerLimits(keepalive_s=0.01, keepalive_answer_s_max=10.0)
+    async with serving(limits=limits, unary_Wait=servicer) as (server, address):
+        async with calling(address) as caller:
+            stream_id = caller.begin("Wait")
+            caller.send(stream_id, framed(b""), end=True)
+            await caller.pinged()
+            go_on.set()
+            assert (await caller.answer(stream_id)).status == Code.OK
+        assert server.limits_reached == {}
+
+
+async def test_a_limit_of_http2_is_counted_by_its_name() -> None:
+    async with serving(unary_Echo=echo) as (server, address):
+        async with calling(address) as caller:
+            for _ in range(Limits().pings.burst + 1):
+                caller.http2.ping(b"12345678")
+            caller.flush()
+            assert (0, ErrorCode.ENHANCE_YOUR_CALM) in await caller.ended()
+        assert server.limits_reached == {"pings": 1}
+
+
+async def test_a_peer_that_breaks_http2_is_told_why() -> None:
+    async with serving(unary_Echo=echo) as (server, address):
+        async with calling(address) as caller:
+            await caller.beat()
+            caller.writer.write(bytes(9))  # DATA that belongs to no stream
+            assert (0, ErrorCode.PROTOCOL_ERROR) in await caller.ended()
+        assert server.limits_reached == {}
+
+
+async def test_streams_too_many_are_refused() -> None:
+    servicer, _, go_on, _ = waiting()
+    limits = ServerLimits(http2=Limits(concurrent_streams=1))
+    async with serving(limits=limits, unary_Wait=servicer) as (server, address):
+        async with calling(address) as caller:
+            streams = [caller.begin("Wait") for _ in range(2)]  # SETTINGS were not read yet
+            for stream_id in streams:
+                caller.send(stream_id, framed(b""), end=True)
+            assert (await caller.answer(streams[1])).reset == ErrorCode.REFUSED_STREAM
+            go_on.set()
+            assert (await caller.answer(streams[0])).status == Code.OK
+        assert server.limits_reached == {"concurrent_streams": 1}
