@@ -23,8 +23,8 @@ BUDGET = "digits"
 BULK, STRICT = "bulk", "strict"
 FLOORS: Mapping[str, float] = {BULK: 0.92, STRICT: 0.97}
 # Answers take 10 ms. Where others keep all cores busy, a process may wait a tenth of a second for
-# its turn, and an answer needs three of them.
-SLO = SloConfig(ms=250, fraction=0.95)
+# its turn, and an answer needs three of them: 250 ms failed three of four runs at a load of 8.
+SLO = SloConfig(ms=500, fraction=0.95)
 WINDOW_S = 1.0  # a demo is short; five seconds by default
 
 # Several times what the traffic costs in a day, so that nothing binds until it is cut.

@@ -29,9 +29,9 @@ class HandedListener:
     """Our transport, on the connections that the supervisor accepted."""
 
     def __init__(self, settings: Settings, connections_fd: int) -> None:
-        self._server = Server(_LIMITS, chance=random.random, on_ended=self._ended)
+        self.transport = Server(_LIMITS, chance=random.random, on_ended=self._ended)
         # It takes servicers as grpcio's does, and this is all that anyone does with it.
-        self.server = cast("grpc.aio.Server", self._server)
+        self.server = cast("grpc.aio.Server", self.transport)
         self._address = settings.data_address
         self._taker = Taker(socket.socket(fileno=connections_fd), self._take)
         self._adopting: set[asyncio.Task[None]] = set()
@@ -53,18 +53,18 @@ class HandedListener:
             await asyncio.wait(self._adopting, timeout=GREET_S)
         _log.info(
             "draining connections",
-            connections=self._server.connections,
-            streams=self._server.streams,
+            connections=self.transport.connections,
+            streams=self.transport.streams,
             tasks=len(asyncio.all_tasks()) - 1,  # but for this one
-            limits_reached=dict(self._server.limits_reached),
+            limits_reached=dict(self.transport.limits_reached),
         )
-        await self._server.stop(DRAIN_S)
+        await self.transport.stop(DRAIN_S)
         self._taker.close()
 
     def _take(self, connection: socket.socket) -> None:
         connection.setblocking(False)
         context = None if self._certificates is None else self._certificates.context
-        task = asyncio.create_task(self._server.adopt(connection, ssl=context))
+        task = asyncio.create_task(self.transport.adopt(connection, ssl=context))
         self._adopting.add(task)
         task.add_done_callback(self._adopting.discard)
 

@@ -98,11 +98,14 @@ class Server:
         """Takes over a connection that somebody else accepted; returns after the handshake."""
         loop = asyncio.get_running_loop()
         timeout_s = self._tally.limits.handshake_s_max if ssl else None
+        began_s = loop.time()
         try:
             await loop.connect_accepted_socket(
                 self.connected, sock, ssl=ssl, ssl_handshake_timeout=timeout_s
             )
         except OSError:  # ssl.SSLError is one, and so is a peer that has left
+            if timeout_s is not None and loop.time() - began_s >= timeout_s:
+                self._tally.reached("handshake")
             sock.close()
             self._on_ended()
 

@@ -3,18 +3,18 @@
 import asyncio
 import json
 import random
-import socket
 from collections.abc import AsyncIterator, Callable
 
-import grpc
 import pytest
 from typer.testing import CliRunner
 
 from benchmarks.soak.__main__ import app, told
 from benchmarks.soak.aftermath import judge_memory
+from benchmarks.soak.callers import Act, be_late, infer, report, route, watch
+from benchmarks.soak.clients import Client, Grpcio, Ours
 from benchmarks.soak.memory import Slope
-from benchmarks.soak.misdeeds import MISDEEDS
-from benchmarks.soak.run import Findings
+from benchmarks.soak.misdeeds import MISDEEDS, Misdeed
+from benchmarks.soak.run import Findings, act
 from benchmarks.soak.tally import FAULTS_TOLD_MAX, Fault, Tally
 
 PASSED = Findings(
@@ -41,6 +41,35 @@ def test_seconds_of_it_pass() -> None:
     assert {"supervisor", "control plane", "worker-0", "worker-1"} <= set(findings["memory"])
 
 
+@pytest.fixture
+async def hanging_up() -> AsyncIterator[str]:
+    """Where everybody is hung up on, without a word."""
+
+    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.parametrize("misdeed", MISDEEDS, ids=lambda misdeed: misdeed.name)
+async def test_a_server_that_ends_connections_without_a_code_is_at_fault(
+    misdeed: Misdeed, hanging_up: str
+) -> None:
+    with pytest.raises(Fault):
+        await act(misdeed, hanging_up, random.Random(1))
+
+
+@pytest.mark.parametrize("kind", [Ours, Grpcio])
+@pytest.mark.parametrize("call", [route, infer, report, watch, be_late])
+async def test_a_call_that_fails_is_a_fault(
+    call: Act, kind: Callable[[str], Client], hanging_up: str
+) -> None:
+    client, tally = kind(hanging_up), Tally()
+    with pytest.raises(Fault, match="UNAVAILABLE"):
+        await call(client, tally, random.Random(1))
+    await client.close()
+    assert tally.decided == 0
 
 
 def test_memory_that_may_grow_too_fast_is_a_fault_of_a_long_run() -> None:

@@ -1,0 +1,121 @@
+"""The service that is soaked: `turnout serve` with two workers and two endpoints, on loopback."""
+
+import contextlib
+import json
+import socket
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.processes import Server, serving
+
+WORKERS = 2
+# What well-behaved callers say, so that their decisions are counted apart.
+KEPT, STRAY = "kept", "stray"
+_READY_S = 30.0
+_ASK_EVERY_S = 0.05
+
+# Two models with a floor between them, so that the plan sends to both.
+_CONFIG = """\
+state_dir: STATE_DIR
+listeners: {data: "127.0.0.1:0", prometheus: "PROMETHEUS"}
+models:
+  - {name: small, protocol: oip, endpoints: [SMALL], price: {request_usd: 0.0001}, prior_accuracy: 0.85}
+  - {name: large, protocol: oip, endpoints: [LARGE], price: {request_usd: 0.002}, prior_accuracy: 0.97}
+classes:
+  - {name: kept, floor: 0.9}
+  - {name: stray, floor: 0.9, default: true}
+"""  # noqa: E501 - a model a line
+
+
+class Stage:
+    """Where it listens, its processes, and what it says of itself."""
+
+    def __init__(self, server: Server, prometheus: str) -> None:
+        self._server = server
+        self._prometheus = prometheus
+        self.data = str(_wait_for(server, "serving")["data"])
+        self.supervisor = psutil.Process(server.process.pid)
+        children = {_name(child): child for child in self.supervisor.children()}
+        self.workers = {name: child for name, child in children.items() if "worker" in name}
+        self.processes = {"supervisor": self.supervisor, **children}
+
+    @property
+    def port(self) -> int:
+        return int(self.data.rpartition(":")[2])
+
+    def decided(self, traffic_class: str) -> int:
+        """Decisions of a class, as the control plane exports them."""
+        with urllib.request.urlopen(f"http://{self._prometheus}/metrics", timeout=_READY_S) as page:
+            lines = page.read().decode().splitlines()
+        wanted = f'traffic_class="{traffic_class}"'
+        counts = (line for line in lines if line.startswith("turnout_decisions_total{"))
+        return sum(round(float(line.split()[-1])) for line in counts if wanted in line)
+
+    def log(self) -> list[dict[str, Any]]:
+        """Every line that is an entry."""
+        return list(_entries(self._server))
+
+    def unreadable(self) -> list[str]:
+        """Lines of the log that are none: what a process says when it breaks."""
+        lines = self._server.log.read_text(errors="replace").splitlines()
+        return [line for line in lines if line.strip() and not line.startswith("{")]
+
+    @property
+    def status(self) -> int | None:
+        """How it ended; None before."""
+        return self._server.process.poll()
+
+
+@contextmanager
+def stage(folder: Path) -> Iterator[Stage]:
+    """Everything that runs; told to drain at the end."""
+    with (
+        serving("small", "-m", "benchmarks.soak.endpoint", "turnout", folder=folder) as small,
+        serving("large", "-m", "benchmarks.soak.endpoint", "grpcio", folder=folder) as large,
+    ):
+        prometheus, file = _free_address(), folder / "turnout.yaml"
+        text = _CONFIG.replace("STATE_DIR", str(folder / "state"))
+        text = text.replace("PROMETHEUS", prometheus)
+        file.write_text(
+            text.replace("SMALL", json.dumps(small.line())).replace(
+                "LARGE", json.dumps(large.line())
+            )
+        )
+        options = ("--workers", str(WORKERS), "--transport", "turnout")
+        command = ("-m", "server.cli", "serve", str(file), *options)
+        with serving("turnout", *command, folder=folder) as server:
+            yield Stage(server, prometheus)
+
+
+def _wait_for(server: Server, event: str) -> dict[str, Any]:
+    until_s = time.monotonic() + _READY_S
+    while time.monotonic() < until_s and server.process.poll() is None:
+        for entry in _entries(server):
+            if entry["event"] == event:
+                return entry
+        time.sleep(_ASK_EVERY_S)
+    raise server.failed(f"does not say {event!r}")
+
+
+def _entries(server: Server) -> Iterator[dict[str, Any]]:
+    for line in server.log.read_text(errors="replace").splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            yield json.loads(line)
+
+
+def _name(child: psutil.Process) -> str:
+    """As the supervisor tells it."""
+    settings: dict[str, str] = json.loads(child.cmdline()[-1])
+    return settings["name"]
+
+
+def _free_address() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
