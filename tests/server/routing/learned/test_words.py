@@ -70,3 +70,8 @@ def test_any_text_splits_into_words_without_space(text: str) -> None:
 @given(st.text(max_size=2 * END_CHARS))
 def test_a_splitter_that_has_seen_much_splits_as_a_new_one(text: str) -> None:
     assert USED.words(text) == words(text)
+
+
+@given(st.text(st.characters(max_codepoint=0x7F), max_size=END_CHARS))
+def test_a_text_of_ascii_alone_is_split_as_beside_other_letters(text: str) -> None:
+    assert words(f"{text} é") == [*words(text), "é"]

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.routing.reading.token_estimate import SAMPLE_CHARS, estimate_tokens
+from server.routing.reading.token_estimate import (
+    READ_WHOLE_CHARS,
+    STRETCH_CHARS,
+    estimate_tokens,
+)
 
-READ_WHOLE_CHARS = 2 * SAMPLE_CHARS
 # Lone surrogates too: a string of Python may hold them.
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=200)
 
@@ -96,24 +99,23 @@ def test_two_texts_joined_have_about_as_many_tokens_as_both(one: str, other: str
     assert estimate_tokens(one + other) == pytest.approx(apart, abs=4, rel=0.35)
 
 
-@given(st.text(min_size=50, max_size=300), st.integers(2, 5))
+@given(st.text(min_size=20, max_size=60), st.integers(2, 5))
 def test_a_long_text_has_as_many_tokens_as_its_length_says(text: str, times: int) -> None:
     long = text * (READ_WHOLE_CHARS // len(text))
     per_char = estimate_tokens(long) / len(long)
-    # The cuts may fall inside a repetition, at either end: 2 x 300 of 16,384.
+    # The cuts may fall inside a repetition, at either end of a stretch: 2 x 30 of 1,024.
     assert estimate_tokens(long * times) == pytest.approx(per_char * len(long) * times, rel=0.1)
 
 
-def test_of_a_long_text_only_the_ends_are_read() -> None:
-    begin, end = (ENGLISH * 30)[:SAMPLE_CHARS], (CHINESE * 80)[-SAMPLE_CHARS:]
-    with_digits = estimate_tokens(begin + "7" * 100_000 + end)
-    assert estimate_tokens(begin + "한" * 100_000 + end) == with_digits
-    assert estimate_tokens(begin + "7" * 99_999 + "x" + end[1:]) != with_digits
-
-
-def test_both_ends_of_a_long_text_are_read() -> None:
-    begin, middle = ENGLISH[0] * SAMPLE_CHARS, " " * 10_000
-    assert estimate_tokens(begin + middle + begin) < estimate_tokens(begin + middle + middle)
+def test_of_a_long_text_stretches_are_read_from_its_beginning_to_its_end() -> None:
+    chars, gap = 7 * 10_000 + STRETCH_CHARS, 10_000 - STRETCH_CHARS
+    read, unread = "word " * 1_000, "한" * gap
+    text = unread.join([read[:STRETCH_CHARS]] * 8)
+    assert len(text) == chars
+    assert estimate_tokens(text) == estimate_tokens(text.replace("한", "7"))
+    for start in range(0, chars, 10_000):
+        other = text[:start] + "7" * STRETCH_CHARS + text[start + STRETCH_CHARS :]
+        assert estimate_tokens(other) > estimate_tokens(text)
 
 
 @pytest.mark.parametrize(
