@@ -19,8 +19,8 @@ from benchmarks.wire_client import Metadata
 SUBJECT, STOCK = "turnout", "grpc.aio"
 LAYOUTS = ((1, 64), (16, 4), (64, 1))  # connections x calls of each in a burst
 METADATA: tuple[Metadata, ...] = ("fixed", "fresh", "huffman")
-# Whole bursts: at least this many calls are counted, at 1,000 a second somewhat over a second.
-_CALLS = 1_280
+# Whole bursts: at least this many calls are counted, at 1,000 a second in two thirds of a second.
+_CALLS = 640
 _ROUNDS = 6  # the fewest that an interval of 95 % can be made of
 # A generator that sends later than this, or works harder, measures itself.
 _LATE_US_MAX = 2_000.0

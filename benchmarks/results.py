@@ -30,7 +30,7 @@ distribution to hold the true median with at least 95 % confidence. Times are me
 is the largest ratio that is right; where a time is promised (`python -m benchmarks list`), it is
 that time over the floor's. A row is undecided where its interval holds the target.
 
-- `pick`, `classify`, `plan`: time of one call in one process.
+- `pick`, `classify`, `tokens`, `plan`: time of one call in one process.
 - `publish`: the longest time that a worker's event loop stood still while ten plans of 10,000 cells
   came over WatchPlan, one after the other.
 - `route`, `infer`: a real `turnout serve` as it comes, beside the floors as processes, all at one

@@ -26,7 +26,8 @@ from server.control.plane import ControlPlane, KeptFiles
 from server.rpc.admin import AdminServicer
 from server.rpc.control import ControlServicer
 from server.rpc.errors import ErrorAnswering
-from server.rpc.token import TokenCheck, read_token
+from server.rpc.token import TokenCheck
+from server.rpc.token_file import read_token
 from server.telemetry.logs import configure_logs
 from server.telemetry.metrics import Metrics
 from server.version import VERSION

@@ -23,6 +23,7 @@ class GrpcioListener:
 
     def __init__(self, settings: Settings) -> None:
         self.server = grpc.aio.server(options=_GRPCIO_OPTIONS)
+        self.transport = None  # of ours
         self._settings = settings
 
     async def start(self) -> str:

@@ -7,11 +7,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import grpc
 from pydantic import BaseModel
 
 from server.config import TlsConfig
+
+if TYPE_CHECKING:  # the supervisor, which needs none of it, does without its 25 MB
+    import grpc
 
 # How long calls that are out may take once a process is told to stop.
 DRAIN_S = 30.0
@@ -81,7 +84,7 @@ def split_address(address: str) -> tuple[str, int]:
 
 
 def bind(
-    server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None = None
+    server: "grpc.aio.Server", address: str, credentials: "grpc.ServerCredentials | None" = None
 ) -> str:
     """Binds, and returns the address with the port that was free.
 

@@ -1,8 +1,12 @@
 """What a worker tells its control plane: counters that only ever grow, and its endpoints."""
 
+from collections.abc import Mapping
+
 from server.routing.catalog import Cell
 from server.routing.counters import CellCounts, Counters
 from server.routing.router import Router
+from server.transport.limit_names import CHANNEL_PREFIX
+from server.transport.server import Server
 from turnout.v1 import control_pb2 as pb
 from turnout.v1.routing_pb2 import Cell as CellMessage
 
@@ -28,6 +32,21 @@ def push_request(
         refusals=[pb.RefusalStats(reason=r, count=n) for r, n in counters.refusals()],
         kept=[pb.KeptRequest(**text._asdict()) for text in router.recent_texts.take()],
     )
+
+
+def tell_transport(
+    request: pb.PushStatsRequest, server: Server | None, channels: Mapping[str, int]
+) -> None:
+    """Adds what came of connections; `channels` are limits reached towards endpoints."""
+    if server is not None:
+        request.listener.connections = server.connections
+        request.listener.calls = server.calls
+        request.limits_reached.extend(_limits(server.limits_reached))
+    request.limits_reached.extend(_limits({CHANNEL_PREFIX + k: n for k, n in channels.items()}))
+
+
+def _limits(reached: Mapping[str, int]) -> list[pb.LimitStats]:
+    return [pb.LimitStats(limit=name, count=count) for name, count in reached.items()]
 
 
 def _cell_stats(key: Key, counts: CellCounts) -> pb.CellStats:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from server.routing.catalog import Cell
 from server.routing.counters import LATENCY_BUCKETS, CellCounts
-from turnout.v1.control_pb2 import CellStats, EndpointStats, PushStatsRequest
+from turnout.v1.control_pb2 import CellStats, EndpointStats, ListenerStats, PushStatsRequest
 
 # A worker that pushed nothing for so long no longer says which endpoints are ejected.
 WORKER_SILENT_S = 10.0
@@ -41,6 +41,8 @@ class WorkerState:
     counts: dict[CellModel, CellCounts] = field(default_factory=dict)
     endpoints: dict[Endpoint, EndpointStats] = field(default_factory=dict)
     refusals: dict[str, int] = field(default_factory=dict)
+    limits_reached: dict[str, int] = field(default_factory=dict)
+    listener: ListenerStats | None = None  # None: grpcio serves
     data_address: str = ""
 
     @property
@@ -53,7 +55,10 @@ class Workers:
 
     def __init__(self) -> None:
         self._states: dict[str, WorkerState] = {}
-        self._refusals_before: Counter[str] = Counter()  # of boots that are over
+        # Of boots that are over.
+        self._refusals_before: Counter[str] = Counter()
+        self._limits_before: Counter[str] = Counter()
+        self._calls_before = 0
 
     def merge(self, push: PushStatsRequest, *, now_s: float) -> list[Increment]:
         """What the push adds."""
@@ -66,6 +71,8 @@ class Workers:
         state.data_address = push.data_address
         state.endpoints = {(e.model, e.address): e for e in push.endpoints}
         state.refusals.update((refusal.reason, refusal.count) for refusal in push.refusals)
+        state.limits_reached.update((one.limit, one.count) for one in push.limits_reached)
+        state.listener = push.listener if push.HasField("listener") else None
         return [_increment(state, stats) for stats in push.cells]
 
     def states(self) -> Iterator[WorkerState]:
@@ -85,6 +92,29 @@ class Workers:
             totals.update(state.refusals)
         return totals
 
+    def limits_reached(self) -> Counter[str]:
+        """How often each limit of the transport was reached, of all boots."""
+        totals = Counter(self._limits_before)
+        for state in self._states.values():
+            totals.update(state.limits_reached)
+        return totals
+
+    def calls(self) -> int:
+        """Begun by callers, of all boots."""
+        return self._calls_before + sum(said.calls for said in self._listeners())
+
+    def connections(self, *, now_s: float) -> int | None:
+        """Open now, at workers that still push; None where none says."""
+        said = [
+            state.listener.connections
+            for state in self._states.values()
+            if state.listener is not None and now_s - state.pushed_s <= WORKER_SILENT_S
+        ]
+        return sum(said) if said else None
+
+    def _listeners(self) -> Iterator[ListenerStats]:
+        return (state.listener for state in self._states.values() if state.listener is not None)
+
     def _begin(
         self, push: PushStatsRequest, now_s: float, before: WorkerState | None
     ) -> WorkerState:
@@ -100,6 +130,8 @@ class Workers:
 
     def _end(self, state: WorkerState) -> None:
         self._refusals_before.update(state.refusals)
+        self._limits_before.update(state.limits_reached)
+        self._calls_before += 0 if state.listener is None else state.listener.calls
         del self._states[state.name]
 
 

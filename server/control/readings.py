@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from server.control.knowledge import Knowledge
 from server.routing.catalog import NANO_PER_USD
+from server.transport import limit_names
 from turnout.v1.admin_pb2 import Plan
 
 Point = tuple[Mapping[str, str], float]  # attributes, value
@@ -27,6 +28,7 @@ def values(knowledge: Knowledge, plan: Plan | None, *, now_s: float) -> dict[str
         "turnout.plan.age": [] if plan is None else [({}, now_s - plan.time.ToNanoseconds() / 1e9)],
         "turnout.plan.breaches": [] if plan is None else list(_breaches(plan)),
         "turnout.endpoint.ejected": list(_ejected(knowledge, now_s)),
+        **_transport(knowledge, now_s),
         **_floors(plan),
         **_budgets(knowledge, now_s),
     }
@@ -75,6 +77,17 @@ def _ejected(knowledge: Knowledge, now_s: float) -> Iterator[Point]:
         for address in model.endpoints:
             out = (model.name, address) in ejected
             yield {"model": model.name, "endpoint": address}, float(out)
+
+
+def _transport(knowledge: Knowledge, now_s: float) -> dict[str, list[Point]]:
+    """Limits are all told from the start, so that the first time shows as a step from 0 to 1."""
+    workers = knowledge.workers
+    reached, connections = workers.limits_reached(), workers.connections(now_s=now_s)
+    return {
+        "turnout.transport.limits_reached": [({"limit": n}, reached[n]) for n in limit_names.ALL],
+        "turnout.transport.calls": [({}, workers.calls())],
+        "turnout.transport.connections": [] if connections is None else [({}, connections)],
+    }
 
 
 def _floors(plan: Plan | None) -> dict[str, list[Point]]:

@@ -9,9 +9,15 @@ from turnout.v1.control_pb2 import EndpointStats
 
 
 def workers(knowledge: Knowledge) -> Iterator[pb.Worker]:
-    """Every worker that has pushed."""
-    for state in knowledge.workers.states():
-        yield pb.Worker(name=state.name, last_push=timestamp(state.pushed_s), decided=state.decided)
+    """Every worker that has pushed, by name."""
+    states = knowledge.workers.states()
+    for state in sorted(states, key=lambda state: (len(state.name), state.name)):  # 2 before 10
+        yield pb.Worker(
+            name=state.name,
+            last_push=timestamp(state.pushed_s),
+            decided=state.decided,
+            connections=0 if state.listener is None else state.listener.connections,
+        )
 
 
 def model_statuses(knowledge: Knowledge, *, now_s: float) -> Iterator[pb.ModelStatus]:

@@ -1,8 +1,7 @@
 """Decides which model answers a request: read, find who may, pick, say why."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import chain, islice
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -53,6 +52,15 @@ class Decision:
     text: str  # of the request
 
 
+class Asked(NamedTuple):
+    """A request that was read."""
+
+    reading: Reading
+    unfit: int  # bit m: model m cannot or must not answer it
+    demanding: bool  # it asks for capabilities
+    text: str
+
+
 class _Routes(NamedTuple):
     """What one configuration compiles to."""
 
@@ -99,17 +107,46 @@ class Router:
         """Puts a plan in force."""
         self._selector.publish(table)
 
+    def read(self, query: Query) -> Asked:
+        """Reads a request; raises RoutingError."""
+        catalog, classifier, _ = self._ready()
+        reading = classifier.read(query)
+        unfit = catalog.unfit[query.payload_kind]
+        if query.capabilities:
+            unfit |= catalog.lacking(query.capabilities)
+        return Asked(reading, unfit, bool(query.capabilities), query.text)
+
+    def token_range(self, input_tokens: int) -> int:
+        """The range of tokens that a request is read by: within one, `read` says the same."""
+        return self._ready().classifier.token_range(input_tokens)
+
     def dry_run(self, query: Query, *, now_s: float) -> Decision:
         """The decision that would be made; counts nothing and spends no credit."""
-        return self._decide(query, now_s, spend=False)
+        return self._decide(self.read(query), now_s, spend=False)
 
     def decide(self, query: Query, *, now_s: float, chance: float) -> Decision:
         """Decides and counts. `chance`, uniform in [0, 1), says whether it is audited."""
-        decision = self._decide(query, now_s, spend=True)
+        return self.decide_read(self.read(query), now_s=now_s, chance=chance)
+
+    def decide_read(self, asked: Asked, *, now_s: float, chance: float) -> Decision:
+        """Decides and counts what was read under the configuration in force."""
+        decision = self._decide(asked, now_s, spend=True)
         rate = decision.traffic_class.audit_rate
         decision.audit_probability = rate if chance < rate else 0.0
         self._counters.of(decision.reading.cell, decision.target.model.name).decided += 1
         return decision
+
+    def decide_alike(self, asked: Asked, count: int, *, now_s: float) -> list[tuple[Decision, int]]:
+        """Decides and counts so many requests of one cell by the plan: who answers how many.
+
+        Empty where the plan has no open model for them. None of them is audited.
+        """
+        self.health.refresh(now_s)
+        picks, blocked = self._pick_many(asked, count)
+        decided = [(self._decision(asked, pick, blocked), taken) for pick, taken in picks]
+        for decision, taken in decided:
+            self._counters.of(asked.reading.cell, decision.target.model.name).decided += taken
+        return decided
 
     def seal(self, decision: Decision, kind: Kind, model: Model, *, now_s: float) -> str:
         """A new decision id; `model` is the one that answers, which a grade will speak of."""
@@ -125,6 +162,18 @@ class Router:
         self.recent_texts.add(decision_id, decision.text, cell.domain, decision.reading.intent)
         return decision_id
 
+    def sealing(self, decision: Decision, kind: Kind, *, now_s: float) -> Callable[[], str]:
+        """Makes ids of the decision, each a new one, for its own model; keeps no text."""
+        model = decision.target.model
+        return self._sealer.sealing(
+            kind,
+            decision.reading.cell,
+            (model.name, model.version),
+            audit_probability=decision.audit_probability,
+            expected_cost_nano_usd=decision.pick.cost_nano_usd,
+            now_s=now_s,
+        )
+
     def models(self) -> tuple[Model, ...]:
         """Those of the configuration in force; none before there is one."""
         return () if self._routes is None else self._routes.catalog.models
@@ -134,31 +183,30 @@ class Router:
             raise NotReady("no configuration has come from the control plane yet: try again")
         return self._routes
 
-    def _decide(self, query: Query, now_s: float, *, spend: bool) -> Decision:
-        catalog, classifier, window_s = self._ready()
-        reading = classifier.read(query)
-        unfit = catalog.unfit[query.payload_kind]
-        if query.capabilities:
-            unfit |= catalog.lacking(query.capabilities)
-        traffic_class = catalog.classes[reading.cell.traffic_class]
+    def _decide(self, asked: Asked, now_s: float, *, spend: bool) -> Decision:
         self.health.refresh(now_s)
-        picked = self._pick(reading, traffic_class, unfit, spend=spend)
+        picked = self._pick(asked, spend=spend)
         if picked is None:
-            raise _no_candidate(query)
-        pick, blocked = picked
+            raise _no_candidate(demanding=asked.demanding)
+        return self._decision(asked, *picked)
+
+    def _decision(self, asked: Asked, pick: Pick, blocked: int) -> Decision:
+        catalog, _, window_s = self._ready()
+        traffic_class = catalog.classes[asked.reading.cell.traffic_class]
+        plan_id = self._selector.table.plan_id
         # Others of the cell may ask for what only some models have: the mask is not the cell's.
         alone = pick.basis is Basis.PLAN and len(pick.row) == 1
         return Decision(
-            plan_id=self._selector.table.plan_id,
-            reading=reading,
+            plan_id=plan_id,
+            reading=asked.reading,
             traffic_class=traffic_class,
             target=self.target(pick.model),
-            fallbacks=tuple(islice(_fallbacks(pick, traffic_class, blocked), FALLBACKS_MAX)),
+            fallbacks=_fallbacks(pick, traffic_class, blocked),
             pick=pick,
-            reason=_reason(reading, pick, self._selector.table.plan_id, catalog),
+            reason=_reason(asked.reading, pick, plan_id, catalog),
             audit_probability=0.0,
             reuse_for_s=window_s if alone else 0.0,
-            text=query.text,
+            text=asked.text,
         )
 
     def target(self, index: int) -> Target:
@@ -166,38 +214,51 @@ class Router:
         model = self.catalog.models[index]
         return Target(index, model, self.endpoints.choose(index, model))
 
-    def _pick(
-        self, reading: Reading, traffic_class: TrafficClass, unfit: int, *, spend: bool
-    ) -> tuple[Pick, int] | None:
+    def _pick(self, asked: Asked, *, spend: bool) -> tuple[Pick, int] | None:
         """The pick, and what was blocked for it; None without a candidate."""
         choose = self._selector.pick if spend else self._selector.peek
         # Where every candidate is ejected, ejection is ignored: one of them has to be asked.
-        for blocked in (unfit | self.health.down, unfit):
-            pick = choose(reading.cell, blocked) or self._greedy(reading, traffic_class, blocked)
+        for blocked in (asked.unfit | self.health.down, asked.unfit):
+            pick = choose(asked.reading.cell, blocked) or self._greedy(asked, blocked)
             if pick is not None:
                 return pick, blocked
         return None
 
-    def _greedy(self, reading: Reading, traffic_class: TrafficClass, blocked: int) -> Pick | None:
-        index = next((i for i in traffic_class.greedy if not blocked >> i & 1), None)
+    def _pick_many(self, asked: Asked, count: int) -> tuple[list[tuple[Pick, int]], int]:
+        """As `_pick` does, but for picks that are not the plan's: of those there are none."""
+        for blocked in (asked.unfit | self.health.down, asked.unfit):
+            picks = self._selector.pick_many(asked.reading.cell, blocked, count)
+            if picks or self._greedy(asked, blocked):
+                return picks, blocked
+        return [], asked.unfit
+
+    def _greedy(self, asked: Asked, blocked: int) -> Pick | None:
+        reading, catalog = asked.reading, self.catalog
+        greedy = catalog.classes[reading.cell.traffic_class].greedy
+        index = next((i for i in greedy if not blocked >> i & 1), None)
         if index is None:
             return None
-        cost = nominal_cost_nano_usd(self.catalog.models[index], reading.input_tokens or None)
+        cost = nominal_cost_nano_usd(catalog.models[index], reading.input_tokens or None)
         return Pick(index, 1.0, cost, Basis.GREEDY, row=(), owed=False)
 
 
-def _fallbacks(pick: Pick, traffic_class: TrafficClass, blocked: int) -> Iterator[int]:
+def _fallbacks(pick: Pick, traffic_class: TrafficClass, blocked: int) -> tuple[int, ...]:
     """The plan's other models by share, then the class's others in greedy order."""
     seen = blocked | 1 << pick.model
-    by_share = sorted(pick.row, key=itemgetter(1), reverse=True)
-    for index in chain([model for model, _, _ in by_share], traffic_class.greedy):
+    row = pick.row
+    by_share = sorted(row, key=itemgetter(1), reverse=True) if len(row) > 1 else row
+    fallbacks: list[int] = []
+    for index in (*[model for model, _, _ in by_share], *traffic_class.greedy):
         if not seen >> index & 1:
             seen |= 1 << index
-            yield index
+            fallbacks.append(index)
+            if len(fallbacks) == FALLBACKS_MAX:
+                break
+    return tuple(fallbacks)
 
 
-def _no_candidate(query: Query) -> NoCandidate:
-    if query.capabilities:
+def _no_candidate(*, demanding: bool) -> NoCandidate:
+    if demanding:
         return NoCandidate(
             "no enabled model takes this payload and can do all that is asked: "
             "ask for less, or see 'turnout models'",

@@ -10,6 +10,7 @@ from enum import IntEnum
 from math import inf
 from typing import NamedTuple
 
+from server.routing.allotment import allotted
 from server.routing.catalog import Cell
 
 CELL_CREDIT_WEIGHT = 0.25
@@ -74,14 +75,25 @@ class Selector:
         """What `pick` would take; no credit is spent."""
         return self._pick(cell, blocked, self._copied_credits)
 
+    def pick_many(self, cell: Cell, blocked: int, count: int) -> list[tuple[Pick, int]]:
+        """Who takes how many of so many requests; empty if none is open."""
+        row, open_row, basis = self._open_row(cell, blocked)
+        if not open_row:
+            return []
+        if len(open_row) == 1:
+            return [(Pick(*open_row[0], basis, row, False), count)]
+        of_class, of_cell = self._credits(cell)
+        counts = _most_owed_of_many(open_row, of_class, of_cell, count)
+        return [
+            (Pick(*entry, basis, row, True), taken)
+            for entry, taken in zip(open_row, counts, strict=True)
+            if taken
+        ]
+
     def _pick(
         self, cell: Cell, blocked: int, credit_of: Callable[[Cell], tuple[Credit, Credit]]
     ) -> Pick | None:
-        row, basis = self.table.cells.get(cell, ()), Basis.PLAN
-        open_row = _open(row, blocked)
-        if not open_row:
-            row, basis = self.table.classes.get(cell.traffic_class, ()), Basis.CLASS
-            open_row = _open(row, blocked)
+        row, open_row, basis = self._open_row(cell, blocked)
         if not open_row:
             return None
         if len(open_row) == 1:
@@ -90,6 +102,15 @@ class Selector:
         of_class, of_cell = credit_of(cell)
         model, share, cost = _most_owed(open_row, of_class, of_cell)
         return Pick(model, share, cost, basis, row, True)
+
+    def _open_row(self, cell: Cell, blocked: int) -> tuple[Row, Row, Basis]:
+        """The row that the cell goes by, what is open of it, and what it is."""
+        row = self.table.cells.get(cell, ())
+        open_row = _open(row, blocked)
+        if open_row:
+            return row, open_row, Basis.PLAN
+        row = self.table.classes.get(cell.traffic_class, ())
+        return row, _open(row, blocked), Basis.CLASS
 
     def _credits(self, cell: Cell) -> tuple[Credit, Credit]:
         """Those of the cell's class and its own, to be spent."""
@@ -133,3 +154,19 @@ def _most_owed(open_row: Row, of_class: Credit, of_cell: Credit) -> ModelShare:
     of_class[taken[0]] -= 1.0
     of_cell[taken[0]] -= 1.0
     return taken
+
+
+def _most_owed_of_many(open_row: Row, of_class: Credit, of_cell: Credit, count: int) -> list[int]:
+    """Gives each model its share of so many requests, and takes them from those it returns."""
+    total = sum(share for _, share, _ in open_row)
+    owed = []
+    for model, share, _ in open_row:
+        due = share / total * count
+        of_class[model] = class_credit = of_class.get(model, 0.0) + due
+        of_cell[model] = cell_credit = of_cell.get(model, 0.0) + due
+        owed.append((class_credit + CELL_CREDIT_WEIGHT * cell_credit) / (1 + CELL_CREDIT_WEIGHT))
+    counts = allotted(owed, count)
+    for (model, _, _), taken in zip(open_row, counts, strict=True):
+        of_class[model] -= taken
+        of_cell[model] -= taken
+    return counts

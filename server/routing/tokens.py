@@ -8,6 +8,7 @@ import binascii
 import hashlib
 import hmac
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
@@ -21,6 +22,7 @@ _MAC_BYTES = 16
 _LAYOUT = 1
 # layout, kind, audit probability, issued (s), boot of the worker, count within it, expected cost
 _HEAD = struct.Struct("<BBfIQQQ")
+_COUNT_AT, _COUNT_BYTES = 18, 8
 _NAMES = 6  # of the cell four, then model and version
 # Cells and models whose names are kept joined, half a KB each.
 JOINED_MAX = 50_000
@@ -79,7 +81,30 @@ class Sealer:
             self._count,
             expected_cost_nano_usd,
         )
-        body = head + _names(cell, model)
+        return self._sealed(head + _names(cell, model))
+
+    def sealing(
+        self,
+        kind: Kind,
+        cell: Cell,
+        model: tuple[str, str],  # name, version
+        *,
+        audit_probability: float,
+        expected_cost_nano_usd: int,
+        now_s: float,
+    ) -> Callable[[], str]:
+        """Makes new ids that all say the same, in less time than `seal`."""
+        said = (kind, audit_probability, int(now_s), self._boot, 0, expected_cost_nano_usd)
+        body = _HEAD.pack(_LAYOUT, *said) + _names(cell, model)
+        before, after = body[:_COUNT_AT], body[_COUNT_AT + _COUNT_BYTES :]
+
+        def seal() -> str:
+            self._count += 1
+            return self._sealed(before + self._count.to_bytes(_COUNT_BYTES, "little") + after)
+
+        return seal
+
+    def _sealed(self, body: bytes) -> str:
         mac = self._mac.copy()  # half the time of a new one, whose key has to be hashed first
         mac.update(body)
         return base64.urlsafe_b64encode(body + mac.digest()).decode()

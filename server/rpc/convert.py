@@ -31,7 +31,7 @@ Metadata = Iterable[tuple[str, str | bytes]]
 
 def route_query(request: pb.RouteRequest, metadata: Mapping[str, str]) -> Query:
     """What a RouteRequest asks; raises InvalidRequest, PayloadMalformed or PayloadTooLarge."""
-    _hold_size(request.ByteSize())
+    hold_size(request.ByteSize())
     query = _query(request.context, request.features, metadata)
     content = request.WhichOneof("content")
     if content == "text":
@@ -50,7 +50,7 @@ def infer_query(request: pb.InferRequest, metadata: Mapping[str, str]) -> Query:
     """What an InferRequest asks; raises InvalidRequest, PayloadMalformed or PayloadTooLarge."""
     if request.WhichOneof("payload") is None:
         raise InvalidRequest("there is nothing to infer: set it", field="oip_request")
-    _hold_size(len(request.oip_request))
+    hold_size(len(request.oip_request))
     query = _query(request.context, request.features, metadata)
     read_head(request.oip_request, field="oip_request")
     _read_tensors(request.oip_request, "oip_request", query)
@@ -62,9 +62,9 @@ def oip_query(request: bytes, metadata: Mapping[str, str], classes: Container[st
 
     Raises InvalidRequest, UnknownClass, PayloadMalformed or PayloadTooLarge.
     """
-    _hold_size(len(request))
+    hold_size(len(request))
     head = read_head(request, field="")
-    name = _short(head.model_name, "model_name")
+    name = short(head.model_name, "model_name")
     if name not in ("", AUTO) and name not in classes:
         raise UnknownClass(
             f"there is no class {name!r}: name one of the configuration, or {AUTO!r}",
@@ -76,8 +76,8 @@ def oip_query(request: bytes, metadata: Mapping[str, str], classes: Container[st
         )
     query = Query(
         traffic_class="" if name == AUTO else name,
-        tenant=_short(metadata.get(TENANT_KEY, ""), TENANT_KEY),
-        user=_short(metadata.get(USER_KEY, ""), USER_KEY),
+        tenant=short(metadata.get(TENANT_KEY, ""), TENANT_KEY),
+        user=short(metadata.get(USER_KEY, ""), USER_KEY),
         metadata=metadata,
     )
     _read_tensors(request, "", query)
@@ -87,6 +87,21 @@ def oip_query(request: bytes, metadata: Mapping[str, str], classes: Container[st
 def text_metadata(metadata: Metadata | None) -> dict[str, str]:
     """The text entries of a call's metadata, for rules to match."""
     return {key: value for key, value in metadata or () if isinstance(value, str)}
+
+
+def short(text: str, field: str) -> str:
+    """The text, if it is no longer than what rules look at; raises InvalidRequest."""
+    if len(text) > TEXT_BYTES_MAX or len(text.encode()) > TEXT_BYTES_MAX:
+        raise InvalidRequest(f"longer than {TEXT_BYTES_MAX} bytes: shorten it", field=field)
+    return text
+
+
+def hold_size(size_bytes: int) -> None:
+    """Raises PayloadTooLarge."""
+    if size_bytes > MESSAGE_BYTES_MAX:
+        raise PayloadTooLarge(
+            f"{size_bytes} bytes: at most {MESSAGE_BYTES_MAX}, or send features instead"
+        )
 
 
 def route_response(
@@ -100,14 +115,17 @@ def route_response(
         report_wanted=decision.audit_probability > 0,
         request_id=request_id,
     )
-    # Filled in place: messages that are made apart are copied, which takes twice as long.
-    _set_cell(response.cell, decision.reading.cell)
-    _set_target(response.target, decision.target)
-    for index in decision.fallbacks:
-        _set_target(response.fallbacks.add(), router.target(index))
-    _set_reason(response.reason, decision)
-    _set_duration(response.reuse_for, decision.reuse_for_s)
+    _fill_route(response, decision, router)
     return response
+
+
+def batch_route(decision: Decision, router: Router) -> pb.BatchRoute:
+    """What a decision of a batch shares with others."""
+    route = pb.BatchRoute(
+        plan_id=decision.plan_id, expected_cost_nano_usd=decision.pick.cost_nano_usd
+    )
+    _fill_route(route, decision, router)
+    return route
 
 
 def infer_response(answer: Answer, request_id: str) -> pb.InferResponse:
@@ -131,16 +149,16 @@ def infer_response(answer: Answer, request_id: str) -> pb.InferResponse:
 
 
 def _query(context: pb.RequestContext, features: pb.Features, metadata: Mapping[str, str]) -> Query:
-    _short(context.request_id, "context.request_id")
+    short(context.request_id, "context.request_id")
     return Query(
-        traffic_class=_short(context.traffic_class, "context.traffic_class"),
-        tenant=_short(context.tenant, "context.tenant"),
-        user=_short(context.user, "context.user"),
+        traffic_class=short(context.traffic_class, "context.traffic_class"),
+        tenant=short(context.tenant, "context.tenant"),
+        user=short(context.user, "context.user"),
         labels=_labels(context.labels) if context.labels else {},
         metadata=metadata,
         priority=context.priority,
-        response_format=_short(context.response_format, "context.response_format"),
-        domain=_short(features.domain, "features.domain"),
+        response_format=short(context.response_format, "context.response_format"),
+        domain=short(features.domain, "features.domain"),
         capabilities=_capabilities(features) if features.capabilities else (),
         payload_kind=_payload_kind(features.payload_kind),
         input_tokens=features.input_tokens if features.HasField("input_tokens") else None,
@@ -164,18 +182,12 @@ def _read_tensors(request: bytes, field: str, query: Query) -> None:
     query.tensors = partial(read_tensors, request, field=field)
 
 
-def _short(text: str, field: str) -> str:
-    if len(text) > TEXT_BYTES_MAX or len(text.encode()) > TEXT_BYTES_MAX:
-        raise InvalidRequest(f"longer than {TEXT_BYTES_MAX} bytes: shorten it", field=field)
-    return text
-
-
 def _labels(labels: Mapping[str, str]) -> dict[str, str]:
     if len(labels) > LABELS_MAX:
         raise InvalidRequest(f"more than {LABELS_MAX} labels: send fewer", field="context.labels")
     for key, value in labels.items():
-        _short(key, "context.labels")
-        _short(value, "context.labels")
+        short(key, "context.labels")
+        short(value, "context.labels")
     return dict(labels)
 
 
@@ -183,7 +195,7 @@ def _capabilities(features: pb.Features) -> tuple[str, ...]:
     field = "features.capabilities"
     if len(features.capabilities) > CAPABILITIES_MAX:
         raise InvalidRequest(f"more than {CAPABILITIES_MAX}: send fewer", field=field)
-    return tuple(_short(name, field) for name in features.capabilities)
+    return tuple(short(name, field) for name in features.capabilities)
 
 
 def _payload_kind(kind: int) -> PayloadKind:
@@ -195,11 +207,16 @@ def _payload_kind(kind: int) -> PayloadKind:
         ) from None
 
 
-def _hold_size(size_bytes: int) -> None:
-    if size_bytes > MESSAGE_BYTES_MAX:
-        raise PayloadTooLarge(
-            f"{size_bytes} bytes: at most {MESSAGE_BYTES_MAX}, or send features instead"
-        )
+def _fill_route(
+    message: pb.RouteResponse | pb.BatchRoute, decision: Decision, router: Router
+) -> None:
+    # Filled in place: messages that are made apart are copied, which takes twice as long.
+    _set_cell(message.cell, decision.reading.cell)
+    _set_target(message.target, decision.target)
+    for index in decision.fallbacks:
+        _set_target(message.fallbacks.add(), router.target(index))
+    _set_reason(message.reason, decision)
+    _set_duration(message.reuse_for, decision.reuse_for_s)
 
 
 def _set_cell(message: pb.Cell, cell: Cell) -> None:

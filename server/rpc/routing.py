@@ -7,6 +7,7 @@ from server.routing.errors import InvalidRequest
 from server.routing.router import Router
 from server.routing.tokens import Kind
 from server.rpc import convert
+from server.rpc.batch import BatchCall
 from server.rpc.errors import Context
 from turnout.v1 import routing_pb2 as pb
 from turnout.v1 import routing_pb2_grpc
@@ -27,13 +28,16 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
         router: Router,
         dispatcher: Dispatcher,
         settle: Settle,
+        on_refused: Callable[[str], None],
         *,
         now_s: Callable[[], float],
         chance: Callable[[], float],
     ) -> None:
+        """`on_refused` is told the reason of each request of a batch that is refused."""
         self._router = router
         self._dispatcher = dispatcher
         self._settle = settle
+        self._on_refused = on_refused
         self._now_s = now_s
         self._chance = chance
 
@@ -50,6 +54,18 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
         return convert.route_response(
             decision, decision_id, self._router, request.context.request_id
         )
+
+    async def RouteBatch(
+        self, request: pb.RouteBatchRequest, context: Context
+    ) -> pb.RouteBatchResponse:
+        call = BatchCall(
+            self._router,
+            convert.text_metadata(context.invocation_metadata()),
+            self._on_refused,
+            now_s=self._now_s,
+            chance=self._chance,
+        )
+        return await call.answer(request)
 
     async def Infer(self, request: pb.InferRequest, context: Context) -> pb.InferResponse:
         metadata = convert.text_metadata(context.invocation_metadata())

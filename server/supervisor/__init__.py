@@ -14,7 +14,7 @@ from server.app.settings import Settings
 from server.config import Config
 from server.config.file import load
 from server.config.state_dir import state_dir
-from server.rpc.token import TokenError, read_token
+from server.rpc.token_file import TokenError, read_token
 from server.supervisor.acceptor import Acceptor
 from server.supervisor.child import Child, StartError, keep, start_all
 from server.supervisor.state_folder import own

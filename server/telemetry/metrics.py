@@ -39,8 +39,11 @@ COUNTERS: Mapping[str, tuple[str, str]] = {
     "turnout.cost": ("USD", "By the decision prices."),
     "turnout.refusals": ("{request}", "Requests answered with an error, by its reason."),
     "turnout.feedback": ("{grade}", "Grades: audited count for floors, unasked do not."),
+    "turnout.transport.calls": ("{call}", "Calls that callers began; none of grpcio's server."),
+    "turnout.transport.limits_reached": ("{time}", "Limits reached, as docs/transport.md names."),
 }
 GAUGES: Mapping[str, tuple[str, str]] = {
+    "turnout.transport.connections": ("{connection}", "Open with callers, of all workers."),
     "turnout.plan.age": ("s", "Since the plan in force was made."),
     "turnout.domains.drift": ("1", "Population stability index against the training mix."),
     "turnout.plan.breaches": ("{breach}", "Bounds that the plan in force cannot keep."),

@@ -3,7 +3,8 @@
 import asyncio
 import random
 import ssl
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 
 from server.transport.address import parse_address
 from server.transport.answer import CallFailed
@@ -36,7 +37,8 @@ class Channel:
         """
         where = parse_address(address)
         self._loop = asyncio.get_running_loop()
-        self._pool = ConnectionPool(where, tls, limits, chance)
+        self._limits_reached: Counter[str] = Counter()
+        self._pool = ConnectionPool(where, tls, limits, chance, self._limits_reached)
         self._scheme = b"http" if tls is None else b"https"
         self._authority = where.authority.encode()
         self._methods: dict[str, Headers] = {}
@@ -59,6 +61,11 @@ class Channel:
         call = StreamCall(self._loop, self._method(path), metadata_headers(metadata), timeout_s)
         self._pool.begin(call)
         return call
+
+    @property
+    def limits_reached(self) -> Mapping[str, int]:
+        """How often each of CHANNEL_LIMITS was reached."""
+        return self._limits_reached
 
     @property
     def methods_remembered(self) -> int:

@@ -194,7 +194,7 @@ class ClientConnection(asyncio.Protocol):
             self._retire()
             self._freed()
         elif isinstance(event, ConnectionEnded):
-            self.end(Code.UNAVAILABLE, f"HTTP/2 failed: {event.reason}")
+            self._broken(event)
 
     def _on_reset(self, event: StreamReset) -> None:
         call = self._calls.pop(event.stream_id, None)
@@ -212,7 +212,13 @@ class ClientConnection(asyncio.Protocol):
     def _on_flushed(self) -> None:
         """What was sent may have reached a limit."""
         if (ended := self._http2.ended) is not None:
-            self.end(Code.UNAVAILABLE, f"HTTP/2 failed: {ended.reason}")
+            self._broken(ended)
+
+    def _broken(self, ended: ConnectionEnded) -> None:
+        """The peer has broken HTTP/2, or reached one of its limits."""
+        if ended.limit and not self._why_over:
+            self._pool.limits_reached[ended.limit] += 1
+        self.end(Code.UNAVAILABLE, f"HTTP/2 failed: {ended.reason}")
 
     def _freed(self) -> None:
         if self._is_retired and not self._calls:
@@ -248,6 +254,7 @@ class ClientConnection(asyncio.Protocol):
             return
         act, next_s = self._silence.step(self._loop.time())
         if act is Act.GIVE_UP:
+            self._pool.limits_reached["keepalive"] += 1
             self.end(Code.UNAVAILABLE, "the peer is silent: it does not answer a ping")
             return
         if act is Act.PING:

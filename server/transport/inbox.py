@@ -1,4 +1,4 @@
-"""The messages of a request, read one by one; what is not read holds the caller back."""
+"""The messages of one direction, read one by one; what is not read holds the sender back."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from server.transport.status import CallRefused, Code
 
 
 class Inbox:
-    """The caller's half of one stream."""
+    """The peer's half of one stream: a request at a server, an answer at a channel."""
 
     __slots__ = (
         "_arrived",
@@ -65,7 +65,7 @@ class Inbox:
         if message is not None:
             self._give_back(taken)
         elif self.is_ended and not self._buffer.is_between:
-            raise CallRefused(Code.INTERNAL, "the request ends inside a message")
+            raise CallRefused(Code.INTERNAL, "a message is cut short: the stream ends inside it")
         return message
 
     def only(self) -> bytes | None:

@@ -44,7 +44,8 @@ class Link:
         self._flush_is_due = False
         self._turn_bytes = 0
         output = self.connection.take_output()
-        if output and self.transport is not None:
+        # uvloop's transports raise once they are closed, which is told a turn later.
+        if output and self.transport is not None and not self.transport.is_closing():
             self.written_bytes += len(output)
             self.transport.write(output)
         self._on_flushed()

@@ -7,7 +7,7 @@ from server.transport.limits import Limits
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
-    """Each is counted in `Server.limits_reached` by its name, without a unit or `max`."""
+    """Counted in `Server.limits_reached` by their names, without a unit or `max`."""
 
     # Those of HTTP/2, of each connection.
     http2: Limits = field(default_factory=Limits)

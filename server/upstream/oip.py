@@ -1,6 +1,7 @@
 """Endpoints that speak the Open Inference Protocol, version 2, over gRPC."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable
 
 from server.dispatch import EndpointError, Metadata
@@ -23,6 +24,7 @@ class OipUpstream:
         self._calls_end_s = calls_end_s
         self._channels: dict[str, Channel] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._reached_before: Counter[str] = Counter()  # by channels that were let go
 
     def track(self, addresses: Iterable[str]) -> None:
         """Opens channels for addresses that are new, and closes the others once they are idle."""
@@ -31,6 +33,7 @@ class OipUpstream:
             self._channels[address] = Channel(address)
         for address in self._channels.keys() - wanted:
             channel = self._channels.pop(address)
+            self._reached_before.update(channel.limits_reached)
             closing = asyncio.create_task(channel.close(self._calls_end_s))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
@@ -45,6 +48,13 @@ class OipUpstream:
             )
         except CallFailed as failure:
             raise EndpointError(Code(failure.code), str(failure)) from None
+
+    def limits_reached(self) -> Counter[str]:
+        """How often each limit of a channel was reached, of all that there ever were."""
+        totals = Counter(self._reached_before)
+        for channel in self._channels.values():
+            totals.update(channel.limits_reached)
+        return totals
 
     async def close(self) -> None:
         """Ends all calls, and those of endpoints that left before."""

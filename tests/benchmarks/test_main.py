@@ -22,6 +22,7 @@ KEYS = [
 MARKS = {
     "publish": [pytest.mark.slow],
     "route": [pytest.mark.slow, pytest.mark.timeout(240)],
+    "route_batch": [pytest.mark.slow],
     "infer": [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.needs("envoy", "nginx")],
 }
 RUNNER = CliRunner(env={"COLUMNS": "120"})

@@ -2,7 +2,7 @@
 
 import random
 
-from benchmarks import classify, plan, plan_source, tokens
+from benchmarks import classify, plan, plan_source, route_batch, tokens
 from optimizer.lp import solve
 from optimizer.solution import Solution
 from server.config.match import MatchConfig, alternatives
@@ -53,3 +53,17 @@ def test_tokens_reads_1_kb_of_prose() -> None:
     assert len(page.encode()) == 1_024
     # As prose has them, by cl100k_base: 4 to 5 characters each.
     assert 1_024 / 5 < estimate_tokens(page) < 1_024 / 4
+
+
+def test_the_batches_of_route_batch_are_1000_requests_with_features() -> None:
+    alike, varied, users = (
+        [each.SerializeToString(deterministic=True) for each in route_batch.requests(claim)]
+        for claim in route_batch.CLAIMS
+    )
+    assert {len(each) for each in (alike, varied, users)} == {1_000}
+    assert len(set(alike)) == 1
+    assert len(set(varied)) > 980
+    assert len(set(users)) == 1_000
+    assert all(
+        request.HasField("features") for request in route_batch.requests(route_batch.CLAIMS[1])
+    )

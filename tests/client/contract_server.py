@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
-from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from server.wire import oip_pb2
 from turnout.v1 import routing_pb2 as pb
 from turnout.v1 import routing_pb2_grpc
 
-Request = pb.RouteRequest | pb.InferRequest | pb.ReportRequest
+Request = pb.RouteRequest | pb.RouteBatchRequest | pb.InferRequest | pb.ReportRequest
 
 DETAILS = "grpc-status-details-bin"
 COST_NANO_USD = 1_500_000
@@ -25,6 +25,16 @@ MODEL = pb.Target(model="small", version="3", endpoint="127.0.0.1:9001")
 FALLBACK = pb.Target(model="large", version="1", endpoint="127.0.0.1:9002")
 REASON = pb.Reason(rule="context", basis=pb.BASIS_PLAN, text="small has 80 % of chat")
 PLAN_ID = "plan-7"
+UNKNOWN_CLASS = pb.Refusal(code=grpc.StatusCode.INVALID_ARGUMENT.value[0], message="no such class")
+for _detail in (
+    ErrorInfo(reason="CLASS_UNKNOWN", domain="turnout"),
+    BadRequest(
+        field_violations=[
+            BadRequest.FieldViolation(field="context.traffic_class", description="no such class")
+        ]
+    ),
+):
+    UNKNOWN_CLASS.details.add().Pack(_detail)
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,32 @@ class ContractServicer(routing_pb2_grpc.RoutingServiceServicer):
             report_wanted=True,
             request_id=request.context.request_id,
         )
+
+    def RouteBatch(
+        self, request: pb.RouteBatchRequest, context: grpc.ServicerContext
+    ) -> pb.RouteBatchResponse:
+        """Refuses items of a class named "nope"."""
+        self._receive(request, context)
+        response = pb.RouteBatchResponse()
+        for place, each in enumerate(request.requests):
+            result = response.results.add()
+            if each.context.traffic_class == "nope":
+                result.refusal.CopyFrom(UNKNOWN_CLASS)
+                continue
+            result.route = len(response.routes)
+            result.decision_id = f"decision-{place}"
+            result.report_wanted = place == 0
+            result.request_id = each.context.request_id
+            response.routes.add(
+                plan_id=PLAN_ID,
+                cell=_cell(each.context),
+                target=MODEL,
+                fallbacks=[FALLBACK],
+                reason=REASON,
+                expected_cost_nano_usd=COST_NANO_USD,
+                reuse_for=Duration(seconds=1, nanos=500_000_000),
+            )
+        return response
 
     def Infer(self, request: pb.InferRequest, context: grpc.ServicerContext) -> pb.InferResponse:
         self._receive(request, context)

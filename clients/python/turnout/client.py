@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 import grpc
 import grpc.aio
 
-from turnout import convert
+from turnout import batch, convert
 from turnout.answers import Answer, Decision, OutcomeResult
-from turnout.request import Outcome, OutcomeFields, RequestFields, SerializesToString
+from turnout.errors import TurnoutError
+from turnout.request import BatchFields, Outcome, OutcomeFields, RequestFields, SerializesToString
 from turnout.retry import Call, RetryPolicy, Terms
 from turnout.status import error_of, refusal_of
 from turnout.v1.routing_pb2_grpc import RoutingServiceStub
@@ -104,6 +105,18 @@ class Client:
         )
         call = self._terms.call(request, timeout_s, now_s=time.monotonic())
         return convert.decision(self._send(self._stub.Route, request, call))
+
+    def route_batch(
+        self, requests: Iterable[BatchFields], *, timeout_s: float | None = None
+    ) -> list[Decision | TurnoutError]:
+        """Says which model should answer each of at most 10,000 requests, in their order.
+
+        A request is a dict of the keywords of `route`, without `dry_run`. One that is refused is
+        answered with the error that `route` would have raised; the others are decided.
+        """
+        request = batch.batch_request(requests)
+        call = self._terms.call(request, timeout_s, now_s=time.monotonic())
+        return batch.decisions(self._send(self._stub.RouteBatch, request, call))
 
     def infer(
         self,
@@ -217,6 +230,18 @@ class AsyncClient:
         )
         call = self._terms.call(request, timeout_s, now_s=time.monotonic())
         return convert.decision(await self._send(self._stub.Route, request, call))
+
+    async def route_batch(
+        self, requests: Iterable[BatchFields], *, timeout_s: float | None = None
+    ) -> list[Decision | TurnoutError]:
+        """Says which model should answer each of at most 10,000 requests, in their order.
+
+        A request is a dict of the keywords of `route`, without `dry_run`. One that is refused is
+        answered with the error that `route` would have raised; the others are decided.
+        """
+        request = batch.batch_request(requests)
+        call = self._terms.call(request, timeout_s, now_s=time.monotonic())
+        return batch.decisions(await self._send(self._stub.RouteBatch, request, call))
 
     async def infer(
         self,

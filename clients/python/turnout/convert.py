@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from google.protobuf.duration_pb2 import Duration
@@ -60,17 +61,27 @@ def report_request(outcomes: Iterable[Outcome]) -> pb.ReportRequest:
 
 
 def decision(response: pb.RouteResponse) -> Decision:
-    return Decision(
+    return replace(
+        route(response),
         decision_id=response.decision_id,
-        plan_id=response.plan_id,
-        cell=_cell(response.cell),
-        target=_target(response.target),
-        fallbacks=tuple(_target(target) for target in response.fallbacks),
-        reason=_reason(response.reason),
-        expected_cost_nano_usd=response.expected_cost_nano_usd,
-        reuse_for_s=seconds(response.reuse_for),
         report_wanted=response.report_wanted,
         request_id=response.request_id,
+    )
+
+
+def route(message: pb.RouteResponse | pb.BatchRoute) -> Decision:
+    """A decision without what is its own even in a batch: its ids, and whether it is audited."""
+    return Decision(
+        decision_id="",
+        plan_id=message.plan_id,
+        cell=_cell(message.cell),
+        target=_target(message.target),
+        fallbacks=tuple(_target(target) for target in message.fallbacks),
+        reason=_reason(message.reason),
+        expected_cost_nano_usd=message.expected_cost_nano_usd,
+        reuse_for_s=seconds(message.reuse_for),
+        report_wanted=False,
+        request_id="",
     )
 
 

@@ -37,6 +37,14 @@ class RequestFields(ContextFields, FeatureFields, total=False):
     """The keywords of `route` and `infer`: `turnout.v1.RequestContext` and `Features` together."""
 
 
+class BatchFields(RequestFields, total=False):
+    """A request of `route_batch`: the keywords of `route`, without `dry_run`."""
+
+    text: str | None
+    oip_request: bytes | SerializesToString | None
+    openai_chat: bytes | Mapping[str, object] | None
+
+
 class OutcomeFields(TypedDict, total=False):
     """The keywords of `report`: the fields of `Outcome`."""
 

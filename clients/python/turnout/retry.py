@@ -6,11 +6,11 @@ from google.protobuf.message import Message
 
 from turnout.errors import TurnoutError, Unavailable, Unreachable
 from turnout.status import TURNOUT
-from turnout.v1.routing_pb2 import ReportRequest, RouteRequest
+from turnout.v1.routing_pb2 import ReportRequest, RouteBatchRequest, RouteRequest
 
 # What may be done twice: a second decision costs nothing, an outcome counts once. A second
 # inference is paid for.
-_REPEATABLE = (RouteRequest, ReportRequest)
+_REPEATABLE = (RouteRequest, RouteBatchRequest, ReportRequest)
 
 # A call without a deadline waits no longer than this between two attempts: its caller is told
 # `retry_after_s` instead and decides.

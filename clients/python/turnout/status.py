@@ -23,6 +23,7 @@ from turnout.errors import (
     UpstreamError,
     Violation,
 )
+from turnout.v1.routing_pb2 import Refusal
 
 _DETAILS = "grpc-status-details-bin"
 TURNOUT = "turnout"
@@ -44,6 +45,8 @@ _BY_CODE: Mapping[StatusCode, type[TurnoutError]] = MappingProxyType(
     }
 )
 
+_CODES = MappingProxyType({code.value[0]: code for code in StatusCode})
+
 # gRPC has no other sign that a call never found a connection. Should its words change, such a
 # call counts as perhaps sent, and is not sent again where that matters.
 _NEVER_CONNECTED = (
@@ -56,10 +59,18 @@ _Detail = TypeVar("_Detail", bound=Message)
 
 
 def error_of(raised: grpc.RpcError) -> TurnoutError:
-    status = _status(raised)
-    message = raised.details() or raised.code().name
+    return _error(raised.code(), raised.details() or raised.code().name, _status(raised))
+
+
+def error_of_refusal(refusal: Refusal) -> TurnoutError:
+    """The error that a call of its own would have raised."""
+    code = _CODES.get(refusal.code, StatusCode.UNKNOWN)
+    return _error(code, refusal.message, Status.FromString(refusal.SerializeToString()))
+
+
+def _error(code: StatusCode, message: str, status: Status) -> TurnoutError:
     info = _detail(status, ErrorInfo) or ErrorInfo()
-    kind = _kind(raised.code(), info.domain, message, spent=_detail(status, QuotaFailure))
+    kind = _kind(code, info.domain, message, spent=_detail(status, QuotaFailure))
     return kind(
         message,
         reason=info.reason,

@@ -71,11 +71,16 @@ class Classifier:
         self._sizes = config.size_buckets_tokens
         self._size_names = tuple(f"s{i}" for i in range(len(config.size_buckets_tokens) + 1))
         blocks = tuple(_blocks((*config.classes, *config.domains)))
+        self._token_steps = sorted({*self._sizes, *_token_steps(blocks)})
         self.readers = Readers(Keywords(_keywords(blocks)), _structures(blocks), learned)
 
     def read(self, query: Query) -> Reading:
         """Raises UnknownClass, UnknownDomain or NoClass; PayloadMalformed for tensors."""
         return self.reading(Facts(query, self.readers))
+
+    def token_range(self, input_tokens: int) -> int:
+        """The range of tokens that these are in: no rule and no size tells those of one apart."""
+        return bisect_left(self._token_steps, input_tokens)
 
     def reading(self, facts: Facts) -> Reading:
         """What is made of a request; raises as `read` does."""
@@ -153,6 +158,16 @@ def _keywords(blocks: Iterable[MatchConfig]) -> Iterator[str]:
             yield from block.keywords.any_of
             yield from block.keywords.all_of
             yield from block.keywords.none_of
+
+
+def _token_steps(blocks: Iterable[MatchConfig]) -> Iterator[int]:
+    """The last numbers before a rule says something else."""
+    for block in blocks:
+        within = block.input_tokens
+        if within is not None and within.min is not None:
+            yield within.min - 1
+        if within is not None and within.max is not None:
+            yield within.max
 
 
 def _structures(blocks: Iterable[MatchConfig]) -> frozenset[str]:

@@ -33,6 +33,13 @@ class Oracle(pb_grpc.RoutingServiceServicer):
     ) -> pb.RouteResponse:
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "the demo infers")
 
+    async def RouteBatch(
+        self,
+        request: pb.RouteBatchRequest,
+        context: grpc.aio.ServicerContext[pb.RouteBatchRequest, pb.RouteBatchResponse],
+    ) -> pb.RouteBatchResponse:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "the demo infers")
+
     async def Infer(
         self,
         request: pb.InferRequest,

@@ -94,6 +94,11 @@ class Routing(RoutingServiceServicer):
         self._answers.routed = request
         return self._answers.decision
 
+    def RouteBatch(
+        self, request: routing_pb2.RouteBatchRequest, context: Context
+    ) -> routing_pb2.RouteBatchResponse:
+        return routing_pb2.RouteBatchResponse()
+
     def Infer(
         self, request: routing_pb2.InferRequest, context: Context
     ) -> routing_pb2.InferResponse:

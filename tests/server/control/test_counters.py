@@ -120,3 +120,40 @@ def test_beyond_the_most_workers_the_one_silent_longest_is_forgotten() -> None:
     names = [state.name for state in workers.states()]
     assert len(names) == WORKERS_MAX
     assert "w0" not in names
+
+
+def listening(connections: int, calls: int) -> pb.ListenerStats:
+    return pb.ListenerStats(connections=connections, calls=calls)
+
+
+def test_connections_calls_and_limits_are_of_all_workers_together() -> None:
+    workers = Workers()
+    workers.merge(push(listener=listening(3, 10), limits_reached={"pings": 1}), now_s=0.0)
+    second = push(worker="w1", listener=listening(4, 20), limits_reached={"pings": 2, "idle": 5})
+    workers.merge(second, now_s=0.0)
+    assert workers.connections(now_s=0.0) == 7
+    assert workers.calls() == 30
+    assert workers.limits_reached() == {"pings": 3, "idle": 5}
+
+
+def test_calls_and_limits_of_a_worker_that_was_started_again_are_not_forgotten() -> None:
+    workers = Workers()
+    workers.merge(push(listener=listening(3, 10), limits_reached={"idle": 2}), now_s=0.0)
+    again = push(boot="b1", listener=listening(1, 5), limits_reached={"idle": 1})
+    workers.merge(again, now_s=1.0)
+    assert (workers.calls(), workers.limits_reached()) == (15, {"idle": 3})
+    assert workers.connections(now_s=1.0) == 1
+
+
+def test_connections_of_a_silent_worker_are_not_told() -> None:
+    workers = Workers()
+    workers.merge(push(listener=listening(3, 10)), now_s=0.0)
+    assert workers.connections(now_s=WORKER_SILENT_S) == 3
+    assert workers.connections(now_s=WORKER_SILENT_S + 1) is None
+
+
+def test_of_grpcios_server_no_connections_are_told() -> None:
+    workers = Workers()
+    workers.merge(push(stats(CODE, "small", decided=1)), now_s=0.0)
+    assert workers.connections(now_s=0.0) is None
+    assert workers.calls() == 0

@@ -3,9 +3,10 @@ import pytest
 from server.control import readings
 from server.control.knowledge import Knowledge
 from server.telemetry.metrics import COUNTERS, GAUGES
+from server.transport import limit_names
 from tests.server.control.told import CODE, NOW_S, answered, push, service, stats
 from turnout.v1.admin_pb2 import Breach, Estimate, Plan, PlanClass
-from turnout.v1.control_pb2 import EndpointStats, RefusalStats
+from turnout.v1.control_pb2 import EndpointStats, ListenerStats, RefusalStats
 
 CODE_SMALL = {"traffic_class": "code", "model": "small"}
 
@@ -103,3 +104,22 @@ def test_durations_are_told_by_class_and_model() -> None:
     ((attributes, counts),) = readings.durations(knowledge)
     assert attributes == CODE_SMALL
     assert (counts[20], sum(counts)) == (10, 10)
+
+
+def test_limits_are_told_before_they_are_reached_and_by_no_names_but_ours() -> None:
+    knowledge = Knowledge(service())
+    knowledge.pushed(push(limits_reached={"pings": 2, "thought up": 1}), now_s=NOW_S)
+    found = read(knowledge)["turnout.transport.limits_reached"]
+    assert found.pop(("pings",)) == 2
+    assert set(found) == {(name,) for name in limit_names.ALL} - {("pings",)}
+    assert set(found.values()) == {0}
+
+
+def test_connections_are_told_once_a_worker_says_how_many() -> None:
+    knowledge = Knowledge(service())
+    assert read(knowledge)["turnout.transport.connections"] == {}
+    listener = ListenerStats(connections=3, calls=9)
+    knowledge.pushed(push(listener=listener), now_s=NOW_S)
+    found = read(knowledge)
+    assert found["turnout.transport.connections"] == {(): 3}
+    assert found["turnout.transport.calls"] == {(): 9}

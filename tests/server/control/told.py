@@ -1,6 +1,7 @@
 """A small service and what its workers and callers say, for the tests of this folder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from server.config import Config
@@ -92,6 +93,8 @@ def push(
     boot: str = "b0",
     endpoints: Sequence[pb.EndpointStats] = (),
     refusals: Sequence[pb.RefusalStats] = (),
+    listener: pb.ListenerStats | None = None,
+    limits_reached: Mapping[str, int] = MappingProxyType({}),
 ) -> pb.PushStatsRequest:
     return pb.PushStatsRequest(
         worker=worker,
@@ -100,6 +103,8 @@ def push(
         cells=cells,
         endpoints=endpoints,
         refusals=refusals,
+        listener=listener,
+        limits_reached=[pb.LimitStats(limit=k, count=n) for k, n in limits_reached.items()],
     )
 
 

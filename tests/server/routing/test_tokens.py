@@ -46,6 +46,24 @@ def refuse(decision_id: str, key: bytes = KEY) -> None:
     assert refused.value.field == "decision_id"
 
 
+def test_ids_that_are_made_in_a_row_say_what_one_says_and_differ() -> None:
+    sealer = Sealer(KEY, boot=7)
+    make = sealer.sealing(
+        Kind.ROUTE,
+        CELL,
+        ("small", "2"),
+        audit_probability=0.25,
+        expected_cost_nano_usd=1_234,
+        now_s=NOW_S,
+    )
+    assert make() == seal()  # of another sealer, for the same count
+    made = [seal(sealer), make(), seal(sealer), make()]
+    assert len(set(made)) == len(made)
+    for decision_id in made:
+        opened = open_decision(KEY, decision_id, now_s=NOW_S)
+        assert (opened.cell, opened.model, opened.issued_s) == (CELL, "small", 1_700_000_000)
+
+
 def test_an_id_says_what_was_decided() -> None:
     decision_id = seal()
     assert open_decision(KEY, decision_id, now_s=NOW_S) == OpenDecision(

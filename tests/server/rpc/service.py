@@ -28,6 +28,8 @@ from server.rpc.convert import MESSAGE_BYTES_MAX
 from server.rpc.errors import ErrorAnswering
 from server.rpc.oip import OipServicer
 from server.rpc.routing import RoutingServicer
+from server.transport.server import Server
+from server.transport.server_limits import ServerLimits
 from server.upstream.oip import OipUpstream
 from server.wire import oip_pb2_grpc
 from tests.server.routing.configs import config, model
@@ -38,6 +40,8 @@ from turnout.v1 import routing_pb2_grpc
 KEY = bytes(KEY_BYTES)
 NOW_S = 1_700_000_000.0
 VERSION = "1.2.3"
+# What is larger than a request may be has to arrive to be refused by us.
+_WIRE_BYTES_MAX = MESSAGE_BYTES_MAX + 2**20
 CELL = Cell("chat", "-", "other", "s0")
 
 
@@ -147,7 +151,7 @@ def row(*shares: float) -> Row:
 
 
 @asynccontextmanager
-async def running(*, configured: bool = True) -> AsyncIterator[Service]:
+async def running(*, configured: bool = True, transport: str = "grpcio") -> AsyncIterator[Service]:
     """The service on a real port, with a channel to it."""
     small, large, ledger = Endpoint(), Endpoint(), Ledger()
     counters, upstream = Counters(), OipUpstream()
@@ -162,27 +166,47 @@ async def running(*, configured: bool = True) -> AsyncIterator[Service]:
             router.configure(service_config(small, large))
             router.publish(WeightTable("p1", {CELL: row(1.0)}))
             upstream.track([small.address, large.address])
-        server = grpc.aio.server(
-            options=[("grpc.max_receive_message_length", MESSAGE_BYTES_MAX + 2**20)]
+        server = _on_turnout() if transport == "turnout" else _on_grpcio()
+        answering = ErrorAnswering(
+            cast("grpc.aio.Server", server), counters.refused, raw_methods={"ModelInfer"}
         )
-        answering = ErrorAnswering(server, counters.refused, raw_methods={"ModelInfer"})
         answering.add(
             routing_pb2_grpc.add_RoutingServiceServicer_to_server,
-            RoutingServicer(router, dispatcher, ledger.settle, now_s=lambda: NOW_S, chance=chance),
+            RoutingServicer(
+                router,
+                dispatcher,
+                ledger.settle,
+                counters.refused,
+                now_s=lambda: NOW_S,
+                chance=chance,
+            ),
         )
         answering.add(
             oip_pb2_grpc.add_GRPCInferenceServiceServicer_to_server,
             OipServicer(router, dispatcher, version=VERSION),
         )
-        port = server.add_insecure_port("127.0.0.1:0")
-        await server.start()
-        stack.push_async_callback(server.stop, None)
-        channel = await stack.enter_async_context(
-            grpc.aio.insecure_channel(
-                f"127.0.0.1:{port}", options=[("grpc.max_send_message_length", -1)]
-            )
-        )
+        address = await _started(server)
+        stack.push_async_callback(server.stop, 0)
+        options = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(address, options))
         yield Service(small, large, router, counters, ledger, channel)
+
+
+def _on_turnout() -> Server:
+    return Server(ServerLimits(message_bytes_max=_WIRE_BYTES_MAX), chance=lambda: 0.5)
+
+
+def _on_grpcio() -> grpc.aio.Server:
+    return grpc.aio.server(options=[("grpc.max_receive_message_length", _WIRE_BYTES_MAX)])
+
+
+async def _started(server: Server | grpc.aio.Server) -> str:
+    """The address that it listens on."""
+    if isinstance(server, Server):
+        return await server.listen("127.0.0.1:0")
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    return f"127.0.0.1:{port}"
 
 
 async def refused(service: Service, call: Any) -> Refusal:

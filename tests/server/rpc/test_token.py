@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from server.rpc.token import TOKEN_CHARS_MIN, TokenError, read_token
+from server.rpc.token_file import TOKEN_CHARS_MIN, TokenError, read_token
 
 
 def test_of_a_token_only_its_hash_is_kept(tmp_path: Path) -> None:

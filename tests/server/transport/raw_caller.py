@@ -23,6 +23,7 @@ from server.transport.events import (
     TrailersReceived,
 )
 from server.transport.hpack import Header
+from server.transport.limit_names import SERVER_LIMITS
 from server.transport.limits import Limits
 from server.transport.messages import framed
 from server.transport.methods import RpcHandler
@@ -252,6 +253,7 @@ async def serving(
         yield server, await server.listen("127.0.0.1:0")
     finally:
         await server.stop(0)
+        assert server.limits_reached.keys() <= SERVER_LIMITS
 
 
 async def echo(request: bytes, context: object) -> bytes:

@@ -13,6 +13,8 @@ from server.transport.channel_limits import ChannelLimits
 from server.transport.client_call import MESSAGE_BYTES_MAX
 from server.transport.errors import ErrorCode
 from server.transport.keepalive import Keepalive
+from server.transport.limit_names import CHANNEL_LIMITS
+from server.transport.limits import Limits
 from server.transport.metadata import Metadata
 from server.transport.status import Code
 from tests.server.transport.raw_peer import (
@@ -117,6 +119,7 @@ async def test_an_endpoint_that_accepts_but_never_speaks_is_told(server: Listeni
         failed = await failure(begun(channel))
         assert failed.code is Code.UNAVAILABLE
         assert "in time" in str(failed)
+        assert channel.limits_reached == {"connect": 1}
 
 
 async def test_a_peer_that_speaks_another_protocol_is_told(
@@ -217,6 +220,20 @@ async def test_a_connection_error_of_the_peer_is_answered_and_the_next_call_make
     assert int.from_bytes(goaway.payload[4:8], "big") == ErrorCode.PROTOCOL_ERROR
     assert await peer.ended()
     await answered(channel, server)
+
+
+async def test_a_limit_of_http2_that_a_peer_reaches_is_counted_once_by_its_name(
+    channel: Channel, server: Listening
+) -> None:
+    call = begun(channel)
+    peer = await server.greeted()
+    await peer.request()
+    for _ in range(Limits().pings.burst + 1):
+        peer.send(PING, 0, 0, bytes(8))
+    assert (await failure(call)).code is Code.UNAVAILABLE
+    assert await peer.ended()
+    assert channel.limits_reached == {"pings": 1}
+    assert channel.limits_reached.keys() <= CHANNEL_LIMITS
 
 
 async def test_after_goaway_calls_that_were_taken_end_well_and_others_are_made_again(
@@ -487,6 +504,7 @@ async def test_a_dead_peer_fails_its_calls(server: Listening) -> None:
         await peer.request()
         failed = await failure(call)
         assert (failed.code, "silent" in str(failed)) == (Code.UNAVAILABLE, True)
+        assert channel.limits_reached == {"keepalive": 1}
         assert await peer.ended()
 
 
@@ -571,6 +589,7 @@ async def test_no_more_calls_wait_than_the_limit(server: Listening) -> None:
         calls = [begun(channel) for _ in range(3)]
         failed = await failure(calls[2])
         assert (failed.code, "too many calls" in str(failed)) == (Code.RESOURCE_EXHAUSTED, True)
+        assert channel.limits_reached == {"waiting_calls": 1}
         peer = await server.greeted()
         for _ in range(2):
             stream_id, request = await peer.request()

@@ -267,6 +267,7 @@ def test_the_characters_of_fields_are_those_of_the_rfc(name: bytes, value: bytes
         and not FORBIDDEN_IN_NAMES & {*name}
         and not {0, 10, 13} & {*value}
         and value == value.strip(b" \t")
+        and name != b"te"  # whose one value is longer than these
     )
     try:
         check_trailers(((name, value),))

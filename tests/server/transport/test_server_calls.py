@@ -474,6 +474,9 @@ class Writes(asyncio.Transport):
     def get_write_buffer_size(self) -> int:
         return 0
 
+    def is_closing(self) -> bool:
+        return False
+
     def abort(self) -> None:
         """Nobody is told."""
 

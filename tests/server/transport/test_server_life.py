@@ -155,6 +155,7 @@ async def test_a_handshake_that_fails_is_told_as_an_end(files: TlsFiles, limit_s
         ours.send(b"GET / HTTP/1.1\r\n\r\n")
     await soon(made.adopt(theirs, server_context(files)))
     assert ended.is_set()
+    assert made.limits_reached == ({} if limit_s > 1 else {"handshake": 1})
     ours.close()
 
 

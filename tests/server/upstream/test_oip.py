@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from server.dispatch import EndpointError
 from server.routing.attempts import Code
 from server.routing.catalog import Model, compile_catalog
+from server.transport.limits import Limits
 from server.upstream.oip import OipUpstream, addressing
 from server.wire import oip_pb2
 from tests.server.routing.configs import config, model
+from tests.server.transport.raw_peer import PING, listening
 from tests.server.upstream.endpoint import Endpoint, refusing, relaying, serving, serving_ourselves
 
 
@@ -257,3 +259,19 @@ async def test_an_endpoint_that_left_may_come_back(
     upstream.track([endpoint.address])
     response = oip_pb2.ModelInferResponse.FromString(await send(upstream, endpoint.address))
     assert response.model_name == "small"
+
+
+async def test_limits_that_an_endpoint_reached_are_counted_after_it_has_left() -> None:
+    upstream = OipUpstream()
+    async with listening() as endpoint:
+        upstream.track([endpoint.address])
+        call = asyncio.create_task(fail(upstream, endpoint.address))
+        peer = await endpoint.greeted()
+        await peer.request()
+        for _ in range(Limits().pings.burst + 1):
+            peer.send(PING, 0, 0, bytes(8))
+        assert (await call).code is Code.UNAVAILABLE
+        before = upstream.limits_reached()
+        upstream.track([])
+        assert before == upstream.limits_reached() == {"pings": 1}
+        await upstream.close()

@@ -127,8 +127,11 @@ class Worker(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     LAST_PUSH_FIELD_NUMBER: builtins.int
     DECIDED_FIELD_NUMBER: builtins.int
+    CONNECTIONS_FIELD_NUMBER: builtins.int
     name: builtins.str
     decided: builtins.int
+    connections: builtins.int
+    """Of callers, open at that push; 0 where grpcio serves."""
     @property
     def last_push(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     def __init__(
@@ -137,9 +140,10 @@ class Worker(google.protobuf.message.Message):
         name: builtins.str = ...,
         last_push: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         decided: builtins.int = ...,
+        connections: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["last_push", b"last_push"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["decided", b"decided", "last_push", b"last_push", "name", b"name"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["connections", b"connections", "decided", b"decided", "last_push", b"last_push", "name", b"name"]) -> None: ...
 
 Global___Worker: typing_extensions.TypeAlias = Worker
 

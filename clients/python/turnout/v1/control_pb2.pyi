@@ -167,6 +167,8 @@ class PushStatsRequest(google.protobuf.message.Message):
     REFUSALS_FIELD_NUMBER: builtins.int
     DATA_ADDRESS_FIELD_NUMBER: builtins.int
     KEPT_FIELD_NUMBER: builtins.int
+    LISTENER_FIELD_NUMBER: builtins.int
+    LIMITS_REACHED_FIELD_NUMBER: builtins.int
     protocol: builtins.int
     worker: builtins.str
     boot: builtins.str
@@ -189,6 +191,14 @@ class PushStatsRequest(google.protobuf.message.Message):
     def kept(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___KeptRequest]:
         """Some of those since the last push, where the operator lets texts be kept."""
 
+    @property
+    def listener(self) -> Global___ListenerStats:
+        """Not told of grpcio's server."""
+
+    @property
+    def limits_reached(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___LimitStats]:
+        """Those that were ever reached, of the listener and of the channels to endpoints."""
+
     def __init__(
         self,
         *,
@@ -201,8 +211,11 @@ class PushStatsRequest(google.protobuf.message.Message):
         refusals: collections.abc.Iterable[Global___RefusalStats] | None = ...,
         data_address: builtins.str = ...,
         kept: collections.abc.Iterable[Global___KeptRequest] | None = ...,
+        listener: Global___ListenerStats | None = ...,
+        limits_reached: collections.abc.Iterable[Global___LimitStats] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["boot", b"boot", "cells", b"cells", "data_address", b"data_address", "endpoints", b"endpoints", "kept", b"kept", "protocol", b"protocol", "refusals", b"refusals", "sequence", b"sequence", "worker", b"worker"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["listener", b"listener"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["boot", b"boot", "cells", b"cells", "data_address", b"data_address", "endpoints", b"endpoints", "kept", b"kept", "limits_reached", b"limits_reached", "listener", b"listener", "protocol", b"protocol", "refusals", b"refusals", "sequence", b"sequence", "worker", b"worker"]) -> None: ...
 
 Global___PushStatsRequest: typing_extensions.TypeAlias = PushStatsRequest
 
@@ -336,6 +349,46 @@ class RefusalStats(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["count", b"count", "reason", b"reason"]) -> None: ...
 
 Global___RefusalStats: typing_extensions.TypeAlias = RefusalStats
+
+@typing.final
+class ListenerStats(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CONNECTIONS_FIELD_NUMBER: builtins.int
+    CALLS_FIELD_NUMBER: builtins.int
+    connections: builtins.int
+    """Open now."""
+    calls: builtins.int
+    """Begun since the worker's start."""
+    def __init__(
+        self,
+        *,
+        connections: builtins.int = ...,
+        calls: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["calls", b"calls", "connections", b"connections"]) -> None: ...
+
+Global___ListenerStats: typing_extensions.TypeAlias = ListenerStats
+
+@typing.final
+class LimitStats(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LIMIT_FIELD_NUMBER: builtins.int
+    COUNT_FIELD_NUMBER: builtins.int
+    limit: builtins.str
+    """As in docs/transport.md."""
+    count: builtins.int
+    """Since the worker's start."""
+    def __init__(
+        self,
+        *,
+        limit: builtins.str = ...,
+        count: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["count", b"count", "limit", b"limit"]) -> None: ...
+
+Global___LimitStats: typing_extensions.TypeAlias = LimitStats
 
 @typing.final
 class PushStatsResponse(google.protobuf.message.Message):

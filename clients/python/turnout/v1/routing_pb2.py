@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18turnout/v1/routing.proto\x12\nturnout.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xeb\x01\n\x0eRequestContext\x12\x15\n\rtraffic_class\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0c\n\x04user\x18\x03 \x01(\t\x12\x36\n\x06labels\x18\x04 \x03(\x0b\x32&.turnout.v1.RequestContext.LabelsEntry\x12\x10\n\x08priority\x18\x05 \x01(\x05\x12\x17\n\x0fresponse_format\x18\x06 \x01(\t\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8b\x01\n\x08\x46\x65\x61tures\x12\x19\n\x0cinput_tokens\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x04 \x03(\t\x12-\n\x0cpayload_kind\x18\x05 \x01(\x0e\x32\x17.turnout.v1.PayloadKindB\x0f\n\r_input_tokens\"\xbd\x01\n\x0cRouteRequest\x12+\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1a.turnout.v1.RequestContext\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x12\x15\n\x0boip_request\x18\x03 \x01(\x0cH\x00\x12\x15\n\x0bopenai_chat\x18\x04 \x01(\x0cH\x00\x12&\n\x08\x66\x65\x61tures\x18\x0f \x01(\x0b\x32\x14.turnout.v1.Features\x12\x0f\n\x07\x64ry_run\x18\x10 \x01(\x08\x42\t\n\x07\x63ontent\"Q\n\x04\x43\x65ll\x12\x15\n\rtraffic_class\x18\x01 \x01(\t\x12\r\n\x05payer\x18\x02 \x01(\t\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12\x13\n\x0bsize_bucket\x18\x04 \x01(\t\":\n\x06Target\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x03 \x01(\t\"F\n\x06Reason\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12 \n\x05\x62\x61sis\x18\x02 \x01(\x0e\x32\x11.turnout.v1.Basis\x12\x0c\n\x04text\x18\x03 \x01(\t\"\xbd\x02\n\rRouteResponse\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x0f\n\x07plan_id\x18\x02 \x01(\t\x12\x1e\n\x04\x63\x65ll\x18\x03 \x01(\x0b\x32\x10.turnout.v1.Cell\x12\"\n\x06target\x18\x04 \x01(\x0b\x32\x12.turnout.v1.Target\x12%\n\tfallbacks\x18\x05 \x03(\x0b\x32\x12.turnout.v1.Target\x12\"\n\x06reason\x18\x06 \x01(\x0b\x32\x12.turnout.v1.Reason\x12\x1e\n\x16\x65xpected_cost_nano_usd\x18\x07 \x01(\x03\x12,\n\treuse_for\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rreport_wanted\x18\t \x01(\x08\x12\x12\n\nrequest_id\x18\n \x01(\t\"\x85\x01\n\x0cInferRequest\x12+\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1a.turnout.v1.RequestContext\x12&\n\x08\x66\x65\x61tures\x18\x02 \x01(\x0b\x32\x14.turnout.v1.Features\x12\x15\n\x0boip_request\x18\x03 \x01(\x0cH\x00\x42\t\n\x07payload\"\xb6\x02\n\rInferResponse\x12\x16\n\x0coip_response\x18\x01 \x01(\x0cH\x00\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x02 \x01(\t\x12\x0f\n\x07plan_id\x18\x03 \x01(\t\x12\x1e\n\x04\x63\x65ll\x18\x04 \x01(\x0b\x32\x10.turnout.v1.Cell\x12\"\n\x06target\x18\x05 \x01(\x0b\x32\x12.turnout.v1.Target\x12\"\n\x06reason\x18\x06 \x01(\x0b\x32\x12.turnout.v1.Reason\x12 \n\x05usage\x18\x07 \x01(\x0b\x32\x11.turnout.v1.Usage\x12\x15\n\rcost_nano_usd\x18\x08 \x01(\x03\x12\x10\n\x08\x61ttempts\x18\t \x01(\r\x12\x15\n\rreport_wanted\x18\n \x01(\x08\x12\x12\n\nrequest_id\x18\x0b \x01(\tB\t\n\x07payload\"p\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\r\x12\x15\n\routput_tokens\x18\x02 \x01(\r\x12*\n\x07latency\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x66\x61iled\x18\x04 \x01(\x08\"S\n\x08\x46\x65\x65\x64\x62\x61\x63k\x12\x0e\n\x06metric\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x88\x01\n\x07Outcome\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12 \n\x05usage\x18\x02 \x01(\x0b\x32\x11.turnout.v1.Usage\x12&\n\x08\x66\x65\x65\x64\x62\x61\x63k\x18\x03 \x03(\x0b\x32\x14.turnout.v1.Feedback\x12\x0e\n\x06\x64omain\x18\x04 \x01(\t\x12\x0e\n\x06intent\x18\x05 \x01(\t\"6\n\rReportRequest\x12%\n\x08outcomes\x18\x01 \x03(\x0b\x32\x13.turnout.v1.Outcome\"0\n\rOutcomeResult\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"<\n\x0eReportResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.turnout.v1.OutcomeResult*\\\n\x0bPayloadKind\x12\x1c\n\x18PAYLOAD_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11PAYLOAD_KIND_TEXT\x10\x01\x12\x18\n\x14PAYLOAD_KIND_TENSORS\x10\x02*Q\n\x05\x42\x61sis\x12\x15\n\x11\x42\x41SIS_UNSPECIFIED\x10\x00\x12\x0e\n\nBASIS_PLAN\x10\x01\x12\x0f\n\x0b\x42\x41SIS_CLASS\x10\x02\x12\x10\n\x0c\x42\x41SIS_GREEDY\x10\x03\x32\xcd\x01\n\x0eRoutingService\x12<\n\x05Route\x12\x18.turnout.v1.RouteRequest\x1a\x19.turnout.v1.RouteResponse\x12<\n\x05Infer\x12\x18.turnout.v1.InferRequest\x1a\x19.turnout.v1.InferResponse\x12?\n\x06Report\x12\x19.turnout.v1.ReportRequest\x1a\x1a.turnout.v1.ReportResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18turnout/v1/routing.proto\x12\nturnout.v1\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xeb\x01\n\x0eRequestContext\x12\x15\n\rtraffic_class\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0c\n\x04user\x18\x03 \x01(\t\x12\x36\n\x06labels\x18\x04 \x03(\x0b\x32&.turnout.v1.RequestContext.LabelsEntry\x12\x10\n\x08priority\x18\x05 \x01(\x05\x12\x17\n\x0fresponse_format\x18\x06 \x01(\t\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8b\x01\n\x08\x46\x65\x61tures\x12\x19\n\x0cinput_tokens\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x04 \x03(\t\x12-\n\x0cpayload_kind\x18\x05 \x01(\x0e\x32\x17.turnout.v1.PayloadKindB\x0f\n\r_input_tokens\"\xbd\x01\n\x0cRouteRequest\x12+\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1a.turnout.v1.RequestContext\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x12\x15\n\x0boip_request\x18\x03 \x01(\x0cH\x00\x12\x15\n\x0bopenai_chat\x18\x04 \x01(\x0cH\x00\x12&\n\x08\x66\x65\x61tures\x18\x0f \x01(\x0b\x32\x14.turnout.v1.Features\x12\x0f\n\x07\x64ry_run\x18\x10 \x01(\x08\x42\t\n\x07\x63ontent\"Q\n\x04\x43\x65ll\x12\x15\n\rtraffic_class\x18\x01 \x01(\t\x12\r\n\x05payer\x18\x02 \x01(\t\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12\x13\n\x0bsize_bucket\x18\x04 \x01(\t\":\n\x06Target\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x03 \x01(\t\"F\n\x06Reason\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12 \n\x05\x62\x61sis\x18\x02 \x01(\x0e\x32\x11.turnout.v1.Basis\x12\x0c\n\x04text\x18\x03 \x01(\t\"\xbd\x02\n\rRouteResponse\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x0f\n\x07plan_id\x18\x02 \x01(\t\x12\x1e\n\x04\x63\x65ll\x18\x03 \x01(\x0b\x32\x10.turnout.v1.Cell\x12\"\n\x06target\x18\x04 \x01(\x0b\x32\x12.turnout.v1.Target\x12%\n\tfallbacks\x18\x05 \x03(\x0b\x32\x12.turnout.v1.Target\x12\"\n\x06reason\x18\x06 \x01(\x0b\x32\x12.turnout.v1.Reason\x12\x1e\n\x16\x65xpected_cost_nano_usd\x18\x07 \x01(\x03\x12,\n\treuse_for\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rreport_wanted\x18\t \x01(\x08\x12\x12\n\nrequest_id\x18\n \x01(\t\"?\n\x11RouteBatchRequest\x12*\n\x08requests\x18\x01 \x03(\x0b\x32\x18.turnout.v1.RouteRequest\"\xfa\x01\n\nBatchRoute\x12\x0f\n\x07plan_id\x18\x01 \x01(\t\x12\x1e\n\x04\x63\x65ll\x18\x02 \x01(\x0b\x32\x10.turnout.v1.Cell\x12\"\n\x06target\x18\x03 \x01(\x0b\x32\x12.turnout.v1.Target\x12%\n\tfallbacks\x18\x04 \x03(\x0b\x32\x12.turnout.v1.Target\x12\"\n\x06reason\x18\x05 \x01(\x0b\x32\x12.turnout.v1.Reason\x12\x1e\n\x16\x65xpected_cost_nano_usd\x18\x06 \x01(\x03\x12,\n\treuse_for\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"O\n\x07Refusal\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12%\n\x07\x64\x65tails\x18\x03 \x03(\x0b\x32\x14.google.protobuf.Any\"\x82\x01\n\x0b\x42\x61tchResult\x12\r\n\x05route\x18\x01 \x01(\r\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x02 \x01(\t\x12\x15\n\rreport_wanted\x18\x03 \x01(\x08\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12$\n\x07refusal\x18\x05 \x01(\x0b\x32\x13.turnout.v1.Refusal\"f\n\x12RouteBatchResponse\x12&\n\x06routes\x18\x01 \x03(\x0b\x32\x16.turnout.v1.BatchRoute\x12(\n\x07results\x18\x02 \x03(\x0b\x32\x17.turnout.v1.BatchResult\"\x85\x01\n\x0cInferRequest\x12+\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1a.turnout.v1.RequestContext\x12&\n\x08\x66\x65\x61tures\x18\x02 \x01(\x0b\x32\x14.turnout.v1.Features\x12\x15\n\x0boip_request\x18\x03 \x01(\x0cH\x00\x42\t\n\x07payload\"\xb6\x02\n\rInferResponse\x12\x16\n\x0coip_response\x18\x01 \x01(\x0cH\x00\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x02 \x01(\t\x12\x0f\n\x07plan_id\x18\x03 \x01(\t\x12\x1e\n\x04\x63\x65ll\x18\x04 \x01(\x0b\x32\x10.turnout.v1.Cell\x12\"\n\x06target\x18\x05 \x01(\x0b\x32\x12.turnout.v1.Target\x12\"\n\x06reason\x18\x06 \x01(\x0b\x32\x12.turnout.v1.Reason\x12 \n\x05usage\x18\x07 \x01(\x0b\x32\x11.turnout.v1.Usage\x12\x15\n\rcost_nano_usd\x18\x08 \x01(\x03\x12\x10\n\x08\x61ttempts\x18\t \x01(\r\x12\x15\n\rreport_wanted\x18\n \x01(\x08\x12\x12\n\nrequest_id\x18\x0b \x01(\tB\t\n\x07payload\"p\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\r\x12\x15\n\routput_tokens\x18\x02 \x01(\r\x12*\n\x07latency\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x66\x61iled\x18\x04 \x01(\x08\"S\n\x08\x46\x65\x65\x64\x62\x61\x63k\x12\x0e\n\x06metric\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x88\x01\n\x07Outcome\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12 \n\x05usage\x18\x02 \x01(\x0b\x32\x11.turnout.v1.Usage\x12&\n\x08\x66\x65\x65\x64\x62\x61\x63k\x18\x03 \x03(\x0b\x32\x14.turnout.v1.Feedback\x12\x0e\n\x06\x64omain\x18\x04 \x01(\t\x12\x0e\n\x06intent\x18\x05 \x01(\t\"6\n\rReportRequest\x12%\n\x08outcomes\x18\x01 \x03(\x0b\x32\x13.turnout.v1.Outcome\"0\n\rOutcomeResult\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"<\n\x0eReportResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.turnout.v1.OutcomeResult*\\\n\x0bPayloadKind\x12\x1c\n\x18PAYLOAD_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11PAYLOAD_KIND_TEXT\x10\x01\x12\x18\n\x14PAYLOAD_KIND_TENSORS\x10\x02*Q\n\x05\x42\x61sis\x12\x15\n\x11\x42\x41SIS_UNSPECIFIED\x10\x00\x12\x0e\n\nBASIS_PLAN\x10\x01\x12\x0f\n\x0b\x42\x41SIS_CLASS\x10\x02\x12\x10\n\x0c\x42\x41SIS_GREEDY\x10\x03\x32\x9a\x02\n\x0eRoutingService\x12<\n\x05Route\x12\x18.turnout.v1.RouteRequest\x1a\x19.turnout.v1.RouteResponse\x12K\n\nRouteBatch\x12\x1d.turnout.v1.RouteBatchRequest\x1a\x1e.turnout.v1.RouteBatchResponse\x12<\n\x05Infer\x12\x18.turnout.v1.InferRequest\x1a\x19.turnout.v1.InferResponse\x12?\n\x06Report\x12\x19.turnout.v1.ReportRequest\x1a\x1a.turnout.v1.ReportResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,42 +36,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_REQUESTCONTEXT_LABELSENTRY']._loaded_options = None
   _globals['_REQUESTCONTEXT_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_PAYLOADKIND']._serialized_start=2167
-  _globals['_PAYLOADKIND']._serialized_end=2259
-  _globals['_BASIS']._serialized_start=2261
-  _globals['_BASIS']._serialized_end=2342
-  _globals['_REQUESTCONTEXT']._serialized_start=106
-  _globals['_REQUESTCONTEXT']._serialized_end=341
-  _globals['_REQUESTCONTEXT_LABELSENTRY']._serialized_start=296
-  _globals['_REQUESTCONTEXT_LABELSENTRY']._serialized_end=341
-  _globals['_FEATURES']._serialized_start=344
-  _globals['_FEATURES']._serialized_end=483
-  _globals['_ROUTEREQUEST']._serialized_start=486
-  _globals['_ROUTEREQUEST']._serialized_end=675
-  _globals['_CELL']._serialized_start=677
-  _globals['_CELL']._serialized_end=758
-  _globals['_TARGET']._serialized_start=760
-  _globals['_TARGET']._serialized_end=818
-  _globals['_REASON']._serialized_start=820
-  _globals['_REASON']._serialized_end=890
-  _globals['_ROUTERESPONSE']._serialized_start=893
-  _globals['_ROUTERESPONSE']._serialized_end=1210
-  _globals['_INFERREQUEST']._serialized_start=1213
-  _globals['_INFERREQUEST']._serialized_end=1346
-  _globals['_INFERRESPONSE']._serialized_start=1349
-  _globals['_INFERRESPONSE']._serialized_end=1659
-  _globals['_USAGE']._serialized_start=1661
-  _globals['_USAGE']._serialized_end=1773
-  _globals['_FEEDBACK']._serialized_start=1775
-  _globals['_FEEDBACK']._serialized_end=1858
-  _globals['_OUTCOME']._serialized_start=1861
-  _globals['_OUTCOME']._serialized_end=1997
-  _globals['_REPORTREQUEST']._serialized_start=1999
-  _globals['_REPORTREQUEST']._serialized_end=2053
-  _globals['_OUTCOMERESULT']._serialized_start=2055
-  _globals['_OUTCOMERESULT']._serialized_end=2103
-  _globals['_REPORTRESPONSE']._serialized_start=2105
-  _globals['_REPORTRESPONSE']._serialized_end=2165
-  _globals['_ROUTINGSERVICE']._serialized_start=2345
-  _globals['_ROUTINGSERVICE']._serialized_end=2550
+  _globals['_PAYLOADKIND']._serialized_start=2830
+  _globals['_PAYLOADKIND']._serialized_end=2922
+  _globals['_BASIS']._serialized_start=2924
+  _globals['_BASIS']._serialized_end=3005
+  _globals['_REQUESTCONTEXT']._serialized_start=133
+  _globals['_REQUESTCONTEXT']._serialized_end=368
+  _globals['_REQUESTCONTEXT_LABELSENTRY']._serialized_start=323
+  _globals['_REQUESTCONTEXT_LABELSENTRY']._serialized_end=368
+  _globals['_FEATURES']._serialized_start=371
+  _globals['_FEATURES']._serialized_end=510
+  _globals['_ROUTEREQUEST']._serialized_start=513
+  _globals['_ROUTEREQUEST']._serialized_end=702
+  _globals['_CELL']._serialized_start=704
+  _globals['_CELL']._serialized_end=785
+  _globals['_TARGET']._serialized_start=787
+  _globals['_TARGET']._serialized_end=845
+  _globals['_REASON']._serialized_start=847
+  _globals['_REASON']._serialized_end=917
+  _globals['_ROUTERESPONSE']._serialized_start=920
+  _globals['_ROUTERESPONSE']._serialized_end=1237
+  _globals['_ROUTEBATCHREQUEST']._serialized_start=1239
+  _globals['_ROUTEBATCHREQUEST']._serialized_end=1302
+  _globals['_BATCHROUTE']._serialized_start=1305
+  _globals['_BATCHROUTE']._serialized_end=1555
+  _globals['_REFUSAL']._serialized_start=1557
+  _globals['_REFUSAL']._serialized_end=1636
+  _globals['_BATCHRESULT']._serialized_start=1639
+  _globals['_BATCHRESULT']._serialized_end=1769
+  _globals['_ROUTEBATCHRESPONSE']._serialized_start=1771
+  _globals['_ROUTEBATCHRESPONSE']._serialized_end=1873
+  _globals['_INFERREQUEST']._serialized_start=1876
+  _globals['_INFERREQUEST']._serialized_end=2009
+  _globals['_INFERRESPONSE']._serialized_start=2012
+  _globals['_INFERRESPONSE']._serialized_end=2322
+  _globals['_USAGE']._serialized_start=2324
+  _globals['_USAGE']._serialized_end=2436
+  _globals['_FEEDBACK']._serialized_start=2438
+  _globals['_FEEDBACK']._serialized_end=2521
+  _globals['_OUTCOME']._serialized_start=2524
+  _globals['_OUTCOME']._serialized_end=2660
+  _globals['_REPORTREQUEST']._serialized_start=2662
+  _globals['_REPORTREQUEST']._serialized_end=2716
+  _globals['_OUTCOMERESULT']._serialized_start=2718
+  _globals['_OUTCOMERESULT']._serialized_end=2766
+  _globals['_REPORTRESPONSE']._serialized_start=2768
+  _globals['_REPORTRESPONSE']._serialized_end=2828
+  _globals['_ROUTINGSERVICE']._serialized_start=3008
+  _globals['_ROUTINGSERVICE']._serialized_end=3290
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ isort:skip_file
 
 import builtins
 import collections.abc
+import google.protobuf.any_pb2
 import google.protobuf.descriptor
 import google.protobuf.duration_pb2
 import google.protobuf.internal.containers
@@ -332,6 +333,156 @@ class RouteResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["cell", b"cell", "decision_id", b"decision_id", "expected_cost_nano_usd", b"expected_cost_nano_usd", "fallbacks", b"fallbacks", "plan_id", b"plan_id", "reason", b"reason", "report_wanted", b"report_wanted", "request_id", b"request_id", "reuse_for", b"reuse_for", "target", b"target"]) -> None: ...
 
 Global___RouteResponse: typing_extensions.TypeAlias = RouteResponse
+
+@typing.final
+class RouteBatchRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: builtins.int
+    @property
+    def requests(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___RouteRequest]:
+        """At most 10,000, of 64 MiB together, none of them a dry run. The metadata of the call is that of
+        each.
+        """
+
+    def __init__(
+        self,
+        *,
+        requests: collections.abc.Iterable[Global___RouteRequest] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["requests", b"requests"]) -> None: ...
+
+Global___RouteBatchRequest: typing_extensions.TypeAlias = RouteBatchRequest
+
+@typing.final
+class BatchRoute(google.protobuf.message.Message):
+    """What some decisions of a batch have in common."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PLAN_ID_FIELD_NUMBER: builtins.int
+    CELL_FIELD_NUMBER: builtins.int
+    TARGET_FIELD_NUMBER: builtins.int
+    FALLBACKS_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    EXPECTED_COST_NANO_USD_FIELD_NUMBER: builtins.int
+    REUSE_FOR_FIELD_NUMBER: builtins.int
+    plan_id: builtins.str
+    """Empty before the first plan. A plan that comes while a large batch is decided holds from then
+    on: routes of one batch may be of two plans.
+    """
+    expected_cost_nano_usd: builtins.int
+    @property
+    def cell(self) -> Global___Cell: ...
+    @property
+    def target(self) -> Global___Target: ...
+    @property
+    def fallbacks(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Target]:
+        """In the order to try them."""
+
+    @property
+    def reason(self) -> Global___Reason: ...
+    @property
+    def reuse_for(self) -> google.protobuf.duration_pb2.Duration:
+        """As of a RouteResponse: for requests beyond the batch, whose own are decided already."""
+
+    def __init__(
+        self,
+        *,
+        plan_id: builtins.str = ...,
+        cell: Global___Cell | None = ...,
+        target: Global___Target | None = ...,
+        fallbacks: collections.abc.Iterable[Global___Target] | None = ...,
+        reason: Global___Reason | None = ...,
+        expected_cost_nano_usd: builtins.int = ...,
+        reuse_for: google.protobuf.duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["cell", b"cell", "reason", b"reason", "reuse_for", b"reuse_for", "target", b"target"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["cell", b"cell", "expected_cost_nano_usd", b"expected_cost_nano_usd", "fallbacks", b"fallbacks", "plan_id", b"plan_id", "reason", b"reason", "reuse_for", b"reuse_for", "target", b"target"]) -> None: ...
+
+Global___BatchRoute: typing_extensions.TypeAlias = BatchRoute
+
+@typing.final
+class Refusal(google.protobuf.message.Message):
+    """A google.rpc.Status, field for field: what Route would have been refused with."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: builtins.int
+    MESSAGE_FIELD_NUMBER: builtins.int
+    DETAILS_FIELD_NUMBER: builtins.int
+    code: builtins.int
+    message: builtins.str
+    @property
+    def details(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[google.protobuf.any_pb2.Any]: ...
+    def __init__(
+        self,
+        *,
+        code: builtins.int = ...,
+        message: builtins.str = ...,
+        details: collections.abc.Iterable[google.protobuf.any_pb2.Any] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["code", b"code", "details", b"details", "message", b"message"]) -> None: ...
+
+Global___Refusal: typing_extensions.TypeAlias = Refusal
+
+@typing.final
+class BatchResult(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ROUTE_FIELD_NUMBER: builtins.int
+    DECISION_ID_FIELD_NUMBER: builtins.int
+    REPORT_WANTED_FIELD_NUMBER: builtins.int
+    REQUEST_ID_FIELD_NUMBER: builtins.int
+    REFUSAL_FIELD_NUMBER: builtins.int
+    route: builtins.int
+    """Where the response's routes have this decision's, from 0. Without meaning beside a refusal."""
+    decision_id: builtins.str
+    """As of a RouteResponse; each has its own, and its usage is wanted always. Empty beside a refusal."""
+    report_wanted: builtins.bool
+    """As of a RouteResponse."""
+    request_id: builtins.str
+    @property
+    def refusal(self) -> Global___Refusal:
+        """Absent: decided."""
+
+    def __init__(
+        self,
+        *,
+        route: builtins.int = ...,
+        decision_id: builtins.str = ...,
+        report_wanted: builtins.bool = ...,
+        request_id: builtins.str = ...,
+        refusal: Global___Refusal | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["refusal", b"refusal"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["decision_id", b"decision_id", "refusal", b"refusal", "report_wanted", b"report_wanted", "request_id", b"request_id", "route", b"route"]) -> None: ...
+
+Global___BatchResult: typing_extensions.TypeAlias = BatchResult
+
+@typing.final
+class RouteBatchResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ROUTES_FIELD_NUMBER: builtins.int
+    RESULTS_FIELD_NUMBER: builtins.int
+    @property
+    def routes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___BatchRoute]:
+        """In no order that means anything."""
+
+    @property
+    def results(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___BatchResult]:
+        """One for each request, in their order."""
+
+    def __init__(
+        self,
+        *,
+        routes: collections.abc.Iterable[Global___BatchRoute] | None = ...,
+        results: collections.abc.Iterable[Global___BatchResult] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["results", b"results", "routes", b"routes"]) -> None: ...
+
+Global___RouteBatchResponse: typing_extensions.TypeAlias = RouteBatchResponse
 
 @typing.final
 class InferRequest(google.protobuf.message.Message):

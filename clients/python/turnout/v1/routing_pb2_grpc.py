@@ -45,6 +45,11 @@ class RoutingServiceStub(object):
                 request_serializer=turnout_dot_v1_dot_routing__pb2.RouteRequest.SerializeToString,
                 response_deserializer=turnout_dot_v1_dot_routing__pb2.RouteResponse.FromString,
                 _registered_method=True)
+        self.RouteBatch = channel.unary_unary(
+                '/turnout.v1.RoutingService/RouteBatch',
+                request_serializer=turnout_dot_v1_dot_routing__pb2.RouteBatchRequest.SerializeToString,
+                response_deserializer=turnout_dot_v1_dot_routing__pb2.RouteBatchResponse.FromString,
+                _registered_method=True)
         self.Infer = channel.unary_unary(
                 '/turnout.v1.RoutingService/Infer',
                 request_serializer=turnout_dot_v1_dot_routing__pb2.InferRequest.SerializeToString,
@@ -73,6 +78,15 @@ class RoutingServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RouteBatch(self, request, context):
+        """Route for many requests at a fraction of the cost of each: all are decided, counted or refused
+        by themselves, and the models get the same mix. The call itself fails only where none could
+        have been decided.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Infer(self, request, context):
         """Decides, forwards to the model's endpoint and returns what it answered.
         """
@@ -94,6 +108,11 @@ def add_RoutingServiceServicer_to_server(servicer, server):
                     servicer.Route,
                     request_deserializer=turnout_dot_v1_dot_routing__pb2.RouteRequest.FromString,
                     response_serializer=turnout_dot_v1_dot_routing__pb2.RouteResponse.SerializeToString,
+            ),
+            'RouteBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.RouteBatch,
+                    request_deserializer=turnout_dot_v1_dot_routing__pb2.RouteBatchRequest.FromString,
+                    response_serializer=turnout_dot_v1_dot_routing__pb2.RouteBatchResponse.SerializeToString,
             ),
             'Infer': grpc.unary_unary_rpc_method_handler(
                     servicer.Infer,
@@ -139,6 +158,33 @@ class RoutingService(object):
             '/turnout.v1.RoutingService/Route',
             turnout_dot_v1_dot_routing__pb2.RouteRequest.SerializeToString,
             turnout_dot_v1_dot_routing__pb2.RouteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RouteBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/turnout.v1.RoutingService/RouteBatch',
+            turnout_dot_v1_dot_routing__pb2.RouteBatchRequest.SerializeToString,
+            turnout_dot_v1_dot_routing__pb2.RouteBatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,22 @@ _RoutingServiceRouteType = typing_extensions.TypeVar(
     ],
 )
 
+_RoutingServiceRouteBatchType = typing_extensions.TypeVar(
+    '_RoutingServiceRouteBatchType',
+    grpc.UnaryUnaryMultiCallable[
+        turnout.v1.routing_pb2.RouteBatchRequest,
+        turnout.v1.routing_pb2.RouteBatchResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        turnout.v1.routing_pb2.RouteBatchRequest,
+        turnout.v1.routing_pb2.RouteBatchResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        turnout.v1.routing_pb2.RouteBatchRequest,
+        turnout.v1.routing_pb2.RouteBatchResponse,
+    ],
+)
+
 _RoutingServiceInferType = typing_extensions.TypeVar(
     '_RoutingServiceInferType',
     grpc.UnaryUnaryMultiCallable[
@@ -73,7 +89,7 @@ _RoutingServiceReportType = typing_extensions.TypeVar(
     ],
 )
 
-class RoutingServiceStub(typing.Generic[_RoutingServiceRouteType, _RoutingServiceInferType, _RoutingServiceReportType]):
+class RoutingServiceStub(typing.Generic[_RoutingServiceRouteType, _RoutingServiceRouteBatchType, _RoutingServiceInferType, _RoutingServiceReportType]):
     """Decides which model answers a request, and on demand forwards it there.
 
     The deadline of a call is gRPC's own; without one, the class's default holds. Errors are
@@ -87,6 +103,10 @@ class RoutingServiceStub(typing.Generic[_RoutingServiceRouteType, _RoutingServic
         grpc.UnaryUnaryMultiCallable[
             turnout.v1.routing_pb2.RouteRequest,
             turnout.v1.routing_pb2.RouteResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            turnout.v1.routing_pb2.RouteBatchRequest,
+            turnout.v1.routing_pb2.RouteBatchResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
             turnout.v1.routing_pb2.InferRequest,
@@ -105,6 +125,10 @@ class RoutingServiceStub(typing.Generic[_RoutingServiceRouteType, _RoutingServic
             turnout.v1.routing_pb2.RouteResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
+            turnout.v1.routing_pb2.RouteBatchRequest,
+            turnout.v1.routing_pb2.RouteBatchResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
             turnout.v1.routing_pb2.InferRequest,
             turnout.v1.routing_pb2.InferResponse,
         ],
@@ -117,6 +141,12 @@ class RoutingServiceStub(typing.Generic[_RoutingServiceRouteType, _RoutingServic
     Route: _RoutingServiceRouteType
     """Says which model should answer; the caller calls it and reports what became of it."""
 
+    RouteBatch: _RoutingServiceRouteBatchType
+    """Route for many requests at a fraction of the cost of each: all are decided, counted or refused
+    by themselves, and the models get the same mix. The call itself fails only where none could
+    have been decided.
+    """
+
     Infer: _RoutingServiceInferType
     """Decides, forwards to the model's endpoint and returns what it answered."""
 
@@ -127,6 +157,10 @@ RoutingServiceAsyncStub: typing_extensions.TypeAlias = RoutingServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         turnout.v1.routing_pb2.RouteRequest,
         turnout.v1.routing_pb2.RouteResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        turnout.v1.routing_pb2.RouteBatchRequest,
+        turnout.v1.routing_pb2.RouteBatchResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
         turnout.v1.routing_pb2.InferRequest,
@@ -154,6 +188,17 @@ class RoutingServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[turnout.v1.routing_pb2.RouteResponse, collections.abc.Awaitable[turnout.v1.routing_pb2.RouteResponse]]:
         """Says which model should answer; the caller calls it and reports what became of it."""
+
+    @abc.abstractmethod
+    def RouteBatch(
+        self,
+        request: turnout.v1.routing_pb2.RouteBatchRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[turnout.v1.routing_pb2.RouteBatchResponse, collections.abc.Awaitable[turnout.v1.routing_pb2.RouteBatchResponse]]:
+        """Route for many requests at a fraction of the cost of each: all are decided, counted or refused
+        by themselves, and the models get the same mix. The call itself fails only where none could
+        have been decided.
+        """
 
     @abc.abstractmethod
     def Infer(

@@ -90,6 +90,35 @@ def test_a_rule_matches_where_every_key_of_it_does(
     assert is_ruled(of_rule(**match), query) is matches
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), max_size=3),
+    st.lists(st.integers(1, 20), min_size=1, max_size=3, unique=True).map(sorted),
+    st.integers(0, 25),
+    st.integers(0, 25),
+)
+def test_what_is_in_one_range_of_tokens_is_read_alike(
+    rules: list[tuple[int, int]], sizes: list[int], one: int, other: int
+) -> None:
+    classes = tuple(
+        ClassConfig(
+            name=f"c{number}",
+            match=MatchConfig(input_tokens=RangeConfig(min=min(ends), max=max(ends))),
+        )
+        for number, ends in enumerate(rules)
+    )
+    rest = ClassConfig(name="rest", default=True)
+    reader = classifier(config(classes=(*classes, rest), size_buckets_tokens=tuple(sizes)))
+    if reader.token_range(one) == reader.token_range(other):
+        first, second = (reader.read(Query(input_tokens=tokens)) for tokens in (one, other))
+        assert first._replace(input_tokens=other) == second
+
+
+def test_tokens_that_nothing_tells_apart_are_of_one_range() -> None:
+    reader = of_rule(input_tokens=RangeConfig(min=50))
+    assert len({reader.token_range(tokens) for tokens in range(50)}) == 1
+    assert reader.token_range(49) != reader.token_range(50)
+
+
 def test_the_first_class_whose_rule_matches_is_taken_and_named_as_the_reason() -> None:
     names = "first", "second"
     reader = classifier(

@@ -1,0 +1,120 @@
+"""Decides many requests at once: each as if it came alone, what they share only once."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from server.routing.errors import NoCandidate
+from server.routing.router import Asked, Decision, Router
+from server.routing.tokens import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Requests that were read as one: they differ in tokens, within what is told apart, alone."""
+
+    asked: Asked
+    tokens: dict[int, int | None] = field(default_factory=dict)  # as stated, by place in the batch
+
+
+class Decided(NamedTuple):
+    """What one request is answered."""
+
+    decision: int  # of the batch's
+    decision_id: str
+    audited: bool
+
+
+class Batch(NamedTuple):
+    """The decisions of several requests."""
+
+    decisions: list[Decision]  # shared by those that were decided alike
+    answers: dict[int, Decided | NoCandidate]  # by place
+
+
+def decide_batch(
+    router: Router, requests: Iterable[Alike], *, now_s: float, chance: Callable[[], float]
+) -> Batch:
+    """Decides and counts what was read under the configuration in force.
+
+    `chance`, uniform in [0, 1), says whether each is audited and, of those that are decided alike,
+    which goes to which model.
+    """
+    making = _Making(router, now_s, chance)
+    for of_one_row in _of_one_row(requests):
+        making.decide(of_one_row)
+    return Batch(making.decisions, making.answers)
+
+
+_Placed = tuple[int, Alike]
+
+
+def _of_one_row(requests: Iterable[Alike]) -> Iterable[list[_Placed]]:
+    """Together what a plan decides alike, for the same reason."""
+    rows: defaultdict[tuple[object, ...], list[_Placed]] = defaultdict(list)
+    for alike in requests:
+        reading, unfit, demanding, _ = alike.asked
+        row = rows[reading.cell, reading.rule, reading.why, unfit, demanding]
+        row.extend((place, alike) for place in alike.tokens)
+    return rows.values()
+
+
+class _Making:
+    """A batch while it is made."""
+
+    def __init__(self, router: Router, now_s: float, chance: Callable[[], float]) -> None:
+        self._router = router
+        self._now_s = now_s
+        self._chance = chance
+        self.decisions: list[Decision] = []
+        self.answers: dict[int, Decided | NoCandidate] = {}
+
+    def decide(self, requests: list[_Placed]) -> None:
+        """Answers requests of one row."""
+        _, first = requests[0]
+        decided = self._router.decide_alike(first.asked, len(requests), now_s=self._now_s)
+        if len(decided) > 1:  # else the first of every batch would go to the same model
+            requests.sort(key=lambda _: self._chance())
+        begin = 0
+        for decision, count in decided:
+            self._share(decision, requests[begin : begin + count])
+            begin += count
+        for place, alike in requests[begin:]:  # the plan has no model for them
+            self._decide_alone(place, alike)
+
+    def _share(self, decision: Decision, requests: Sequence[_Placed]) -> None:
+        """Answers all of them with it, each by an id of its own."""
+        rate = decision.traffic_class.audit_rate
+        seal = self._router.sealing(decision, Kind.ROUTE, now_s=self._now_s)
+        audited = replace(decision, audit_probability=rate)
+        seal_audited = self._router.sealing(audited, Kind.ROUTE, now_s=self._now_s)
+        index = len(self.decisions)
+        self.decisions.append(decision)
+        for place, alike in requests:
+            is_audited = self._chance() < rate
+            decision_id = seal_audited() if is_audited else seal()
+            self.answers[place] = Decided(index, decision_id, is_audited)
+            if alike.asked.text:
+                self._keep_text(decision_id, alike.asked)
+
+    def _decide_alone(self, place: int, alike: Alike) -> None:
+        """Without a plan, a request is priced by its own tokens."""
+        asked, tokens = alike.asked, alike.tokens[place]
+        if tokens is not None:
+            asked = asked._replace(reading=asked.reading._replace(input_tokens=tokens))
+        try:
+            decision = self._router.decide_read(asked, now_s=self._now_s, chance=self._chance())
+        except NoCandidate as error:
+            self.answers[place] = error
+            return
+        model = decision.target.model
+        decision_id = self._router.seal(decision, Kind.ROUTE, model, now_s=self._now_s)
+        self.answers[place] = Decided(
+            len(self.decisions), decision_id, decision.audit_probability > 0
+        )
+        self.decisions.append(decision)
+
+    def _keep_text(self, decision_id: str, asked: Asked) -> None:
+        reading = asked.reading
+        self._router.recent_texts.add(decision_id, asked.text, reading.cell.domain, reading.intent)

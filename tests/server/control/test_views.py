@@ -1,0 +1,14 @@
+"""What operators are shown."""
+
+from server.control.knowledge import Knowledge
+from server.control.views import workers
+from tests.server.control.told import NOW_S, push, service
+from turnout.v1.control_pb2 import ListenerStats
+
+
+def test_workers_are_listed_by_name_whoever_pushed_first() -> None:
+    knowledge = Knowledge(service())
+    for name in ("worker-10", "worker-2", "worker-0"):
+        knowledge.pushed(push(worker=name, listener=ListenerStats(connections=3)), now_s=NOW_S)
+    shown = [(worker.name, worker.connections) for worker in workers(knowledge)]
+    assert shown == [("worker-0", 3), ("worker-2", 3), ("worker-10", 3)]

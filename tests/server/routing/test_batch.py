@@ -1,0 +1,221 @@
+"""Many requests decided at once: each as it would be alone, each by an id of its own."""
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.config import ClassConfig, ClassifierConfig
+from server.routing.batch import Alike, Batch, Decided, decide_batch
+from server.routing.catalog import PayloadKind
+from server.routing.errors import NoCandidate
+from server.routing.query import Query
+from server.routing.router import Router
+from server.routing.tokens import Kind, OpenDecision, open_decision
+from tests.server.routing.test_router import (
+    CELL,
+    KEY,
+    LARGE,
+    SMALL,
+    decide,
+    eject,
+    plan,
+    routed,
+    row,
+)
+
+NOW_S = 1_000.0
+
+
+def alike(router: Router, places: range, tokens: int | None = None, **query: Any) -> Alike:
+    asked = router.read(Query(input_tokens=tokens, **query))
+    return Alike(asked, dict.fromkeys(places, tokens))
+
+
+def batch(router: Router, *requests: Alike, chance: Callable[[], float] | None = None) -> Batch:
+    return decide_batch(router, requests, now_s=NOW_S, chance=chance or random.Random(7).random)
+
+
+def decided(made: Batch, place: int) -> Decided:
+    answer = made.answers[place]
+    assert isinstance(answer, Decided)
+    return answer
+
+
+def models(made: Batch) -> list[str]:
+    """Of each request, in their order."""
+    return [
+        made.decisions[decided(made, place).decision].target.model.name
+        for place in sorted(made.answers)
+    ]
+
+
+def opened(made: Batch, place: int) -> OpenDecision:
+    return open_decision(KEY, decided(made, place).decision_id, now_s=NOW_S)
+
+
+def test_a_batch_keeps_the_mix_of_the_plan() -> None:
+    router, _ = routed()
+    plan(router, 0.3, 0.7)
+    assert Counter(models(batch(router, alike(router, range(100))))) == {"small": 30, "large": 70}
+
+
+def test_who_comes_first_in_a_batch_does_not_say_who_answers() -> None:
+    router, _ = routed()
+    plan(router, 0.5, 0.5)
+    firsts, runs, chance = Counter[str](), 0, random.Random(7).random
+    for _ in range(200):
+        named = models(batch(router, alike(router, range(10)), chance=chance))
+        firsts[named[0]] += 1
+        runs += sum(a != b for a, b in pairwise(named))
+    # Seeded: of coins, 100 and 1,000 on average.
+    assert 70 < firsts["small"] < 130
+    assert 900 < runs < 1_100
+
+
+def test_each_has_an_id_of_its_own_that_says_its_cell_and_model() -> None:
+    router, _ = routed()
+    plan(router, 0.5, 0.5)
+    made = batch(router, alike(router, range(20)), alike(router, range(20, 30), 5_000))
+    assert len({decided(made, place).decision_id for place in range(30)}) == 30
+    for place, name in enumerate(models(made)):
+        said = opened(made, place)
+        size = "s0" if place < 20 else "s1"
+        assert (said.kind, said.cell, said.model) == (
+            Kind.ROUTE,
+            CELL._replace(size_bucket=size),
+            name,
+        )
+        assert (said.expected_cost_nano_usd, said.version) == (1_000, "1")
+
+
+def test_what_is_decided_alike_shares_a_decision() -> None:
+    router, _ = routed()
+    plan(router, 0.5, 0.5)
+    # Read apart, for their texts differ, and decided as one.
+    requests = [
+        alike(router, range(i, i + 1), 10, text=f"t{i}", payload_kind=PayloadKind.UNKNOWN)
+        for i in range(10)
+    ]
+    assert len(batch(router, *requests).decisions) == 2
+
+
+def test_a_batch_counts_what_it_decided() -> None:
+    router, counters = routed()
+    plan(router, 0.3, 0.7)
+    batch(router, alike(router, range(10)))
+    decide(router)
+    touched = {key: counters.get(key).decided for key in counters.take_touched()}
+    assert touched[CELL, "small"] in (3, 4)
+    assert sum(touched.values()) == 11
+
+
+def test_a_batch_and_single_decisions_spend_the_same_credit() -> None:
+    router, _ = routed()
+    plan(router, 0.5, 0.5)
+    (first,) = models(batch(router, alike(router, range(1))))
+    assert [first, decide(router).target.model.name] == ["small", "large"]
+
+
+def test_each_is_audited_by_the_rate_of_its_class_and_by_its_own_chance() -> None:
+    router, _ = routed(classes=(ClassConfig(name="chat", default=True, audit_rate=0.25),))
+    plan(router, 1.0)
+    made = batch(router, alike(router, range(2_000)))
+    audited = [place for place in range(2_000) if decided(made, place).audited]
+    assert 400 < len(audited) < 600  # seeded
+    for place in range(50):
+        assert opened(made, place).audit_probability == (0.25 if place in audited else 0.0)
+
+
+def test_the_audit_sample_of_a_mix_does_not_lean_to_a_model() -> None:
+    router, _ = routed(classes=(ClassConfig(name="chat", default=True, audit_rate=0.5),))
+    plan(router, 0.5, 0.5)
+    made = batch(router, alike(router, range(2_000)))
+    named = models(made)
+    found = Counter(named[place] for place in range(2_000) if decided(made, place).audited)
+    assert all(430 < count < 570 for count in found.values())  # seeded
+
+
+def test_before_a_plan_each_is_decided_by_itself_and_priced_by_its_own_tokens() -> None:
+    router, _ = routed()
+    asked = router.read(Query(input_tokens=1))
+    made = batch(router, Alike(asked, {0: 1, 1: 900, 2: 1_000}))
+    assert models(made) == ["small"] * 3
+    for place, tokens in ((0, 1), (1, 900), (2, 1_000)):
+        alone = decide(router, input_tokens=tokens)
+        assert opened(made, place).expected_cost_nano_usd == alone.pick.cost_nano_usd
+        assert made.decisions[place].reason == alone.reason
+
+
+def test_whom_nobody_can_answer_is_refused_and_the_others_are_decided() -> None:
+    router, counters = routed()
+    plan(router, 1.0)
+    made = batch(
+        router, alike(router, range(2)), alike(router, range(2, 4), capabilities=("magic",))
+    )
+    assert isinstance(made.answers[0], Decided)
+    for place in (2, 3):
+        error = made.answers[place]
+        assert isinstance(error, NoCandidate)
+        assert error.field == "features.capabilities"
+    assert counters.take_touched() == [(CELL, "small")]
+
+
+def test_a_batch_asks_no_model_that_is_ejected_or_unfit() -> None:
+    router, _ = routed()
+    plan(router, 0.5, 0.4, 0.1)
+    eject(router, SMALL, now_s=NOW_S)
+    tensors = alike(router, range(10), payload_kind=PayloadKind.TENSORS)
+    assert set(models(batch(router, tensors))) == {"large"}
+    eject(router, LARGE, now_s=NOW_S)
+    # All that are fit are ejected: one has to be asked, as the plan says.
+    assert set(models(batch(router, tensors))) == {"small", "large"}
+
+
+def test_where_the_plans_models_are_ejected_the_first_that_is_fit_is_asked() -> None:
+    router, _ = routed()
+    plan(router, 1.0)
+    eject(router, SMALL, now_s=NOW_S)
+    assert models(batch(router, alike(router, range(3)))) == ["large"] * 3
+
+
+def test_texts_are_kept_each_with_its_own_id() -> None:
+    router, _ = routed(classifier=ClassifierConfig(file="m", keep_requests=10))
+    plan(router, 0, 0, 1.0)
+    requests = [
+        alike(router, range(i, i + 1), text=text, payload_kind=PayloadKind.TEXT)
+        for i, text in enumerate(("one", "two"))
+    ]
+    made = batch(router, *requests, alike(router, range(2, 3), payload_kind=PayloadKind.TEXT))
+    kept = {each.text: each.decision_id for each in router.recent_texts.take()}
+    assert kept == {"one": decided(made, 0).decision_id, "two": decided(made, 1).decision_id}
+
+
+def test_an_empty_batch_decides_nothing() -> None:
+    assert batch(routed()[0]) == ([], {})
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 3_000)), max_size=10), st.data())
+def test_every_request_is_answered_once_and_counted_once(
+    sizes: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    router, counters = routed()
+    shares = data.draw(st.lists(st.floats(0, 1), max_size=3))
+    plan(router, *shares)
+    requests, begin = [], 0
+    for size, tokens in sizes:
+        requests.append(alike(router, range(begin, begin + size), tokens))
+        begin += size
+    made = batch(router, *requests)
+    assert sorted(made.answers) == list(range(begin))
+    ids = {decided(made, place).decision_id for place in made.answers}
+    assert len(ids) == begin
+    assert sum(counters.get(key).decided for key in counters.take_touched()) == begin
+    for place, name in enumerate(models(made)):
+        assert opened(made, place).model == name
+    if row(*shares):
+        assert all(decision.plan_id == "p1" for decision in made.decisions)

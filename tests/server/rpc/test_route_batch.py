@@ -1,0 +1,247 @@
+"""RouteBatch over a real connection, on either transport: each request is decided or refused."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from server.routing.selector import WeightTable
+from server.routing.tokens import Kind, open_decision
+from server.rpc.batch import REQUESTS_MAX, SLICE_BYTES_MAX, SLICE_WORK_MAX, UNLIKE_WORK
+from server.rpc.convert import MESSAGE_BYTES_MAX
+from tests.contract.serving import TRANSPORTS
+from tests.server.rpc.service import CELL, KEY, NOW_S, Service, refused, row, running
+from tests.server.rpc.test_routing import LONG, TENSORS, chat_request, check, route_request
+from tests.server.rpc.test_routing import route_requests as any_requests
+from turnout.v1 import routing_pb2 as pb
+
+TIMEOUT_S = 20.0
+
+# Each with the error that Route has for it.
+BAD = (
+    route_request(traffic_class="nope"),
+    route_request(request_id=LONG),
+    route_request(labels={f"k{i}": "" for i in range(100)}),
+    pb.RouteRequest(features=pb.Features(domain="nope")),
+    pb.RouteRequest(features=pb.Features(capabilities=["magic"])),
+    pb.RouteRequest(oip_request=b"\xff"),
+    chat_request(3),
+)
+
+
+@pytest.fixture(params=TRANSPORTS)
+async def service(request: pytest.FixtureRequest) -> AsyncIterator[Service]:
+    async with running(transport=request.param) as made:
+        yield made
+
+
+async def batch(service: Service, *requests: pb.RouteRequest) -> pb.RouteBatchResponse:
+    return await service.routing.RouteBatch(
+        pb.RouteBatchRequest(requests=requests), timeout=TIMEOUT_S
+    )
+
+
+def models(response: pb.RouteBatchResponse) -> list[str]:
+    return [response.routes[result.route].target.model for result in response.results]
+
+
+async def answer_of(
+    service: Service, request: pb.RouteRequest
+) -> pb.RouteResponse | tuple[int, str | None]:
+    """What Route says, or the code and the message that it refuses with."""
+    try:
+        return await service.routing.Route(request, timeout=TIMEOUT_S)
+    except grpc.aio.AioRpcError as error:
+        return error.code().value[0], error.details()
+
+
+def details(status: status_pb2.Status) -> list[Message]:
+    kinds = (error_details_pb2.ErrorInfo, error_details_pb2.BadRequest)
+    return [
+        kind.FromString(detail.value)
+        for detail in status.details
+        for kind in kinds
+        if detail.Is(kind.DESCRIPTOR)
+    ]
+
+
+async def test_each_request_has_an_id_of_its_own_and_shares_its_route(service: Service) -> None:
+    service.router.publish(WeightTable("p2", {CELL: row(0.25, 0.75)}))
+    response = await batch(service, *[route_request()] * 100)
+    assert len(response.routes) == 2
+    assert Counter(models(response)) == {"small": 25, "large": 75}
+    assert len({result.decision_id for result in response.results}) == 100
+    for result, model in zip(response.results, models(response), strict=True):
+        opened = open_decision(KEY, result.decision_id, now_s=NOW_S)
+        assert (opened.kind, opened.cell, opened.model) == (Kind.ROUTE, CELL, model)
+    assert service.endpoints_asked() == 0
+
+
+async def test_a_batch_of_one_says_what_a_route_says(service: Service) -> None:
+    request = route_request(request_id="r9", labels={"app": "audit"})
+    alone = await service.routing.Route(request, timeout=TIMEOUT_S)
+    response = await batch(service, request)
+    (route,), (result,) = response.routes, response.results
+    assert open_decision(KEY, result.decision_id, now_s=NOW_S).audit_probability == 1
+    alone.ClearField("decision_id")
+    assert alone == pb.RouteResponse(
+        plan_id=route.plan_id,
+        cell=route.cell,
+        target=route.target,
+        fallbacks=route.fallbacks,
+        reason=route.reason,
+        expected_cost_nano_usd=route.expected_cost_nano_usd,
+        reuse_for=route.reuse_for,
+        report_wanted=result.report_wanted,
+        request_id=result.request_id,
+    )
+
+
+async def test_requests_that_differ_are_read_each_for_itself(service: Service) -> None:
+    tokens = [pb.RouteRequest(features=pb.Features(input_tokens=n)) for n in (0, 10, 5_000, 0)]
+    response = await batch(
+        service,
+        *tokens,
+        route_request(traffic_class="meta", request_id="a"),
+        route_request(traffic_class="meta", request_id="b"),
+        pb.RouteRequest(text="hello"),
+        pb.RouteRequest(oip_request=TENSORS),
+    )
+    cells = [response.routes[result.route].cell for result in response.results]
+    assert [cell.size_bucket for cell in cells[:4]] == ["s0", "s0", "s1", "s0"]
+    assert [cell.traffic_class for cell in cells[4:6]] == ["meta", "meta"]
+    assert [result.request_id for result in response.results[3:7]] == ["", "a", "b", ""]
+    assert models(response)[6:] == ["text", "small"]
+
+
+async def test_metadata_of_the_call_is_that_of_each_request(service: Service) -> None:
+    response = await service.routing.RouteBatch(
+        pb.RouteBatchRequest(requests=[route_request()] * 2),
+        metadata=(("x-team", "blue"),),
+        timeout=TIMEOUT_S,
+    )
+    assert {route.cell.traffic_class for route in response.routes} == {"meta"}
+
+
+@pytest.mark.parametrize("bad", BAD, ids=range(len(BAD)))
+async def test_a_bad_request_is_refused_as_route_refuses_it_and_the_others_are_decided(
+    service: Service, bad: pb.RouteRequest
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await service.routing.Route(bad, timeout=TIMEOUT_S)
+    metadata = dict(failed.value.trailing_metadata())
+    alone = status_pb2.Status.FromString(metadata["grpc-status-details-bin"])
+    counted = service.refusals()
+    response = await batch(service, route_request(), bad, route_request(), bad)
+    good, refused_, also_good, twice = response.results
+    status = status_pb2.Status.FromString(refused_.refusal.SerializeToString())
+    assert (status.code, status.message) == (alone.code, alone.message)
+    assert details(status) == details(alone)
+    assert refused_ == twice
+    assert (refused_.decision_id, refused_.request_id) == ("", "")
+    assert good.decision_id
+    assert also_good.decision_id
+    assert service.counters.get((CELL, "small")).decided == 2
+    assert service.refusals() == {reason: 3 * n for reason, n in counted.items()}
+
+
+async def test_a_dry_run_is_refused_in_a_batch(service: Service) -> None:
+    dry, decided = (await batch(service, pb.RouteRequest(dry_run=True), route_request())).results
+    info, violations = details(status_pb2.Status.FromString(dry.refusal.SerializeToString()))
+    assert isinstance(info, error_details_pb2.ErrorInfo)
+    assert isinstance(violations, error_details_pb2.BadRequest)
+    assert info.reason == "REQUEST_INVALID"
+    assert [each.field for each in violations.field_violations] == ["dry_run"]
+    assert decided.decision_id
+
+
+async def test_an_empty_batch_is_answered_by_an_empty_one(service: Service) -> None:
+    assert await batch(service) == pb.RouteBatchResponse()
+
+
+async def test_a_batch_of_too_many_is_refused_whole(service: Service) -> None:
+    response = await batch(service, *[pb.RouteRequest()] * REQUESTS_MAX)
+    assert len(response.results) == REQUESTS_MAX
+    assert len(response.routes) == 1
+    too_many = batch(service, *[pb.RouteRequest()] * (REQUESTS_MAX + 1))
+    check(await refused(service, too_many), "REQUEST_INVALID", ["requests"])
+
+
+async def test_a_batch_that_is_too_large_is_refused_whole(service: Service) -> None:
+    half = pb.RouteRequest(text="x" * (MESSAGE_BYTES_MAX // 2))
+    check(await refused(service, batch(service, half, half)), "PAYLOAD_TOO_LARGE", [])
+
+
+async def test_before_a_configuration_a_batch_is_refused_whole() -> None:
+    async with running(configured=False) as service:
+        found = await refused(service, batch(service, route_request()))
+        assert (found.reason, found.retry_s) == ("NOT_READY", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("request_", "a_slice"),
+    [
+        pytest.param(pb.RouteRequest(), SLICE_WORK_MAX - UNLIKE_WORK, id="many"),
+        pytest.param(pb.RouteRequest(text="x" * SLICE_BYTES_MAX), 1, id="large"),
+    ],
+)
+async def test_the_loop_is_let_go_between_slices_and_each_is_of_one_plan(
+    service: Service, request_: pb.RouteRequest, a_slice: int
+) -> None:
+    service.router.publish(WeightTable("p0", {CELL: row(1.0)}, {"chat": row(0, 0, 1.0)}))
+    plans, done = 0, asyncio.Event()
+
+    async def publish() -> None:
+        nonlocal plans
+        while not done.is_set():
+            plans += 1
+            service.router.publish(
+                WeightTable(f"p{plans}", {CELL: row(1.0)}, {"chat": row(0, 0, 1.0)})
+            )
+            await asyncio.sleep(0)
+
+    publishing = asyncio.create_task(publish())
+    response = await batch(service, *[request_] * (4 * a_slice))
+    done.set()
+    await publishing
+    assert len({route.plan_id for route in response.routes}) == 4
+    found = Counter(result.route for result in response.results)
+    assert list(found.values()) == [a_slice] * 4
+
+
+async def test_requests_that_are_unlike_or_refused_fill_a_slice_sooner(service: Service) -> None:
+    service.router.publish(WeightTable("p0", {CELL: row(1.0)}))
+    unlike = [route_request(user=f"u{i}") for i in range(SLICE_WORK_MAX // (1 + UNLIKE_WORK))]
+    publishing = asyncio.create_task(published_once_the_loop_is_free(service))
+    response = await batch(service, *unlike, *unlike)
+    await publishing
+    assert {route.plan_id for route in response.routes} == {"p0", "p1"}
+
+
+@pytest.mark.slow
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@given(st.lists(any_requests, max_size=8))
+async def test_any_batch_is_answered_and_every_request_by_itself(
+    service: Service, requests: list[pb.RouteRequest]
+) -> None:
+    response = await batch(service, *requests)
+    assert len(response.results) == len(requests)
+    for request, result in zip(requests, response.results, strict=True):
+        if request.dry_run:
+            assert result.HasField("refusal")
+            continue
+        alone = await answer_of(service, request)
+        if isinstance(alone, tuple):
+            assert (result.refusal.code, result.refusal.message) == alone
+            continue
+        route = response.routes[result.route]
+        assert (route.cell, route.target, route.reason) == (alone.cell, alone.target, alone.reason)
+        assert route.expected_cost_nano_usd == alone.expected_cost_nano_usd
+        opened = open_decision(KEY, result.decision_id, now_s=NOW_S)
+        assert opened.model == alone.target.model
