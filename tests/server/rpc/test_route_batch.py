@@ -184,44 +184,41 @@ async def test_before_a_configuration_a_batch_is_refused_whole() -> None:
         assert (found.reason, found.retry_s) == ("NOT_READY", 1.0)
 
 
-@pytest.mark.parametrize(
-    ("request_", "a_slice"),
-    [
-        pytest.param(pb.RouteRequest(), SLICE_WORK_MAX - UNLIKE_WORK, id="many"),
-        pytest.param(pb.RouteRequest(text="x" * SLICE_BYTES_MAX), 1, id="large"),
-    ],
-)
+UNLIKE = SLICE_WORK_MAX // (1 + UNLIKE_WORK)
+SLICES = {
+    "alike": [pb.RouteRequest()] * (SLICE_WORK_MAX - UNLIKE_WORK),
+    "large": [pb.RouteRequest(text="x" * SLICE_BYTES_MAX)],
+    "unlike": [route_request(user=f"u{i}") for i in range(UNLIKE)],
+    "refused": [route_request(traffic_class="nope")] * (UNLIKE - 1) + [route_request()],
+}
+
+
+@pytest.mark.parametrize("kind", SLICES)
 async def test_the_loop_is_let_go_between_slices_and_each_is_of_one_plan(
-    service: Service, request_: pb.RouteRequest, a_slice: int
+    service: Service, kind: str
 ) -> None:
-    service.router.publish(WeightTable("p0", {CELL: row(1.0)}, {"chat": row(0, 0, 1.0)}))
-    plans, done = 0, asyncio.Event()
+    plans, answered = 0, asyncio.Event()
 
     async def publish() -> None:
+        """A new plan whenever the loop is free."""
         nonlocal plans
-        while not done.is_set():
+        while not answered.is_set():
             plans += 1
-            service.router.publish(
-                WeightTable(f"p{plans}", {CELL: row(1.0)}, {"chat": row(0, 0, 1.0)})
-            )
+            table = WeightTable(f"p{plans}", {CELL: row(1.0)}, {"chat": row(0, 0, 1.0)})
+            service.router.publish(table)
             await asyncio.sleep(0)
 
     publishing = asyncio.create_task(publish())
-    response = await batch(service, *[request_] * (4 * a_slice))
-    done.set()
+    response = await batch(service, *SLICES[kind] * 4)
+    answered.set()
     await publishing
-    assert len({route.plan_id for route in response.routes}) == 4
-    found = Counter(result.route for result in response.results)
-    assert list(found.values()) == [a_slice] * 4
-
-
-async def test_requests_that_are_unlike_or_refused_fill_a_slice_sooner(service: Service) -> None:
-    service.router.publish(WeightTable("p0", {CELL: row(1.0)}))
-    unlike = [route_request(user=f"u{i}") for i in range(SLICE_WORK_MAX // (1 + UNLIKE_WORK))]
-    publishing = asyncio.create_task(published_once_the_loop_is_free(service))
-    response = await batch(service, *unlike, *unlike)
-    await publishing
-    assert {route.plan_id for route in response.routes} == {"p0", "p1"}
+    plan_ids = [
+        response.routes[result.route].plan_id
+        for result in response.results
+        if not result.HasField("refusal")
+    ]
+    decided = 1 if kind == "refused" else len(SLICES[kind])
+    assert list(Counter(plan_ids).values()) == [decided] * 4
 
 
 @pytest.mark.slow

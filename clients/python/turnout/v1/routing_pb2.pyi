@@ -342,7 +342,8 @@ class RouteBatchRequest(google.protobuf.message.Message):
     @property
     def requests(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___RouteRequest]:
         """At most 10,000, of 64 MiB together, none of them a dry run. The metadata of the call is that of
-        each.
+        each. The response has about 110 bytes for each, more where names are long; gRPC clients take
+        4 MiB unless they are told otherwise.
         """
 
     def __init__(
