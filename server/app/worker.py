@@ -45,9 +45,6 @@ PUSH_S = 0.25
 PUSHED_CELLS_MAX = 200
 # Of a plan that was replaced, at one go: a tenth of a millisecond.
 CELLS_LET_GO = 500
-# Objects made before the collector looks at the youngest. Those of calls that wait outlive Python's
-# 700 by far, and to look at them again and again took a sixth of an Infer's time.
-COLLECTED_AFTER = 10_000
 
 _SERVICES = (
     routing_pb2.DESCRIPTOR.services_by_name["RoutingService"].full_name,
@@ -89,7 +86,6 @@ class Worker:
             if not self.ready.is_set():
                 # What is loaded by now stays: the collector need not look at it, 25 ms each time.
                 gc.freeze()
-                gc.set_threshold(COLLECTED_AFTER)
                 self.ready.set()
 
     async def tell(self, control: ControlClient) -> None:
