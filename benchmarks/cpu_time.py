@@ -1,24 +1,20 @@
 """CPU time of another process, finer than the kernel's ticks of 10 ms where that can be had."""
 
-from pathlib import Path
+import time
 
 import psutil
 
+# How Linux names the CPU clock of another process: the inverted pid and two bits for the kind.
+_PID_BITS, _SCHEDULER_CLOCK = 3, 2
+
 
 def cpu_s(pid: int) -> float:
-    """Seconds of CPU that a process has used, user and system, in all its threads.
+    """Seconds of CPU that a process has used, user and system, threads that ended included.
 
-    On Linux in nanoseconds from each thread's schedstat; a thread that ended is not counted.
+    On Linux in nanoseconds.
     """
-    run_ns = [_run_ns(thread) for thread in Path(f"/proc/{pid}/task").glob("*/schedstat")]
-    if run_ns:
-        return sum(run_ns) / 1e9
-    times = psutil.Process(pid).cpu_times()
-    return times.user + times.system
-
-
-def _run_ns(schedstat: Path) -> int:
     try:
-        return int(schedstat.read_text().split()[0])
-    except OSError:  # the thread ended meanwhile
-        return 0
+        return time.clock_gettime(~pid << _PID_BITS | _SCHEDULER_CLOCK)
+    except OSError:
+        times = psutil.Process(pid).cpu_times()
+        return times.user + times.system

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from benchmarks.harness import Claim, Row, judge
 from benchmarks.load import Order, Toll
 from benchmarks.processes import Server, serving
-from benchmarks.service import Exchange
-from benchmarks.sides import Side
+from benchmarks.service import Exchange, answer_of
+from benchmarks.sides import Certificate, Side
 from benchmarks.wire_client import Metadata
 
 SUBJECT, STOCK = "turnout", "grpc.aio"
@@ -85,12 +85,22 @@ class Field:
     """Those that are compared, on one exchange, and the generator that loads them."""
 
     def __init__(
-        self, folder: Path, sides: Mapping[str, Side], exchange: Exchange, *, ca_file: Path | None
+        self,
+        folder: Path,
+        sides: Mapping[str, Side],
+        exchange: Exchange,
+        *,
+        tls: Certificate | None,
     ) -> None:
         self._folder = folder
         self._sides = sides
         self._exchange = exchange
-        self._ca_file = str(ca_file or "")
+        self._ca_file = str(tls.ca_file) if tls else ""
+        # Answers to one question differ by an id or an endpoint, not by half.
+        self._answer_bytes_min = {
+            name: len(answer_of(side, exchange.method, exchange.request, tls)) // 2
+            for name, side in sides.items()
+        }
 
     def rows(self, subject: str, points: Sequence[Point], *, toy: bool) -> Iterator[Row]:
         """A row for each claim of each point."""
@@ -141,6 +151,7 @@ class Field:
             address=side.address,
             method=self._exchange.method,
             request_hex=self._exchange.request.hex(),
+            answer_bytes_min=self._answer_bytes_min[name],
             metadata=load.metadata,
             ca_file=self._ca_file,
             pid=side.pid,

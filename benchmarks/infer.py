@@ -121,7 +121,7 @@ def _rows(
             _ENVOY: stack.enter_context(envoy(folder, endpoint.address, tls)),
             _NGINX: stack.enter_context(nginx(folder, endpoint.address, tls)),
         }
-        field = Field(folder, sides, exchange, ca_file=tls and tls.ca_file)
+        field = Field(folder, sides, exchange, tls=tls)
         return list(field.rows(_SUBJECT, points, toy=toy))
 
 

@@ -82,7 +82,7 @@ def main(
     """What the learned classifier gets right, and what it costs."""
     print("clinc150 ...", file=sys.stderr)
     report, row = clinc150(data / "intents/clinc150")
-    at = next(one for one in report.curve if one.inside_refused >= _REFUSED - 1e-3)
+    at = next(one for one in report.curve if (one.inside_refused or 0) >= _REFUSED - 1e-3)
     right = f"intents {report.intent_accuracy:.2%}, domains {report.domain_accuracy:.2%}"
     print(f"clinc150, test: {right}")
     print(f"  refused: {at.inside_refused:.1%} of text inside, {at.outside_refused:.1%} outside")

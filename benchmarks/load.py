@@ -35,6 +35,7 @@ class Order(BaseModel, frozen=True):
     address: str
     method: str
     request_hex: str
+    answer_bytes_min: int  # a shorter answer is none
     metadata: Metadata
     ca_file: str = ""  # of TLS; plaintext without
     pid: int
@@ -54,7 +55,6 @@ class Toll(BaseModel, frozen=True):
     p999_us: float
     late_p99_us: float  # by which bursts left after they were due: the generator's own fault
     generator_load: float  # its CPU time as a fraction of one core
-    backlog_us: float  # the median latency of the last tenth over that of the first: it kept up
 
 
 def arrivals_s(bursts: int, rate_per_s: float, seed: int) -> list[float]:
@@ -95,7 +95,6 @@ async def toll(order: Order) -> Toll:
         p999_us=percentile(latencies_s, 0.999) * 1e6,
         late_p99_us=percentile(late_us, 0.99),
         generator_load=generator_s / (now_s() - begun_s),
-        backlog_us=_backlog_us(latencies_s),
     )
 
 
@@ -103,7 +102,13 @@ async def _connect(order: Order, number: int, on_answered: Callable[[float], Non
     host, _, port = order.address.rpartition(":")
     target = Target(order.address, order.method, tls=bool(order.ca_file))
     heads = Heads(target, order.metadata, random.Random(order.seed * 1_000 + number))
-    connection = Connection(heads, bytes.fromhex(order.request_hex), on_answered, time.perf_counter)
+    connection = Connection(
+        heads,
+        bytes.fromhex(order.request_hex),
+        order.answer_bytes_min,
+        on_answered,
+        time.perf_counter,
+    )
     context = None
     if order.ca_file:
         context = ssl.create_default_context(cafile=order.ca_file)
@@ -142,17 +147,13 @@ async def _answers(
 ) -> None:
     """Waits for them all; raises what failed, and TimeoutError."""
     async with asyncio.timeout(_TIMEOUT_S):
-        while len(latencies_s) < total:
-            await asyncio.sleep(_PATIENCE_S)
+        answered = False
+        while not answered:
+            answered = len(latencies_s) >= total
             for connection in connections:
                 if connection.failure:
                     raise connection.failure
-
-
-def _backlog_us(latencies_s: Sequence[float]) -> float:
-    tenth = max(1, len(latencies_s) // 10)
-    first, last = latencies_s[:tenth], latencies_s[-tenth:]
-    return (percentile(last, 0.5) - percentile(first, 0.5)) * 1e6
+            await asyncio.sleep(_PATIENCE_S)
 
 
 def main() -> None:

@@ -26,7 +26,8 @@ from optimizer.lp import solve
 from optimizer.problem import Group, Problem
 from optimizer.solution import Failure
 from server.routing.learned import LinearModel
-from server.training.examples import Example, domain_name
+from server.routing.learned.names import domain_name
+from server.training.examples import Example
 from server.training.train import train
 
 FLOORS = tuple(np.arange(0.5, 0.725, 0.005).tolist())

@@ -34,12 +34,16 @@ that time over the floor's. A row is undecided where its interval holds the targ
 - `publish`: the longest time that a worker's event loop stood still while ten plans of 10,000 cells
   came over WatchPlan, one after the other.
 - `route`, `infer`: a real `turnout serve` as it comes, beside the floors as processes, all at one
-  rate: 1,000 calls a second unless the name says otherwise (`at_70%` of what grpc.aio sustains on
-  one core). Calls come in bursts of 64, an open loop, over connections x calls of each; `fixed`
-  metadata is the same for each call, `fresh` has a new traceparent and timeout each time, `huffman`
-  the same in Huffman code. `cpu` is CPU time of the worker process for each call; `p50`, `p99` and
-  `p999` are latencies from when a call was due, of single arrivals on four connections; `alone`
-  is one call at a time. What stands after the slash is the floor.
+  rate, in an open loop; what stands after the slash is the floor. `1x64` and the like are bursts of
+  64 calls, connections x calls of each, 1,000 calls a second (`at_70%`: of what grpc.aio could do
+  by its CPU time a call at half that rate). `fixed` metadata is the same for each call, `fresh` has
+  a new traceparent and timeout each time, `huffman` the same in Huffman code. `cpu` is CPU time of
+  the worker process for each call; `p50`, `p99` and `p999` are latencies from when a call was due.
+  `at_50%` and `at_80%` of the same are bursts of four calls, one on each of four connections, as
+  `100kb` (200 calls a second) and `1mb` (40) are; `alone` is one call at a time, 200 a second.
+- `route_batch`: CPU time of the worker for each decision of batches of 1,000, 50 a second, beside
+  `Route` asked in bursts of 64. The requests are alike, vary in tokens and 20 tenants, or have a
+  user each as well.
 """)
 
 

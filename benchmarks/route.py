@@ -75,7 +75,7 @@ def _rows(
         subject = stack.enter_context(
             turnout(folder, endpoint.address, _EXCHANGE, window_s=0.5 if toy else 5, tls=tls)
         )
-        message = answer_of(subject, _EXCHANGE, tls).hex()
+        message = answer_of(subject, _EXCHANGE.method, _EXCHANGE.request, tls).hex()
         sides = {
             SUBJECT: subject,
             STOCK: stack.enter_context(bare_server(folder, "echo", "--answer", message, tls=tls)),
@@ -85,7 +85,7 @@ def _rows(
                 )
             ),
         }
-        field = Field(folder, sides, _EXCHANGE, ca_file=tls and tls.ca_file)
+        field = Field(folder, sides, _EXCHANGE, tls=tls)
         return list(field.rows(_SUBJECT, points, toy=toy))
 
 

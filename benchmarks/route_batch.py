@@ -15,8 +15,8 @@ from typing import NamedTuple
 from benchmarks.grid import warn_if_generator_bound
 from benchmarks.harness import Benchmark, Claim, Row, alternate, judge
 from benchmarks.load import Order, Toll
-from benchmarks.processes import Server, serving
-from benchmarks.service import Exchange, bare_server, turnout
+from benchmarks.processes import ProcessFailed, Server, serving
+from benchmarks.service import Exchange, answer_of, bare_server, turnout
 from benchmarks.sides import Side
 from turnout.v1 import routing_pb2 as pb
 
@@ -86,6 +86,7 @@ def _row(claim: Claim, side: Side, generator: Server, *, toy: bool) -> Row:
     batch = pb.RouteBatchRequest(requests=requests(claim)).SerializeToString()
     bursts = 1 if toy else None
     many = _Work(_method(_SUBJECT), batch, 1, bursts or _BATCHES, _BATCHES_PER_S)
+    _check_answer(side, many)
     one = request().SerializeToString()
     singles = _Work(_method(_FLOOR), one, _CALLS, bursts or _BURSTS, _SINGLES_PER_S)
 
@@ -98,11 +99,20 @@ def _row(claim: Claim, side: Side, generator: Server, *, toy: bool) -> Row:
     return judge(claim, alternate(claim.name, subject_us, floor_us, rounds=1 if toy else _ROUNDS))
 
 
+def _check_answer(side: Side, work: _Work) -> None:
+    """A batch of refusals is answered fast too, with status 0."""
+    answer = pb.RouteBatchResponse.FromString(answer_of(side, work.method, work.request))
+    refused = [result for result in answer.results if result.HasField("refusal")]
+    if refused or len(answer.results) != _REQUESTS:
+        raise ProcessFailed(f"{len(answer.results)} results, {len(refused)} of them refusals")
+
+
 def _toll(claim: Claim, work: _Work, side: Side, generator: Server, *, toy: bool) -> Toll:
     order = Order(
         address=side.address,
         method=work.method,
         request_hex=work.request.hex(),
+        answer_bytes_min=1,
         metadata="fresh",
         pid=side.pid,
         connections=1,

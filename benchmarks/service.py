@@ -106,19 +106,19 @@ def turnout(
         yield side
 
 
-def answer_of(side: Side, exchange: Exchange, tls: Certificate | None) -> bytes:
+def answer_of(side: Side, method: str, request: bytes, tls: Certificate | None = None) -> bytes:
     """What it answers."""
     with _channel(side.address, tls) as channel:
-        call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(exchange.method)
-        return call(exchange.request, timeout=_READY_S, wait_for_ready=True)
+        call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
+        return call(request, timeout=_READY_S, wait_for_ready=True)
 
 
 def _wait_for_plan(side: Side, exchange: Exchange, server: Server, tls: Certificate | None) -> None:
     """Asks until a plan answers, which takes a window."""
     until_s = time.monotonic() + _READY_S
     while time.monotonic() < until_s:
-        answer = exchange.response.FromString(answer_of(side, exchange, tls))
-        if answer.reason.basis == pb.BASIS_PLAN:
+        data = answer_of(side, exchange.method, exchange.request, tls)
+        if exchange.response.FromString(data).reason.basis == pb.BASIS_PLAN:
             return
         time.sleep(_ASK_EVERY_S)
     raise server.failed(f"has no plan after {_READY_S:g} s")

@@ -97,17 +97,21 @@ class Connection(asyncio.Protocol):
         self,
         heads: Heads,
         request: bytes,
+        answer_bytes_min: int,
         on_answered: Callable[[float], None],
         now_s: Callable[[], float],
     ) -> None:
         self._heads = heads
         self._body = b"\0" + len(request).to_bytes(4) + request
+        self._answer_bytes_min = answer_bytes_min
         self._on_answered = on_answered
         self._now_s = now_s
         self._decoder = Decoder()
         self._received = b""
         self._next_stream = 1
+        self._read_s = 0.0
         self._due_s: dict[int, float] = {}
+        self._answer_bytes: dict[int, int] = {}
         self._window = _WINDOW_BYTES
         self._stream_window = _WINDOW_BYTES
         self._stream_windows: dict[int, int] = {}
@@ -129,6 +133,7 @@ class Connection(asyncio.Protocol):
         for _ in range(calls):
             stream, self._next_stream = self._next_stream, self._next_stream + 2
             self._due_s[stream] = due_s
+            self._answer_bytes[stream] = 0
             self._stream_windows[stream] = self._stream_window
             out.append(_frame(_HEADERS, _END_HEADERS, stream, self._heads.next()))
             self._waiting.append((stream, memoryview(self._body)))
@@ -144,6 +149,7 @@ class Connection(asyncio.Protocol):
             self.failure = exc or CallFailed("the connection ended with calls in flight")
 
     def data_received(self, data: bytes) -> None:
+        self._read_s = self._now_s()  # to take answers apart is the generator's own time
         data = self._received + data
         at, end = 0, len(data)
         out: list[bytes] = []
@@ -161,7 +167,9 @@ class Connection(asyncio.Protocol):
             self._transport.write(b"".join(out))
 
     def _take(self, kind: int, flags: int, stream: int, payload: bytes, out: list[bytes]) -> None:
-        if kind == _HEADERS:
+        if kind == _DATA:
+            self._answer_bytes[stream] += len(payload)
+        elif kind == _HEADERS:
             headers = dict(self._decoder.decode(payload, raw=True))
             if flags & _END_STREAM:
                 self._answered(stream, headers)
@@ -176,10 +184,11 @@ class Connection(asyncio.Protocol):
             self.failure = CallFailed(f"frame of type {kind}: {payload!r}")
 
     def _answered(self, stream: int, headers: dict[bytes, bytes]) -> None:
-        if headers.get(b"grpc-status") != b"0":
-            self.failure = CallFailed(f"answered with {headers}")
+        answer_bytes = self._answer_bytes.pop(stream)
+        if headers.get(b"grpc-status") != b"0" or answer_bytes < self._answer_bytes_min:
+            self.failure = CallFailed(f"answered with {answer_bytes} bytes and {headers}")
         self._stream_windows.pop(stream, None)
-        self._on_answered(self._now_s() - self._due_s.pop(stream))
+        self._on_answered(self._read_s - self._due_s.pop(stream))
 
     def _settle(self, payload: bytes) -> None:
         for at in range(0, len(payload), 6):

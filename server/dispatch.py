@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from server.routing.attempts import MARGIN_S, Attempts, Blame, Code
+from server.routing.attempts import MARGIN_S, Attempts, Blame
 from server.routing.catalog import Model
 from server.routing.counters import CellCounts, Counters, latency_bucket
 from server.routing.errors import DeadlinePast, UpstreamFailed
@@ -12,6 +12,7 @@ from server.routing.health import Endpoint
 from server.routing.query import Query
 from server.routing.router import Decision, Router, Target
 from server.routing.tokens import Kind
+from server.status_code import Code
 
 # Of an endpoint's own words, what an error passes on to the caller.
 DETAIL_CHARS_MAX = 512
@@ -103,8 +104,8 @@ class Dispatcher:
             raise DeadlinePast("the deadline leaves no time to ask a model: allow more")
         decision = self._router.decide(query, now_s=now_s, chance=self._chance())
         if timeout_s is None:
-            timeout_s = decision.traffic_class.deadline_s
-        models = (decision.target.model_index, *decision.fallbacks)
+            timeout_s = decision.grounds.traffic_class.deadline_s
+        models = (decision.target.model_index, *decision.grounds.fallbacks)
         return _Trip(
             decision=decision,
             tenant=query.tenant,
@@ -195,7 +196,7 @@ class Dispatcher:
     def _count_completion(self, trip: _Trip, *, failed: bool) -> float:
         """Counts the whole request for the model it began with; returns its latency."""
         latency_s = self._now_s() - trip.begun_s
-        slo_s = trip.decision.traffic_class.slo_s
+        slo_s = trip.decision.grounds.traffic_class.slo_s
         counts = self._counts(trip, trip.decision.target.model)
         counts.completed += 1
         counts.failed += failed
@@ -205,7 +206,7 @@ class Dispatcher:
 
     def _count_if_late(self, trip: _Trip) -> None:
         """A caller that gave up within the SLO says nothing of the model; a later one does."""
-        slo_s = trip.decision.traffic_class.slo_s
+        slo_s = trip.decision.grounds.traffic_class.slo_s
         if slo_s is not None and self._now_s() - trip.begun_s > slo_s:
             self._count_completion(trip, failed=False)
 

@@ -37,6 +37,7 @@ async def settle(service: Stage, tally: Tally, descriptors: int) -> None:
 async def _until(ask: Callable[[], Awaitable[int]], wanted: int) -> int:
     """The wanted number, or the last that there was when time was over."""
     until_s = time.monotonic() + _SETTLE_S
+    # Another process's count has no event that could be awaited.
     while (found := await ask()) != wanted and time.monotonic() < until_s:  # noqa: ASYNC110
         await asyncio.sleep(_ASK_EVERY_S)
     return found

@@ -151,7 +151,7 @@ async def connected(
         made.setsockopt(*option)
     try:
         await asyncio.get_running_loop().sock_connect(made, (host, int(port)))
-    except BaseException:
+    except BaseException:  # cancelled too: nobody else knows of the socket yet
         made.close()
         raise
     reader, writer = await asyncio.open_connection(sock=made)

@@ -124,7 +124,7 @@ class AccuracyEstimate:
 
 
 def _priors(priors: Sequence[Prior]) -> Priors:
-    """No prior is taken as surer than its grades could make it."""
+    """As sure as the grades that a prior rests on make it, and never less than a guess is."""
     mean = np.array([prior.accuracy for prior in priors])
     guess = _GUESS_SPREAD**2
     grades = np.array([prior.grades or np.nan for prior in priors])

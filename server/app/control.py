@@ -16,7 +16,6 @@ from server.app.settings import (
     bind,
     clock,
     read_settings,
-    split_address,
     stop_event,
     tell_ready,
 )
@@ -30,6 +29,7 @@ from server.rpc.token import TokenCheck
 from server.rpc.token_file import read_token
 from server.telemetry.logs import configure_logs
 from server.telemetry.metrics import Metrics
+from server.transport.address import parse_address
 from server.version import VERSION
 from turnout.v1 import admin_pb2, admin_pb2_grpc, control_pb2, control_pb2_grpc
 
@@ -60,7 +60,7 @@ async def serve(
     prometheus = listeners.prometheus
     async with AsyncExitStack() as stack:
         metrics = Metrics(
-            os.environ, prometheus=None if prometheus is None else split_address(prometheus)
+            os.environ, prometheus=None if prometheus is None else parse_address(prometheus)[:2]
         )
         stack.push_async_callback(asyncio.to_thread, metrics.close)
         checks = () if token_file is None else (TokenCheck(read_token(token_file)),)

@@ -4,17 +4,15 @@ from typing import TypeAlias
 
 import grpc
 
-from server.app.handed_listener import HandedListener
+from server.app.handed_listener import WIRE_BYTES_MAX, HandedListener
 from server.app.settings import DRAIN_S, Settings, bind
 from server.app.tls import grpcio_credentials
-from server.rpc.convert import MESSAGE_BYTES_MAX
 
 _GRPCIO_OPTIONS = (
     # A second instance is told that the address is in use; the default would share it.
     ("grpc.so_reuseport", 0),
-    # A little above our own limit, whose error says more.
-    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX + 2**20),
-    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX + 2**20),
+    ("grpc.max_receive_message_length", WIRE_BYTES_MAX),
+    ("grpc.max_send_message_length", WIRE_BYTES_MAX),
 )
 
 

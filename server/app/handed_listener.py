@@ -21,7 +21,8 @@ from server.transport.tls import Certificates
 # each is told to go elsewhere. Without TLS that is a matter of microseconds.
 GREET_S = 1.0
 # A little above our own limit, whose error says more.
-_LIMITS = ServerLimits(message_bytes_max=MESSAGE_BYTES_MAX + 2**20)
+WIRE_BYTES_MAX = MESSAGE_BYTES_MAX + 2**20
+_LIMITS = ServerLimits(message_bytes_max=WIRE_BYTES_MAX)
 _log = structlog.get_logger()
 
 

@@ -77,12 +77,6 @@ def clock() -> Callable[[], float]:
     return lambda: time.monotonic() + offset_s
 
 
-def split_address(address: str) -> tuple[str, int]:
-    """Host and port of "host:port"; the host of "[::1]:80" is "::1"."""
-    host, _, port = address.rpartition(":")
-    return host.strip("[]"), int(port)
-
-
 def bind(
     server: "grpc.aio.Server", address: str, credentials: "grpc.ServerCredentials | None" = None
 ) -> str:

@@ -166,7 +166,7 @@ async def serve(
         control = ControlClient(channel, settings.name)
         stack.push_async_callback(me.push, control)  # the last counters, once calls have ended
         server = listener.server
-        answering = ErrorAnswering(server, counters.refused, raw_methods={"ModelInfer"})
+        answering = ErrorAnswering(server, counters.refused)
         answering.add(
             routing_pb2_grpc.add_RoutingServiceServicer_to_server,
             RoutingServicer(

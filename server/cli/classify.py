@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from server.cli.route import label_of
+from server.cli.route import class_rule, label_of
 from server.cli.terminal import AsJson, console, fail, load_or_fail
 from server.config import Config
 from server.routing.catalog import compile_catalog
@@ -57,7 +57,8 @@ def classify(  # noqa: PLR0913 - a parameter is an option
     )
     try:
         _fill(request, content, chat=chat)
-        found = _explained(route_query(request, {}), config, classifier)
+        query = route_query(request, request.ByteSize(), {})
+        found = _explained(query, config, classifier)
     except RoutingError as error:
         fail(f"{error.field}: {error}" if error.field else str(error))
     if as_json:
@@ -153,8 +154,7 @@ def _show(found: Explanation) -> None:
 
 def _rows(found: Explanation) -> Iterator[tuple[str, str | Text]]:
     reading, structure, writing = found.reading, found.structure, found.writing
-    made_by = {"context": "the request's own word", "default": "default: no rule matched"}
-    by = made_by.get(reading.rule, f"the rule of {reading.rule}")
+    by = class_rule(reading.rule)
     yield "class", Text.assemble((reading.cell.traffic_class, "bold green"), f", by {by}")
     yield "domain", reading.cell.domain
     yield "intent", reading.intent or "not known"

@@ -74,6 +74,22 @@ def admin_of(
     return Admin(address or _admin_address(config), metadata, tls_of(tls_ca))
 
 
+def admin_without_subcommand(
+    context: typer.Context,
+    address: str | None,
+    token_file: Path | None,
+    config_file: Path | None,
+    tls_ca: Path | None,
+    as_json: bool,
+) -> Admin | None:
+    """As admin_of; None where a subcommand follows, which takes these options itself."""
+    if context.invoked_subcommand is None:
+        return admin_of(address, token_file, config_file, tls_ca)
+    if as_json or address or token_file or tls_ca or config_file:
+        raise typer.BadParameter(f"give options after {context.invoked_subcommand!r}")
+    return None
+
+
 def tls_of(
     ca_file: Path | None, cert_file: Path | None = None, key_file: Path | None = None
 ) -> grpc.ChannelCredentials | None:
@@ -87,8 +103,8 @@ def tls_of(
 def _read(path: Path) -> bytes:
     try:
         return path.expanduser().read_bytes()
-    except OSError as error:
-        fail(f"{path} cannot be read: {error.strerror}")
+    except (OSError, RuntimeError) as error:  # ~ of nobody
+        fail(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}")
 
 
 def _admin_address(config: Config | None) -> str:
@@ -106,7 +122,7 @@ def _admin_address(config: Config | None) -> str:
 def _token(path: Path) -> str:
     try:
         token = path.expanduser().read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         fail(f"the token file {path} cannot be read: {error}")
     if not token.isascii() or not token.isprintable() or not token:
         fail(f"the token file {path} holds no token: one line of printable ASCII")
@@ -140,7 +156,7 @@ def explained(raised: grpc.RpcError, address: str, option: str) -> str:
     if isinstance(error, Unreachable):
         return _unreachable(error, address, option)
     if isinstance(error, DeadlineExceeded) and not error.reason:
-        return f"{address} did not answer within {TIMEOUT_S:g} s: see its log"
+        return f"{address} did not answer in time: see its log"
     if raised.code() is grpc.StatusCode.UNIMPLEMENTED:
         return f"{address} does not offer this: name the listener that does with {option}"
     if raised.code() is grpc.StatusCode.UNAUTHENTICATED:

@@ -16,6 +16,7 @@ from server.cli.connection import (
     ConfigFile,
     TlsCa,
     admin_of,
+    admin_without_subcommand,
     connected,
 )
 from server.cli.figures import NANO_PER_USD, estimate, usd
@@ -37,11 +38,9 @@ def models(
     as_json: AsJson = False,
 ) -> None:
     """List the models; drain one, or enable it again."""
-    if context.invoked_subcommand is not None:
-        if as_json or admin or admin_token_file or tls_ca or config:
-            raise typer.BadParameter(f"give options after {context.invoked_subcommand!r}")
+    target = admin_without_subcommand(context, admin, admin_token_file, config, tls_ca, as_json)
+    if target is None:
         return
-    target = admin_of(admin, admin_token_file, config, tls_ca)
     with connected(target.address, "--admin", target.credentials) as channel:
         response = AdminServiceStub(channel).ListModels(
             pb.ListModelsRequest(), timeout=TIMEOUT_S, metadata=target.metadata

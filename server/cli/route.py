@@ -89,7 +89,7 @@ def _rows(response: pb.RouteResponse) -> Iterator[tuple[str, str | Text]]:
     cell, reason = response.cell, response.reason
     yield "model", _target(response.target)
     yield "because", reason.text or _BASIS.get(reason.basis, "")
-    yield "class", f"{cell.traffic_class}, by {_rule(reason.rule)}"
+    yield "class", f"{cell.traffic_class}, by {class_rule(reason.rule)}"
     yield "cell", f"payer {cell.payer}, domain {cell.domain}, size {cell.size_bucket}"
     yield "costs about", usd(response.expected_cost_nano_usd)
     for number, target in enumerate(response.fallbacks):
@@ -100,7 +100,8 @@ def _rows(response: pb.RouteResponse) -> Iterator[tuple[str, str | Text]]:
         yield "audit", "in the sample: please report how good the answer was"
 
 
-def _rule(rule: str) -> str:
+def class_rule(rule: str) -> str:
+    """What put a request into its class, in words."""
     known = {"context": "the request's own word", "default": "default: no rule matched"}
     return known.get(rule, f"the rule of {rule}")
 

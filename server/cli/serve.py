@@ -16,7 +16,9 @@ def serve(
     file: Annotated[Path, typer.Argument(help="The configuration; see docs/configuration.md.")],
     workers: Annotated[
         int,
-        typer.Option(min=1, max=WORKERS_MAX, help="Processes that answer: one a core at most."),
+        typer.Option(
+            min=1, max=WORKERS_MAX, help="Processes that answer; more than cores gain nothing."
+        ),
     ] = 1,
     transport: Annotated[
         Literal["turnout", "grpcio"],

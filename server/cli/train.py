@@ -13,6 +13,7 @@ from rich.text import Text
 
 from server.cli.terminal import AsJson, console, fail
 from server.cli.train_view import report_view
+from server.control.kept_file import write_whole
 
 if TYPE_CHECKING:  # scipy takes 0.4 s to import, which other commands need not wait for
     from server.training.report import Report
@@ -69,8 +70,10 @@ def train(  # noqa: PLR0913 - a parameter is an option
     try:
         domain_of = None if domains is None else read_domains(domains)
         examples = [] if data is None else read_examples(data, columns, domain_of)
+        left_out = 0
         if from_reports is not None:
-            examples += reported_examples(from_reports, examples)
+            reported, left_out = reported_examples(from_reports, examples)
+            examples += reported
         tests = [] if test is None else read_examples(test, columns, domain_of)
         with _progress(STEPS) as step:
             trained = learn(examples, seed=seed, refused=refuse, on_step=step)
@@ -80,7 +83,7 @@ def train(  # noqa: PLR0913 - a parameter is an option
         _write(out, trained.to_bytes())
     except (DataInvalid, SolverMissing, ClassifierInvalid) as error:
         fail(str(error))
-    _show(out, reports, as_json=as_json)
+    _show(out, reports, left_out, as_json=as_json)
 
 
 @contextmanager
@@ -93,20 +96,23 @@ def _progress(steps: int) -> Iterator[Callable[[], None]]:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all: a service may be reading it."""
-    beside = path.with_name(f".{path.name}.new")
+    """Whole or not at all: a service may be reading it, another user's too."""
     try:
-        beside.write_bytes(data)
-        beside.replace(path)
+        write_whole(path, data, mode=0o666)  # less what the umask takes, as of any other file
     except OSError as error:
         fail(f"{path}: it cannot be written: {error.strerror}")
 
 
-def _show(out: Path, reports: "dict[str, Report]", *, as_json: bool) -> None:
+def _show(out: Path, reports: "dict[str, Report]", left_out: int, *, as_json: bool) -> None:
+    """`left_out` counts texts that were labelled and not learned from."""
     if as_json:
         told = {name: asdict(report) for name, report in reports.items()}
-        print(json.dumps({"file": str(out)} | told, indent=2, ensure_ascii=False))
+        about = {"file": str(out), "reported_left_out": left_out}
+        print(json.dumps(about | told, indent=2, ensure_ascii=False))
         return
+    if left_out:
+        why = "their labels say too little, name nothing, or put an intent in two domains"
+        console().print(f"reported texts left out: {left_out:,} ({why})", soft_wrap=True)
     titles = {"held_out": "Text that was held out", "test": "The text of --test"}
     for name, report in reports.items():
         console().print(report_view(titles[name], report))

@@ -47,9 +47,9 @@ def _refusals(report: "Report") -> Table:
 
 
 def _refusal(refusal: "Refusal") -> tuple[str, ...]:
-    outside = "-" if refusal.outside_refused is None else percent(refusal.outside_refused)
-    refused = percent(refusal.inside_refused)
-    return f"{refusal.threshold:.3f}", refused, outside, percent(refusal.right)
+    parts = (refusal.inside_refused, refusal.outside_refused)
+    refused = ("-" if part is None else percent(part) for part in parts)
+    return f"{refusal.threshold:.3f}", *refused, percent(refusal.right)
 
 
 def _calibration(report: "Report") -> Table:

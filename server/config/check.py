@@ -6,9 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from itertools import pairwise
 
 from server.config import Config, PriceConfig, rules
-from server.config.problems import Path as Path
-from server.config.problems import Problems as Problems
-from server.config.problems import did_you_mean as did_you_mean
+from server.config.problems import Path, Problems, did_you_mean
+from server.config.section import OTHER
 from server.config.state_dir import SOCKET_PATH_BYTES_MAX, folder_problem
 
 # Budgets that one request draws on: a decision id names them all, and has to stay short.
@@ -113,8 +112,8 @@ def _classes(config: Config) -> Problems:
 
 def _domains(config: Config) -> Problems:
     for i, domain in enumerate(config.domains):
-        if domain.name == "other":
-            yield ("domains", i, "name"), "'other' is the domain of what no rule matches"
+        if domain.name == OTHER:
+            yield ("domains", i, "name"), f"{OTHER!r} is the domain of what no rule matches"
 
 
 def _default(config: Config) -> Problems:

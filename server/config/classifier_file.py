@@ -14,8 +14,9 @@ def read_classifier(path: str) -> bytes:
     try:
         with Path(path).expanduser().open("rb") as file:
             return file.read(FILE_BYTES_MAX + 1)
-    except OSError as error:
-        raise ClassifierInvalid(f"the file cannot be read: {error.strerror}") from None
+    except (OSError, ValueError, RuntimeError) as error:  # a path with NUL, ~ of nobody
+        why = getattr(error, "strerror", None) or error
+        raise ClassifierInvalid(f"the file cannot be read: {why}") from None
 
 
 def classifier_problems(config: Config) -> Problems:
@@ -24,14 +25,24 @@ def classifier_problems(config: Config) -> Problems:
         return
     try:
         contents = load(read_classifier(config.classifier.file))
-        check_domains(config, contents)
+        _check_domains(config, contents)
     except ClassifierInvalid as error:
         yield ("classifier", "file"), str(error)
     else:
         yield from unknown_names(config, contents.header.domains, contents.header.intents)
 
 
-def check_domains(config: Config, contents: Contents) -> None:
+def fitting(config: Config, data: bytes) -> Contents:
+    """A classifier for this configuration; raises ClassifierInvalid where it is none."""
+    contents = load(data)
+    _check_domains(config, contents)
+    unknown = unknown_names(config, contents.header.domains, contents.header.intents)
+    for path, message in unknown:
+        raise ClassifierInvalid(f"{'.'.join(map(str, path))}: {message}")
+    return contents
+
+
+def _check_domains(config: Config, contents: Contents) -> None:
     """Raises ClassifierInvalid where there would be too many cells."""
     domains = {domain.name for domain in config.domains}.union(contents.header.domains)
     if len(domains) > DOMAINS_MAX:

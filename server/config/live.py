@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Literal
 
 from server.config import ClassifierConfig, Config, ConfigError, Problem, to_json
-from server.config.check import did_you_mean
 from server.config.parse import parse
+from server.config.problems import did_you_mean
 
 Section = Literal["models", "classes", "budgets"]
 

@@ -10,8 +10,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from server.config import Config, ConfigError, Problem
-from server.config.check import Path, did_you_mean, problems
+from server.config.check import problems
 from server.config.match import FORM_TAGS
+from server.config.problems import Path, did_you_mean
 
 # Nobody reads further, and a file of 4 MiB has room for 200,000.
 PROBLEMS_MAX = 1_000
@@ -95,8 +96,12 @@ def _problems(text: str, errors: list[ErrorDetails]) -> Iterator[tuple[Path, str
     data: Json = json.loads(text)
     if isinstance(data, dict):
         sound, indexes = _sound_part(data, wrong)
+        # What a section lacks is what its unknown keys were to be, if it has no others.
+        misspelt = {path[:-1] for path, unknown in wrong.items() if unknown}
+        emptied = {path for path in misspelt if not _at(data, path)}
         for path, message in problems(sound, {str(path[0]) for path in wrong}):
-            yield _moved_back(path, indexes), message
+            if (at := _moved_back(path, indexes)) not in emptied:
+                yield at, message
 
 
 def _path(error: ErrorDetails) -> Path:
@@ -167,15 +172,19 @@ def _sound_part(
     return Config.model_validate_json(json.dumps(sound), strict=True), indexes
 
 
-def _delete(node: Json, path: Path) -> None:
-    *parents, key = path
-    for part in parents:
+def _delete(data: Json, path: Path) -> None:
+    section = _at(data, path[:-1])
+    if isinstance(section, dict):
+        del section[str(path[-1])]
+
+
+def _at(node: Json, path: Path) -> Json:
+    for part in path:
         if isinstance(node, dict):
             node = node[str(part)]
         elif isinstance(node, list):
             node = node[int(part)]
-    if isinstance(node, dict):
-        del node[str(key)]
+    return node
 
 
 def _moved_back(path: Path, indexes: Mapping[str, list[int]]) -> Path:

@@ -14,6 +14,7 @@ from server.config.match import (
     alternatives,
 )
 from server.config.problems import Path, Problems, did_you_mean
+from server.config.section import OTHER
 from server.config.words import folded, stands_in
 
 # All rules share one automaton, which is built at every change: 10,000 take about 10 ms.
@@ -49,7 +50,7 @@ def unknown_names(
     config: Config, learned_domains: Collection[str], intents: Collection[str]
 ) -> Problems:
     """Domains and intents in rules that are neither configured nor learned."""
-    domains = {domain.name for domain in config.domains}.union(learned_domains, ("other",))
+    domains = {domain.name for domain in config.domains}.union(learned_domains, (OTHER,))
     for at, entry in _entries(config):
         for place, block in _blocks((*at, "match"), entry.match):
             yield from _unknown((*place, "domains"), "domain", block.domains, domains)

@@ -4,6 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+OTHER = "other"  # the domain of what belongs to none
+
 TEXT_CHARS_MAX = 256  # what a request may carry in a tenant, a user or a label
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]

@@ -4,9 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from server.config.section import OTHER
 from server.control.kept_requests import KeptRequest
 from server.routing.learned import LinearModel
-from server.routing.learned.file_format import OTHER
+from server.routing.learned.names import domain_meant
 
 # The newest of those kept: a second of work.
 COMPARED_MAX = 20_000
@@ -38,9 +39,9 @@ def compare(before: LinearModel, after: LinearModel, kept: Sequence[KeptRequest]
     kept = kept[-COMPARED_MAX:]
     pairs = [(before.classify(one.text).domain, after.classify(one.text).domain) for one in kept]
     rights = [
-        (old == one.true_domain, new == one.true_domain)
+        (old == truth, new == truth)
         for one, (old, new) in zip(kept, pairs, strict=True)
-        if one.true_domain
+        if (truth := domain_meant(one.true_domain))
     ]
     other_before, other_after = (_part([pair[i] == OTHER for pair in pairs]) for i in (0, 1))
     return Comparison(

@@ -1,13 +1,13 @@
-"""Writes the files that outlive the control plane, whole or not at all."""
+"""Writes files that outlive the process, whole or not at all; for us alone, unless said."""
 
 import os
 from pathlib import Path
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     """Returns once the content is on the disk; readers see the old file or the new, never half."""
     unfinished = path.with_name(f"{path.name}.new")
-    with open(unfinished, "wb", opener=_for_us_only) as file:
+    with open(unfinished, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -17,7 +17,3 @@ def write_whole(path: Path, content: bytes) -> None:
         os.fsync(folder)  # or the new name may be lost with the power
     finally:
         os.close(folder)
-
-
-def _for_us_only(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

@@ -1,32 +1,39 @@
 """Requests whose texts the operator lets us keep, with what was reported on them.
 
 A line each, JSON: {"id", "text", "domain", "intent"} for a request, as it was classified, and
-{"id", "true_domain", "true_intent", "quality"} for a report on it, of which a later one adds to an
-earlier one. The files are for their owner alone. When one is full it becomes the older one, whose
-predecessor goes: at most twice as many lines as are asked for are there at a time.
+{"id", "true_domain", "true_intent"} for a report on it, of which a later one adds to an earlier
+one. The files are for their owner alone. When one is full it becomes the older one, whose
+predecessor goes: at most twice as many lines as are asked for are there at a time. A report is kept
+only where its text is, and few on each: or callers could push the texts out with reports.
 """
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
+
+from server.control.kept_file import write_whole
 
 _NEWER, _OLDER = "requests.jsonl", "requests.old.jsonl"
 # Between two writes; beyond it a sample is kept.
 WAITING_MAX = 2_000
+# A caller reports at once, a worker tells of the text within a second.
+EARLY_MAX = 1_000
+# Once the domain, once the intent, and each corrected.
+REPORTS_MAX = 4
 
 
 @dataclass(frozen=True, slots=True)
 class KeptRequest:
-    """A text, how it was classified, and what was reported; empty and None: nothing."""
+    """A text, how it was classified, and what was reported; empty: nothing."""
 
     text: str
     domain: str
     intent: str
     true_domain: str = ""
     true_intent: str = ""
-    quality: float | None = None
 
 
 class KeptRequests:
@@ -38,15 +45,42 @@ class KeptRequests:
         self._waiting: list[str] = []
         self._lines = 0  # of the newer file, once it was counted
         self._counted = False
+        self._reports_left: dict[str, int] = {}  # of the newest texts, by decision id
+        self._early: dict[str, dict[str, str]] = {}  # reports whose text is not there yet
 
     def configure(self, at_most: int) -> None:
-        """Keeps so many from now on; with 0 what was kept is removed by the next write."""
+        """Keeps so many from now on; the next write removes what is beyond."""
+        self._counted = self._counted and at_most >= self._at_most
         self._at_most = at_most
+        self._forget_oldest()
+        if not at_most:
+            self._early.clear()
 
-    def add(self, **fields: object) -> None:
-        """Waits to be written, where anything is to be kept."""
-        if self._at_most and len(self._waiting) < WAITING_MAX:
-            self._waiting.append(json.dumps(fields, ensure_ascii=False))
+    def know(self, decision_ids: Iterable[str]) -> None:
+        """Takes reports on these too, whose texts were kept before this start."""
+        newer = self._reports_left
+        self._reports_left = {}
+        for decision_id in decision_ids:
+            self._expect_reports(decision_id)
+        self._reports_left |= newer
+        self._forget_oldest()
+
+    def add(self, decision_id: str, text: str, *, domain: str, intent: str) -> None:
+        """A request; waits to be written, where anything is to be kept."""
+        if self._wait(id=decision_id, text=text, domain=domain, intent=intent):
+            self._expect_reports(decision_id)
+
+    def report(self, decision_id: str, *, domain: str = "", intent: str = "") -> None:
+        """What it was about in truth; waits where its text is kept, or may come yet."""
+        told = {"true_domain": domain, "true_intent": intent}
+        fields = {key: label for key, label in told.items() if label}
+        left = self._reports_left.get(decision_id)
+        if left is None and fields and self._at_most:
+            self._early[decision_id] = self._early.pop(decision_id, {}) | fields
+            if len(self._early) > EARLY_MAX:
+                del self._early[next(iter(self._early))]
+        elif left and fields and self._wait(id=decision_id, **fields):
+            self._reports_left[decision_id] = left - 1
 
     def write(self) -> None:
         """Writes what waits; blocks. Raises OSError."""
@@ -55,13 +89,35 @@ class KeptRequests:
             for name in (_NEWER, _OLDER):
                 (self._folder / name).unlink(missing_ok=True)
             self._counted = False
-        elif waiting:
+            return
+        if not self._counted:
+            _trim(self._folder / _OLDER, self._at_most)
+            self._lines = _trim(self._folder / _NEWER, self._at_most)
+            self._counted = True
+        if waiting:
             self._append(waiting)
+
+    def _wait(self, **fields: str) -> bool:
+        """False where nothing is to be kept, or too much waits."""
+        if not self._at_most or len(self._waiting) >= WAITING_MAX:
+            return False
+        self._waiting.append(json.dumps(fields, ensure_ascii=False))
+        return True
+
+    def _expect_reports(self, decision_id: str) -> None:
+        self._reports_left[decision_id] = REPORTS_MAX
+        self._forget_oldest()
+        early = self._early.pop(decision_id, None)
+        if early is not None and self._wait(id=decision_id, **early):
+            self._reports_left[decision_id] -= 1
+
+    def _forget_oldest(self) -> None:
+        """No more than are surely there still."""
+        while len(self._reports_left) > self._at_most:
+            del self._reports_left[next(iter(self._reports_left))]
 
     def _append(self, lines: Sequence[str]) -> None:
         newer = self._folder / _NEWER
-        if not self._counted:
-            self._lines, self._counted = sum(1 for _ in _lines(newer)), True
         if self._lines + len(lines) > self._at_most and newer.exists():
             newer.replace(self._folder / _OLDER)
             self._lines = 0
@@ -80,6 +136,30 @@ def read_kept(folder: Path) -> list[KeptRequest]:
     for line in sorted(lines, key=_is_report):
         _read(line, kept)
     return list(kept.values())
+
+
+def kept_ids(folder: Path) -> list[str]:
+    """Decision ids of all texts that are kept, the oldest first; blocks. Raises OSError."""
+    lines = (line for name in (_OLDER, _NEWER) for line in _lines(folder / name))
+    return [decision_id for decision_id in map(_text_id, lines) if decision_id]
+
+
+def _text_id(line: str) -> str:
+    """Of a request; empty for all other lines."""
+    try:
+        fields = json.loads(line)
+        return str(fields["id"]) if "text" in fields else ""
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def _trim(path: Path, at_most: int) -> int:
+    """Leaves only the newest lines; says how many there are."""
+    lines = sum(1 for _ in _lines(path))
+    if lines > at_most:
+        newest = islice(_lines(path), lines - at_most, None)
+        write_whole(path, "".join(newest).encode(errors="replace"))
+    return min(lines, at_most)
 
 
 def _is_report(line: str) -> bool:

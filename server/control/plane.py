@@ -67,6 +67,7 @@ class ControlPlane:
         )
         self._up = self._knowledge.models_up(now_s=self.started_s)
         self._updating = asyncio.Lock()
+        self._replacing = asyncio.Lock()  # the classifier
         self._kept = b""  # of what budgets spent, as it is on the disk
 
     @property
@@ -76,7 +77,8 @@ class ControlPlane:
 
     async def run(self) -> None:
         """Plans and explains until cancelled."""
-        await self._learned.configure(self.config)
+        async with self._replacing:  # or the first comparison would be with nothing
+            await self._learned.configure(self.config)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._replanner.run())
             tasks.create_task(self._explainer.run())
@@ -140,13 +142,8 @@ class ControlPlane:
 
         Raises ClassifierInvalid.
         """
-        comparison = await self._learned.compared(self.config, data)
-        worse = comparison is not None and bool(comparison.worse)
-        if dry_run or (worse and not force):
-            return comparison, False
-        file = await self._learned.save(data)
-        await self.update(lambda config: with_classifier(config, file))
-        return comparison, True
+        # As update: a caller that gives up leaves nothing half done.
+        return await asyncio.shield(self._replace(data, force=force, dry_run=dry_run))
 
     def data_address(self) -> str:
         """Where callers are served; empty until a worker has pushed."""
@@ -165,13 +162,27 @@ class ControlPlane:
             config = change(self.config)
             text = to_json(config)
             await asyncio.to_thread(write_whole, self._files.live_config, text)
-            self._knowledge.configure(config)
             await self._learned.configure(config)
+            # No await from here on: a plan of a window that ends meanwhile would name models that
+            # workers do not know.
+            self._knowledge.configure(config)
             self._up = self._knowledge.models_up(now_s=self._clock())
             self._publisher.publish_config(text)
             self._explainer.forget()
             self._replanner.wake()
         return config
+
+    async def _replace(
+        self, data: bytes, *, force: bool, dry_run: bool
+    ) -> tuple[Comparison | None, bool]:
+        async with self._replacing:  # or of two at once each would delete the other's file
+            contents, comparison = await self._learned.compared(self.config, data)
+            worse = comparison is not None and bool(comparison.worse)
+            if dry_run or (worse and not force):
+                return comparison, False
+            file = await self._learned.save(data, contents)
+            await self._update(lambda config: with_classifier(config, file))
+        return comparison, True
 
     def _settle(self, outcome: Outcome) -> OutcomeResult:
         now_s = self._clock()
@@ -180,8 +191,7 @@ class ControlPlane:
         except RoutingError as error:
             return OutcomeResult(reason=error.reason, message=str(error))
         self._knowledge.settled(settlement, now_s=now_s)
-        grade = settlement.grade
-        self._learned.settled(outcome, None if grade is None else grade.value)
+        self._learned.settled(outcome)
         return settlement.result
 
     def _restore_spending(self) -> None:

@@ -5,36 +5,16 @@ what the caller sees.
 """
 
 from collections.abc import Mapping, Sequence
-from enum import Enum, IntEnum
+from enum import Enum
 from typing import NamedTuple
+
+from server.status_code import Code
 
 # One more model is asked before the caller hears of a failure: a second retry would add load just
 # when a fleet is in trouble.
 RETRIES_MAX = 1
 # What the way back takes: a retry or an answer later than this before the deadline is no use.
 MARGIN_S = 0.005
-
-
-class Code(IntEnum):
-    """google.rpc.Code."""
-
-    OK = 0
-    CANCELLED = 1
-    UNKNOWN = 2
-    INVALID_ARGUMENT = 3
-    DEADLINE_EXCEEDED = 4
-    NOT_FOUND = 5
-    ALREADY_EXISTS = 6
-    PERMISSION_DENIED = 7
-    RESOURCE_EXHAUSTED = 8
-    FAILED_PRECONDITION = 9
-    ABORTED = 10
-    OUT_OF_RANGE = 11
-    UNIMPLEMENTED = 12
-    INTERNAL = 13
-    UNAVAILABLE = 14
-    DATA_LOSS = 15
-    UNAUTHENTICATED = 16
 
 
 class Blame(Enum):

@@ -85,7 +85,7 @@ class _Making:
 
     def _share(self, decision: Decision, requests: Sequence[_Placed]) -> None:
         """Answers all of them with it, each by an id of its own."""
-        rate = decision.traffic_class.audit_rate
+        rate = decision.grounds.traffic_class.audit_rate
         seal = self._router.sealing(decision, Kind.ROUTE, now_s=self._now_s)
         audited = replace(decision, audit_probability=rate)
         seal_audited = self._router.sealing(audited, Kind.ROUTE, now_s=self._now_s)

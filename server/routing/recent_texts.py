@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from server.routing.learned.words import END_CHARS
+from server.routing.learned.words import ends
 
-# Between two pushes to the control plane, of 2 KB each; at more requests than these it is a sample.
+# Of 3 KB at most, between two pushes to the control plane; of more requests it is a sample.
 WAITING_MAX = 100
 
 
@@ -27,9 +27,7 @@ class RecentTexts:
     def add(self, decision_id: str, text: str, domain: str, intent: str) -> None:
         """Where it is on, there is a text, and not too many wait."""
         if self.on and text and len(self._waiting) < WAITING_MAX:
-            if len(text) > 2 * END_CHARS:
-                text = f"{text[:END_CHARS]} {text[-END_CHARS:]}"
-            self._waiting.append(RecentText(decision_id, text, domain, intent))
+            self._waiting.append(RecentText(decision_id, ends(text), domain, intent))
 
     def take(self) -> list[RecentText]:
         """Those that wait; they are forgotten here."""

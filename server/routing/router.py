@@ -8,6 +8,7 @@ from typing import NamedTuple
 from server.config import Config, HealthConfig
 from server.routing.catalog import (
     Catalog,
+    Cell,
     Model,
     TrafficClass,
     compile_catalog,
@@ -26,6 +27,8 @@ from server.routing.tokens import Kind, Sealer
 
 # Named to a caller of Route: as many as a caller would try within one deadline.
 FALLBACKS_MAX = 3
+# Kept for decisions that have the same, a KB each; those of any further pick are made anew.
+GROUNDS_MAX = 2_000
 
 
 class Target(NamedTuple):
@@ -36,20 +39,34 @@ class Target(NamedTuple):
     endpoint: str
 
 
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Grounds:
+    """What a decision rests on, and what follows; decisions by one pick share one object."""
+
+    plan_id: str
+    cell: Cell
+    rule: str
+    traffic_class: TrafficClass
+    pick: Pick
+    fallbacks: tuple[int, ...]  # models, in the order to try them
+    reason: str  # but for what was read
+    reuse_for_s: float  # how long requests of the same cell may use such a decision
+
+
 @dataclass(slots=True)
 class Decision:
     """One routed request."""
 
-    plan_id: str
+    grounds: Grounds
     reading: Reading
-    traffic_class: TrafficClass
     target: Target
-    fallbacks: tuple[int, ...]  # models, in the order to try them
-    pick: Pick
-    reason: str
     audit_probability: float  # 0: not in the audit sample
-    reuse_for_s: float  # how long requests of the same cell may use this decision
     text: str  # of the request
+
+    @property
+    def reason(self) -> str:
+        """One sentence: what was read, and why it makes this model."""
+        return self.reading.why + self.grounds.reason
 
 
 class Asked(NamedTuple):
@@ -77,6 +94,7 @@ class Router:
         self._sealer = sealer
         self._counters = counters
         self._routes: _Routes | None = None
+        self._grounds: dict[tuple[Pick, str], Grounds] = {}  # by pick and rule
         self.health = HealthTracker(HealthConfig())
         self.endpoints = Endpoints(self.health)
         self.recent_texts = RecentTexts()
@@ -97,6 +115,7 @@ class Router:
         )
         self.recent_texts.on = config.classifier is not None and config.classifier.keep_requests > 0
         self._routes = _Routes(catalog, Classifier(config, catalog, learned), config.window_s)
+        self._grounds = {}
 
     @property
     def table(self) -> WeightTable:
@@ -106,6 +125,7 @@ class Router:
     def publish(self, table: WeightTable) -> None:
         """Puts a plan in force."""
         self._selector.publish(table)
+        self._grounds = {}
 
     def read(self, query: Query) -> Asked:
         """Reads a request; raises RoutingError."""
@@ -115,6 +135,11 @@ class Router:
         if query.capabilities:
             unfit |= catalog.lacking(query.capabilities)
         return Asked(reading, unfit, bool(query.capabilities), query.text)
+
+    @property
+    def asks_metadata(self) -> bool:
+        """Whether a rule looks at what a call's metadata say."""
+        return self._routes is not None and self._routes.classifier.asks_metadata
 
     def token_range(self, input_tokens: int) -> int:
         """The range of tokens that a request is read by: within one, `read` says the same."""
@@ -131,7 +156,7 @@ class Router:
     def decide_read(self, asked: Asked, *, now_s: float, chance: float) -> Decision:
         """Decides and counts what was read under the configuration in force."""
         decision = self._decide(asked, now_s, spend=True)
-        rate = decision.traffic_class.audit_rate
+        rate = decision.grounds.traffic_class.audit_rate
         decision.audit_probability = rate if chance < rate else 0.0
         self._counters.of(decision.reading.cell, decision.target.model.name).decided += 1
         return decision
@@ -143,9 +168,11 @@ class Router:
         """
         self.health.refresh(now_s)
         picks, blocked = self._pick_many(asked, count)
-        decided = [(self._decision(asked, pick, blocked), taken) for pick, taken in picks]
-        for decision, taken in decided:
+        decided = []
+        for pick, taken in picks:
+            decision = self._decision(asked, pick, blocked, lasting=True)
             self._counters.of(asked.reading.cell, decision.target.model.name).decided += taken
+            decided.append((decision, taken))
         return decided
 
     def seal(self, decision: Decision, kind: Kind, model: Model, *, now_s: float) -> str:
@@ -156,7 +183,7 @@ class Router:
             cell,
             (model.name, model.version),
             audit_probability=decision.audit_probability,
-            expected_cost_nano_usd=decision.pick.cost_nano_usd,
+            expected_cost_nano_usd=decision.grounds.pick.cost_nano_usd,
             now_s=now_s,
         )
         self.recent_texts.add(decision_id, decision.text, cell.domain, decision.reading.intent)
@@ -170,7 +197,7 @@ class Router:
             decision.reading.cell,
             (model.name, model.version),
             audit_probability=decision.audit_probability,
-            expected_cost_nano_usd=decision.pick.cost_nano_usd,
+            expected_cost_nano_usd=decision.grounds.pick.cost_nano_usd,
             now_s=now_s,
         )
 
@@ -188,31 +215,46 @@ class Router:
         picked = self._pick(asked, spend=spend)
         if picked is None:
             raise _no_candidate(demanding=asked.demanding)
-        return self._decision(asked, *picked)
+        return self._decision(asked, *picked, lasting=spend)
 
-    def _decision(self, asked: Asked, pick: Pick, blocked: int) -> Decision:
+    def _decision(self, asked: Asked, pick: Pick, blocked: int, *, lasting: bool) -> Decision:
+        """`lasting` says whether others will get the same pick."""
+        reading = asked.reading
+        grounds = self._grounds.get((pick, reading.rule))
+        if grounds is None:
+            grounds = self._grounds_of(reading, pick, blocked)
+            # Priced by its own tokens, a greedy pick is made for one request.
+            if lasting and pick.basis is not Basis.GREEDY and len(self._grounds) < GROUNDS_MAX:
+                self._grounds[pick, reading.rule] = grounds
+        return Decision(grounds, reading, self.target(pick.model), 0.0, asked.text)
+
+    def _grounds_of(self, reading: Reading, pick: Pick, blocked: int) -> Grounds:
         catalog, _, window_s = self._ready()
-        traffic_class = catalog.classes[asked.reading.cell.traffic_class]
+        traffic_class = catalog.classes[reading.cell.traffic_class]
         plan_id = self._selector.table.plan_id
         # Others of the cell may ask for what only some models have: the mask is not the cell's.
         alone = pick.basis is Basis.PLAN and len(pick.row) == 1
-        return Decision(
+        return Grounds(
             plan_id=plan_id,
-            reading=asked.reading,
+            cell=reading.cell,
+            rule=reading.rule,
             traffic_class=traffic_class,
-            target=self.target(pick.model),
-            fallbacks=_fallbacks(pick, traffic_class, blocked),
             pick=pick,
-            reason=_reason(asked.reading, pick, plan_id, catalog),
-            audit_probability=0.0,
+            fallbacks=_fallbacks(pick, traffic_class, blocked),
+            reason=_reason(reading.cell, pick, plan_id, catalog),
             reuse_for_s=window_s if alone else 0.0,
-            text=asked.text,
         )
 
     def target(self, index: int) -> Target:
         """A model and the endpoint of it to ask now."""
-        model = self.catalog.models[index]
+        model = self._ready().catalog.models[index]
         return Target(index, model, self.endpoints.choose(index, model))
+
+    def is_fixed(self, grounds: Grounds) -> bool:
+        """Whether decisions on these grounds all name the same endpoints."""
+        models = self._ready().catalog.models
+        indexes = (grounds.pick.model, *grounds.fallbacks)
+        return all(len(models[index].endpoints) <= 1 for index in indexes)
 
     def _pick(self, asked: Asked, *, spend: bool) -> tuple[Pick, int] | None:
         """The pick, and what was blocked for it; None without a candidate."""
@@ -267,15 +309,15 @@ def _no_candidate(*, demanding: bool) -> NoCandidate:
     return NoCandidate("no enabled model takes this kind of payload: see 'turnout models'")
 
 
-def _reason(reading: Reading, pick: Pick, plan_id: str, catalog: Catalog) -> str:
+def _reason(cell: Cell, pick: Pick, plan_id: str, catalog: Catalog) -> str:
     name = catalog.models[pick.model].name
-    traffic_class = reading.cell.traffic_class
+    traffic_class = cell.traffic_class
     if pick.basis is Basis.GREEDY:
         why = f"plan {plan_id} has no open model" if plan_id else "there is no plan yet"
-        return f"{reading.why}{why} for class {traffic_class}: {name} is the first that is fit"
+        return f"{why} for class {traffic_class}: {name} is the first that is fit"
     of_cell = pick.basis is Basis.PLAN
     whose = "this cell" if of_cell else "the class, for it has no open model in this cell"
-    share = f"{reading.why}plan {plan_id} gives {name} {pick.share:.0%} of {whose}"
+    share = f"plan {plan_id} gives {name} {pick.share:.0%} of {whose}"
     if pick.owed:
         return f"{share}, and {name} is owed most"
     return share if len(pick.row) == 1 else f"{share}, and no other model of it is open"

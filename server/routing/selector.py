@@ -4,7 +4,7 @@ No coin is tossed: every (worker, class) and (worker, cell) adds a request's sha
 credits, and the model with the largest class credit + 1/4 cell credit is taken and pays 1.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from math import inf
@@ -16,6 +16,9 @@ from server.routing.catalog import Cell
 CELL_CREDIT_WEIGHT = 0.25
 # Cells whose own credit is remembered, half a KB each; those beyond go by their class's alone.
 CREDITED_CELLS_MAX = 100_000
+# Cells, by what is blocked for them, that a plan's picks are made ready for, a KB each; a request
+# of any further one takes some microseconds more. To let go of them must not hold the loop.
+OPENED_MAX = 1_000
 
 
 # A model's index, its share above 0, and the nano-dollars expected of one request. Plain tuples of
@@ -43,8 +46,9 @@ class WeightTable:
     classes: Mapping[str, Row] = field(default_factory=dict)  # for cells that the plan lacks
 
 
-class Pick(NamedTuple):
-    """The model taken, and why."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Pick:
+    """The model taken, and why. Requests of one plan that get the same share one object."""
 
     model: int
     share: float
@@ -52,6 +56,22 @@ class Pick(NamedTuple):
     basis: Basis
     row: Row
     owed: bool  # several models were open and this one was owed most
+
+
+class _Part(NamedTuple):
+    """One open model's part of a request; those of a cell are 1 in all."""
+
+    model: int
+    part: float
+    pick: Pick
+
+
+class _Opened(NamedTuple):
+    """What a cell may be given while some models are blocked."""
+
+    parts: tuple[_Part, ...]
+    of_class: Credit  # to be spent where there is a choice
+    of_cell: Credit
 
 
 class Selector:
@@ -62,61 +82,50 @@ class Selector:
         self._credited_cells_max = credited_cells_max
         self._class_credit: dict[str, Credit] = {}
         self._cell_credit: dict[Cell, Credit] = {}
+        self._opened: dict[tuple[Cell, int], _Opened] = {}  # of the plan in force
 
     def publish(self, table: WeightTable) -> None:
         """Makes the table the one in force. Credits outlive it, or the mix would start anew."""
         self.table = table  # one assignment: a reader sees the old table or the new, never half
+        self._opened = {}
 
     def pick(self, cell: Cell, blocked: int) -> Pick | None:
         """The model to take of those not blocked (bit m: model m); None if none is open."""
-        return self._pick(cell, blocked, self._credits)
+        opened = self._opened.get((cell, blocked)) or self._open(cell, blocked)
+        return None if opened is None else _most_owed(opened)
 
     def peek(self, cell: Cell, blocked: int) -> Pick | None:
         """What `pick` would take; no credit is spent."""
-        return self._pick(cell, blocked, self._copied_credits)
+        parts = self._parts(cell, blocked)
+        if not parts:
+            return None
+        of_class = self._class_credit.get(cell.traffic_class, {})
+        of_cell = self._cell_credit.get(cell, {})
+        return _most_owed(_opened(parts, of_class.copy(), of_cell.copy()))
 
     def pick_many(self, cell: Cell, blocked: int, count: int) -> list[tuple[Pick, int]]:
         """Who takes how many of so many requests; empty if none is open."""
-        row, open_row, basis = self._open_row(cell, blocked)
-        if not open_row:
+        opened = self._opened.get((cell, blocked)) or self._open(cell, blocked)
+        if opened is None:
             return []
-        if len(open_row) == 1:
-            return [(Pick(*open_row[0], basis, row, False), count)]
-        of_class, of_cell = self._credits(cell)
-        counts = _most_owed_of_many(open_row, of_class, of_cell, count)
-        return [
-            (Pick(*entry, basis, row, True), taken)
-            for entry, taken in zip(open_row, counts, strict=True)
-            if taken
-        ]
+        # Apart, for rounding could make another of two that are owed the same the first.
+        return [(_most_owed(opened), 1)] if count == 1 else _most_owed_of_many(opened, count)
 
-    def _pick(
-        self, cell: Cell, blocked: int, credit_of: Callable[[Cell], tuple[Credit, Credit]]
-    ) -> Pick | None:
-        row, open_row, basis = self._open_row(cell, blocked)
-        if not open_row:
+    def _open(self, cell: Cell, blocked: int) -> _Opened | None:
+        """Makes ready what the cell may be given; None if there is nothing."""
+        parts = self._parts(cell, blocked)
+        if not parts:
             return None
-        if len(open_row) == 1:
-            model, share, cost = open_row[0]
-            return Pick(model, share, cost, basis, row, False)
-        of_class, of_cell = credit_of(cell)
-        model, share, cost = _most_owed(open_row, of_class, of_cell)
-        return Pick(model, share, cost, basis, row, True)
-
-    def _open_row(self, cell: Cell, blocked: int) -> tuple[Row, Row, Basis]:
-        """The row that the cell goes by, what is open of it, and what it is."""
-        row = self.table.cells.get(cell, ())
-        open_row = _open(row, blocked)
-        if open_row:
-            return row, open_row, Basis.PLAN
-        row = self.table.classes.get(cell.traffic_class, ())
-        return row, _open(row, blocked), Basis.CLASS
+        of_class, of_cell = self._credits(cell) if len(parts) > 1 else ({}, {})
+        opened = _opened(parts, of_class, of_cell)
+        lasts = len(parts) == 1 or cell in self._cell_credit
+        if lasts and len(self._opened) < OPENED_MAX:
+            self._opened[cell, blocked] = opened
+        return opened
 
     def _credits(self, cell: Cell) -> tuple[Credit, Credit]:
-        """Those of the cell's class and its own, to be spent."""
-        of_class = self._class_credit.get(cell[0])
-        if of_class is None:
-            of_class = self._class_credit[cell[0]] = {}
+        """Those of the cell's class and its own."""
+        of_class = self._class_credit.setdefault(cell.traffic_class, {})
         of_cell = self._cell_credit.get(cell)
         if of_cell is None:
             of_cell = {}
@@ -124,49 +133,60 @@ class Selector:
                 self._cell_credit[cell] = of_cell
         return of_class, of_cell
 
-    def _copied_credits(self, cell: Cell) -> tuple[Credit, Credit]:
-        of_class = self._class_credit.get(cell.traffic_class, {})
-        return of_class.copy(), self._cell_credit.get(cell, {}).copy()
+    def _parts(self, cell: Cell, blocked: int) -> tuple[_Part, ...]:
+        """Of the row that the cell goes by, what is open."""
+        rows = (
+            (Basis.PLAN, self.table.cells.get(cell, ())),
+            (Basis.CLASS, self.table.classes.get(cell.traffic_class, ())),
+        )
+        for basis, row in rows:
+            entries = [entry for entry in row if not blocked >> entry[0] & 1]
+            if entries:
+                total = sum(share for _, share, _ in entries)
+                picks = [Pick(*entry, basis, row, len(entries) > 1) for entry in entries]
+                return tuple([_Part(pick.model, pick.share / total, pick) for pick in picks])
+        return ()
 
 
-def _open(row: Row, blocked: int) -> Row:
-    """The row without the models that are blocked."""
-    for entry in row:
-        if blocked >> entry[0] & 1:
-            return tuple([other for other in row if not blocked >> other[0] & 1])
-    return row  # most often nothing is blocked, and nothing needs to be built
+def _opened(parts: tuple[_Part, ...], of_class: Credit, of_cell: Credit) -> _Opened:
+    """Every open model has a credit from now on."""
+    for model, _, _ in parts:
+        of_class.setdefault(model, 0.0)
+        of_cell.setdefault(model, 0.0)
+    return _Opened(parts, of_class, of_cell)
 
 
-def _most_owed(open_row: Row, of_class: Credit, of_cell: Credit) -> ModelShare:
-    """Gives each model its share of one request, and takes that request from the one it returns."""
-    total = 0.0
-    for entry in open_row:
-        total += entry[1]
-    taken, most = open_row[0], -inf
-    for entry in open_row:
-        model, share, _ = entry
-        share /= total
-        of_class[model] = class_credit = of_class.get(model, 0.0) + share
-        of_cell[model] = cell_credit = of_cell.get(model, 0.0) + share
+def _most_owed(opened: _Opened) -> Pick:
+    """Gives each model its part of one request, and takes that request from the one it returns."""
+    parts, of_class, of_cell = opened
+    taken = parts[0]
+    if len(parts) == 1:
+        return taken.pick
+    most = -inf
+    for entry in parts:
+        model, part, _ = entry
+        of_class[model] = class_credit = of_class[model] + part
+        of_cell[model] = cell_credit = of_cell[model] + part
         owed = class_credit + CELL_CREDIT_WEIGHT * cell_credit
         if owed > most:
             taken, most = entry, owed
-    of_class[taken[0]] -= 1.0
-    of_cell[taken[0]] -= 1.0
-    return taken
+    of_class[taken.model] -= 1.0
+    of_cell[taken.model] -= 1.0
+    return taken.pick
 
 
-def _most_owed_of_many(open_row: Row, of_class: Credit, of_cell: Credit, count: int) -> list[int]:
-    """Gives each model its share of so many requests, and takes them from those it returns."""
-    total = sum(share for _, share, _ in open_row)
+def _most_owed_of_many(opened: _Opened, count: int) -> list[tuple[Pick, int]]:
+    """Gives each model its part of so many requests, and takes from each how many it gets."""
+    parts, of_class, of_cell = opened
+    if len(parts) == 1:
+        return [(parts[0].pick, count)]
     owed = []
-    for model, share, _ in open_row:
-        due = share / total * count
-        of_class[model] = class_credit = of_class.get(model, 0.0) + due
-        of_cell[model] = cell_credit = of_cell.get(model, 0.0) + due
+    for model, part, _ in parts:
+        of_class[model] = class_credit = of_class[model] + part * count
+        of_cell[model] = cell_credit = of_cell[model] + part * count
         owed.append((class_credit + CELL_CREDIT_WEIGHT * cell_credit) / (1 + CELL_CREDIT_WEIGHT))
     counts = allotted(owed, count)
-    for (model, _, _), taken in zip(open_row, counts, strict=True):
+    for (model, _, _), taken in zip(parts, counts, strict=True):
         of_class[model] -= taken
         of_cell[model] -= taken
-    return counts
+    return [(part.pick, taken) for part, taken in zip(parts, counts, strict=True) if taken]

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from server.config import BudgetConfig, ClassConfig, Config, ConfigError, ModelConfig
-from server.config.check import did_you_mean
 from server.config.live import Section, updated
+from server.config.problems import did_you_mean
 from server.control.messages import (
     budget_message,
     class_message,

@@ -9,6 +9,7 @@ from server.routing.query import Query
 from server.routing.router import Router
 from server.rpc import convert
 from server.rpc.errors import status_of
+from server.rpc.responses import batch_route
 from turnout.v1 import routing_pb2 as pb
 
 # Decided within 50 ms; the answer, of 2 MB, is encoded and sent in one piece.
@@ -67,7 +68,7 @@ class BatchCall:
         batch = decide_batch(
             self._router, slice_.read_alike.values(), now_s=self._now_s(), chance=self._chance
         )
-        routes = [self._route(convert.batch_route(d, self._router)) for d in batch.decisions]
+        routes = [self._route(batch_route(d, self._router)) for d in batch.decisions]
         answers = slice_.refused | batch.answers
         for place, request_id in enumerate(slice_.request_ids):
             result, answer = self._response.results.add(), answers[place]
@@ -108,8 +109,11 @@ class _Slice:
 
     @property
     def is_full(self) -> bool:
-        unlike = len(self.read_alike) + len(self.refused)
-        work = len(self.request_ids) + UNLIKE_WORK * unlike
+        requests = len(self.request_ids)
+        # Before the first plan nothing is decided alike: each is priced by its own tokens.
+        planned = bool(self._router.table.plan_id)
+        unlike = len(self.read_alike) + len(self.refused) if planned else requests
+        work = requests + UNLIKE_WORK * unlike
         return work >= SLICE_WORK_MAX or self._bytes >= SLICE_BYTES_MAX
 
     def read(self, request: pb.RouteRequest) -> None:
@@ -152,7 +156,7 @@ class _Queries:
         if query is None:
             if request.dry_run:
                 raise InvalidRequest("a batch has no dry runs: use Route for it", field="dry_run")
-            query = self._known[data] = convert.route_query(request, self._metadata)
+            query = self._known[data] = convert.route_query(request, len(data), self._metadata)
         return query
 
 

@@ -1,15 +1,11 @@
-"""Between the wire and what routing speaks of; limits on what a peer may say are held here."""
+"""What requests on the wire ask routing; limits on what a peer may say are held here."""
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import partial
 
-from google.protobuf.duration_pb2 import Duration
-
-from server.dispatch import Answer
-from server.routing.catalog import Cell, PayloadKind
+from server.routing.catalog import PayloadKind
 from server.routing.errors import InvalidRequest, PayloadTooLarge, UnknownClass
 from server.routing.query import Query
-from server.routing.router import Decision, Router, Target
 from server.rpc.oip_tensors import read_tensors, read_text
 from server.rpc.oip_wire import read_head
 from server.rpc.openai_chat import read_chat
@@ -21,6 +17,8 @@ MESSAGE_BYTES_MAX = 64 * 2**20
 TEXT_BYTES_MAX = 256
 LABELS_MAX = 64
 CAPABILITIES_MAX = 16
+# To look a kind up takes a tenth of the time that its enum takes.
+_PAYLOAD_KINDS: Mapping[int, PayloadKind] = {int(kind): kind for kind in PayloadKind}
 # What an OIP caller, whose messages have no place for it, says in metadata.
 TENANT_KEY, USER_KEY = "turnout-tenant", "turnout-user"
 # The model_name of an OIP request that leaves the class to the rules.
@@ -29,10 +27,10 @@ AUTO = "auto"
 Metadata = Iterable[tuple[str, str | bytes]]
 
 
-def route_query(request: pb.RouteRequest, metadata: Mapping[str, str]) -> Query:
+def route_query(request: pb.RouteRequest, size_bytes: int, metadata: Mapping[str, str]) -> Query:
     """What a RouteRequest asks; raises InvalidRequest, PayloadMalformed or PayloadTooLarge."""
-    hold_size(request.ByteSize())
-    query = _query(request.context, request.features, metadata)
+    hold_size(size_bytes)
+    query = _query(request.context, request.features, size_bytes, metadata)
     content = request.WhichOneof("content")
     if content == "text":
         query.text = request.text
@@ -46,14 +44,19 @@ def route_query(request: pb.RouteRequest, metadata: Mapping[str, str]) -> Query:
     return query
 
 
-def infer_query(request: pb.InferRequest, metadata: Mapping[str, str]) -> Query:
-    """What an InferRequest asks; raises InvalidRequest, PayloadMalformed or PayloadTooLarge."""
-    if request.WhichOneof("payload") is None:
+def infer_query(
+    request: pb.InferRequest, payload: bytes, size_bytes: int, metadata: Mapping[str, str]
+) -> Query:
+    """What an InferRequest asks; raises InvalidRequest, PayloadMalformed or PayloadTooLarge.
+
+    `payload` is the request's own: asked for once more, it would be copied once more.
+    """
+    if not payload and request.WhichOneof("payload") is None:
         raise InvalidRequest("there is nothing to infer: set it", field="oip_request")
-    hold_size(len(request.oip_request))
-    query = _query(request.context, request.features, metadata)
-    read_head(request.oip_request, field="oip_request")
-    _read_tensors(request.oip_request, "oip_request", query)
+    hold_size(len(payload))
+    query = _query(request.context, request.features, size_bytes - len(payload), metadata)
+    read_head(payload, field="oip_request")
+    _read_tensors(payload, "oip_request", query)
     return query
 
 
@@ -104,65 +107,40 @@ def hold_size(size_bytes: int) -> None:
         )
 
 
-def route_response(
-    decision: Decision, decision_id: str, router: Router, request_id: str
-) -> pb.RouteResponse:
-    """The answer to a Route; an empty id is that of a dry run."""
-    response = pb.RouteResponse(
-        decision_id=decision_id,
-        plan_id=decision.plan_id,
-        expected_cost_nano_usd=decision.pick.cost_nano_usd,
-        report_wanted=decision.audit_probability > 0,
-        request_id=request_id,
-    )
-    _fill_route(response, decision, router)
-    return response
-
-
-def batch_route(decision: Decision, router: Router) -> pb.BatchRoute:
-    """What a decision of a batch shares with others."""
-    route = pb.BatchRoute(
-        plan_id=decision.plan_id, expected_cost_nano_usd=decision.pick.cost_nano_usd
-    )
-    _fill_route(route, decision, router)
-    return route
-
-
-def infer_response(answer: Answer, request_id: str) -> pb.InferResponse:
-    """The answer to an Infer."""
-    decision = answer.decision
-    response = pb.InferResponse(
-        oip_response=answer.response,
-        decision_id=answer.decision_id,
-        plan_id=decision.plan_id,
-        cost_nano_usd=answer.cost_nano_usd,
-        attempts=answer.attempts,
-        report_wanted=decision.audit_probability > 0,
-        request_id=request_id,
-    )
-    _set_cell(response.cell, decision.reading.cell)
-    _set_target(response.target, answer.target)
-    _set_reason(response.reason, decision)
-    response.usage.input_tokens = decision.reading.input_tokens
-    _set_duration(response.usage.latency, answer.latency_s)
-    return response
-
-
-def _query(context: pb.RequestContext, features: pb.Features, metadata: Mapping[str, str]) -> Query:
-    short(context.request_id, "context.request_id")
+def _query(
+    context: pb.RequestContext, features: pb.Features, size_bytes: int, metadata: Mapping[str, str]
+) -> Query:
+    """`size_bytes` is at least what the context and the features take together."""
+    if size_bytes > TEXT_BYTES_MAX:  # below it, no text in them can be too long
+        _check_texts(context, features)
     return Query(
-        traffic_class=short(context.traffic_class, "context.traffic_class"),
-        tenant=short(context.tenant, "context.tenant"),
-        user=short(context.user, "context.user"),
-        labels=_labels(context.labels) if context.labels else {},
+        traffic_class=context.traffic_class,
+        tenant=context.tenant,
+        user=context.user,
+        labels=_labels(context.labels),
         metadata=metadata,
         priority=context.priority,
-        response_format=short(context.response_format, "context.response_format"),
-        domain=short(features.domain, "features.domain"),
-        capabilities=_capabilities(features) if features.capabilities else (),
+        response_format=context.response_format,
+        domain=features.domain,
+        capabilities=_capabilities(features.capabilities),
         payload_kind=_payload_kind(features.payload_kind),
         input_tokens=features.input_tokens if features.HasField("input_tokens") else None,
     )
+
+
+def _check_texts(context: pb.RequestContext, features: pb.Features) -> None:
+    """Raises InvalidRequest for the first that is too long."""
+    short(context.request_id, "context.request_id")
+    short(context.traffic_class, "context.traffic_class")
+    short(context.tenant, "context.tenant")
+    short(context.user, "context.user")
+    short(context.response_format, "context.response_format")
+    short(features.domain, "features.domain")
+    for key, value in context.labels.items():
+        short(key, "context.labels")
+        short(value, "context.labels")
+    for name in features.capabilities:
+        short(name, "features.capabilities")
 
 
 def _read_chat(body: bytes, query: Query) -> None:
@@ -182,59 +160,22 @@ def _read_tensors(request: bytes, field: str, query: Query) -> None:
     query.tensors = partial(read_tensors, request, field=field)
 
 
-def _labels(labels: Mapping[str, str]) -> dict[str, str]:
+def _labels(labels: Mapping[str, str]) -> Mapping[str, str]:
     if len(labels) > LABELS_MAX:
         raise InvalidRequest(f"more than {LABELS_MAX} labels: send fewer", field="context.labels")
-    for key, value in labels.items():
-        short(key, "context.labels")
-        short(value, "context.labels")
-    return dict(labels)
+    return labels
 
 
-def _capabilities(features: pb.Features) -> tuple[str, ...]:
-    field = "features.capabilities"
-    if len(features.capabilities) > CAPABILITIES_MAX:
-        raise InvalidRequest(f"more than {CAPABILITIES_MAX}: send fewer", field=field)
-    return tuple(short(name, field) for name in features.capabilities)
-
-
-def _payload_kind(kind: int) -> PayloadKind:
-    try:
-        return PayloadKind(kind)
-    except ValueError:
+def _capabilities(names: Sequence[str]) -> tuple[str, ...]:
+    if len(names) > CAPABILITIES_MAX:
         raise InvalidRequest(
-            f"there is no payload kind {kind}", field="features.payload_kind"
-        ) from None
+            f"more than {CAPABILITIES_MAX}: send fewer", field="features.capabilities"
+        )
+    return tuple(names) if names else ()
 
 
-def _fill_route(
-    message: pb.RouteResponse | pb.BatchRoute, decision: Decision, router: Router
-) -> None:
-    # Filled in place: messages that are made apart are copied, which takes twice as long.
-    _set_cell(message.cell, decision.reading.cell)
-    _set_target(message.target, decision.target)
-    for index in decision.fallbacks:
-        _set_target(message.fallbacks.add(), router.target(index))
-    _set_reason(message.reason, decision)
-    _set_duration(message.reuse_for, decision.reuse_for_s)
-
-
-def _set_cell(message: pb.Cell, cell: Cell) -> None:
-    message.traffic_class, message.payer, message.domain, message.size_bucket = cell
-
-
-def _set_target(message: pb.Target, target: Target) -> None:
-    message.model = target.model.name
-    message.version = target.model.version
-    message.endpoint = target.endpoint
-
-
-def _set_reason(message: pb.Reason, decision: Decision) -> None:
-    message.rule = decision.reading.rule
-    message.basis = pb.Basis.ValueType(decision.pick.basis)
-    message.text = decision.reason
-
-
-def _set_duration(message: Duration, seconds: float) -> None:
-    message.seconds = whole = int(seconds)
-    message.nanos = int((seconds - whole) * 1e9)
+def _payload_kind(number: int) -> PayloadKind:
+    kind = _PAYLOAD_KINDS.get(number)
+    if kind is None:
+        raise InvalidRequest(f"there is no payload kind {number}", field="features.payload_kind")
+    return kind

@@ -1,8 +1,8 @@
 """What a servicer raises becomes a status: one table, applied where servicers are registered."""
 
 import functools
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Any, TypeAlias, cast
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar, cast
 
 import grpc
 import structlog
@@ -14,6 +14,10 @@ from google.rpc import error_details_pb2, status_pb2
 from server.config import ConfigError
 from server.routing import errors
 from server.routing.errors import RoutingError, UpstreamFailed
+
+_Parsed = TypeVar("_Parsed")
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+_RAW = "takes_and_returns_bytes"
 
 _DETAILS = "grpc-status-details-bin"
 # When to come back after UNAVAILABLE: a worker that starts, a plan's pass or an ejection's
@@ -51,22 +55,19 @@ Context = grpc.aio.ServicerContext[Any, Any]
 _log = structlog.get_logger()
 
 
+def raw(method: _Method) -> _Method:
+    """Marks a unary method of a servicer that takes bytes and returns bytes."""
+    setattr(method, _RAW, True)
+    return method
+
+
 class ErrorAnswering:
     """Stands for a server where servicers are added, so that what they raise is answered well."""
 
-    def __init__(
-        self,
-        server: grpc.aio.Server,
-        on_refused: Callable[[str], None],
-        raw_methods: Collection[str] = (),
-    ) -> None:
-        """`on_refused` is told the reason of each error that is answered.
-
-        Methods named in `raw_methods` take bytes and return bytes.
-        """
+    def __init__(self, server: grpc.aio.Server, on_refused: Callable[[str], None]) -> None:
+        """`on_refused` is told the reason of each error that is answered."""
         self._server = server
         self._on_refused = on_refused
-        self._raw_methods = raw_methods
 
     def add(self, register: Callable[[Any, grpc.aio.Server], None], servicer: object) -> None:
         """Adds a servicer by the generated add_XServicer_to_server."""
@@ -75,15 +76,15 @@ class ErrorAnswering:
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
         """Adds the methods of a servicer, each wrapped."""
-        wrapped = {name: self._wrap(name, handler) for name, handler in handlers.items()}
+        wrapped = {name: self._wrap(handler) for name, handler in handlers.items()}
         handler = grpc.method_handlers_generic_handler(service, wrapped)
         self._server.add_generic_rpc_handlers((handler,))
 
     def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
         """The same handlers again, as older servers take them; nothing is left to do."""
 
-    def _wrap(self, name: str, handler: Handler) -> Handler:
-        if name in self._raw_methods:
+    def _wrap(self, handler: Handler) -> Handler:
+        if getattr(handler.unary_unary, _RAW, False):
             return grpc.unary_unary_rpc_method_handler(self._unary(handler.unary_unary, bytes))
         parse = handler.request_deserializer
         if handler.response_streaming:
@@ -100,7 +101,7 @@ class ErrorAnswering:
         @functools.wraps(method)
         async def answer(data: bytes, context: Context) -> Any:
             try:
-                return await method(_parsed(data, parse), context)
+                return await method(parsed(data, parse), context)
             except grpc.aio.AbortError:
                 raise
             except Exception as error:  # noqa: BLE001 - this is where every error ends
@@ -112,7 +113,7 @@ class ErrorAnswering:
         @functools.wraps(method)
         async def answer(data: bytes, context: Context) -> Any:
             try:
-                async for response in method(_parsed(data, parse), context):
+                async for response in method(parsed(data, parse), context):
                     yield response
             except grpc.aio.AbortError:
                 raise
@@ -135,7 +136,8 @@ async def abort(context: Context, status: status_pb2.Status) -> None:
     await context.abort(_CODES[status.code], status.message, details)
 
 
-def _parsed(data: bytes, parse: Callable[[bytes], Any]) -> Any:
+def parsed(data: bytes, parse: Callable[[bytes], _Parsed]) -> _Parsed:
+    """Raises PayloadMalformed."""
     try:
         return parse(data)
     except DecodeError:

@@ -9,7 +9,7 @@ from server.routing.errors import NotFound, NotReady
 from server.routing.router import Router
 from server.rpc import convert
 from server.rpc.convert import AUTO
-from server.rpc.errors import Context
+from server.rpc.errors import Context, raw
 from server.rpc.routing import forwarded
 from server.wire import oip_pb2, oip_pb2_grpc
 
@@ -53,14 +53,15 @@ class OipServicer(oip_pb2_grpc.GRPCInferenceServiceServicer):
             )
         return oip_pb2.ModelMetadataResponse(name=request.name, platform="turnout")
 
+    @raw
     async def ModelInfer(self, request: bytes, context: Context) -> bytes:  # type: ignore[override]
-        """In bytes and out: it is registered without (de)serialisers."""
-        metadata = convert.text_metadata(context.invocation_metadata())
+        invocation_metadata = context.invocation_metadata()
+        metadata = convert.text_metadata(invocation_metadata)
         answer = await self._dispatcher.infer(
             convert.oip_query(request, metadata, self._router.catalog.classes),
             request,
             timeout_s=context.time_remaining(),
-            metadata=forwarded(metadata),
+            metadata=forwarded(invocation_metadata),
         )
         await context.send_initial_metadata(
             (

@@ -8,7 +8,8 @@ from server.routing.router import Router
 from server.routing.tokens import Kind
 from server.rpc import convert
 from server.rpc.batch import BatchCall
-from server.rpc.errors import Context
+from server.rpc.errors import Context, parsed, raw
+from server.rpc.responses import Responses
 from turnout.v1 import routing_pb2 as pb
 from turnout.v1 import routing_pb2_grpc
 
@@ -35,14 +36,17 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
     ) -> None:
         """`on_refused` is told the reason of each request of a batch that is refused."""
         self._router = router
+        self._responses = Responses(router)
         self._dispatcher = dispatcher
         self._settle = settle
         self._on_refused = on_refused
         self._now_s = now_s
         self._chance = chance
 
-    async def Route(self, request: pb.RouteRequest, context: Context) -> pb.RouteResponse:
-        query = convert.route_query(request, convert.text_metadata(context.invocation_metadata()))
+    @raw
+    async def Route(self, data: bytes, context: Context) -> bytes:  # type: ignore[override]
+        request = parsed(data, pb.RouteRequest.FromString)
+        query = convert.route_query(request, len(data), self._metadata(context))
         now_s = self._now_s()
         if request.dry_run:
             decision, decision_id = self._router.dry_run(query, now_s=now_s), ""
@@ -51,31 +55,31 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
             decision_id = self._router.seal(
                 decision, Kind.ROUTE, decision.target.model, now_s=now_s
             )
-        return convert.route_response(
-            decision, decision_id, self._router, request.context.request_id
-        )
+        return self._responses.route(decision, decision_id, request.context.request_id)
 
     async def RouteBatch(
         self, request: pb.RouteBatchRequest, context: Context
     ) -> pb.RouteBatchResponse:
         call = BatchCall(
             self._router,
-            convert.text_metadata(context.invocation_metadata()),
+            self._metadata(context),
             self._on_refused,
             now_s=self._now_s,
             chance=self._chance,
         )
         return await call.answer(request)
 
-    async def Infer(self, request: pb.InferRequest, context: Context) -> pb.InferResponse:
-        metadata = convert.text_metadata(context.invocation_metadata())
+    @raw
+    async def Infer(self, data: bytes, context: Context) -> bytes:  # type: ignore[override]
+        request = parsed(data, pb.InferRequest.FromString)
+        payload = request.oip_request
         answer = await self._dispatcher.infer(
-            convert.infer_query(request, metadata),
-            request.oip_request,
+            convert.infer_query(request, payload, len(data), self._metadata(context)),
+            payload,
             timeout_s=context.time_remaining(),
-            metadata=forwarded(metadata),
+            metadata=forwarded(context.invocation_metadata()),
         )
-        return convert.infer_response(answer, request.context.request_id)
+        return self._responses.infer(answer, request.context.request_id)
 
     async def Report(self, request: pb.ReportRequest, context: Context) -> pb.ReportResponse:
         if len(request.outcomes) > OUTCOMES_MAX:
@@ -84,12 +88,23 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
             )
         return pb.ReportResponse(results=await self._settle(request.outcomes))
 
+    def _metadata(self, context: Context) -> dict[str, str]:
+        """What rules may look at; most look at none, and it takes as long as all rules."""
+        if not self._router.asks_metadata:
+            return {}
+        return convert.text_metadata(context.invocation_metadata())
 
-def forwarded(metadata: dict[str, str]) -> tuple[tuple[str, str], ...]:
+
+def forwarded(metadata: convert.Metadata | None) -> tuple[tuple[str, str], ...]:
     """Of a caller's metadata, what endpoints get."""
     # Some peers let other characters through, on which our own client would fail.
     return tuple(
-        (key, metadata[key])
-        for key in FORWARDED_KEYS & metadata.keys()
-        if metadata[key].isascii() and metadata[key].isprintable()
+        [
+            (key, value)
+            for key, value in metadata or ()
+            if key in FORWARDED_KEYS
+            and isinstance(value, str)
+            and value.isascii()
+            and value.isprintable()
+        ]
     )

@@ -15,7 +15,7 @@ def read_token(path: str) -> bytes:
     """The hash of the token in the file; raises TokenError."""
     try:
         token = Path(path).expanduser().read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         # The path is not echoed: someone may have put the token there.
         raise TokenError(
             f"listeners.admin_token_file cannot be read ({type(error).__name__}): "

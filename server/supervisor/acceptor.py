@@ -58,7 +58,8 @@ class Acceptor:
     def _accept_some(self) -> bool:
         """True if there may be more."""
         for _ in range(_ACCEPTED_AT_ONCE):
-            if self._balance.pick() is None:
+            worker = self._balance.pick()
+            if worker is None:
                 self._wait()  # until a worker has taken some
                 return False
             try:
@@ -70,22 +71,31 @@ class Acceptor:
                     self._rest(error)
                     return False
                 continue  # that caller has gone already
-            with connection:  # the worker has a descriptor of its own
-                self._hand_over(connection)
+            try:
+                with connection:  # the worker has a descriptor of its own
+                    self._hand_over(connection, worker)
+            except OSError as error:
+                _log.error("a connection is closed: there is no room to hand it over")
+                self._rest(error)
+                return False
         return True
 
-    def _hand_over(self, connection: socket.socket) -> None:
-        """To the first that takes it; the caller sees it closed if there is none."""
-        while (worker := self._balance.pick()) is not None:
+    def _hand_over(self, connection: socket.socket, worker: str | None) -> None:
+        """To the first that takes it; the caller sees it closed if there is none.
+
+        Raises OSError when the kernel has no room for it, whoever the worker is.
+        """
+        while worker is not None:
             try:
                 given = hand_over.give(self._channels[worker], connection)
-            except OSError:  # the worker is on its way out
+            except ConnectionError:  # the worker is on its way out
                 self._leave(worker)
-                continue
-            if given:
-                self._balance.handed(worker)
-                return
-            self._balance.full(worker)
+            else:
+                if given:
+                    self._balance.handed(worker)
+                    return
+                self._balance.full(worker)
+            worker = self._balance.pick()
 
     def _listen_to(self, worker: str) -> None:
         told = hand_over.told(self._channels[worker])

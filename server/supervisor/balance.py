@@ -21,8 +21,7 @@ class Balance:
     """Counts what each worker holds. Those that hold as few take turns."""
 
     def __init__(self) -> None:
-        self._loads: dict[str, _Load] = {}
-        self._turn = 0
+        self._loads: dict[str, _Load] = {}  # whoever was given one last comes last
 
     def join(self, worker: str) -> None:
         """The worker is there, and holds nothing."""
@@ -34,25 +33,20 @@ class Balance:
 
     def pick(self) -> str | None:
         """The worker that holds the fewest; None while each has enough to take."""
-        count = len(self._loads)
-        best, best_rank = None, (HELD_MAX, 0)
-        for index, (worker, load) in enumerate(self._loads.items()):
-            if load.full or load.untaken >= UNTAKEN_MAX:
-                continue
-            rank = (load.held, (index - self._turn) % count)
-            if rank < best_rank:
-                best, best_rank = worker, rank
+        best, fewest = None, HELD_MAX
+        for worker, load in self._loads.items():
+            if load.held < fewest and load.untaken < UNTAKEN_MAX and not load.full:
+                best, fewest = worker, load.held
         return best
 
     def handed(self, worker: str) -> None:
         """It was given a connection."""
-        load = self._loads[worker]
+        load = self._loads[worker] = self._loads.pop(worker)
         load.held += 1
         load.untaken += 1
-        self._turn = list(self._loads).index(worker) + 1
 
     def full(self, worker: str) -> None:
-        """It could not be given one: none until it has taken some."""
+        """Its channel holds no more of what it has not taken: none until it has taken some."""
         self._loads[worker].full = True
 
     def told(self, worker: str, *, taken: int, ended: int) -> None:

@@ -39,7 +39,7 @@ class Child:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> str:
-        """Returns where it listens once it is ready; raises StartError."""
+        """Returns where it listens once it is ready; raises StartError or OSError."""
         if self._acceptor is None:
             return await self._start(self.settings, ())
         ours, theirs = hand_over.pair()
@@ -138,5 +138,5 @@ async def keep(child: Child, stopping: asyncio.Event) -> None:
             await child.start()
             if stopping.is_set():  # it was told to stop while it was not there to hear it
                 await child.stop()
-        except StartError as error:
+        except (StartError, OSError) as error:  # the second: no descriptor or process is left
             _log.error("restart failed", name=child.settings.name, error=str(error))

@@ -52,7 +52,7 @@ class TracedDispatcher(Dispatcher):
             )
             span.set_attribute("turnout.traffic_class", answer.decision.reading.cell.traffic_class)
             span.set_attribute("turnout.model", answer.target.model.name)
-            span.set_attribute("turnout.plan_id", answer.decision.plan_id)
+            span.set_attribute("turnout.plan_id", answer.decision.grounds.plan_id)
             span.set_attribute("turnout.attempts", answer.attempts)
             span.set_attribute("turnout.cost_nano_usd", answer.cost_nano_usd)
             return answer

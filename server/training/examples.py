@@ -6,14 +6,12 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from server.routing.learned.file_format import OTHER
+from server.config.section import OTHER
+from server.routing.learned.names import INTENT, OUTSIDE, domain_name
 from server.training.records import DataInvalid, Record, read_records
 
 # What training holds in memory; a sample of more says as much.
 EXAMPLES_MAX = 1_000_000
-LABEL_CHARS_MAX = 128
-# Labels that say: this is about nothing the classifier is to know.
-OUTSIDE = frozenset({"oos", OTHER})
 
 # Looked for in this order where no column is named.
 _TEXT_COLUMNS = ("text", "prompt")
@@ -66,11 +64,6 @@ def read_domains(path: Path) -> dict[str, str]:
     return domains
 
 
-def domain_name(label: str) -> str:
-    """As a configuration can name it: "computer science" is computer-science."""
-    return re.sub(r"[^a-z0-9._]+", "-", label.lower()).strip("-._")[:63]
-
-
 def _found(path: Path, columns: Columns, row: Record) -> Columns:
     text = _column(path, row, columns.text, _TEXT_COLUMNS)
     domain = _column(path, row, columns.domain, _DOMAIN_COLUMNS)
@@ -99,8 +92,8 @@ def _example(
         raise DataInvalid(f"{where}: the text is empty")
     if intent in OUTSIDE or domain in OUTSIDE:
         return Example(text, "", "")
-    if columns.intent and not 0 < len(intent) <= LABEL_CHARS_MAX:
-        raise DataInvalid(f"{where}: give a label of 1 to {LABEL_CHARS_MAX} characters, or oos")
+    if columns.intent and not re.fullmatch(INTENT, intent):
+        raise DataInvalid(f"{where}: give a label of 1 to 128 printable characters, or oos")
     if domain_of is not None:
         if intent not in domain_of:
             raise DataInvalid(f"{where}: label {intent!r} is not in the file of domains")

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +35,7 @@ def _opened(path: Path) -> Iterator[IO[str]]:
     try:
         with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
             yield file
-    except (OSError, EOFError) as error:  # gzip's own errors are among them
+    except (OSError, EOFError, zlib.error) as error:
         raise DataInvalid(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     except UnicodeDecodeError as error:
         raise DataInvalid(f"{path}: it is not UTF-8: {error.reason}") from None

@@ -59,7 +59,7 @@ class Refusal:
     """What a threshold does."""
 
     threshold: float
-    inside_refused: float  # of the text that is about something known
+    inside_refused: float | None  # of the text that is about something known; None without any
     outside_refused: float | None  # of the text that is not; None without any
     right: float  # of all text: put where it belongs, outside or in the right domain or intent
 
@@ -133,9 +133,13 @@ def _bins(judged: _Judged) -> list[Bin]:
 def _refusal(threshold: float, judged: _Judged) -> Refusal:
     probability, inside, right = judged
     refused = probability < threshold
-    outside = None if inside.all() else float(refused[~inside].mean())
     placed = np.where(inside, right & ~refused, refused)
-    return Refusal(threshold, float(refused[inside].mean()), outside, float(placed.mean()))
+    of_inside, of_outside = _part(refused[inside]), _part(refused[~inside])
+    return Refusal(threshold, of_inside, of_outside, float(placed.mean()))
+
+
+def _part(flags: Flags) -> float | None:
+    return float(flags.mean()) if flags.size else None
 
 
 def _confused(inside: Sequence[Answer]) -> tuple[Confused, ...]:

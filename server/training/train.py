@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from server.routing.learned.file_format import OTHER, Contents, dump
+from server.config.section import OTHER
+from server.routing.learned.file_format import Contents, dump
 from server.routing.learned.model import LinearModel
 from server.training.calibration import Calibration, calibrate
 from server.training.examples import Example

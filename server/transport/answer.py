@@ -5,13 +5,12 @@ from functools import lru_cache
 
 from server.transport.errors import ErrorCode
 from server.transport.hpack import Header
-from server.transport.metadata import Metadata, read_metadata
+from server.transport.metadata import Metadata, is_grpc, read_metadata
 from server.transport.status import Code, percent_decoded
 
 # Nearly all heads and trailers of a connection are equal: they are read once.
 _REMEMBERED = 64
 _CODE_DIGITS_MAX = 9
-_GRPC = b"application/grpc"
 
 # An answer that is no gRPC comes from a proxy or another kind of server: gRPC's own table.
 _OF_HTTP: Mapping[bytes, Code] = {
@@ -53,7 +52,7 @@ def accepts_gzip(head: tuple[Header, ...]) -> bool:
     if status != b"200":
         code = _OF_HTTP.get(status, Code.UNKNOWN)
         raise CallFailed(code, f"the answer is HTTP {status.decode('latin-1')}, not gRPC")
-    if content_type != _GRPC and not content_type.startswith((_GRPC + b"+", _GRPC + b";")):
+    if not is_grpc(content_type):
         kind = content_type.decode("latin-1")
         raise CallFailed(Code.UNKNOWN, f"the answer's content-type is {kind!r}, not gRPC")
     encoding = fields.get(b"grpc-encoding", b"identity")

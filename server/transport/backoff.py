@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-# An endpoint that comes back is found within a second, not within grpc's two minutes: routing keeps
-# calls away from it meanwhile, so what an attempt costs is one SYN.
+# An endpoint that comes back is found in about a second, not within grpc's two minutes: routing
+# keeps calls away from it meanwhile, so what an attempt costs is one SYN.
 FIRST_S = 0.1
-LONGEST_S = 1.0
+LONGEST_S = 1.0  # before its jitter
 GROWTH = 1.6
 # Of each pause, the part that is left to chance, up or down: workers do not knock in step.
 JITTER = 0.2
@@ -21,8 +21,7 @@ class Backoff:
         self.until_s = float("-inf")  # no attempt before this
 
     def failed(self, now_s: float) -> None:
-        jittered = self._pause_s * (1 + JITTER * (2 * self._chance() - 1))
-        self.until_s = now_s + min(jittered, LONGEST_S)
+        self.until_s = now_s + self._pause_s * (1 + JITTER * (2 * self._chance() - 1))
         self._pause_s = min(self._pause_s * GROWTH, LONGEST_S)
 
     def succeeded(self) -> None:

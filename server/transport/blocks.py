@@ -1,7 +1,7 @@
 """Header blocks: HEADERS and the CONTINUATION frames behind it, put together (RFC 9113, 4.3)."""
 
 from server.transport import frames
-from server.transport.errors import ConnectionFault, ErrorCode
+from server.transport.errors import ConnectionFault, ErrorCode, limit_reached
 from server.transport.floods import Floods
 from server.transport.limits import Limits
 
@@ -45,7 +45,7 @@ class Blocks:
             )
         self._continuations += 1
         if self._continuations > self._limits.continuation_frames:
-            raise _too_long("a header block has too many frames", "continuation_frames")
+            raise limit_reached("a header block has too many frames", "continuation_frames")
         self._add(payload)
         if not flags & frames.END_HEADERS:
             return None
@@ -59,7 +59,7 @@ class Blocks:
             self._floods.count("empty_frames")
         self._octets += fragment
         if len(self._octets) > self._limits.header_block_bytes:
-            raise _too_long("a header block is too long", "header_block_bytes")
+            raise limit_reached("a header block is too long", "header_block_bytes")
 
 
 def _fragment(flags: int, payload: bytes) -> bytes:
@@ -71,7 +71,3 @@ def _fragment(flags: int, payload: bytes) -> bytes:
     if len(payload) < frames.PRIORITY_BYTES:
         raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "HEADERS lacks the priority it announces")
     return payload[frames.PRIORITY_BYTES :]
-
-
-def _too_long(reason: str, limit: str) -> ConnectionFault:
-    return ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, reason, limit)

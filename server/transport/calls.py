@@ -35,6 +35,7 @@ class Calls:
         self._headers: Headers = ()  # of the last call; the next is often the same
         self._head: RequestHead | Refusal | None = None
         self.now_s = 0.0
+        self.called_s = 0.0  # the last call began
         self.handlers: Mapping[type, Callable[[Any], None]] = {
             HeadersReceived: self._begin,
             DataReceived: self._receive,
@@ -79,6 +80,7 @@ class Calls:
             self._refuse(stream_id, head.response, end_stream)
             return
         self._tally.calls += 1
+        self.called_s = self.now_s
         call = ServerCall(self._link, self._tally, self._open, stream_id, head, self.now_s)
         self._open[stream_id] = call
         if head.timeout_s is not None:
@@ -130,6 +132,8 @@ class Calls:
             servicing.start(call, message)
         else:
             servicing.answer(call, message)
+        if not call.is_ended:
+            call.hold(len(message))
 
     def _cancel(self, event: StreamReset) -> None:
         if (call := self._open.get(event.stream_id)) is not None:

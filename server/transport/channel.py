@@ -6,14 +6,14 @@ import ssl
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from server.status_code import Code
 from server.transport.address import parse_address
 from server.transport.answer import CallFailed
 from server.transport.channel_limits import ChannelLimits
 from server.transport.client_call import Message, UnaryCall
 from server.transport.connection_pool import ConnectionPool
 from server.transport.events import Headers
-from server.transport.metadata import Metadata, metadata_headers
-from server.transport.status import Code
+from server.transport.metadata import CONTENT_TYPE, Metadata, metadata_headers
 from server.transport.stream_call import StreamCall
 
 # Methods whose head is kept: a channel is for one service or a few.
@@ -90,7 +90,7 @@ class Channel:
                 (b":path", path.encode("ascii")),
                 (b":authority", self._authority),
                 (b"te", b"trailers"),
-                (b"content-type", b"application/grpc"),
+                (b"content-type", CONTENT_TYPE),
                 (b"user-agent", b"turnout"),
                 (b"grpc-accept-encoding", b"identity,gzip"),
             )

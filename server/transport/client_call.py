@@ -7,13 +7,14 @@ from functools import lru_cache
 from math import ceil
 from typing import TYPE_CHECKING
 
+from server.status_code import Code
 from server.transport.answer import CallFailed, accepts_gzip, check_end
 from server.transport.events import Headers
 from server.transport.hpack import Header
 from server.transport.link import Link
-from server.transport.messages import MessageBuffer, only_message
+from server.transport.messages import MessageBuffer, only_message, prefix
 from server.transport.metadata import timeout_header
-from server.transport.status import CallRefused, Code
+from server.transport.status import CallRefused
 
 if TYPE_CHECKING:
     from server.transport.client_connection import ClientConnection
@@ -204,9 +205,9 @@ def framed_parts(message: Message) -> Sequence[bytes]:
     parts = (message,) if isinstance(message, bytes) else message
     size = sum(map(len, parts))
     if size <= JOINED_BYTES_MAX:
-        return (b"".join((b"\0", size.to_bytes(4), *parts)),)
+        return (b"".join((prefix(0, size), *parts)),)
     if size > MESSAGE_BYTES_MAX:
         raise CallFailed(
             Code.RESOURCE_EXHAUSTED, f"the request is larger than {MESSAGE_BYTES_MAX:,} bytes"
         )
-    return (b"\0" + size.to_bytes(4), *parts)
+    return (prefix(0, size), *parts)

@@ -3,6 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING, cast
 
+from server.status_code import Code
 from server.transport.answer import CallFailed, reset_failure, says_status
 from server.transport.channel_limits import ChannelLimits
 from server.transport.client_call import ClientCall
@@ -23,7 +24,6 @@ from server.transport.events import (
 )
 from server.transport.keepalive import Act, Silence
 from server.transport.link import Link
-from server.transport.status import Code
 
 if TYPE_CHECKING:
     from server.transport.connection_pool import ConnectionPool
@@ -134,6 +134,7 @@ class ClientConnection(asyncio.Protocol):
         self._link.is_congested = False
         for call in self._calls.values():
             call.on_writable()
+        self._pool.freed()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._link.transport = None
@@ -185,6 +186,8 @@ class ClientConnection(asyncio.Protocol):
         elif isinstance(event, StreamWritable):
             if (call := self._calls.get(event.stream_id)) is not None:
                 call.on_writable()
+            self._link.flush_soon()
+            self._loop.call_soon(self._pool.freed)  # when what a window let go is written
         elif isinstance(event, SettingsChanged):
             self._greeted.set()
             self._pool.freed()
@@ -236,6 +239,7 @@ class ClientConnection(asyncio.Protocol):
         for call in calls.values():
             call.place = None
             call.fail(CallFailed(code, reason))
+        self._pool.freed()
 
     def _say_goodbye(self) -> None:
         if self._tick_timer is not None:

@@ -16,8 +16,8 @@ from server.transport.stream import Stream
 from server.transport.streams import StreamTable
 
 _DEFAULT_LIMITS = Limits()
-# Reaching one of these means that what we said is not read: saying more is of no use.
-_UNREAD = ("output_bytes", "control_output_bytes")
+# What was made in the turn that reaches one of these is too much to be sent.
+_OF_A_TURN = ("output_bytes", "control_output_bytes")
 
 
 class Connection:
@@ -49,19 +49,6 @@ class Connection:
         """What is kept now: for the peer to take, and of frames and heads that are not complete."""
         sender = self._sender
         return self._receiver.held_bytes + sender.output_bytes + sender.waiting_bytes
-
-    @property
-    def peer_header_list_bytes(self) -> int:
-        """How large a head the peer takes: advice for those who send large ones."""
-        return self._receiver.control.peer_header_list_bytes
-
-    @property
-    def closed(self) -> bool:
-        """Nothing more will happen: write the output, then close.
-
-        An error ended it, or a GOAWAY was said and no stream is open.
-        """
-        return self.ended is not None or (self._streams.going_away and not self._streams)
 
     def receive(self, data: bytes, now_s: float) -> list[Event]:
         """What these bytes mean; after ConnectionEnded nothing means anything."""
@@ -159,17 +146,24 @@ class Connection:
         """Asks for PingAcknowledged with the same 8 bytes."""
         self._send_control(frame(frames.PING, 0, 0, payload))
 
-    def goaway(self, code: int = ErrorCode.NO_ERROR, *, last_stream_id: int | None = None) -> None:
+    def goaway(
+        self,
+        code: int = ErrorCode.NO_ERROR,
+        *,
+        last_stream_id: int | None = None,
+        debug: bytes = b"",
+    ) -> None:
         """Asks for no new streams, in two steps so that none is lost that is on its way.
 
         First with `last_stream_id` 2**31 - 1; a round trip later without: what the peer opens above
-        the last stream that was seen is not processed, and may be tried elsewhere.
+        the last stream that was seen is not processed, and may be tried elsewhere. `debug` is for
+        whoever looks for a reason.
         """
         last = max(self._streams.last_peer, 0) if last_stream_id is None else last_stream_id
         last = self._streams.last_accepted = min(last, self._streams.last_accepted)
         if last < NUMBER_MAX:
             self._streams.going_away = True
-        self._send_control(_goaway_frame(last, code, b""))
+        self._send_control(_goaway_frame(last, code, debug))
 
     def take_output(self) -> bytes:
         """Everything to be written now; empty when there is nothing."""
@@ -213,7 +207,7 @@ class Connection:
         """The last word: a GOAWAY that says what was wrong; of the streams nothing is kept."""
         self.ended = ConnectionEnded(fault.code, fault.reason, fault.limit)
         self._receiver.events.append(self.ended)
-        if fault.limit in _UNREAD:
+        if fault.limit in _OF_A_TURN:
             self._sender.take_output()
         last = max(self._streams.last_peer, 0)
         self._sender.end(_goaway_frame(last, fault.code, fault.reason.encode()))

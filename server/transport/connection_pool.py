@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
+from server.status_code import Code
 from server.transport.address import Address
 from server.transport.answer import CallFailed
 from server.transport.backoff import Backoff
 from server.transport.channel_limits import ChannelLimits
 from server.transport.client_call import ClientCall
 from server.transport.client_connection import ClientConnection
-from server.transport.status import Code
 from server.transport.tls import speaks_h2
 from server.transport.waiting_calls import WaitingCalls
 
@@ -39,7 +39,7 @@ class ConnectionPool:
         self._why_down = ""  # what the last attempt met
         self._taking: list[ClientConnection] = []  # that take calls, oldest first
         self._open: set[ClientConnection] = set()  # and those that have not ended yet
-        self._waiting = WaitingCalls()
+        self._waiting = WaitingCalls(self.freed)
         self._connecting: asyncio.Task[None] | None = None
         self._idle: asyncio.Event | None = None  # made when the pool is to close
 
@@ -83,17 +83,22 @@ class ConnectionPool:
         self._grow()
 
     async def close(self, grace_s: float) -> None:
-        """Gives calls that are out so long, fails the rest, and leaves no socket open."""
-        self._idle = asyncio.Event()
+        """Gives calls that are out so long, fails the rest, and leaves no socket open.
+
+        Closing again, with less time, ends what was given more.
+        """
+        self._idle = self._idle or asyncio.Event()
         if self._calls_left:
             with suppress(TimeoutError):
                 async with asyncio.timeout(grace_s):
                     await self._idle.wait()
-        for call in self._waiting.take_all():
-            call.fail(CallFailed(Code.CANCELLED, _CLOSED))
+        self._idle.set()
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.wait([self._connecting])
+        # Only now: until here a call that its peer has refused may have come back to wait.
+        for call in self._waiting.take_all():
+            call.fail(CallFailed(Code.CANCELLED, _CLOSED))
         ending = list(self._open)
         for connection in ending:
             connection.end(Code.CANCELLED, _CLOSED)
@@ -112,7 +117,7 @@ class ConnectionPool:
         """Puts a call that waits on a connection, if there is room."""
         if not any(connection.open(call) for connection in self._taking):
             return False
-        self._waiting.leave(call)
+        del self._waiting[call]
         return True
 
     def _grow(self) -> None:
@@ -184,6 +189,7 @@ class ConnectionPool:
     def _fail_waiting(self) -> None:
         for call in self._waiting.take_all():
             call.fail(CallFailed(Code.UNAVAILABLE, self._why_down))
+        self.freed()
 
 
 def _why(error: OSError | ValueError) -> str:

@@ -25,7 +25,6 @@ class Control:
     def __init__(
         self, floods: Floods, sender: Sender, streams: StreamTable, *, client: bool
     ) -> None:
-        self.peer_header_list_bytes = NUMBER_MAX
         self._client = client
         self._floods = floods
         self._sender = sender
@@ -33,12 +32,20 @@ class Control:
 
     def settings(self, payload: bytes) -> None:
         """The peer's, which are acknowledged at once."""
-        parameters = list(settings.read_settings(payload, client=self._client))
-        for name, value in parameters:
-            self._set(name, value)
-        windows = [value for name, value in parameters if name == settings.INITIAL_WINDOW_SIZE]
+        windows: list[int] = []
+        tables: list[int] = []
+        for name, value in settings.read_settings(payload, client=self._client):
+            if name == settings.INITIAL_WINDOW_SIZE:
+                windows.append(value)
+            elif name == settings.HEADER_TABLE_SIZE:
+                tables.append(value)
+            else:
+                self._set(name, value)
         if windows:
             self._sender.initial_windows(windows, self._streams.values())
+        if tables:  # what lies between the smallest and the last leaves no trace
+            self._sender.encoder.table_size(min(tables))
+            self._sender.encoder.table_size(tables[-1])
         self._sender.control(frame(frames.SETTINGS, frames.ACK, 0))
 
     def ping(self, flags: int, payload: bytes) -> Sequence[Event]:
@@ -57,20 +64,16 @@ class Control:
             raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "GOAWAY takes 8 bytes at least")
         self._floods.count("ignored_frames")
         last = int.from_bytes(payload[:4]) & NUMBER_MAX
-        events: list[Event] = [GoAwayReceived(last, int.from_bytes(payload[4:8]), payload[8:])]
+        events: list[Event] = [GoAwayReceived(last, int.from_bytes(payload[4:8]))]
         if self._client:
             self._streams.going_away = True
             for stream in [stream for stream in self._streams.values() if stream.id > last]:
                 self._streams.remove(stream)
-                events.append(StreamReset(stream.id, ErrorCode.REFUSED_STREAM, by_peer=True))
+                events.append(StreamReset(stream.id, ErrorCode.REFUSED_STREAM))
         return events
 
     def _set(self, name: int, value: int) -> None:
-        if name == settings.HEADER_TABLE_SIZE:
-            self._sender.encoder.table_size(value)
-        elif name == settings.MAX_CONCURRENT_STREAMS:
+        if name == settings.MAX_CONCURRENT_STREAMS:
             self._streams.own_max = value
         elif name == settings.MAX_FRAME_SIZE:
             self._sender.frame_size(value)
-        elif name == settings.MAX_HEADER_LIST_SIZE:
-            self.peer_header_list_bytes = value

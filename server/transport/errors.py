@@ -32,6 +32,11 @@ class ConnectionFault(Exception):
         self.limit = limit
 
 
+def limit_reached(reason: str, limit: str) -> ConnectionFault:
+    """The peer has reached the limit of this name."""
+    return ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, reason, limit)
+
+
 class StreamFault(Exception):
     """The peer broke a rule that ends one stream."""
 

@@ -36,11 +36,10 @@ class StreamReset(NamedTuple):
 
     stream_id: int
     code: int
-    by_peer: bool
 
 
 class StreamRefused(NamedTuple):
-    """The named limit turned a stream away before the application heard of it."""
+    """The named limit ended a stream; StreamReset follows, if the application had heard of it."""
 
     stream_id: int
     limit: str
@@ -57,7 +56,6 @@ class GoAwayReceived(NamedTuple):
 
     last_stream_id: int
     code: int
-    debug: bytes
 
 
 class SettingsChanged(NamedTuple):

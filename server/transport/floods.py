@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from server.transport.errors import ConnectionFault, ErrorCode
+from server.transport.errors import limit_reached
 from server.transport.limits import Limits, Rate
 
 # A DATA frame that a window cut below this carries less than it costs.
@@ -30,7 +30,7 @@ class Floods:
             self._allowances[name] = allowance
         if not allowance.take(self.now_s, self.data_frames):
             words = name.replace("_", " ")
-            raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, f"too many {words}", name)
+            raise limit_reached(f"too many {words}", name)
 
 
 class Allowance:

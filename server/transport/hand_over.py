@@ -4,7 +4,6 @@ One way each byte carries a descriptor. The other way a byte is one connection: 
 """
 
 import asyncio
-import errno
 import socket
 from collections.abc import Callable
 from typing import NamedTuple
@@ -35,15 +34,12 @@ def pair() -> tuple[socket.socket, socket.socket]:
 def give(channel: socket.socket, connection: socket.socket) -> bool:
     """Hands a connection over, of which the caller closes its own descriptor.
 
-    False if the worker cannot be given any more now; raises ConnectionError if it is gone.
+    False while the channel is full of what the worker has not taken. Raises ConnectionError if the
+    worker is gone, another OSError if the kernel has no room, which says nothing about the worker.
     """
     try:
         socket.send_fds(channel, [_CONNECTION], [connection.fileno()])
     except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno != errno.ETOOMANYREFS:  # too many descriptors are under way, of all workers
-            raise
         return False
     return True
 

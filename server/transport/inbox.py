@@ -28,7 +28,7 @@ class Inbox:
         self._arrived = asyncio.Event()
         self._owed_bytes = 0  # of the windows, given back when they are read
         self._is_read = False  # somebody waits for the next message
-        self._only: bytes | None = None  # message of a unary request that has not ended
+        self._only: bytes | None = None  # message of a unary request that has not ended; unread
         self.is_ended = False
 
     def receive(self, data: bytes, flow_bytes: int, *, end: bool) -> None:
@@ -59,9 +59,11 @@ class Inbox:
     def take(self) -> bytes | None:
         """The next message if it is there; raises CallRefused."""
         before = self._buffer.held_bytes
-        message = self._buffer.next()
-        taken = before - self._buffer.held_bytes
-        self._link.unread_bytes -= taken
+        try:
+            message = self._buffer.next()
+        finally:
+            taken = before - self._buffer.held_bytes
+            self._link.unread_bytes -= taken
         if message is not None:
             self._give_back(taken)
         elif self.is_ended and not self._buffer.is_between:
@@ -71,13 +73,14 @@ class Inbox:
     def only(self) -> bytes | None:
         """The message of a unary request, once that has come whole; raises CallRefused."""
         self.give_back()
-        if self._only is None:
-            self._only = self.take()
+        if self._only is None and (message := self.take()) is not None:
+            self._only = message
+            self._link.unread_bytes += len(message)
         if self._only is not None and self._buffer.held_bytes:
             raise CallRefused(Code.UNIMPLEMENTED, "the method takes one message, not more")
         if self.is_ended and self._only is None:
             raise CallRefused(Code.UNIMPLEMENTED, "the method takes one message, not none")
-        return self._only if self.is_ended else None
+        return self._give_only() if self.is_ended else None
 
     def give_back(self) -> None:
         """Opens the windows by all that came."""
@@ -88,8 +91,15 @@ class Inbox:
         self.is_ended = True
         self._link.unread_bytes -= self._buffer.held_bytes
         self._buffer.clear()
+        self._give_only()
         self.give_back()
         self._arrived.set()
+
+    def _give_only(self) -> bytes | None:
+        message, self._only = self._only, None
+        if message is not None:
+            self._link.unread_bytes -= len(message)
+        return message
 
     def _give_back(self, count: int) -> None:
         count = min(count, self._owed_bytes)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from server.transport.frames import NUMBER_MAX
+
 KIB = 1024
 MIB = 1024 * KIB
 # What a peer may assume before it has read our SETTINGS: less could not be held against it.
@@ -9,7 +11,6 @@ WINDOW_BYTES_MIN = 65_535
 CONTROL_BYTES_MIN = 256  # how a connection begins, and how it ends
 FRAME_BYTES_MIN = 16_384
 FRAME_BYTES_MAX = 2**24 - 1
-WINDOW_BYTES_MAX = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,12 @@ class Limits:
     window_updates: Rate = Rate(5_000, 100)
     # DATA frames that a window cut below TINY_FRAME_BYTES; a full one earns one.
     tiny_frames: Rate = Rate(1_000, 100)
-    # PRIORITY and unknown types say nothing to us; clients of RFC 7540 send some.
+    # PRIORITY and unknown types say nothing to us; clients of RFC 7540 send some. Of a stream that
+    # we closed, empty DATA is often its end; a head that is too large is not, and costs reading.
     ignored_frames: Rate = Rate(1_000, 100)
-    # Acknowledgements, resets and updates that the peer caused and does not read.
+    # Acknowledgements, resets and updates that the peer causes in one turn, read or not.
     control_output_bytes: int = 64 * KIB
-    # What waits for the peer's windows, and what nobody takes: two of the largest messages, each.
+    # What waits for the peer's windows, and what one turn makes: two of the largest messages, each.
     waiting_bytes: int = 128 * MIB + 64 * KIB
     output_bytes: int = 128 * MIB + 64 * KIB
 
@@ -68,7 +70,7 @@ class Limits:
         _within("frame_bytes", self.frame_bytes, FRAME_BYTES_MIN, FRAME_BYTES_MAX)
         _within("header_table_bytes", self.header_table_bytes, 0, MIB)
         for name in ("stream_window_bytes", "connection_window_bytes"):
-            _within(name, getattr(self, name), WINDOW_BYTES_MIN, WINDOW_BYTES_MAX)
+            _within(name, getattr(self, name), WINDOW_BYTES_MIN, NUMBER_MAX)
 
 
 def _within(name: str, value: int, least: int, most: int) -> None:

@@ -34,7 +34,7 @@ class Link:
         self.is_congested = False  # by the transport's word
         self.is_reading = False  # whoever reads flushes at the end
         self.written_bytes = 0
-        self.unread_bytes = 0  # of requests that are not complete, or that no servicer has read
+        self.unread_bytes = 0  # of what came and is not complete, not read or not answered
         self._on_flushed = on_flushed
         self._flush_is_due = False
         self._turn_bytes = 0

@@ -2,23 +2,28 @@
 
 import zlib
 from collections import deque
+from struct import Struct
 
 from server.transport.status import CallRefused, Code
 
 _PREFIX_BYTES = 5
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS  # zlib's way to say "with a gzip header"
+# What stands before a message: 1 if it is compressed, and its length.
+prefix = Struct(">BL").pack
+# Chunks are joined up to this size: many that are tiny would take more than their bytes.
+_CHUNK_BYTES = 4 * 2**10
 
 
 def framed(message: bytes) -> bytes:
     """A message as it travels, uncompressed."""
-    return b"\0" + len(message).to_bytes(4, "big") + message
+    return prefix(0, len(message)) + message
 
 
 def framed_gzip(message: bytes) -> bytes:
     """A message as it travels, compressed."""
     compress = zlib.compressobj(wbits=_GZIP_WINDOW)
     body = compress.compress(message) + compress.flush()
-    return b"\1" + len(body).to_bytes(4, "big") + body
+    return prefix(1, len(body)) + body
 
 
 def only_message(data: bytes) -> bytes | None:
@@ -35,7 +40,7 @@ def too_large(bytes_max: int) -> CallRefused:
 class MessageBuffer:
     """Takes bytes as they come and gives whole messages, in order.
 
-    Bytes are copied once, when their message is complete.
+    Bytes are copied once, when their message is complete; those of small chunks before it, too.
     """
 
     __slots__ = (
@@ -52,16 +57,23 @@ class MessageBuffer:
         """`gzip` says whether the peer announced it; without it no message may be compressed."""
         self._bytes_max = message_bytes_max
         self._gzip = gzip
-        self._chunks: deque[bytes] = deque()
+        self._chunks: deque[bytes | bytearray] = deque()
         self._offset = 0  # of the first chunk: what was taken of it
         self._length = -1  # of the message whose prefix was taken
         self._compressed = False
         self.held_bytes = 0  # not taken yet
 
     def append(self, data: bytes) -> None:
-        if data:
+        if not data:
+            return
+        self.held_bytes += len(data)
+        last = self._chunks[-1] if self._chunks else b""
+        if not last or len(last) + len(data) > _CHUNK_BYTES:
             self._chunks.append(data)
-            self.held_bytes += len(data)
+        elif isinstance(last, bytearray):
+            last += data
+        else:
+            self._chunks[-1] = bytearray(last) + data
 
     def clear(self) -> None:
         """Drops what is held; no message may be asked for after it."""
@@ -88,23 +100,24 @@ class MessageBuffer:
         """Nothing is held, and no message has begun."""
         return self._length < 0 and not self.held_bytes
 
-    def _begin(self, prefix: bytes) -> None:
-        length = int.from_bytes(prefix[1:], "big")
-        if prefix[0] > 1:
-            raise CallRefused(Code.INTERNAL, f"a message's flag is {prefix[0]}, not 0 or 1")
-        if prefix[0] and not self._gzip:
+    def _begin(self, octets: bytes) -> None:
+        """Takes a prefix."""
+        length = int.from_bytes(octets[1:], "big")
+        if octets[0] > 1:
+            raise CallRefused(Code.INTERNAL, f"a message's flag is {octets[0]}, not 0 or 1")
+        if octets[0] and not self._gzip:
             raise CallRefused(
                 Code.INTERNAL, "a message is compressed, but no grpc-encoding is named"
             )
         if length > self._bytes_max:
             raise too_large(self._bytes_max)
-        self._compressed = bool(prefix[0])
+        self._compressed = bool(octets[0])
         self._length = length
 
     def _take(self, count: int) -> bytes:
         """The next `count` bytes, which have to be there."""
         self.held_bytes -= count
-        pieces: list[bytes] = []
+        pieces: list[bytes | bytearray] = []
         while count:
             first = self._chunks[0]
             piece = first[self._offset : self._offset + count]
@@ -114,7 +127,9 @@ class MessageBuffer:
                 self._chunks.popleft()
                 self._offset = 0
             pieces.append(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if len(pieces) == 1 and isinstance(pieces[0], bytes):
+            return pieces[0]
+        return b"".join(pieces)
 
     def _inflated(self, body: bytes) -> bytes:
         """Stops at the limit, however much would come of it."""

@@ -9,6 +9,8 @@ from server.transport.hpack import Header
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
+CONTENT_TYPE = b"application/grpc"
+
 # Headers that belong to HTTP/2 or to gRPC, and say nothing to a servicer or a caller.
 _RESERVED = frozenset({b"te", b"content-type", b"host"})
 # Forbidden in HTTP/2, whoever names them.
@@ -22,6 +24,14 @@ _TEXT = re.compile(r"[\t -~\x80-\xff]*")
 _UNITS_S = {72: 3_600.0, 77: 60.0, 83: 1.0, 109: 1e-3, 117: 1e-6, 110: 1e-9}  # H M S m u n
 _TIMEOUT_DIGITS_MAX = 8
 _LARGEST = 10**_TIMEOUT_DIGITS_MAX - 1
+
+
+def is_grpc(content_type: bytes) -> bool:
+    """application/grpc, perhaps with a format behind it; application/grpc-web is something else."""
+    if content_type == CONTENT_TYPE:  # as nearly always
+        return True
+    kind = content_type.lower()
+    return kind == CONTENT_TYPE or kind.startswith((CONTENT_TYPE + b"+", CONTENT_TYPE + b";"))
 
 
 def read_metadata(headers: Iterable[Header]) -> Metadata:

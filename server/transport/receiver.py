@@ -105,7 +105,7 @@ class Receiver:
             return
         self._streams.reset(stream, fault.code)
         if self._client or stream.head_received:  # or the application never heard of it
-            self.events.append(StreamReset(stream_id, fault.code, by_peer=False))
+            self.events.append(StreamReset(stream_id, fault.code))
 
     def _take_continuation(self, flags: int, stream_id: int, payload: bytes) -> None:
         block = self._blocks.go_on(flags, stream_id, payload)
@@ -119,6 +119,8 @@ class Receiver:
         if stream is None:
             stream = self._open(stream_id)
             if stream is None:
+                if headers is None:  # it was work to read all the same
+                    self._floods.count("ignored_frames")
                 return
         if not stream.remote_open:
             raise StreamFault(ErrorCode.STREAM_CLOSED, "HEADERS after the end of the stream")
@@ -152,7 +154,7 @@ class Receiver:
         self.events.append(StreamRefused(stream.id, "concurrent_streams"))
 
     def _too_large(self, stream: Stream) -> StreamFault:
-        if not stream.head_received and not self._client:
+        if not self._client:
             self.events.append(StreamRefused(stream.id, "header_list_bytes"))
         return StreamFault(ErrorCode.ENHANCE_YOUR_CALM, "the header list is too large")
 
@@ -162,8 +164,7 @@ class Receiver:
         stream = self._streams.get(stream_id)
         self._inflow.received(stream, flow_bytes)
         if stream is None:
-            self._check_late(stream_id)
-            self._inflow.discard(flow_bytes)
+            self._take_late_data(stream_id, data, flow_bytes)
             return
         if not stream.remote_open:
             raise StreamFault(ErrorCode.STREAM_CLOSED, "DATA after the end of the stream")
@@ -179,6 +180,12 @@ class Receiver:
         if end_stream:
             self._streams.peer_ends(stream)
         self.events.append(DataReceived(stream_id, data, flow_bytes, end_stream))
+
+    def _take_late_data(self, stream_id: int, data: bytes, flow_bytes: int) -> None:
+        self._check_late(stream_id)
+        if not data:
+            self._floods.count("ignored_frames")
+        self._inflow.discard(flow_bytes)
 
     def _check_late(self, stream_id: int) -> None:
         """HEADERS and DATA on a stream that is not open are right only if we closed it."""
@@ -208,7 +215,7 @@ class Receiver:
             self._floods.count("ignored_frames")
         if stream is not None:
             self._streams.remove(stream)
-            self.events.append(StreamReset(stream_id, code, by_peer=True))
+            self.events.append(StreamReset(stream_id, code))
 
     def _take_window_update(self, _flags: int, stream_id: int, payload: bytes) -> None:
         increment = read_long(payload, "WINDOW_UPDATE") & NUMBER_MAX

@@ -3,25 +3,23 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from server.transport.hpack import Header
-from server.transport.metadata import read_timeout_s
+from server.transport.events import Headers
+from server.transport.metadata import CONTENT_TYPE, is_grpc, read_timeout_s
 from server.transport.methods import Method
 from server.transport.status import Code, trailers
 
-Headers = tuple[Header, ...]
 Find = Callable[[bytes, Headers], Method | None]
 
 # The same objects each time, so that the encoder knows them again.
 RESPONSE_HEAD: Headers = (
     (b":status", b"200"),
-    (b"content-type", b"application/grpc"),
+    (b"content-type", CONTENT_TYPE),
     (b"grpc-accept-encoding", b"identity,gzip"),
 )
 GZIP_RESPONSE_HEAD: Headers = (*RESPONSE_HEAD, (b"grpc-encoding", b"gzip"))
 _NOT_POST: Headers = ((b":status", b"405"), (b"allow", b"POST"))
 _NOT_GRPC: Headers = ((b":status", b"415"),)
 
-_CONTENT_TYPE = b"application/grpc"
 # Of a path in a message: enough to see what is wrong with it.
 _PATH_BYTES_MAX = 256
 
@@ -52,8 +50,7 @@ def read_head(headers: Headers, find: Find) -> RequestHead | Refusal:
     fields = dict(headers)
     if fields[b":method"] != b"POST":
         return Refusal(_NOT_POST)
-    content_type = fields.get(b"content-type", b"")
-    if content_type != _CONTENT_TYPE and not _is_grpc(content_type):
+    if not is_grpc(fields.get(b"content-type", b"")):
         return Refusal(_NOT_GRPC)
     path = fields.get(b":path", b"")
     method = find(path, headers)
@@ -74,9 +71,3 @@ def read_head(headers: Headers, find: Find) -> RequestHead | Refusal:
 def refused(code: Code, message: str) -> Refusal:
     """By a response that is nothing but trailers."""
     return Refusal((*RESPONSE_HEAD, *trailers(code, message)))
-
-
-def _is_grpc(content_type: bytes) -> bool:
-    """application/grpc, perhaps with a format behind it; application/grpc-web is something else."""
-    rest = content_type.lower().removeprefix(_CONTENT_TYPE)
-    return content_type[:16].lower() == _CONTENT_TYPE and rest[:1] in (b"", b"+", b";")

@@ -7,7 +7,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 
 from server.transport import frames
-from server.transport.errors import ConnectionFault, ErrorCode, StreamFault
+from server.transport.errors import ConnectionFault, ErrorCode, StreamFault, limit_reached
 from server.transport.floods import TINY_FRAME_BYTES, Floods
 from server.transport.frames import NUMBER_MAX, frame_head, pack_head
 from server.transport.hpack import Encoder, Header
@@ -41,11 +41,11 @@ class Sender:
         return output[0] if len(output) == 1 and type(output[0]) is bytes else b"".join(output)
 
     def control(self, frame: bytes) -> None:
-        """A frame that does not wait; raises ConnectionFault when too many are left unread."""
+        """A frame that does not wait; raises ConnectionFault when a turn makes too many."""
         self._write(frame)
         self._control_bytes += len(frame)
         if self._control_bytes > self._limits.control_output_bytes:
-            raise _limit_reached("answers are left unread", "control_output_bytes")
+            raise limit_reached("too many answers in one turn", "control_output_bytes")
 
     def end(self, frame: bytes) -> None:
         """The last frame; what waits is dropped."""
@@ -76,7 +76,7 @@ class Sender:
         self.waiting_bytes += len(left)
         self._make_ready(stream)
         if self.waiting_bytes > self._limits.waiting_bytes:
-            raise _limit_reached("data waits for a window", "waiting_bytes")
+            raise limit_reached("data waits for a window", "waiting_bytes")
 
     def whole(
         self, stream: Stream, head: Sequence[Header], data: bytes, trailers: Sequence[Header] | None
@@ -216,7 +216,7 @@ class Sender:
         self._output.append(octets)
         self.output_bytes += len(octets)
         if self.output_bytes > self._limits.output_bytes:
-            raise _limit_reached("nobody takes the output", "output_bytes")
+            raise limit_reached("too much output in one turn", "output_bytes")
 
 
 def _header_frames(stream_id: int, block: bytes, flags: int) -> bytes:
@@ -231,7 +231,3 @@ def _header_frames(stream_id: int, block: bytes, flags: int) -> bytes:
         part = block[at : at + FRAME_BYTES_MIN]
         parts.append(frames.frame(frames.CONTINUATION, last, stream_id, part))
     return b"".join(parts)
-
-
-def _limit_reached(reason: str, limit: str) -> ConnectionFault:
-    return ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, reason, limit)

@@ -9,7 +9,7 @@ import grpc
 
 from server.transport.listen import BACKLOG, Listener, listen
 from server.transport.methods import Methods, RpcHandler
-from server.transport.server_connection import LINGER_S, ServerConnection
+from server.transport.server_connection import LINGER_S, ServerConnection, counted_address
 from server.transport.server_limits import ServerLimits
 from server.transport.status import Code
 from server.transport.tally import Tally
@@ -56,7 +56,7 @@ class Server:
 
     @property
     def connections(self) -> int:
-        """Open now."""
+        """Open now, or in a handshake of `adopt`."""
         return self._tally.connections
 
     @property
@@ -78,34 +78,48 @@ class Server:
     async def listen(self, address: str, ssl: tls.SSLContext | None = None) -> str:
         """Accepts on host:port, [::1]:port or unix:PATH; returns the address with its free port.
 
-        Raises ListenError.
+        Raises ListenError. With TLS a connection is heard of, and counted, after its handshake.
         """
         loop, listener = asyncio.get_running_loop(), listen(address)
+        timeout_s = self._handshake_s(ssl)
         sock = listener.socket
         # The loop listens once more, and its own backlog is a hundred.
         if sock.family == socket.AF_UNIX:
             accepting = await loop.create_unix_server(
-                self.connected, sock=sock, ssl=ssl, backlog=BACKLOG
+                self.connected,
+                sock=sock,
+                ssl=ssl,
+                backlog=BACKLOG,
+                ssl_handshake_timeout=timeout_s,
             )
         else:
             accepting = await loop.create_server(
-                self.connected, sock=sock, ssl=ssl, backlog=BACKLOG
+                self.connected,
+                sock=sock,
+                ssl=ssl,
+                backlog=BACKLOG,
+                ssl_handshake_timeout=timeout_s,
             )
         self._listening.append((listener, accepting))
         return listener.address
 
     async def adopt(self, sock: socket.socket, ssl: tls.SSLContext | None = None) -> None:
-        """Takes over a connection that somebody else accepted; returns after the handshake."""
-        loop = asyncio.get_running_loop()
-        timeout_s = self._tally.limits.handshake_s_max if ssl else None
-        began_s = loop.time()
+        """Takes over a connection that somebody else accepted; returns after the handshake.
+
+        One too many gets no handshake.
+        """
+        loop, connection = asyncio.get_running_loop(), self.connected()
+        timeout_s, began_s = self._handshake_s(ssl), loop.time()
         try:
+            if ssl and connection.admit(counted_address(sock.getpeername())):
+                raise ConnectionRefusedError
             await loop.connect_accepted_socket(
-                self.connected, sock, ssl=ssl, ssl_handshake_timeout=timeout_s
+                lambda: connection, sock, ssl=ssl, ssl_handshake_timeout=timeout_s
             )
         except OSError:  # ssl.SSLError is one, and so is a peer that has left
             if timeout_s is not None and loop.time() - began_s >= timeout_s:
                 self._tally.reached("handshake")
+            connection.dismiss()
             sock.close()
             self._on_ended()
 
@@ -125,6 +139,9 @@ class Server:
             connection.abort()
         if self._tally.tasks:
             await asyncio.wait(self._tally.tasks, timeout=_CLEAN_UP_S)
+
+    def _handshake_s(self, ssl: tls.SSLContext | None) -> float | None:
+        return self._tally.limits.handshake_s_max if ssl else None
 
     async def _emptied(self, timeout_s: float) -> None:
         """Waits until no connection is left, so long at most."""

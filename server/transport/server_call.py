@@ -12,7 +12,7 @@ from server.transport.errors import ErrorCode
 from server.transport.hpack import Header
 from server.transport.inbox import Inbox
 from server.transport.link import Link
-from server.transport.messages import framed, framed_gzip, too_large
+from server.transport.messages import framed, framed_gzip, prefix, too_large
 from server.transport.metadata import Metadata, metadata_headers, read_metadata
 from server.transport.request import GZIP_RESPONSE_HEAD, RESPONSE_HEAD, RequestHead
 from server.transport.status import CallRefused, Code, trailers
@@ -32,7 +32,7 @@ class ServerCall:
 
     __slots__ = (
         "_beside", "_callbacks", "_code", "_deadline_s", "_details", "_gzip", "_has_head",
-        "_is_plain_next", "_link", "_tally", "_timer", "_trailing", "began_s", "head", "inbox",
+        "_held_bytes", "_link", "_tally", "_timer", "_trailing", "began_s", "head", "inbox",
         "is_cancelled", "is_ended", "is_requested", "method", "stream_id", "task",
     )  # fmt: skip
 
@@ -61,12 +61,12 @@ class ServerCall:
         self.task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._callbacks: list[Callable[[ServerCall], object]] | None = None
+        self._held_bytes = 0  # of a request whose servicer waits
         self._has_head = False  # the head of the response was sent
         self._code = 0
         self._details = ""
         self._trailing: tuple[Header, ...] = ()
         self._gzip = False
-        self._is_plain_next = False
 
     # What servicers call, by the names of grpc.aio.
 
@@ -81,9 +81,6 @@ class ServerCall:
         if self._deadline_s is None:
             return None
         return max(0.0, self._deadline_s - self._link.loop.time())
-
-    def cancelled(self) -> bool:
-        return self.is_cancelled
 
     def done(self) -> bool:
         return self.is_ended
@@ -109,9 +106,6 @@ class ServerCall:
                 "the head of the response says how messages are compressed: too late"
             )
         self._gzip = compression is grpc.Compression.Gzip and self.head.accepts_gzip
-
-    def disable_next_message_compression(self) -> None:
-        self._is_plain_next = True
 
     async def send_initial_metadata(self, metadata: _Pairs) -> None:
         if self._has_head:
@@ -232,6 +226,11 @@ class ServerCall:
         if self._deadline_s is not None and not self.is_ended:
             self._timer = self._link.loop.call_at(self._deadline_s, self.expire)
 
+    def hold(self, request_bytes: int) -> None:
+        """Counts a request as held until the call ends: its servicer waits, and keeps it."""
+        self._held_bytes = request_bytes
+        self._link.unread_bytes += request_bytes
+
     def work(self, coroutine: Any, variables: Variables | None = None) -> None:
         """Runs the servicer, or the rest of it, as a task."""
         self.task = self._link.loop.create_task(coroutine, context=variables)
@@ -246,14 +245,13 @@ class ServerCall:
         if not self._has_head:
             self._send_head()
         connection = self._link.connection
-        if self._gzip and not self._is_plain_next:
+        if self._gzip:
             connection.send_data(self.stream_id, framed_gzip(data))
         elif len(data) > _JOINED_BYTES_MAX:
-            connection.send_data(self.stream_id, b"\0" + len(data).to_bytes(4, "big"))
+            connection.send_data(self.stream_id, prefix(0, len(data)))
             connection.send_data(self.stream_id, data)
         else:
             connection.send_data(self.stream_id, framed(data))
-        self._is_plain_next = False
 
     def _close(self) -> None:
         self.is_ended = True
@@ -262,6 +260,8 @@ class ServerCall:
         if self.inbox is not None:
             self.inbox.close()
         link = self._link
+        if self._held_bytes:  # by most calls nothing
+            link.unread_bytes -= self._held_bytes
         self._beside.pop(self.stream_id, None)
         link.wake(self.stream_id)
         if not (

@@ -8,6 +8,7 @@ from server.transport.calls import Calls
 from server.transport.connection import Connection
 from server.transport.errors import ErrorCode
 from server.transport.events import PingAcknowledged, StreamRefused
+from server.transport.frames import NUMBER_MAX
 from server.transport.link import TURN_BYTES, Link
 from server.transport.methods import Methods
 from server.transport.status import Code
@@ -20,7 +21,6 @@ from server.transport.watch import Act, Look, Watch
 LINGER_S = 1.0
 # Beyond this much that the kernel does not take, we stop reading: more calls would be more answers.
 WRITE_BUFFER_BYTES = 256 * 2**10
-_STREAM_ID_MAX = 2**31 - 1
 _RETIRING, _ALIVE = b"retiring", b"alive?\0\0"
 
 
@@ -62,20 +62,18 @@ class ServerConnection(asyncio.Protocol):
         transport = cast("asyncio.Transport", transport)  # uvloop's does not say so
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self._transport = self._link.transport = transport
-        self._link.peer, address = _peer(transport)
+        name = transport.get_extra_info("peername")
+        self._link.peer = _written(name)
         if not speaks_h2(transport.get_extra_info("ssl_object")):
             transport.abort()
-        elif self._tally.admit(address):
-            self._address = address
+        elif not (limit := self.admit(counted_address(name))):
             self._live.add(self)
             self._link.flush()
             self._look_again(self._watch.look_s)
             if self._tally.is_stopping:
                 self.retire()
         else:
-            self._http2.goaway(ErrorCode.ENHANCE_YOUR_CALM)
-            self._link.flush()
-            self._shut()
+            self._turn_away(limit)
 
     def data_received(self, data: bytes) -> None:
         if self._is_shut:
@@ -110,9 +108,8 @@ class ServerConnection(asyncio.Protocol):
         self._hold(0)
         if self._timer is not None:
             self._timer.cancel()
-        if self._address is not None:
-            self._live.discard(self)
-            self._tally.leave(self._address)
+        self._live.discard(self)
+        self.dismiss()
         self._on_ended()
 
     # What the server calls.
@@ -122,10 +119,24 @@ class ServerConnection(asyncio.Protocol):
         """Open now."""
         return self._http2.open_streams
 
+    def admit(self, address: str) -> str:
+        """Counts it in, once; names the limit that turns it away, if one does."""
+        if self._address is None:
+            if limit := self._tally.admit(address):
+                return limit
+            self._address = address
+        return ""
+
+    def dismiss(self) -> None:
+        """Counts it out, if it was counted in."""
+        if self._address is not None:
+            self._tally.leave(self._address)
+            self._address = None
+
     def retire(self) -> None:
         """Asks the peer to make new calls elsewhere; those that it makes meanwhile are served."""
         if self._watch.retire(self._loop.time()):
-            self._http2.goaway(last_stream_id=_STREAM_ID_MAX)
+            self._http2.goaway(last_stream_id=NUMBER_MAX)
             self._http2.ping(_RETIRING)
             self._link.flush()
             self._look_again(self._watch.look_s)
@@ -148,11 +159,15 @@ class ServerConnection(asyncio.Protocol):
         self._tally.reached(limit)
         self._is_shut = True  # the last words are not to reach it once more
         self._calls.interrupt(Code.RESOURCE_EXHAUSTED, "the connection has reached a limit")
-        self._http2.goaway(ErrorCode.ENHANCE_YOUR_CALM)
-        self._link.flush()
-        self._shut()
+        self._turn_away(limit)
 
     # What becomes of it.
+
+    def _turn_away(self, limit: str) -> None:
+        """Tells the peer which limit was reached, and closes."""
+        self._http2.goaway(ErrorCode.ENHANCE_YOUR_CALM, debug=limit.encode())
+        self._link.flush()
+        self._shut()
 
     def _settle(self) -> None:
         """Looks at what a flush leaves behind."""
@@ -193,6 +208,7 @@ class ServerConnection(asyncio.Protocol):
     def _look(self) -> None:
         now_s = self._loop.time()
         self._calls.end_overdue(now_s)
+        self._watch.called_s = max(self._watch.called_s, self._calls.called_s)
         look = Look(self._http2.open_streams, self._link.is_congested, self._link.sent_bytes)
         verdict = self._watch.look(look, now_s=now_s)
         if verdict.act is Act.GIVE_UP:
@@ -241,10 +257,14 @@ class ServerConnection(asyncio.Protocol):
             self._timer = self._loop.call_later(self._tally.limits.stall_s_max, self.abort)
 
 
-def _peer(transport: asyncio.Transport) -> tuple[str, str]:
-    """Who it is as gRPC writes it, and the address that its connections are counted by."""
-    name = transport.get_extra_info("peername")
+def counted_address(name: object) -> str:
+    """What the connections of a peer of this name are counted by; on a Unix socket nothing."""
+    return str(name[0]) if isinstance(name, tuple) else ""
+
+
+def _written(name: object) -> str:
+    """The name of a peer as gRPC writes it."""
     if not isinstance(name, tuple):
-        return f"unix:{name or ''}", ""
+        return f"unix:{name or ''}"
     host, port = name[:2]
-    return (f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"), host
+    return f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"

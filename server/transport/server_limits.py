@@ -17,7 +17,8 @@ class ServerLimits:
     connections_max: int = 16_384
     # A proxy or a machine full of clients stays below; one peer alone cannot take all.
     connections_per_address_max: int = 4_096
-    # Held for one connection: requests that are not complete, answers that wait for a slow reader.
+    # Held for one connection: requests that are not complete or whose servicer waits, answers that
+    # wait for a slow reader.
     held_bytes_max: int = 256 * 2**20
     # Held in all: whoever holds most then gives way.
     held_bytes_in_all_max: int = 2**30
@@ -29,7 +30,8 @@ class ServerLimits:
     stall_s_max: float = 30.0
     # Without a call: a client makes a new connection in a round trip or two.
     idle_s_max: float = 300.0
-    # Of silence while calls are open, before a peer is asked whether it lives; then to answer.
+    # Of silence while calls are open and we read, before a peer is asked whether it lives; then to
+    # answer.
     keepalive_s: float = 60.0
     keepalive_answer_s_max: float = 20.0
     # After which a connection retires, give or take a tenth, so that load spreads to new workers.

@@ -1,32 +1,10 @@
 """How a gRPC call ends: a code, a message, and how both are written in trailers."""
 
 import re
-from enum import IntEnum
 from urllib.parse import unquote_to_bytes
 
+from server.status_code import Code as Code
 from server.transport.hpack import Header
-
-
-class Code(IntEnum):
-    """The codes of gRPC."""
-
-    OK = 0
-    CANCELLED = 1
-    UNKNOWN = 2
-    INVALID_ARGUMENT = 3
-    DEADLINE_EXCEEDED = 4
-    NOT_FOUND = 5
-    ALREADY_EXISTS = 6
-    PERMISSION_DENIED = 7
-    RESOURCE_EXHAUSTED = 8
-    FAILED_PRECONDITION = 9
-    ABORTED = 10
-    OUT_OF_RANGE = 11
-    UNIMPLEMENTED = 12
-    INTERNAL = 13
-    UNAVAILABLE = 14
-    DATA_LOSS = 15
-    UNAUTHENTICATED = 16
 
 
 class CallRefused(Exception):

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
+from server.status_code import Code
 from server.transport.answer import CallFailed, accepts_gzip, check_end
 from server.transport.client_call import MESSAGE_BYTES_MAX, ClientCall, Message, framed_parts
 from server.transport.events import Headers
@@ -12,7 +13,7 @@ from server.transport.hpack import Header
 from server.transport.inbox import Inbox
 from server.transport.link import Link
 from server.transport.metadata import Metadata, read_metadata
-from server.transport.status import CallRefused, Code
+from server.transport.status import CallRefused
 
 # Of a message, as much is given to the connection at once: what waits there for the windows of a
 # thousand streams stays below what it may hold.

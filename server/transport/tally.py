@@ -25,26 +25,31 @@ class Tally:
     def reached(self, limit: str) -> None:
         self.limits_reached[limit] += 1
 
-    def admit(self, address: str) -> bool:
-        """Counts a connection in; false if it is one too many, which counts as a limit reached.
+    def admit(self, address: str) -> str:
+        """Counts a connection in, or names the limit beyond which it is, now counted as reached.
 
         A peer on a Unix socket has no address.
         """
-        if self.connections >= self.limits.connections_max:
-            self.reached("connections")
-            return False
-        if address and self._by_address[address] >= self.limits.connections_per_address_max:
-            self.reached("connections_per_address")
-            return False
-        self.connections += 1
-        self._by_address[address] += 1
-        return True
+        limit = self._full(address)
+        if limit:
+            self.reached(limit)
+        else:
+            self.connections += 1
+            self._by_address[address] += 1
+        return limit
 
     def leave(self, address: str) -> None:
         self.connections -= 1
         self._by_address[address] -= 1
         if not self._by_address[address]:
             del self._by_address[address]
+
+    def _full(self, address: str) -> str:
+        if self.connections >= self.limits.connections_max:
+            return "connections"
+        if address and self._by_address[address] >= self.limits.connections_per_address_max:
+            return "connections_per_address"
+        return ""
 
     def keep(self, task: asyncio.Task[None]) -> None:
         """Holds a task until it ends, as nobody else does."""

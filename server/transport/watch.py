@@ -52,7 +52,7 @@ class Watch:
         self._began_s = now_s
         self._age_s = limits.age_s_max * (0.9 + 0.2 * chance)
         self.received_s = now_s  # something came
-        self.called_s = now_s  # calls were open
+        self.called_s = now_s  # calls were open, or began
         self._pinged_s: float | None = None
         self._flowing_s, self._flowing_bytes = now_s, 0  # when the reader was last quick enough
         self._retired_s: float | None = None
@@ -97,6 +97,9 @@ class Watch:
 
     def _silence(self, look: Look, now_s: float) -> Verdict | None:
         """A dead peer's calls would stay open for ever; one without calls is merely idle."""
+        if look.is_congested:  # we do not read then, so no answer can come; a stall ends it
+            self.received_s, self._pinged_s = now_s, None
+            return None
         if self._pinged_s is not None and self.received_s > self._pinged_s:
             self._pinged_s = None
         if self._pinged_s is not None:

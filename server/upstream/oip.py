@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterable
 
 from server.dispatch import EndpointError, Metadata
-from server.routing.attempts import Code
 from server.routing.catalog import Model
 from server.transport.answer import CallFailed
 from server.transport.channel import Channel
@@ -23,8 +22,8 @@ class OipUpstream:
     def __init__(self, *, calls_end_s: float = CALLS_END_S) -> None:
         self._calls_end_s = calls_end_s
         self._channels: dict[str, Channel] = {}
-        self._closing: set[asyncio.Task[None]] = set()
-        self._reached_before: Counter[str] = Counter()  # by channels that were let go
+        self._closing: dict[asyncio.Task[None], Channel] = {}
+        self._reached_before: Counter[str] = Counter()  # by channels that are closed
 
     def track(self, addresses: Iterable[str]) -> None:
         """Opens channels for addresses that are new, and closes the others once they are idle."""
@@ -33,10 +32,9 @@ class OipUpstream:
             self._channels[address] = Channel(address)
         for address in self._channels.keys() - wanted:
             channel = self._channels.pop(address)
-            self._reached_before.update(channel.limits_reached)
             closing = asyncio.create_task(channel.close(self._calls_end_s))
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+            self._closing[closing] = channel
+            closing.add_done_callback(self._closed)
 
     async def send(
         self, address: str, model: Model, request: bytes, timeout_s: float, metadata: Metadata
@@ -47,19 +45,24 @@ class OipUpstream:
                 _METHOD, (request, addressing(model)), timeout_s=timeout_s, metadata=metadata
             )
         except CallFailed as failure:
-            raise EndpointError(Code(failure.code), str(failure)) from None
+            raise EndpointError(failure.code, str(failure)) from None
 
     def limits_reached(self) -> Counter[str]:
         """How often each limit of a channel was reached, of all that there ever were."""
         totals = Counter(self._reached_before)
-        for channel in self._channels.values():
+        for channel in self._all_channels():
             totals.update(channel.limits_reached)
         return totals
 
     async def close(self) -> None:
         """Ends all calls, and those of endpoints that left before."""
-        closing = (channel.close() for channel in self._channels.values())
-        await asyncio.gather(*closing, *self._closing)
+        await asyncio.gather(*(channel.close() for channel in self._all_channels()), *self._closing)
+
+    def _all_channels(self) -> tuple[Channel, ...]:
+        return (*self._channels.values(), *self._closing.values())
+
+    def _closed(self, closing: asyncio.Task[None]) -> None:
+        self._reached_before.update(self._closing.pop(closing).limits_reached)
 
 
 def addressing(model: Model) -> bytes:

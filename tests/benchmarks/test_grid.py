@@ -10,7 +10,6 @@ TOLL = Toll(
     p999_us=1,
     late_p99_us=200,
     generator_load=0.2,
-    backlog_us=0,
 )
 
 

@@ -25,11 +25,18 @@ async def listening(answer: Answer) -> AsyncIterator[str]:
         await server.stop(None)
 
 
-def order(address: str, *, metadata: Metadata = "fresh", request: bytes = b"what") -> Order:
+def order(
+    address: str,
+    *,
+    metadata: Metadata = "fresh",
+    request: bytes = b"what",
+    answer_bytes_min: int = 0,
+) -> Order:
     return Order(
         address=address,
         method="/any.Service/Method",
         request_hex=request.hex(),
+        answer_bytes_min=answer_bytes_min,
         metadata=metadata,
         pid=os.getpid(),
         connections=2,
@@ -117,6 +124,12 @@ async def test_a_call_that_fails_ends_the_run() -> None:
     async with listening(refuse) as address:
         with pytest.raises(CallFailed, match="closed"):
             await toll(order(address))
+
+
+async def test_an_answer_that_is_too_short_ends_the_run() -> None:
+    async with listening(constant(b"")) as address:
+        with pytest.raises(CallFailed, match="5 bytes"):
+            await toll(order(address, answer_bytes_min=6))
 
 
 async def test_the_bare_proxy_passes_request_and_answer_on() -> None:

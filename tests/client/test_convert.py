@@ -45,6 +45,8 @@ outcomes = st.builds(
     input_tokens=st.none() | tokens,
     output_tokens=st.none() | tokens,
     failed=st.none() | st.booleans(),
+    domain=texts,
+    intent=texts,
 )
 KINDS = {"text": pb.PAYLOAD_KIND_TEXT, "tensors": pb.PAYLOAD_KIND_TENSORS}
 
@@ -100,6 +102,7 @@ def test_an_outcome_loses_no_grade(outcome: Outcome) -> None:
         judged_at = grade.time.ToDatetime(UTC) if grade.HasField("time") else None
         assert judged_at == outcome.judged_at
     assert sent.decision_id == outcome.decision_id
+    assert (sent.domain, sent.intent) == (outcome.domain, outcome.intent)
 
 
 @given(outcome=outcomes)

@@ -118,6 +118,7 @@ async def test_a_servicer_is_told_that_its_caller_has_left(
 async def test_timeout_on_a_sleeping_server(
     channel: grpc.aio.Channel, service: TestService
 ) -> None:
+    await unary(channel, "Empty")  # or the time might be over before there is a connection
     error = await failure(unary(channel, "Wait", timeout=0.2))
     assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     async with asyncio.timeout(TIMEOUT_S):

@@ -124,6 +124,7 @@ async def test_a_cancelled_call_is_cancelled_behind_envoy(
 
 
 async def test_a_deadline_is_told_behind_envoy(channel: Channel, interop: Interop) -> None:
+    await channel.unary(method("Echo"), b"", timeout_s=PATIENCE_S)  # everyone is connected
     with pytest.raises(CallFailed) as raised:
         await channel.unary(method("Held"), b"", timeout_s=1.0)
     assert raised.value.code is Code.DEADLINE_EXCEEDED

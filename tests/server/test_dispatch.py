@@ -9,7 +9,7 @@ import pytest
 
 from server.config import ClassConfig, HealthConfig, PriceConfig, SloConfig
 from server.dispatch import DETAIL_CHARS_MAX, Answer, Dispatcher, EndpointError, Metadata
-from server.routing.attempts import MARGIN_S, VERDICTS, Blame, Code
+from server.routing.attempts import MARGIN_S, VERDICTS, Blame
 from server.routing.catalog import Cell, Model, PayloadKind
 from server.routing.counters import CellCounts, Counters, latency_bucket
 from server.routing.errors import DeadlinePast, NoCandidate, UpstreamFailed
@@ -17,6 +17,7 @@ from server.routing.query import Query
 from server.routing.router import Router
 from server.routing.selector import Selector, WeightTable
 from server.routing.tokens import KEY_BYTES, Kind, Sealer, open_decision
+from server.status_code import Code
 from tests.server.routing.configs import config, model
 
 KEY = bytes(KEY_BYTES)

@@ -46,6 +46,19 @@ async def connections(address: str, count: int) -> "AsyncIterator[list[grpc.aio.
         ]
 
 
+@asynccontextmanager
+async def called(
+    endpoint: str, folder: Path, *, workers: int, callers: int, **changes: object
+) -> "AsyncIterator[tuple[Service, list[grpc.aio.Channel]]]":
+    """A service with so many workers, and callers with a connection each."""
+    path = write_config(folder, endpoint, **changes)
+    async with (
+        serving(path, folder / "state", *OURS, "--workers", str(workers)) as service,
+        connections(service.data, callers) as channels,
+    ):
+        yield service, channels
+
+
 async def asked(channel: grpc.aio.Channel) -> routing_pb2.InferResponse:
     stub = routing_pb2_grpc.RoutingServiceStub(channel)
     request = routing_pb2.InferRequest(oip_request=REQUEST)
@@ -65,11 +78,7 @@ async def decided(service: Service, total: int) -> list[int]:
 async def test_connections_are_spread_evenly_over_the_workers(
     echo: tuple[Echo, str], tmp_path: Path
 ) -> None:
-    path = write_config(tmp_path, echo[1])
-    async with (
-        serving(path, tmp_path / "state", *OURS, "--workers", "4") as service,
-        connections(service.data, 16) as channels,
-    ):
+    async with called(echo[1], tmp_path, workers=4, callers=16) as (service, channels):
         busiest = {}
         for count, channel in enumerate(channels, start=1):
             await asked(channel)
@@ -83,11 +92,7 @@ async def test_connections_are_spread_evenly_over_the_workers(
 async def test_a_killed_worker_fails_only_its_own_calls_and_is_replaced(
     echo: tuple[Echo, str], tmp_path: Path
 ) -> None:
-    path = write_config(tmp_path, echo[1])
-    async with (
-        serving(path, tmp_path / "state", *OURS, "--workers", "3") as service,
-        connections(service.data, 6) as channels,
-    ):
+    async with called(echo[1], tmp_path, workers=3, callers=6) as (service, channels):
         await asyncio.gather(*map(asked, channels))  # two connections a worker
         echo[0].hold(6)
         calls = [asyncio.create_task(asked(channel)) for channel in channels]
@@ -121,11 +126,9 @@ async def test_a_drain_loses_no_call_of_any_connection_and_counts_them_all(
     echo: tuple[Echo, str], tmp_path: Path
 ) -> None:
     budget = {"name": "all", "amount_usd": 10, "period": "month"}
-    path = write_config(tmp_path, echo[1], budgets=[budget], window_s=3600)
-    async with (
-        serving(path, tmp_path / "state", *OURS, "--workers", "3") as service,
-        connections(service.data, 12) as channels,
-    ):
+    async with called(
+        echo[1], tmp_path, workers=3, callers=12, budgets=[budget], window_s=3600
+    ) as (service, channels):
         echo[0].hold(24)
         calls = [asyncio.create_task(asked(channel)) for channel in channels for _ in range(2)]
         await echo[0].reached.wait()
@@ -141,11 +144,7 @@ async def test_a_drain_loses_no_call_of_any_connection_and_counts_them_all(
 async def test_idle_connections_do_not_hold_up_a_drain(
     echo: tuple[Echo, str], tmp_path: Path
 ) -> None:
-    path = write_config(tmp_path, echo[1])
-    async with (
-        serving(path, tmp_path / "state", *OURS, "--workers", "2") as service,
-        connections(service.data, 4) as channels,
-    ):
+    async with called(echo[1], tmp_path, workers=2, callers=4) as (service, channels):
         await asyncio.gather(*map(asked, channels))
         service.process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(20):  # a drain may take 30
@@ -155,11 +154,7 @@ async def test_idle_connections_do_not_hold_up_a_drain(
 async def test_a_worker_that_is_told_to_stop_is_replaced_and_loses_no_call(
     echo: tuple[Echo, str], tmp_path: Path
 ) -> None:
-    path = write_config(tmp_path, echo[1])
-    async with (
-        serving(path, tmp_path / "state", *OURS, "--workers", "2") as service,
-        connections(service.data, 4) as channels,
-    ):
+    async with called(echo[1], tmp_path, workers=2, callers=4) as (service, channels):
         echo[0].hold(4)
         calls = [asyncio.create_task(asked(channel)) for channel in channels]
         await echo[0].reached.wait()

@@ -160,6 +160,8 @@ def _outcome(outcome: Outcome) -> pb.Outcome:
         decision_id=outcome.decision_id,
         usage=_usage(outcome),
         feedback=_feedback(outcome),
+        domain=outcome.domain,
+        intent=outcome.intent,
     )
 
 

@@ -55,6 +55,8 @@ class OutcomeFields(TypedDict, total=False):
     input_tokens: int | None
     output_tokens: int | None
     failed: bool | None
+    domain: str
+    intent: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,3 +75,5 @@ class Outcome:
     input_tokens: int | None = None
     output_tokens: int | None = None
     failed: bool | None = None
+    domain: str = ""  # what it was about in truth, for the next training of the classifier
+    intent: str = ""

@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from server.config.section import OTHER, Name
+from server.routing.learned.names import INTENT
+
 FILE_BYTES_MAX = 10_000_000
 LABELS_MAX = 1_024
 # Each takes some 200 bytes of a worker's memory beside its weights.
 ROWS_MAX = 200_000
-
-OTHER = "other"  # the domain of what belongs to none
 
 _MAGIC = b"turnout classifier 1"
 _LENGTH_BYTES = 4
@@ -34,7 +35,7 @@ _INT8_MAX = 127
 _NUMBER_MAX = 1e6
 _LENGTH2_MIN = 1e-6
 
-Label = Annotated[str, Field(min_length=1, max_length=128)]
+Intent = Annotated[str, Field(pattern=f"^{INTENT}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, le=ROWS_MAX)]
 
@@ -48,15 +49,15 @@ class Header(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    intents: Annotated[tuple[Label, ...], Field(max_length=LABELS_MAX)]
+    intents: Annotated[tuple[Intent, ...], Field(max_length=LABELS_MAX)]
     """Empty where the labels are the domains themselves."""
-    domains: Annotated[tuple[Label, ...], Field(max_length=LABELS_MAX)]
+    domains: Annotated[tuple[Name, ...], Field(max_length=LABELS_MAX)]
     """Of each intent, or the domains; empty where intents have none."""
     outside: Annotated[int, Field(ge=0, le=LABELS_MAX)]
     """How many labels follow those named: they say that a text is none of these."""
     threshold: Share
     """Below this probability a text belongs nowhere."""
-    shares: Annotated[dict[Label, Share], Field(max_length=LABELS_MAX + 1)]
+    shares: Annotated[dict[Name, Share], Field(max_length=LABELS_MAX + 1)]
     """What part of the text it learned from it puts in each domain, `other` among them."""
     words: Count
     pairs: Count
@@ -84,7 +85,8 @@ def quantised(rows: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[n
 
 
 def dump(contents: Contents) -> bytes:
-    """The file; raises ClassifierInvalid where it would be too large to be read again."""
+    """The file; raises ClassifierInvalid where its names or its size would not be read again."""
+    _check_names(contents.header)
     vocabulary = "\n".join(contents.vocabulary).encode()
     header = contents.header.model_copy(update={"vocabulary_bytes": len(vocabulary)})
     about = header.model_dump_json().encode()

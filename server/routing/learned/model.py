@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from server.routing.learned.file_format import OTHER, Contents, Header, dump, load
+from server.config.section import OTHER
+from server.routing.learned.file_format import Contents, Header, dump, load
 from server.routing.learned.rows import Rows
 from server.routing.learned.words import END_CHARS, PART_CHARS, UNKNOWN_WORDS_MAX
 

@@ -58,11 +58,15 @@ class Splitter:
 
     def words(self, text: str) -> list[str]:
         """Those of both ends of the text, in its order."""
-        if len(text) > 2 * END_CHARS:
-            text = f"{text[:END_CHARS]} {text[-END_CHARS:]}"
+        text = ends(text)
         if text.isascii():
             return text.encode().translate(_PLAIN).decode().split()
         return text.lower().translate(self._table).split()
+
+
+def ends(text: str) -> str:
+    """What is read of a text: both ends of a long one."""
+    return text if len(text) <= 2 * END_CHARS else f"{text[:END_CHARS]} {text[-END_CHARS:]}"
 
 
 def pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from server.config import ClassConfig, Config, DomainConfig
 from server.config.match import MatchConfig, alternatives
+from server.config.section import OTHER
 from server.routing.catalog import Catalog, Cell
 from server.routing.errors import NoClass, UnknownClass, UnknownDomain
 from server.routing.query import Query
@@ -18,8 +19,6 @@ from server.routing.reading.wording import in_short
 if TYPE_CHECKING:
     from server.routing.learned import LinearModel
 
-OTHER_DOMAIN = "other"
-
 
 class Reading(NamedTuple):
     """What was read: the cell, what made the class, and the size it was put in by."""
@@ -28,7 +27,6 @@ class Reading(NamedTuple):
     rule: str
     input_tokens: int
     intent: str = ""  # empty unless the learned model was asked and is sure
-    language: str = ""  # empty unless a rule asked for it and it is clear
     why: str = ""  # what the rules and the learned model said, to begin a sentence with
 
 
@@ -67,10 +65,11 @@ class Classifier:
         default = next((c.name for c in config.classes if c.default), None)
         self._default = None if default is None else _Choice(default, "default", "")
         learned_domains = () if learned is None else learned.domains
-        self._domain_names = {*(d.name for d in config.domains), *learned_domains, OTHER_DOMAIN}
+        self._domain_names = {*(d.name for d in config.domains), *learned_domains, OTHER}
         self._sizes = config.size_buckets_tokens
         self._size_names = tuple(f"s{i}" for i in range(len(config.size_buckets_tokens) + 1))
         blocks = tuple(_blocks((*config.classes, *config.domains)))
+        self.asks_metadata = any(block.metadata for block in blocks)
         self._token_steps = sorted({*self._sizes, *_token_steps(blocks)})
         self.readers = Readers(Keywords(_keywords(blocks)), _structures(blocks), learned)
 
@@ -99,7 +98,6 @@ class Classifier:
             chosen.rule,
             facts.input_tokens,
             facts.intent_so_far,
-            facts.language_so_far,
             chosen.why + domain.why,
         )
 
@@ -144,7 +142,7 @@ class Classifier:
         return self._size_names[bisect_left(self._sizes, tokens)]
 
 
-_OTHER = _Choice(OTHER_DOMAIN, "default", "")
+_OTHER = _Choice(OTHER, "default", "")
 
 
 def _blocks(entries: Iterable[ClassConfig | DomainConfig]) -> Iterator[MatchConfig]:

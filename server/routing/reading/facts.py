@@ -83,11 +83,6 @@ class Facts:
         return "" if self._guess is None else self._guess.intent
 
     @property
-    def language_so_far(self) -> str:
-        """Empty where no rule has asked for it."""
-        return "" if self._writing is None else self._writing.language
-
-    @property
     def tensors(self) -> tuple[Tensor, ...]:
         if self._tensors is None:
             self._tensors = self.query.tensors()

@@ -37,20 +37,39 @@ async def test_one_that_is_as_before_is_not_made_again(file: Path) -> None:
     assert await learned.of(naming(file)) is await learned.of(naming(file))
 
 
-async def test_one_that_changed_is_read_again(file: Path) -> None:
+async def test_another_name_is_read(file: Path, tmp_path: Path) -> None:
     learned = Learned()
     await learned.of(naming(file))
-    put(file, ART)
-    model = await learned.of(naming(file))
+    put(tmp_path / "art.bin", ART)
+    model = await learned.of(naming(tmp_path / "art.bin"))
     assert model is not None
     assert model.classify("court").domain == "art"
 
 
-async def test_a_bad_file_leaves_the_one_before(file: Path) -> None:
+async def test_what_was_written_over_it_is_not_read(file: Path) -> None:
     learned = Learned()
     before = await learned.of(naming(file))
-    put(file, LAW[:-1])
+    put(file, ART)
     assert await learned.of(naming(file)) is before is not None
+
+
+async def test_a_bad_file_leaves_the_one_before(file: Path, tmp_path: Path) -> None:
+    learned = Learned()
+    before = await learned.of(naming(file))
+    put(tmp_path / "bad.bin", LAW[:-1])
+    assert await learned.of(naming(tmp_path / "bad.bin")) is before is not None
+
+
+async def test_one_that_does_not_know_what_a_rule_names_leaves_the_one_before(
+    file: Path, tmp_path: Path
+) -> None:
+    learned = Learned()
+    before = await learned.of(naming(file))
+    put(tmp_path / "art.bin", ART)
+    rule = {"name": "chat", "match": {"domains": ("math",)}, "default": True}
+    named = ClassifierConfig(file=str(tmp_path / "art.bin"))
+    config = service(classifier=named, classes=(rule,))
+    assert await learned.of(config) is before is not None
 
 
 async def test_a_bad_file_at_first_is_no_classifier(file: Path) -> None:

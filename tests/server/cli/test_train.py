@@ -75,12 +75,25 @@ def test_without_scikit_learn_it_says_what_to_install(data: Path, tmp_path: Path
 def test_it_learns_from_reports_of_a_state_folder(run: Run, tmp_path: Path) -> None:
     kept = KeptRequests(tmp_path, 1_000)
     for number, example in enumerate(examples(20)):
-        kept.add(id=str(number), text=example.text, domain="other", intent="")
-        kept.add(id=str(number), true_domain=example.domain)
+        kept.add(str(number), example.text, domain="other", intent="")
+        kept.report(str(number), domain=example.domain)
     kept.write()
     result = run("train", "--from-reports", tmp_path, "--out", tmp_path / "c.bin")
     assert result.exit_code == 0, result.output
     assert "60 inside, 0 out of scope" in result.stdout
+
+
+def test_reported_texts_that_say_too_little_are_counted(run: Run, tmp_path: Path) -> None:
+    kept = KeptRequests(tmp_path, 1_000)
+    kept.add("none", "a text", domain="other", intent="")
+    kept.report("none", domain="???")
+    for number, example in enumerate(examples(20)):
+        kept.add(str(number), example.text, domain="other", intent="")
+        kept.report(str(number), domain=example.domain)
+    kept.write()
+    command = ("train", "--from-reports", tmp_path, "--out", tmp_path / "c.bin")
+    assert "reported texts left out: 1 (" in run(*command).stdout
+    assert json.loads(run(*command, "--json").stdout)["reported_left_out"] == 1
 
 
 def test_without_anything_to_learn_from_it_says_what_to_give(run: Run, tmp_path: Path) -> None:

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from server.config import DOMAINS_MAX, ClassifierConfig, Config, DomainConfig
-from server.config.classifier_file import classifier_problems, read_classifier
+from server.config.classifier_file import classifier_problems, fitting, read_classifier
+from server.config.match import MatchConfig
 from server.routing.learned import ClassifierInvalid
 from server.routing.learned.file_format import FILE_BYTES_MAX, dump
 from tests.server.control.told import service
@@ -59,3 +60,19 @@ def test_no_more_is_read_than_a_classifier_may_have(tmp_path: Path) -> None:
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(ClassifierInvalid, match="Is a directory"):
         read_classifier(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("path", "says"), [("~nobody-has-this-name/c", "home directory"), ("c\0", "null byte")]
+)
+def test_a_path_that_leads_nowhere_is_told(path: str, says: str) -> None:
+    with pytest.raises(ClassifierInvalid, match=f"the file cannot be read: .*{says}"):
+        read_classifier(path)
+
+
+def test_one_that_does_not_know_what_a_rule_names_does_not_fit() -> None:
+    chat = {"name": "chat", "match": MatchConfig(domains=("law",)), "default": True}
+    config = service(classes=(chat,))
+    assert fitting(config, dump(contents())).header.domains == ("law", "math")
+    with pytest.raises(ClassifierInvalid, match=r"classes.0.match.domains.0: no domain is named"):
+        fitting(config, dump(contents(domains=("art", "math"))))

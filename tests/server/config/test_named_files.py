@@ -64,6 +64,19 @@ def test_a_path_may_begin_with_the_home(monkeypatch: pytest.MonkeyPatch) -> None
     )
 
 
+def test_a_home_of_nobody_and_a_path_that_is_none_are_listed(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    files = authority.issue("server", "localhost")
+    of_nobody = written(tmp_path, files._replace(cert_file="~nobody-has-this-name/cert.pem"))
+    with pytest.raises(
+        ConfigError, match=r"tls.cert_file \(line 3\): cannot be read: No such file"
+    ):
+        load(of_nobody, with_named_files=True)
+    no_path = written(tmp_path, files._replace(key_file="~key\0.pem"))
+    with pytest.raises(ConfigError, match=r"tls.key_file \(line 4\): cannot be read: no path has"):
+        load(no_path, with_named_files=True)
+
+
 def test_tls_needs_a_listener_on_tcp() -> None:
     tls = {"cert_file": "/etc/cert.pem", "key_file": "/etc/key.pem"}
     on_unix = plain((("listeners",), {"data": "unix:/run/turnout/data.sock", "tls": tls}))

@@ -58,6 +58,14 @@ def test_what_is_no_mapping_is_no_configuration(document: object) -> None:
         parse(document)
 
 
+def test_what_an_unknown_key_leaves_empty_is_no_second_mistake() -> None:
+    data = plain()
+    data["classes"][0]["match"] = {"lables": {"app": ["a"]}}
+    with pytest.raises(ConfigError) as error:
+        parse(data)
+    assert [p.path for p in error.value.problems] == ["classes[0].match.lables"]
+
+
 def test_an_empty_mapping_lacks_what_is_needed() -> None:
     with pytest.raises(ConfigError) as caught:
         parse({})

@@ -39,6 +39,12 @@ def test_one_that_is_wrong_where_the_other_was_right_is_worse() -> None:
     assert (found.right_before, found.right_after) == (1.0, 0.75)
 
 
+def test_labels_are_read_as_training_reads_them() -> None:
+    requests = [kept("prime", "Math!"), kept("sea", "Other"), kept("sea", "oos"), kept("sea", "?")]
+    found = compare(GOOD, GOOD, requests)
+    assert (found.labelled, found.right_before) == (3, 1.0)
+
+
 def test_the_other_way_round_it_is_better() -> None:
     requests = [kept("prime", "math")] * 10 + [kept("court", "law")] * 30
     assert compare(WRONG, GOOD, requests).worse == ""

@@ -1,3 +1,4 @@
+import os
 import stat
 from pathlib import Path
 
@@ -13,6 +14,13 @@ def test_what_was_written_is_read_back_and_only_by_us(tmp_path: Path) -> None:
     assert path.read_bytes() == b"new"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_others_may_read_what_is_written_for_them(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    write_whole(tmp_path / "classifier.bin", b"new", mode=0o666)
+    os.umask(before)
+    assert stat.S_IMODE((tmp_path / "classifier.bin").stat().st_mode) == 0o644
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:

@@ -2,30 +2,38 @@ from pathlib import Path
 
 import pytest
 
-from server.control.kept_requests import WAITING_MAX, KeptRequest, KeptRequests, read_kept
+from server.control.kept_requests import (
+    EARLY_MAX,
+    REPORTS_MAX,
+    WAITING_MAX,
+    KeptRequest,
+    KeptRequests,
+    kept_ids,
+    read_kept,
+)
 
 
 def add(kept: KeptRequests, number: int) -> None:
-    kept.add(id=str(number), text=f"text {number}", domain="law", intent="")
+    kept.add(str(number), f"text {number}", domain="law", intent="")
 
 
 def test_what_was_written_is_read_with_what_was_reported(tmp_path: Path) -> None:
     kept = KeptRequests(tmp_path, 10)
-    kept.add(id="a", text="wie groß?", domain="law", intent="sue")
-    kept.add(id="b", text="how much", domain="other", intent="")
-    kept.add(id="a", true_domain="math")
-    kept.add(id="a", quality=0.5)
+    kept.add("a", "wie groß?", domain="law", intent="sue")
+    kept.add("b", "how much", domain="other", intent="")
+    kept.report("a", domain="math")
+    kept.report("a", intent="add")
     kept.write()
     assert read_kept(tmp_path) == [
-        KeptRequest("wie groß?", "law", "sue", true_domain="math", quality=0.5),
+        KeptRequest("wie groß?", "law", "sue", true_domain="math", true_intent="add"),
         KeptRequest("how much", "other", ""),
     ]
 
 
 def test_a_report_may_come_before_its_text(tmp_path: Path) -> None:
     kept = KeptRequests(tmp_path, 10)
-    kept.add(id="a", true_domain="math")
-    kept.add(id="a", text="how much", domain="law", intent="")
+    kept.report("a", domain="math")
+    kept.add("a", "how much", domain="law", intent="")
     kept.write()
     assert read_kept(tmp_path) == [KeptRequest("how much", "law", "", true_domain="math")]
 
@@ -88,14 +96,97 @@ def test_what_was_kept_is_removed_where_nothing_is_to_be_kept(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_report_without_its_text_is_nothing(tmp_path: Path) -> None:
+def test_of_what_was_kept_a_start_that_keeps_fewer_leaves_twice_as_many(tmp_path: Path) -> None:
+    kept = KeptRequests(tmp_path, 10)
+    for number in range(20):
+        add(kept, number)
+        kept.write()
+    KeptRequests(tmp_path, 2).write()
+    texts = [request.text for request in read_kept(tmp_path)]
+    assert texts == ["text 8", "text 9", "text 18", "text 19"]
+
+
+def test_reports_without_their_text_push_nothing_out(tmp_path: Path) -> None:
     kept = KeptRequests(tmp_path, 2)
-    kept.add(id="gone", true_domain="law")
+    add(kept, 1)
+    for number in range(EARLY_MAX + 10):
+        kept.report(f"gone {number}", domain="law")
+        kept.write()
+    assert read_kept(tmp_path) == [KeptRequest("text 1", "law", "")]
+    assert len((tmp_path / "requests.jsonl").read_text().splitlines()) == 1
+
+
+def test_of_reports_without_their_text_the_newest_wait(tmp_path: Path) -> None:
+    kept = KeptRequests(tmp_path, 10)
+    for number in range(EARLY_MAX + 1):
+        kept.report(str(number), domain="math")
+    for number in (0, EARLY_MAX):
+        add(kept, number)
     kept.write()
-    assert read_kept(tmp_path) == []
+    assert [request.true_domain for request in read_kept(tmp_path)] == ["", "math"]
+
+
+def test_reports_on_one_text_are_few(tmp_path: Path) -> None:
+    kept = KeptRequests(tmp_path, 100)
+    add(kept, 1)
+    for number in range(10):
+        kept.report("1", domain=f"d{number}")
+    kept.write()
+    assert read_kept(tmp_path)[0].true_domain == f"d{REPORTS_MAX - 1}"
+
+
+def test_reports_on_the_newest_texts_alone_are_kept(tmp_path: Path) -> None:
+    kept = KeptRequests(tmp_path, 2)
+    for number in range(3):
+        add(kept, number)
+        kept.write()
+    for number in range(3):
+        kept.report(str(number), domain="math")
+    kept.write()
+    assert '"0", "true_domain"' not in (tmp_path / "requests.jsonl").read_text()
+
+
+def test_a_report_on_a_text_from_before_this_start_is_kept(tmp_path: Path) -> None:
+    before = KeptRequests(tmp_path, 10)
+    add(before, 1)
+    add(before, 2)
+    before.write()
+    kept = KeptRequests(tmp_path, 10)
+    kept.report("1", domain="math")
+    kept.know(kept_ids(tmp_path))
+    kept.report("2", domain="art")
+    kept.write()
+    assert [request.true_domain for request in read_kept(tmp_path)] == ["math", "art"]
+
+
+def test_where_fewer_are_to_be_kept_the_rest_is_removed(tmp_path: Path) -> None:
+    kept = KeptRequests(tmp_path, 10)
+    for number in range(20):
+        add(kept, number)
+        kept.write()
+    kept.configure(3)
+    kept.write()
+    texts = [request.text for request in read_kept(tmp_path)]
+    assert texts == [f"text {number}" for number in (7, 8, 9, 17, 18, 19)]
+
+
+def test_a_report_on_a_text_that_was_removed_is_not_kept(tmp_path: Path) -> None:
+    kept = KeptRequests(tmp_path, 2)
+    add(kept, 1)
+    kept.report("early", domain="math")
+    kept.write()
+    kept.configure(0)
+    kept.write()
+    kept.configure(2)
+    kept.report("1", domain="math")
+    kept.add("early", "text", domain="law", intent="")
+    kept.write()
+    assert read_kept(tmp_path) == [KeptRequest("text", "law", "")]
+    assert len((tmp_path / "requests.jsonl").read_text().splitlines()) == 1
 
 
 @pytest.mark.parametrize("line", ["", "{", "[]", "1", '{"text": "a"}', '{"id": "a", "text": "b"}'])
 def test_a_line_that_was_cut_off_is_nothing(tmp_path: Path, line: str) -> None:
     (tmp_path / "requests.jsonl").write_text(f"{line}\n")
     assert read_kept(tmp_path) == []
+    assert [one for one in kept_ids(tmp_path) if one != "a"] == []

@@ -2,7 +2,8 @@
 
 import pytest
 
-from server.routing.attempts import MARGIN_S, VERDICTS, Attempts, Blame, Code, Verdict
+from server.routing.attempts import MARGIN_S, VERDICTS, Attempts, Blame, Verdict
+from server.status_code import Code
 
 # What each status of an endpoint means: retried on another model, whom it speaks against, and what
 # the caller sees.

@@ -147,7 +147,7 @@ def test_before_a_plan_each_is_decided_by_itself_and_priced_by_its_own_tokens() 
     assert models(made) == ["small"] * 3
     for place, tokens in ((0, 1), (1, 900), (2, 1_000)):
         alone = decide(router, input_tokens=tokens)
-        assert opened(made, place).expected_cost_nano_usd == alone.pick.cost_nano_usd
+        assert opened(made, place).expected_cost_nano_usd == alone.grounds.pick.cost_nano_usd
         assert made.decisions[place].reason == alone.reason
 
 
@@ -218,4 +218,4 @@ def test_every_request_is_answered_once_and_counted_once(
     for place, name in enumerate(models(made)):
         assert opened(made, place).model == name
     if row(*shares):
-        assert all(decision.plan_id == "p1" for decision in made.decisions)
+        assert all(decision.grounds.plan_id == "p1" for decision in made.decisions)

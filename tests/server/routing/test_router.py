@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -73,8 +73,8 @@ def test_without_a_configuration_a_router_is_not_ready() -> None:
 def test_before_the_first_plan_the_cheapest_is_taken(router: Router) -> None:
     decision = decide(router)
     assert decision.target.model.name == "small"
-    assert decision.pick.basis is Basis.GREEDY
-    assert decision.plan_id == ""
+    assert decision.grounds.pick.basis is Basis.GREEDY
+    assert decision.grounds.plan_id == ""
     assert decision.reason == "there is no plan yet for class chat: small is the first that is fit"
 
 
@@ -82,23 +82,23 @@ def test_before_the_first_plan_a_floor_is_held_by_what_is_believed_to_hold_it() 
     router, _ = routed(classes=(ClassConfig(name="chat", default=True, floor=0.9),))
     decision = decide(router)
     assert decision.target.model.name == "large"
-    assert decision.pick.cost_nano_usd == NANO_PER_USD // 100
+    assert decision.grounds.pick.cost_nano_usd == NANO_PER_USD // 100
 
 
 def test_before_the_first_plan_a_request_is_priced_by_the_tokens_it_has() -> None:
     dear = model("dear", price=PriceConfig(input_usd_per_mtok=1))
     router = Router(Selector(), Sealer(KEY, boot=7), Counters())
     router.configure(config(dear))
-    assert decide(router, input_tokens=7).pick.cost_nano_usd == 7_000
-    assert decide(router).pick.cost_nano_usd == 1_000_000
+    assert decide(router, input_tokens=7).grounds.pick.cost_nano_usd == 7_000
+    assert decide(router).grounds.pick.cost_nano_usd == 1_000_000
 
 
 def test_a_plan_says_the_model_the_cost_and_why(router: Router) -> None:
     plan(router, 0, 1.0)
     decision = decide(router)
     assert decision.target == (LARGE, router.catalog.models[LARGE], "large:8001")
-    assert decision.pick.cost_nano_usd == 1_000
-    assert decision.plan_id == "p1"
+    assert decision.grounds.pick.cost_nano_usd == 1_000
+    assert decision.grounds.plan_id == "p1"
     assert decision.reason == "plan p1 gives large 100% of this cell"
 
 
@@ -109,7 +109,7 @@ def test_the_reason_says_whose_share_it_is_and_that_the_model_was_owed_most(
     of_cell = "plan p1 gives large 75% of this cell, and large is owed most"
     assert decide(router).reason == of_cell
     decision = decide(router, input_tokens=5_000)
-    assert decision.pick.basis is Basis.CLASS
+    assert decision.grounds.pick.basis is Basis.CLASS
     assert decision.reason.startswith("plan p1 gives ")
     assert "of the class, for it has no open model in this cell" in decision.reason
 
@@ -125,7 +125,7 @@ def test_where_the_plan_has_no_open_model_the_first_fit_one_is_taken(router: Rou
     plan(router, 1.0)
     eject(router, SMALL)
     decision = decide(router)
-    assert (decision.target.model.name, decision.pick.basis) == ("large", Basis.GREEDY)
+    assert (decision.target.model.name, decision.grounds.pick.basis) == ("large", Basis.GREEDY)
     assert (
         decision.reason
         == "plan p1 has no open model for class chat: large is the first that is fit"
@@ -137,7 +137,7 @@ def test_a_new_plan_holds_from_the_next_decision_on(router: Router) -> None:
     before = decide(router)
     router.publish(WeightTable("p2", {CELL: row(0, 1.0)}))
     after = decide(router)
-    assert [(d.plan_id, d.target.model.name) for d in (before, after)] == [
+    assert [(d.grounds.plan_id, d.target.model.name) for d in (before, after)] == [
         ("p1", "small"),
         ("p2", "large"),
     ]
@@ -152,15 +152,15 @@ def test_fallbacks_are_the_plans_other_models_by_share_then_the_rest_in_greedy_o
     plan(router, 0.1, 0.3, 0.6)
     decision = decide(router)
     assert decision.target.model.name == "c"
-    assert [router.catalog.models[i].name for i in decision.fallbacks] == ["b", "a", "e"]
-    assert len(decision.fallbacks) == FALLBACKS_MAX
+    assert [router.catalog.models[i].name for i in decision.grounds.fallbacks] == ["b", "a", "e"]
+    assert len(decision.grounds.fallbacks) == FALLBACKS_MAX
 
 
 def test_fallbacks_leave_out_who_is_ejected_or_unfit(router: Router) -> None:
-    assert decide(router).fallbacks == (LARGE, TEXT)
-    assert decide(router, payload_kind=PayloadKind.TENSORS).fallbacks == (LARGE,)
+    assert decide(router).grounds.fallbacks == (LARGE, TEXT)
+    assert decide(router, payload_kind=PayloadKind.TENSORS).grounds.fallbacks == (LARGE,)
     eject(router, LARGE)
-    assert decide(router).fallbacks == (TEXT,)
+    assert decide(router).grounds.fallbacks == (TEXT,)
 
 
 def test_a_payload_is_routed_to_models_that_take_it_whatever_the_plan(router: Router) -> None:
@@ -244,7 +244,7 @@ def test_a_decision_may_be_reused_for_a_window_where_its_cell_has_one_model(
 ) -> None:
     router, _ = routed(window_s=7)
     plan(router, *shares)
-    assert decide(router).reuse_for_s == reuse_for_s
+    assert decide(router).grounds.reuse_for_s == reuse_for_s
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_a_decision_for_what_only_some_models_can_do_is_not_for_others_of_its_ce
     router: Router, shares: tuple[float, ...], query: dict[str, Any]
 ) -> None:
     plan(router, *shares)
-    assert decide(router, **query).reuse_for_s == 0
+    assert decide(router, **query).grounds.reuse_for_s == 0
 
 
 def test_a_dry_run_says_what_would_be_decided_and_changes_nothing() -> None:
@@ -272,7 +272,7 @@ def test_a_dry_run_says_what_would_be_decided_and_changes_nothing() -> None:
         assert counters.take_touched() == []
         decision = decide(tried)
         counters.take_touched()
-        assert seen == replace(decision, audit_probability=0.0)
+        assert asdict(seen) == asdict(replace(decision, audit_probability=0.0))
         assert decision.target == decide(plain).target
 
 
@@ -319,7 +319,10 @@ def test_a_decision_that_is_out_keeps_the_class_it_was_made_by() -> None:
     router, _ = routed(classes=(ClassConfig(name="chat", default=True, deadline_s=7),))
     decision = decide(router)
     router.configure(config(*MODELS, classes=(ClassConfig(name="other", default=True),)))
-    assert (decision.traffic_class.name, decision.traffic_class.deadline_s) == ("chat", 7)
+    assert (decision.grounds.traffic_class.name, decision.grounds.traffic_class.deadline_s) == (
+        "chat",
+        7,
+    )
     with pytest.raises(UnknownClass):
         decide(router, traffic_class="chat")
 

@@ -2,13 +2,14 @@
 
 import random
 from collections import Counter
+from dataclasses import astuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.routing.catalog import Cell, bits
-from server.routing.selector import Basis, Pick, Row, Selector, WeightTable
+from server.routing.selector import OPENED_MAX, Basis, Pick, Row, Selector, WeightTable
 
 CELL = Cell("chat", "-", "law", "s0")
 OTHER_CELL = Cell("chat", "-", "art", "s0")
@@ -32,6 +33,12 @@ def taken(selector: Selector, cell: Cell, blocked: int = 0) -> int:
     return pick.model
 
 
+def said(pick: Pick | None) -> tuple[object, ...]:
+    """What a pick says; two of them are never equal."""
+    assert pick is not None
+    return astuple(pick)
+
+
 def test_before_a_plan_there_is_no_pick() -> None:
     assert Selector().pick(CELL, 0) is None
 
@@ -39,7 +46,8 @@ def test_before_a_plan_there_is_no_pick() -> None:
 def test_a_cell_with_one_model_gets_it_and_nothing_is_weighed() -> None:
     made = Selector()
     made.publish(WeightTable("p1", {CELL: row(0, 1.0)}, {}))
-    assert made.pick(CELL, 0) == Pick(B, 1.0, 1_000, Basis.PLAN, row(0, 1.0), False)
+    expected = Pick(B, 1.0, 1_000, Basis.PLAN, row(0, 1.0), owed=False)
+    assert said(made.pick(CELL, 0)) == said(expected)
 
 
 def test_the_model_that_is_owed_most_is_taken() -> None:
@@ -128,16 +136,25 @@ def test_cells_beyond_the_bound_keep_the_mix_of_their_class_alone() -> None:
 def test_a_peek_says_what_the_next_pick_takes_and_spends_nothing() -> None:
     peeked, plain = selector(0.5, 0.3, 0.2), selector(0.5, 0.3, 0.2)
     for _ in range(50):
-        seen = [peeked.peek(CELL, 0) for _ in range(3)]
-        pick = peeked.pick(CELL, 0)
-        assert seen == [pick] * 3
-        assert pick == plain.pick(CELL, 0)
+        seen = [said(peeked.peek(CELL, 0)) for _ in range(3)]
+        taken = said(peeked.pick(CELL, 0))
+        assert seen == [taken] * 3
+        assert taken == said(plain.pick(CELL, 0))
 
 
 def test_a_peek_at_a_cell_takes_no_place_among_those_remembered() -> None:
     made = selector(0.5, 0.5, credited_cells_max=1)
     made.peek(OTHER_CELL, 0)
     assert alternating(made)[0] == {A: 50, B: 50}
+
+
+def test_cells_beyond_those_made_ready_are_picked_for_as_well() -> None:
+    made = selector(0.5, 0.5, credited_cells_max=2 * OPENED_MAX)
+    cells = [CELL._replace(domain=f"d{i}") for i in range(OPENED_MAX + 1)]
+    counts = [Counter(taken(made, cell) for _ in range(4)) for cell in cells]
+    assert counts == [{A: 2, B: 2}] * len(cells)
+    assert made.pick(cells[0], 0) in {made.pick(cells[0], 0) for _ in range(2)}
+    assert len({made.pick(cells[-1], 0) for _ in range(4)}) == 4  # made anew each time
 
 
 def random_row(chance: random.Random, models: int) -> Row:

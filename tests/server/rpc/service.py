@@ -167,9 +167,7 @@ async def running(*, configured: bool = True, transport: str = "grpcio") -> Asyn
             router.publish(WeightTable("p1", {CELL: row(1.0)}))
             upstream.track([small.address, large.address])
         server = _on_turnout() if transport == "turnout" else _on_grpcio()
-        answering = ErrorAnswering(
-            cast("grpc.aio.Server", server), counters.refused, raw_methods={"ModelInfer"}
-        )
+        answering = ErrorAnswering(cast("grpc.aio.Server", server), counters.refused)
         answering.add(
             routing_pb2_grpc.add_RoutingServiceServicer_to_server,
             RoutingServicer(

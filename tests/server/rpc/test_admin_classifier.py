@@ -1,6 +1,7 @@
 """The learned classifier of a service that runs: compared, replaced, watched, told of labels."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import grpc
 import pytest
 
 from server.config import ClassifierConfig, Config, from_json
+from server.config.live import updated, with_classifier
 from server.control.kept_requests import KeptRequest, read_kept
 from server.routing.catalog import Cell
 from server.routing.learned.file_format import dump
@@ -137,6 +139,89 @@ async def test_of_classifiers_that_were_replaced_one_stays(served: Served, tmp_p
     for number in range(4):
         await update(served, made(court=LAW, prime=(-3.0 - number, 3.0)))
     assert len(list(tmp_path.glob("classifier-*.bin"))) == 2  # noqa: ASYNC240 - a small folder
+
+
+async def test_of_two_at_once_the_second_is_compared_with_the_first(
+    served: Served, tmp_path: Path
+) -> None:
+    """The second is worse than the one in force now, and as good as the first."""
+    await keep_labelled(served, tmp_path)
+    as_wrong = made(court=LAW, prime=LAW, number=LAW)
+    replaced = await asyncio.gather(
+        served.plane.update_classifier(WRONG, force=True, dry_run=False),
+        served.plane.update_classifier(as_wrong, force=False, dry_run=False),
+    )
+    assert [in_force for _, in_force in replaced] == [True, True]
+    named = served.plane.config.classifier
+    assert named is not None
+    assert Path(named.file).read_bytes() == as_wrong  # noqa: ASYNC240 - a small file
+
+
+async def test_one_whose_caller_gives_up_takes_its_place_all_the_same(served: Served) -> None:
+    better = made(court=LAW, prime=MATH, number=MATH)
+    first = asyncio.create_task(served.plane.update_classifier(better, force=False, dry_run=False))
+    await asyncio.sleep(0)
+    first.cancel()
+    comparison, _ = await served.plane.update_classifier(GOOD, force=False, dry_run=True)
+    assert comparison is not None
+    named = served.plane.config.classifier
+    assert named is not None
+    assert Path(named.file).read_bytes() == better  # noqa: ASYNC240 - a small file
+
+
+async def test_other_files_of_the_folder_stay(served: Served, tmp_path: Path) -> None:
+    names = ["classifier-mine.bin", "classifier-0123456789abcdef.bin.old", "given.bin"]
+    for name in names:
+        (tmp_path / name).write_bytes(GOOD)
+    for number in range(2):
+        await update(served, made(court=LAW, prime=(-3.0 - number, 3.0)))
+    assert all((tmp_path / name).exists() for name in names)
+
+
+async def test_the_one_in_force_stays_however_it_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "classifier-0123456789abcdef.bin"
+    file.write_bytes(GOOD)
+    named = ClassifierConfig(file=f"{tmp_path}/../{tmp_path.name}/{file.name}")
+    plane = control_plane(tmp_path, service(window_s=0.05, classifier=named))
+    async with serving(plane, tmp_path) as served:
+        await update(served, made(court=LAW))
+    assert file.exists()
+
+
+async def test_one_that_does_not_know_what_a_rule_names_is_refused(tmp_path: Path) -> None:
+    rule = {"name": "chat", "match": {"domains": ("math",)}, "default": True}
+    file = tmp_path / "given.bin"
+    file.write_bytes(GOOD)
+    config = service(classifier=ClassifierConfig(file=str(file)), classes=(rule,), budgets=())
+    async with serving(control_plane(tmp_path, config), tmp_path) as served:
+        found = await refusal(update(served, dump(contents(domains=("art", "law"))), force=True))
+    assert (found.code, found.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["classifier"])
+    assert "no domain is named 'math'" in found.message
+
+
+async def test_what_was_written_over_the_file_is_not_in_force(
+    served: Served, tmp_path: Path
+) -> None:
+    other = dump(contents(words={"court": LAW}, shares={"law": 1.0}))
+    (tmp_path / "given.bin").write_bytes(other)
+    await served.plane.update(lambda config: updated(config, "classes", "code", {"floor": 0.8}))
+    trained = {one.domain: one.trained for one in (await status(served)).domains}
+    assert trained == SHARES
+
+
+async def test_a_configuration_is_planned_with_only_once_its_classifier_was_read(
+    served: Served, tmp_path: Path
+) -> None:
+    """Or workers would get a plan of a configuration that they do not know."""
+    before, pipe = served.plane.config, tmp_path / "pipe.bin"
+    os.mkfifo(pipe)
+    naming = with_classifier(before, str(pipe))
+    updating = asyncio.create_task(served.plane.update(lambda _: naming))
+    with await asyncio.to_thread(pipe.open, "wb") as end:  # it is being read from now on
+        meanwhile = served.plane.config
+        end.write(GOOD)
+    await updating
+    assert (meanwhile, served.plane.config) == (before, naming)
 
 
 async def test_traffic_unlike_the_training_mix_is_told(served: Served) -> None:

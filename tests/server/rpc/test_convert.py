@@ -4,30 +4,20 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from server.dispatch import Answer
 from server.routing.catalog import PayloadKind
-from server.routing.counters import Counters
 from server.routing.errors import InvalidRequest, PayloadMalformed
 from server.routing.query import Query, Tensor
-from server.routing.router import Router
-from server.routing.selector import Selector, WeightTable
-from server.routing.tokens import KEY_BYTES, Sealer
 from server.rpc.convert import (
     CAPABILITIES_MAX,
     LABELS_MAX,
     TEXT_BYTES_MAX,
     infer_query,
-    infer_response,
     oip_query,
     route_query,
-    route_response,
     text_metadata,
 )
 from server.wire import oip_pb2
-from tests.server.routing.configs import config
 from turnout.v1 import routing_pb2 as pb
 
 TENSORS = oip_pb2.ModelInferRequest(model_name="m").SerializeToString()
@@ -45,6 +35,14 @@ CHAT = json.dumps(
 ).encode()
 FITS = "x" * TEXT_BYTES_MAX
 METADATA = {"x-team": "blue"}
+
+
+def asked(request: pb.RouteRequest, metadata: dict[str, str]) -> Query:
+    return route_query(request, request.ByteSize(), metadata)
+
+
+def inferred(request: pb.InferRequest, metadata: dict[str, str]) -> Query:
+    return infer_query(request, request.oip_request, request.ByteSize(), metadata)
 
 
 def test_everything_that_rules_look_at_is_in_the_query() -> None:
@@ -65,7 +63,7 @@ def test_everything_that_rules_look_at_is_in_the_query() -> None:
             payload_kind=pb.PAYLOAD_KIND_TEXT,
         ),
     )
-    assert route_query(request, METADATA) == Query(
+    assert asked(request, METADATA) == Query(
         traffic_class="chat",
         tenant="acme",
         user="ada",
@@ -81,12 +79,12 @@ def test_everything_that_rules_look_at_is_in_the_query() -> None:
 
 
 def test_what_is_not_said_is_not_said_in_the_query() -> None:
-    assert route_query(pb.RouteRequest(), {}) == Query()
+    assert asked(pb.RouteRequest(), {}) == Query()
 
 
 def test_no_tokens_is_not_the_same_as_tokens_unsaid() -> None:
     request = pb.RouteRequest(features=pb.Features(input_tokens=0))
-    assert route_query(request, {}).input_tokens == 0
+    assert asked(request, {}).input_tokens == 0
 
 
 @pytest.mark.parametrize(
@@ -103,11 +101,11 @@ def test_no_tokens_is_not_the_same_as_tokens_unsaid() -> None:
 def test_the_kind_of_a_payload_is_that_of_the_content(
     content: dict[str, Any], kind: PayloadKind
 ) -> None:
-    assert route_query(pb.RouteRequest(**content), {}).payload_kind is kind
+    assert asked(pb.RouteRequest(**content), {}).payload_kind is kind
 
 
 def test_a_chat_is_asked_by_its_last_turns() -> None:
-    query = route_query(pb.RouteRequest(openai_chat=CHAT), {})
+    query = asked(pb.RouteRequest(openai_chat=CHAT), {})
     assert (query.text, query.earlier, query.messages) == ("hi\nthis?", "hello", 4)
     assert query.capabilities == ("images", "tools")
     assert query.response_format == "json_object"
@@ -120,20 +118,20 @@ def test_what_context_and_features_say_is_believed_over_the_chat() -> None:
         features=pb.Features(input_tokens=7, capabilities=["tools", "audio"]),
         openai_chat=CHAT,
     )
-    query = route_query(request, {})
+    query = asked(request, {})
     assert (query.response_format, query.input_tokens) == ("json", 7)
     assert query.capabilities == ("tools", "audio", "images")
 
 
 def test_a_malformed_chat_is_refused_with_the_place() -> None:
     with pytest.raises(PayloadMalformed) as refused:
-        route_query(pb.RouteRequest(openai_chat=b'{"messages": [{}]}'), {})
+        asked(pb.RouteRequest(openai_chat=b'{"messages": [{}]}'), {})
     assert refused.value.field == "openai_chat.messages[0].role"
 
 
 def test_a_text_is_one_message() -> None:
-    assert route_query(pb.RouteRequest(text="hi"), {}).messages == 1
-    assert route_query(pb.RouteRequest(oip_request=TENSORS), {}).messages == 0
+    assert asked(pb.RouteRequest(text="hi"), {}).messages == 1
+    assert asked(pb.RouteRequest(oip_request=TENSORS), {}).messages == 0
 
 
 @pytest.mark.parametrize("way", ["route", "infer", "oip"])
@@ -146,8 +144,8 @@ def test_the_tensors_and_the_text_of_an_oip_request_can_be_asked_for(way: str) -
     )
     data = oip_pb2.ModelInferRequest(inputs=[tensor]).SerializeToString()
     query = {
-        "route": lambda: route_query(pb.RouteRequest(oip_request=data), {}),
-        "infer": lambda: infer_query(pb.InferRequest(oip_request=data), {}),
+        "route": lambda: asked(pb.RouteRequest(oip_request=data), {}),
+        "infer": lambda: inferred(pb.InferRequest(oip_request=data), {}),
         "oip": lambda: oip_query(data, {}, {}),
     }[way]()
     assert query.tensors() == (Tensor("prompt", "BYTES", 1),)
@@ -157,19 +155,19 @@ def test_the_tensors_and_the_text_of_an_oip_request_can_be_asked_for(way: str) -
 @pytest.mark.parametrize("stated", [pb.PAYLOAD_KIND_TEXT, pb.PAYLOAD_KIND_TENSORS])
 def test_a_stated_kind_holds_where_no_content_is_sent(stated: pb.PayloadKind.ValueType) -> None:
     features = pb.Features(payload_kind=stated)
-    assert route_query(pb.RouteRequest(features=features), {}).payload_kind is PayloadKind(stated)
+    assert asked(pb.RouteRequest(features=features), {}).payload_kind is PayloadKind(stated)
     request = pb.RouteRequest(features=features, text="hi")
-    assert route_query(request, {}).payload_kind is PayloadKind.TEXT
+    assert asked(request, {}).payload_kind is PayloadKind.TEXT
 
 
 def test_an_infer_carries_tensors() -> None:
-    query = infer_query(pb.InferRequest(oip_request=TENSORS), METADATA)
+    query = inferred(pb.InferRequest(oip_request=TENSORS), METADATA)
     assert query == Query(payload_kind=PayloadKind.TENSORS, metadata=METADATA)
 
 
 def test_an_empty_message_of_the_protocol_is_a_payload() -> None:
     request = pb.InferRequest(oip_request=b"")
-    assert infer_query(request, {}).payload_kind is PayloadKind.TENSORS
+    assert inferred(request, {}).payload_kind is PayloadKind.TENSORS
 
 
 def test_what_is_as_long_as_allowed_is_taken() -> None:
@@ -181,7 +179,7 @@ def test_what_is_as_long_as_allowed_is_taken() -> None:
         labels={f"{i}{FITS}"[:TEXT_BYTES_MAX]: FITS for i in range(LABELS_MAX)},
     )
     features = pb.Features(capabilities=[FITS] * CAPABILITIES_MAX)
-    query = route_query(pb.RouteRequest(context=context, features=features), {})
+    query = asked(pb.RouteRequest(context=context, features=features), {})
     assert len(query.labels) == LABELS_MAX
     assert query.capabilities == (FITS,) * CAPABILITIES_MAX
 
@@ -189,7 +187,7 @@ def test_what_is_as_long_as_allowed_is_taken() -> None:
 @pytest.mark.parametrize("text", ["é" * (TEXT_BYTES_MAX // 2) + "x", "\U0001f600" * 65])
 def test_lengths_are_those_of_bytes(text: str) -> None:
     with pytest.raises(InvalidRequest, match=f"{TEXT_BYTES_MAX} bytes"):
-        route_query(pb.RouteRequest(context=pb.RequestContext(tenant=text)), {})
+        asked(pb.RouteRequest(context=pb.RequestContext(tenant=text)), {})
 
 
 def test_an_oip_call_says_its_class_by_the_models_name_and_who_it_is_in_metadata() -> None:
@@ -208,29 +206,3 @@ def test_binary_metadata_is_not_for_rules() -> None:
     given = (("x-team", "blue"), ("trace-bin", b"\0"))
     assert text_metadata(given) == {"x-team": "blue"}
     assert text_metadata(None) == {}
-
-
-def decided(latency_s: float, reuse_for_s: float) -> tuple[pb.RouteResponse, pb.InferResponse]:
-    router = Router(Selector(), Sealer(bytes(KEY_BYTES), boot=7), Counters())
-    router.configure(config())
-    decision = router.decide(Query(), now_s=0, chance=0.5)
-    decision.reuse_for_s = reuse_for_s
-    answer = Answer(b"", decision, "id", decision.target, 1, 7, latency_s)
-    return route_response(decision, "id", router, "r1"), infer_response(answer, "r1")
-
-
-@given(st.floats(0, 1e6))
-def test_a_time_goes_on_the_wire_to_the_nanosecond(seconds: float) -> None:
-    route, infer = decided(latency_s=seconds, reuse_for_s=seconds)
-    assert route.reuse_for.ToNanoseconds() == pytest.approx(seconds * 1e9, abs=2)
-    assert infer.usage.latency.ToNanoseconds() == pytest.approx(seconds * 1e9, abs=2)
-
-
-def test_the_basis_of_a_decision_is_the_same_number_on_the_wire() -> None:
-    route, _ = decided(0, 0)
-    assert route.reason.basis == pb.BASIS_GREEDY
-    router = Router(Selector(), Sealer(bytes(KEY_BYTES), boot=7), Counters())
-    router.configure(config())
-    router.publish(WeightTable("p1", {}, {"chat": ((0, 1.0, 1),)}))
-    decision = router.decide(Query(), now_s=0, chance=0.5)
-    assert route_response(decision, "", router, "").reason.basis == pb.BASIS_CLASS

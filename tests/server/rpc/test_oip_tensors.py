@@ -13,7 +13,6 @@ from server.wire import oip_pb2
 
 Input = oip_pb2.ModelInferRequest.InferInputTensor
 Contents = oip_pb2.InferTensorContents
-NO_TEXT = TensorText("", 0)
 
 
 def request(*inputs: Input, raw: tuple[bytes, ...] = ()) -> bytes:

@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 
 from server.routing.selector import WeightTable
 from server.routing.tokens import Kind, open_decision
-from server.rpc.batch import REQUESTS_MAX, SLICE_BYTES_MAX, SLICE_WORK_MAX, UNLIKE_WORK
+from server.rpc.batch import (
+    REQUESTS_MAX,
+    SLICE_BYTES_MAX,
+    SLICE_WORK_MAX,
+    UNLIKE_WORK,
+    BatchCall,
+)
 from server.rpc.convert import MESSAGE_BYTES_MAX
 from tests.contract.serving import TRANSPORTS
 from tests.server.rpc.service import CELL, KEY, NOW_S, Service, refused, row, running
@@ -219,6 +225,20 @@ async def test_the_loop_is_let_go_between_slices_and_each_is_of_one_plan(
     ]
     decided = 1 if kind == "refused" else len(SLICES[kind])
     assert list(Counter(plan_ids).values()) == [decided] * 4
+
+
+async def test_slices_are_smaller_before_the_first_plan_for_each_request_is_decided_alone(
+    service: Service,
+) -> None:
+    service.router.publish(WeightTable())
+    call = BatchCall(service.router, {}, print, now_s=lambda: NOW_S, chance=lambda: 0.5)
+    answering = asyncio.create_task(call.answer(pb.RouteBatchRequest(requests=SLICES["alike"])))
+    await asyncio.sleep(0)  # to the end of the first slice
+    service.router.publish(WeightTable("p1", {CELL: row(1.0)}, {}))
+    response = await answering
+    plan_ids = [response.routes[result.route].plan_id for result in response.results]
+    assert plan_ids.count("") == UNLIKE
+    assert plan_ids.count("p1") == len(SLICES["alike"]) - UNLIKE
 
 
 @pytest.mark.slow

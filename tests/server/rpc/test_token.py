@@ -29,3 +29,9 @@ def test_a_file_that_cannot_be_read_is_refused_and_its_path_not_echoed(
     with pytest.raises(TokenError, match="cannot be read") as refused:
         read_token(str(path))
     assert "perhaps" not in str(refused.value)
+
+
+@pytest.mark.parametrize("path", ["~nobody-has-this-name/token", "token\0"])
+def test_a_path_that_leads_nowhere_is_refused(path: str) -> None:
+    with pytest.raises(TokenError, match="cannot be read"):
+        read_token(path)

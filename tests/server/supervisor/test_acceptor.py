@@ -20,13 +20,15 @@ from tests.server.transport.test_hand_over import no_descriptor_left
 
 CALLER_S = 10.0
 
+Socket = socket.socket
+
 
 class Worker:
     """Takes connections, says its name on each, and keeps it until told to end it."""
 
-    def __init__(self, name: str, acceptor: Acceptor) -> None:
+    def __init__(self, name: str, acceptor: Acceptor, ends: tuple[Socket, Socket]) -> None:
         self.name = name
-        ours, self.channel = pair()
+        ours, self.channel = ends
         self.held: list[socket.socket] = []
         self._taker: Taker | None = None
         acceptor.join(name, ours)
@@ -65,8 +67,8 @@ class Service:
         self.workers: list[Worker] = []
         self.callers: list[asyncio.StreamWriter] = []
 
-    def worker(self, name: str) -> Worker:
-        worker = Worker(name, self.acceptor)
+    def worker(self, name: str, ends: tuple[Socket, Socket] | None = None) -> Worker:
+        worker = Worker(name, self.acceptor, ends or pair())
         self.workers.append(worker)
         return worker
 
@@ -214,6 +216,32 @@ async def test_without_descriptors_callers_wait_and_are_accepted_later(service: 
         assert [entry["event"] for entry in logs] == ["connections have to wait"]  # for a while
         async with asyncio.timeout(CALLER_S):
             assert await asyncio.get_running_loop().sock_recv(caller, 64) == b"a"
+
+
+def not_yet_connected(folder: Path) -> tuple[Socket, Socket]:
+    """Both ends of a channel over which nothing can be handed, though neither has gone."""
+    ends = Socket(socket.AF_UNIX, socket.SOCK_DGRAM), Socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    for index, end in enumerate(ends):
+        end.setblocking(False)
+        end.bind(f"{folder}/end-{index}")
+    return ends
+
+
+async def test_a_worker_that_the_kernel_has_no_room_to_hand_to_is_tried_again(
+    service: Service, tmp_path: Path
+) -> None:
+    ours, theirs = not_yet_connected(tmp_path)
+    worker = service.worker("a", (ours, theirs))
+    with structlog.testing.capture_logs() as logs:
+        assert await service.greeting() == ""
+    assert [entry["event"] for entry in logs] == [
+        "a connection is closed: there is no room to hand it over",
+        "connections have to wait",
+    ]
+    ours.connect(theirs.getsockname())
+    theirs.connect(ours.getsockname())
+    worker.take()
+    assert await service.greeting() == "a"
 
 
 async def test_what_waits_at_the_end_is_handed_over_still(service: Service) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from server.training.examples import Columns, Example, domain_name, read_domains, read_examples
+from server.training.examples import Columns, Example, read_domains, read_examples
 from server.training.records import DataInvalid
 
 
@@ -43,10 +43,6 @@ def test_oos_and_other_are_outside(tmp_path: Path) -> None:
     assert [example.outside for example in found] == [True] * 3
 
 
-def test_a_domain_is_named_as_a_configuration_can_name_it() -> None:
-    assert domain_name("Computer Science & Law!") == "computer-science-law"
-
-
 @pytest.mark.parametrize(
     ("lines", "columns", "says"),
     [
@@ -55,7 +51,8 @@ def test_a_domain_is_named_as_a_configuration_can_name_it() -> None:
         (["text,b", "1,2"], Columns(), "name the one of the text, and the one of the label"),
         (["text,label", "1,2"], Columns(domain="topic"), "no column 'topic', but text, label"),
         (["text,label", "hi,x", " ,y"], Columns(), "row 3: the text is empty"),
-        (["text,label", "hi,"], Columns(), "row 2: give a label of 1 to 128 characters, or oos"),
+        (["text,label", "hi,"], Columns(), "row 2: give a label of 1 to 128 printable characters"),
+        (["text,label", "hi,a\x00b"], Columns(), "row 2: give a label of 1 to 128 printable"),
         (["text,label", "hi," + "x" * 129], Columns(), "row 2: give a label of 1 to 128"),
         (["text,domain", "hi,!"], Columns(), "row 2: '!' is no name of a domain"),
     ],

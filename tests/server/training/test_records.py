@@ -39,6 +39,7 @@ def test_a_gzipped_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
         ("a.csv", b"a\n\xff\n", "it is not UTF-8"),
         ("a.csv.gz", b"a\n1\n", "Not a gzipped file"),
         ("a.csv.gz", gzip.compress(b"a\n1\n")[:-3], "ended before"),
+        ("a.csv.gz", gzip.compress(b"a\n1\n")[:10] + b"\xff" * 20, "decompressing"),
         ("a.jsonl", b'{"a": "1"}\n{"a"\n', "row 2: it is not JSON"),
         ("a.jsonl", b"[" * 100_000 + b"\n", "row 1: it is not JSON"),
         ("a.jsonl", b"[1]\n", "row 1: give an object"),

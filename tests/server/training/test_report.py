@@ -35,6 +35,12 @@ def test_without_text_outside_nothing_is_said_of_it() -> None:
     assert report(ANSWERS[:4], 0.5).stored.outside_refused is None
 
 
+def test_without_text_inside_nothing_is_said_of_it() -> None:
+    found = report(ANSWERS[4:], 0.5)
+    assert (found.stored.inside_refused, found.stored.outside_refused) == (None, 0.5)
+    assert {refusal.inside_refused for refusal in found.curve} == {None}
+
+
 def test_probabilities_are_compared_with_what_was_right_in_tenths() -> None:
     found = report(ANSWERS, 0.5)
     assert found.calibration[0] == Bin(0.4, 1, 0.45, 0.0)

@@ -18,6 +18,7 @@ from h2.settings import SettingCodes
 
 from server.transport import events
 from server.transport.connection import Connection
+from server.transport.errors import ErrorCode
 from server.transport.hpack import Header
 from server.transport.limits import Limits
 
@@ -83,8 +84,8 @@ class Ours:
             case events.TrailersReceived(stream_id, fields):
                 heard.trailers[stream_id] = fields
                 heard.ended.add(stream_id)
-            case events.StreamReset(stream_id, code, by_peer):
-                assert by_peer, f"h2 made an error: {code}"
+            case events.StreamReset(stream_id, code):
+                assert code == ErrorCode.CANCEL, f"h2 made an error: {code}"
                 heard.reset.add(stream_id)
             case events.ConnectionEnded():
                 raise AssertionError(event)

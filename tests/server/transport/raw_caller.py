@@ -153,6 +153,7 @@ class Caller:
         async with asyncio.timeout(PATIENCE_S):
             try:
                 while data := await self._reader.read(1 << 16):
+                    self.received += data
                     self._events += self.http2.receive(data, 0.0)
                     self.flush()
             except ConnectionError:

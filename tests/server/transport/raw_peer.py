@@ -1,8 +1,9 @@
 """A server that a test speaks for, frame by frame."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import NamedTuple, cast
 
 import hpack
@@ -137,6 +138,14 @@ class Listening:
         peer = await self.accept()
         await peer.greet(**settings)
         return peer
+
+
+@contextmanager
+def deaf_address() -> Iterator[str]:
+    """Where connections are refused: nobody listens there, and nobody else can."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{bound.getsockname()[1]}"
 
 
 @asynccontextmanager

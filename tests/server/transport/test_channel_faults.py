@@ -1,12 +1,12 @@
 """Endpoints that misbehave: what a caller hears, and that others hear nothing."""
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
 
+from server.status_code import Code
 from server.transport.answer import CallFailed
 from server.transport.channel import METHODS_MAX, Channel
 from server.transport.channel_limits import ChannelLimits
@@ -16,7 +16,6 @@ from server.transport.keepalive import Keepalive
 from server.transport.limit_names import CHANNEL_LIMITS
 from server.transport.limits import Limits
 from server.transport.metadata import Metadata
-from server.transport.status import Code
 from tests.server.transport.raw_peer import (
     DATA,
     END_STREAM,
@@ -27,6 +26,8 @@ from tests.server.transport.raw_peer import (
     PING,
     RST_STREAM,
     Listening,
+    Peer,
+    deaf_address,
     listening,
 )
 
@@ -66,33 +67,41 @@ async def failure(call: asyncio.Task[bytes]) -> CallFailed:
     return failed.value
 
 
+async def under_way(channel: Channel, server: Listening) -> tuple[asyncio.Task[bytes], Peer, int]:
+    """A call on a connection of its own, the peer that has read its request, and its stream."""
+    call = begun(channel)
+    peer = await server.greeted()
+    stream_id, _ = await peer.request()
+    return call, peer, stream_id
+
+
 # Connecting.
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listens:
-        port: int = listens.getsockname()[1]
-    return port
+@pytest.fixture
+def deaf() -> Iterator[str]:
+    with deaf_address() as address:
+        yield address
 
 
-async def test_a_refused_connection_is_told_at_once() -> None:
-    channel = Channel(f"127.0.0.1:{free_port()}")
+async def test_a_refused_connection_is_told_at_once(deaf: str) -> None:
+    channel = Channel(deaf)
     failed = await failure(begun(channel))
     assert failed.code is Code.UNAVAILABLE
     assert "cannot be reached" in str(failed)
     await channel.close()
 
 
-async def test_until_the_next_attempt_calls_fail_without_one() -> None:
-    channel = Channel(f"127.0.0.1:{free_port()}", chance=lambda: 0.5)
+async def test_until_the_next_attempt_calls_fail_without_one(deaf: str) -> None:
+    channel = Channel(deaf, chance=lambda: 0.5)
     first = await failure(begun(channel))
     second = await failure(begun(channel))
     assert (second.code, str(second)) == (first.code, str(first))
     await channel.close()
 
 
-async def test_a_caller_who_tries_again_at_once_lets_others_run() -> None:
-    channel = Channel(f"127.0.0.1:{free_port()}", chance=lambda: 0.5)
+async def test_a_caller_who_tries_again_at_once_lets_others_run(deaf: str) -> None:
+    channel = Channel(deaf, chance=lambda: 0.5)
     await failure(begun(channel))
     others = asyncio.Event()
     asyncio.get_running_loop().call_soon(others.set)
@@ -189,9 +198,7 @@ async def test_a_reset_connection_fails_its_calls_and_the_next_call_makes_anothe
 
 async def answered(channel: Channel, server: Listening) -> None:
     """Makes a call on a connection of its own."""
-    call = begun(channel)
-    peer = await server.greeted()
-    stream_id, _ = await peer.request()
+    call, peer, stream_id = await under_way(channel, server)
     peer.answer(stream_id, b"well")
     assert await call == b"well"
 
@@ -199,9 +206,7 @@ async def answered(channel: Channel, server: Listening) -> None:
 async def test_an_answer_that_breaks_off_fails_its_call(
     channel: Channel, server: Listening
 ) -> None:
-    call = begun(channel)
-    peer = await server.greeted()
-    stream_id, _ = await peer.request()
+    call, peer, stream_id = await under_way(channel, server)
     peer.head(stream_id)
     peer.send(DATA, 0, stream_id, b"\0\0\0\0\x09half")
     peer.writer.close()
@@ -211,9 +216,7 @@ async def test_an_answer_that_breaks_off_fails_its_call(
 async def test_a_connection_error_of_the_peer_is_answered_and_the_next_call_makes_another(
     channel: Channel, server: Listening
 ) -> None:
-    call = begun(channel)
-    peer = await server.greeted()
-    await peer.request()
+    call, peer, _ = await under_way(channel, server)
     peer.send(DATA, 0, 0, b"DATA has a stream")
     assert (await failure(call)).code is Code.UNAVAILABLE
     goaway = await peer.frame(GOAWAY)
@@ -225,9 +228,7 @@ async def test_a_connection_error_of_the_peer_is_answered_and_the_next_call_make
 async def test_a_limit_of_http2_that_a_peer_reaches_is_counted_once_by_its_name(
     channel: Channel, server: Listening
 ) -> None:
-    call = begun(channel)
-    peer = await server.greeted()
-    await peer.request()
+    call, peer, _ = await under_way(channel, server)
     for _ in range(Limits().pings.burst + 1):
         peer.send(PING, 0, 0, bytes(8))
     assert (await failure(call)).code is Code.UNAVAILABLE
@@ -269,9 +270,8 @@ async def test_a_goaway_in_two_steps_loses_no_call(channel: Channel, server: Lis
 
 
 async def test_a_refused_stream_is_made_again(channel: Channel, server: Listening) -> None:
-    call = begun(channel)
-    peer = await server.greeted()
-    peer.reset((await peer.request())[0], ErrorCode.REFUSED_STREAM)
+    call, peer, stream_id = await under_way(channel, server)
+    peer.reset(stream_id, ErrorCode.REFUSED_STREAM)
     stream_id, request = await peer.request()
     peer.answer(stream_id, request)
     assert await call == b"x"
@@ -290,9 +290,7 @@ async def test_a_stream_that_is_refused_again_and_again_is_unavailable(
 async def test_a_call_whose_answer_had_begun_is_not_made_again(
     channel: Channel, server: Listening
 ) -> None:
-    call = begun(channel)
-    peer = await server.greeted()
-    stream_id, _ = await peer.request()
+    call, peer, stream_id = await under_way(channel, server)
     peer.head(stream_id)
     peer.reset(stream_id, ErrorCode.REFUSED_STREAM)
     assert (await failure(call)).code is Code.UNAVAILABLE
@@ -317,9 +315,8 @@ RESETS = {
 async def test_a_reset_stream_has_the_status_that_grpc_gives_it(
     channel: Channel, server: Listening, reset: int, code: Code
 ) -> None:
-    call = begun(channel)
-    peer = await server.greeted()
-    peer.reset((await peer.request())[0], reset)
+    call, peer, stream_id = await under_way(channel, server)
+    peer.reset(stream_id, reset)
     assert (await failure(call)).code is code
 
 
@@ -343,9 +340,7 @@ async def test_a_reset_stream_has_the_status_that_grpc_gives_it(
 async def test_an_answer_of_a_proxy_has_the_status_that_grpc_gives_it(
     channel: Channel, server: Listening, status: str, code: Code
 ) -> None:
-    call = begun(channel)
-    peer = await server.greeted()
-    stream_id, _ = await peer.request()
+    call, peer, stream_id = await under_way(channel, server)
     peer.head(stream_id, ((":status", status), ("content-type", "text/plain")))
     peer.send(DATA, END_STREAM, stream_id, b"upstream connect error")
     failed = await failure(call)
@@ -356,17 +351,13 @@ async def test_an_answer_of_a_proxy_has_the_status_that_grpc_gives_it(
 async def test_a_status_of_grpc_counts_whatever_http_says(
     channel: Channel, server: Listening
 ) -> None:
-    call = begun(channel)
-    peer = await server.greeted()
-    stream_id, _ = await peer.request()
+    call, peer, stream_id = await under_way(channel, server)
     peer.head(stream_id, ((":status", "503"), ("grpc-status", "5")), END_STREAM)
     assert (await failure(call)).code is Code.NOT_FOUND
 
 
 async def test_a_page_is_no_answer(channel: Channel, server: Listening) -> None:
-    call = begun(channel)
-    peer = await server.greeted()
-    stream_id, _ = await peer.request()
+    call, peer, stream_id = await under_way(channel, server)
     peer.head(stream_id, ((":status", "200"), ("content-type", "text/html")))
     peer.send(DATA, END_STREAM, stream_id, b"<html>")
     failed = await failure(call)
@@ -377,9 +368,7 @@ async def fail_with(
     channel: Channel, server: Listening, body: bytes, *trailers: tuple[str, str]
 ) -> CallFailed:
     """What comes of an answer with this body and these trailers."""
-    call = begun(channel)
-    peer = await server.greeted()
-    stream_id, _ = await peer.request()
+    call, peer, stream_id = await under_way(channel, server)
     peer.head(stream_id)
     if body:
         peer.send(DATA, 0, stream_id, body)
@@ -426,9 +415,7 @@ async def test_trailers_without_a_status_are_unknown(channel: Channel, server: L
 
 
 async def test_an_answer_without_trailers_is_unknown(channel: Channel, server: Listening) -> None:
-    call = begun(channel)
-    peer = await server.greeted()
-    stream_id, _ = await peer.request()
+    call, peer, stream_id = await under_way(channel, server)
     peer.head(stream_id)
     peer.data(stream_id, b"well", END_STREAM)
     assert (await failure(call)).code is Code.UNKNOWN
@@ -437,9 +424,7 @@ async def test_an_answer_without_trailers_is_unknown(channel: Channel, server: L
 async def test_an_encoding_that_nobody_offered_is_internal(
     channel: Channel, server: Listening
 ) -> None:
-    call = begun(channel)
-    peer = await server.greeted()
-    stream_id, _ = await peer.request()
+    call, peer, stream_id = await under_way(channel, server)
     peer.head(stream_id, (*GRPC_HEAD, ("grpc-encoding", "snappy")))
     failed = await failure(call)
     assert (failed.code, "snappy" in str(failed)) == (Code.INTERNAL, True)
@@ -447,9 +432,7 @@ async def test_an_encoding_that_nobody_offered_is_internal(
 
 
 async def test_what_gzip_did_not_make_is_internal(channel: Channel, server: Listening) -> None:
-    call = begun(channel)
-    peer = await server.greeted()
-    stream_id, _ = await peer.request()
+    call, peer, stream_id = await under_way(channel, server)
     peer.head(stream_id, (*GRPC_HEAD, ("grpc-encoding", "gzip")))
     peer.send(DATA, 0, stream_id, b"\x01\0\0\0\x04junk")
     assert (await failure(call)).code is Code.INTERNAL
@@ -458,9 +441,7 @@ async def test_what_gzip_did_not_make_is_internal(channel: Channel, server: List
 async def test_an_answer_beyond_the_limit_is_refused_by_its_prefix(
     channel: Channel, server: Listening
 ) -> None:
-    call = begun(channel)
-    peer = await server.greeted()
-    stream_id, _ = await peer.request()
+    call, peer, stream_id = await under_way(channel, server)
     peer.head(stream_id)
     peer.send(DATA, 0, stream_id, b"\0" + (MESSAGE_BYTES_MAX + 1).to_bytes(4, "big"))
     assert (await failure(call)).code is Code.RESOURCE_EXHAUSTED
@@ -481,9 +462,7 @@ async def test_metadata_that_cannot_be_sent_is_the_callers_fault(channel: Channe
 async def test_frames_of_calls_that_were_left_do_no_harm(
     channel: Channel, server: Listening
 ) -> None:
-    call = begun(channel)
-    peer = await server.greeted()
-    stream_id, _ = await peer.request()
+    call, peer, stream_id = await under_way(channel, server)
     call.cancel()
     assert (await peer.frame(RST_STREAM)).stream_id == stream_id
     peer.answer(stream_id, b"late")
@@ -499,9 +478,7 @@ async def test_frames_of_calls_that_were_left_do_no_harm(
 async def test_a_dead_peer_fails_its_calls(server: Listening) -> None:
     eager = Keepalive(silence_s=0.05, answer_s=0.05)
     async with channel_to(server, PATIENT._replace(keepalive=eager)) as channel:
-        call = begun(channel)
-        peer = await server.greeted()
-        await peer.request()
+        call, peer, _ = await under_way(channel, server)
         failed = await failure(call)
         assert (failed.code, "silent" in str(failed)) == (Code.UNAVAILABLE, True)
         assert channel.limits_reached == {"keepalive": 1}
@@ -511,9 +488,7 @@ async def test_a_dead_peer_fails_its_calls(server: Listening) -> None:
 async def test_a_peer_that_answers_pings_may_take_its_time(server: Listening) -> None:
     eager = Keepalive(silence_s=0.05, answer_s=0.5)
     async with channel_to(server, PATIENT._replace(keepalive=eager)) as channel:
-        call = begun(channel)
-        peer = await server.greeted()
-        stream_id, _ = await peer.request()
+        call, peer, stream_id = await under_way(channel, server)
         for _ in range(2):  # the second comes when the first would have been too late
             ping = await peer.frame(PING)
             peer.send(PING, 0x1, 0, ping.payload)
@@ -522,9 +497,8 @@ async def test_a_peer_that_answers_pings_may_take_its_time(server: Listening) ->
 
 
 async def test_a_deadline_resets_the_stream(channel: Channel, server: Listening) -> None:
-    first = begun(channel)
-    peer = await server.greeted()
-    peer.answer((await peer.request())[0], b"well")
+    first, peer, stream_id = await under_way(channel, server)
+    peer.answer(stream_id, b"well")
     await first
     call = begun(channel, timeout_s=0.02)
     stream_id, _ = await peer.request()
@@ -620,6 +594,38 @@ async def test_a_large_request_goes_where_fewer_bytes_wait(server: Listening) ->
             await failure(call)
 
 
+async def test_a_large_request_that_waits_goes_when_the_peer_has_read_enough(
+    server: Listening,
+) -> None:
+    large = bytes(32 * 2**20)  # far more than the kernel holds
+    limits = PATIENT._replace(connections=1, waiting_bytes=len(large) + 100_000, goodbye_s=0.05)
+    async with channel_to(server, limits) as channel:
+        calls = [begun(channel, large, timeout_s=1_000 * PATIENCE_S)]
+        peer = await server.greeted(window=2**31 - 1)
+        peer.open_window(0, 2**30)
+        assert (await peer.frame(HEADERS)).stream_id == 1
+        calls.append(begun(channel, large))
+        assert (await peer.frame(HEADERS)).stream_id == 3  # before the first has ended
+        await channel.close()
+        for call in calls:
+            await failure(call)
+
+
+async def test_a_large_request_that_waits_goes_when_the_peer_has_opened_a_window(
+    server: Listening,
+) -> None:
+    async with channel_to(server, PATIENT._replace(connections=1, waiting_bytes=50_000)) as channel:
+        calls = [begun(channel, bytes(40_000), timeout_s=1_000 * PATIENCE_S)]
+        calls.append(begun(channel, bytes(30_000)))
+        peer = await server.greeted(window=0)
+        assert (await peer.frame(HEADERS)).stream_id == 1
+        peer.open_window(1, 50_000)
+        assert (await peer.frame(HEADERS)).stream_id == 3
+        await channel.close()
+        for call in calls:
+            await failure(call)
+
+
 async def test_a_connection_whose_numbers_are_used_up_gives_way_to_another(
     server: Listening,
 ) -> None:
@@ -636,9 +642,8 @@ async def test_a_connection_whose_numbers_are_used_up_gives_way_to_another(
 async def test_what_is_said_in_one_turn_of_the_loop_leaves_in_one_write(
     channel: Channel, server: Listening
 ) -> None:
-    first = begun(channel)
-    peer = await server.greeted()
-    peer.answer((await peer.request())[0], b"well")
+    first, peer, stream_id = await under_way(channel, server)
+    peer.answer(stream_id, b"well")
     await first
     calls = [begun(channel, b"number %d" % i) for i in range(10)]
     written = await peer.burst()
@@ -718,14 +723,74 @@ async def test_a_closed_channel_leaves_no_connection_and_takes_no_call(
 
 async def test_closing_waits_for_calls_that_are_out(server: Listening) -> None:
     channel = Channel(server.address, limits=PATIENT)
-    call = begun(channel)
-    peer = await server.greeted()
-    stream_id, _ = await peer.request()
+    call, peer, stream_id = await under_way(channel, server)
     closing = asyncio.create_task(channel.close(PATIENCE_S))
     await asyncio.sleep(0)
     assert not closing.done()
     peer.answer(stream_id, b"well")
     assert await call == b"well"
+    await closing
+
+
+async def test_closing_does_not_outlast_calls_that_waited_for_a_stream(server: Listening) -> None:
+    channel = Channel(server.address, limits=PATIENT._replace(connections=1))
+    call = begun(channel, timeout_s=0.1)
+    await server.greeted(streams=0)
+    async with asyncio.timeout(PATIENCE_S):
+        closing = asyncio.create_task(channel.close(1_000 * PATIENCE_S))
+        assert (await failure(call)).code is Code.DEADLINE_EXCEEDED
+        await closing
+
+
+async def test_closing_does_not_outlast_a_connection_that_breaks(server: Listening) -> None:
+    channel = Channel(server.address, limits=PATIENT)
+    call, peer, _ = await under_way(channel, server)
+    async with asyncio.timeout(PATIENCE_S):
+        closing = asyncio.create_task(channel.close(1_000 * PATIENCE_S))
+        peer.writer.transport.abort()
+        assert (await failure(call)).code is Code.UNAVAILABLE
+        await closing
+
+
+async def test_closing_does_not_outlast_calls_that_no_connection_came_about_for(
+    server: Listening,
+) -> None:
+    channel = Channel(server.address, limits=PATIENT)
+    call = begun(channel)
+    peer = await server.accept()
+    async with asyncio.timeout(PATIENCE_S):
+        closing = asyncio.create_task(channel.close(1_000 * PATIENCE_S))
+        peer.writer.transport.abort()
+        assert (await failure(call)).code is Code.UNAVAILABLE
+        await closing
+
+
+async def test_closing_again_at_once_ends_what_was_given_time(server: Listening) -> None:
+    channel = Channel(server.address, limits=PATIENT)
+    call, _, _ = await under_way(channel, server)
+    async with asyncio.timeout(PATIENCE_S):
+        patient = asyncio.create_task(channel.close(1_000 * PATIENCE_S))
+        await asyncio.sleep(0)
+        await channel.close()
+        await patient
+    assert (await failure(call)).code is Code.CANCELLED
+
+
+@pytest.mark.parametrize("turns", range(10))
+async def test_closing_loses_no_call_that_the_peer_refuses_meanwhile(
+    server: Listening, turns: int
+) -> None:
+    channel = Channel(server.address, limits=PATIENT)
+    out, waits = begun(channel), begun(channel)
+    peer = await server.greeted(streams=1)
+    await peer.request()
+    await server.accept()  # the second connection, which never speaks
+    closing = asyncio.create_task(channel.close())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    peer.goaway(0)
+    assert (await failure(out)).code is Code.CANCELLED
+    assert (await failure(waits)).code is Code.CANCELLED
     await closing
 
 

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 
+from server.status_code import Code
 from server.transport.answer import CallFailed
 from server.transport.channel import Channel
-from server.transport.status import Code
 from tests.server.transport.channel_peer import INITIAL, SERVICE, TRAILING, Interop, asking, serving
 
 SIZES = (31_415, 9, 2_653, 58_979)

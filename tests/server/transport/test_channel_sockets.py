@@ -10,10 +10,10 @@ from pathlib import Path
 import grpc
 import pytest
 
+from server.status_code import Code
 from server.transport.answer import CallFailed
 from server.transport.channel import Channel
 from server.transport.channel_limits import ChannelLimits
-from server.transport.status import Code
 from server.transport.tls import TlsFiles
 from tests.server.certificates import Authority
 from tests.server.transport.channel_peer import SERVICE, Interop, serving

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from server.status_code import Code
 from server.transport.answer import CallFailed
 from server.transport.channel import Channel
 from server.transport.channel_limits import ChannelLimits
 from server.transport.errors import ErrorCode
 from server.transport.limits import Limits
-from server.transport.status import Code
 from server.transport.stream_call import StreamCall
 from tests.server.transport.raw_peer import (
     ACK,

@@ -53,7 +53,7 @@ def resets(connection: Connection, octets: bytes) -> int:
     heard = connection.receive(octets, 0.0)
     [(stream_id, code)] = codes(sent(connection))
     assert stream_id == 1
-    assert heard[-1] == StreamReset(1, code, by_peer=False)
+    assert heard[-1] == StreamReset(1, code)
     assert connection.receive(headers(3), 0.0), "others go on"
     return code
 
@@ -200,7 +200,7 @@ def test_what_comes_on_a_stream_that_we_reset_is_dropped_but_decoded() -> None:
     client.send_headers(stream_id, ((b"user-agent", b"goes to the table"),), end_stream=True)
     assert server.receive(client.take_output(), 0.0) == []
     heard, _ = exchange(client, server)
-    assert heard == [StreamReset(stream_id, ErrorCode.CANCEL, by_peer=True)]
+    assert heard == [StreamReset(stream_id, ErrorCode.CANCEL)]
     client.request((*REQUEST, (b"user-agent", b"goes to the table")), b"")
     assert len(exchange(client, server)[1]) == 2
 
@@ -310,7 +310,7 @@ def test_a_head_larger_than_a_frame_goes_out_in_parts() -> None:
 
 def test_a_reset_by_the_peer_is_told_with_its_code() -> None:
     heard = by_hand.server().receive(OPEN + rst_stream(1, 0xABC), 0.0)
-    assert heard[1] == StreamReset(1, 0xABC, by_peer=True)
+    assert heard[1] == StreamReset(1, 0xABC)
 
 
 def test_sending_on_a_stream_that_is_gone_does_nothing() -> None:
@@ -341,7 +341,7 @@ def test_an_early_answer_is_heard_while_the_request_still_goes_on() -> None:
     heard, _ = exchange(client, server)
     assert heard[-2:] == [
         TrailersReceived(stream_id, TRAILERS),
-        StreamReset(stream_id, ErrorCode.NO_ERROR, by_peer=True),
+        StreamReset(stream_id, ErrorCode.NO_ERROR),
     ]
     assert (client.open_streams, server.open_streams) == (0, 0)
 

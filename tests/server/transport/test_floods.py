@@ -14,6 +14,7 @@ from tests.server.transport.by_hand import (
     CONTINUATION,
     DATA,
     END_HEADERS,
+    END_STREAM,
     GOAWAY,
     HEADERS,
     PING,
@@ -46,6 +47,14 @@ FLOODS: dict[str, tuple[str, Callable[[int], bytes]]] = {
     "unknown frames": ("ignored_frames", lambda _: raw(0xFE, 0, 0, b"?")),
     "farewells": ("ignored_frames", lambda _: raw(GOAWAY, 0, 0, bytes(8))),
     "empty data": ("empty_frames", lambda _: raw(DATA, 0, 1)),
+    "empty data of a stream that was reset": (
+        "ignored_frames",
+        lambda n: (b"" if n else headers(3, ())) + raw(DATA, END_STREAM, 3),
+    ),
+    "heads that are too large, of a stream that was reset": (
+        "ignored_frames",
+        lambda n: (b"" if n else headers(3, ())) + raw(HEADERS, END_HEADERS, 3, b"\x82" * 1_000),
+    ),
     "padding alone": ("empty_frames", lambda _: raw(DATA, by_hand.PADDED, 1, b"\1\0")),
     "rapid resets": (
         "peer_resets",

@@ -69,7 +69,17 @@ def test_too_large_a_head_of_a_response_resets_its_stream() -> None:
     connection = by_hand.client(Limits(header_list_bytes=500))
     connection.request(REQUEST, b"")
     heard = connection.receive(headers(1, (*RESPONSE, (b"x", b"v" * 500))), 0.0)
-    assert heard == [StreamReset(1, ErrorCode.ENHANCE_YOUR_CALM, by_peer=False)]
+    assert heard == [StreamReset(1, ErrorCode.ENHANCE_YOUR_CALM)]
+
+
+def test_trailers_of_a_request_that_are_too_large_reset_its_stream_and_are_told() -> None:
+    connection = by_hand.server(Limits(header_list_bytes=500))
+    connection.receive(headers(1, flags=END_HEADERS), 0.0)
+    heard = connection.receive(headers(1, ((b"x", b"v" * 500),)), 0.0)
+    assert heard == [
+        StreamRefused(1, "header_list_bytes"),
+        StreamReset(1, ErrorCode.ENHANCE_YOUR_CALM),
+    ]
 
 
 def test_a_head_that_goes_on_in_too_many_parts_is_cut_off() -> None:
@@ -126,7 +136,7 @@ def test_a_table_as_large_as_we_allow_is_used() -> None:
     assert connection.receive(sized, 0.0) == [HeadersReceived(1, REQUEST, False)]
 
 
-def test_answers_that_are_left_unread_end_the_connection_and_are_dropped() -> None:
+def test_too_many_answers_in_one_turn_end_the_connection_and_are_dropped() -> None:
     connection = by_hand.server(Limits(control_output_bytes=1_000, pings=Rate(10_000, 0)))
     connection.receive(raw(PING, 0, 0, bytes(8)) * 58, 0.0)
     assert connection.held_bytes == 58 * 17
@@ -135,7 +145,7 @@ def test_answers_that_are_left_unread_end_the_connection_and_are_dropped() -> No
     assert reached(connection) == "control_output_bytes"
 
 
-def test_answers_that_are_read_are_not_counted_together() -> None:
+def test_answers_of_several_turns_are_not_counted_together() -> None:
     connection = by_hand.server(Limits(control_output_bytes=1_000, pings=Rate(10_000, 0)))
     for _ in range(100):
         connection.receive(raw(PING, 0, 0, bytes(8)) * 50, 0.0)
@@ -157,7 +167,6 @@ def test_an_end_in_a_send_is_told_with_the_next_read() -> None:
     connection = by_hand.server(Limits(waiting_bytes=1_000), first=setting(4, 0))
     connection.receive(headers(1), 0.0)
     connection.respond(1, RESPONSE, bytes(2_000), by_hand.TRAILERS)
-    assert connection.closed
     assert connection.receive(b"", 0.0) == [connection.ended]
 
 

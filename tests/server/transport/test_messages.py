@@ -1,6 +1,7 @@
 """gRPC's messages, cut and joined at any byte."""
 
 import gzip
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -63,6 +64,36 @@ def test_a_prefix_that_came_in_part_is_no_end() -> None:
     buffer.append(b"\0\0")
     assert buffer.next() is None
     assert not buffer.is_between
+
+
+def test_a_message_in_tiny_pieces_takes_little_more_than_its_bytes() -> None:
+    size = 200_000
+    buffer = MessageBuffer(size, gzip=False)
+    tracemalloc.start()
+    try:
+        buffer.append(framed(bytes(size))[:5])
+        for at in range(0, size, 2):
+            buffer.append(at.to_bytes(4)[2:])  # each is an object of its own
+        assert buffer.held_bytes == size + 5
+        assert tracemalloc.get_traced_memory()[0] < 2 * size
+    finally:
+        tracemalloc.stop()
+    message = buffer.next()
+    assert message == b"".join(at.to_bytes(4)[2:] for at in range(0, size, 2))
+
+
+@given(st.lists(st.integers(1, 9_000), max_size=30), st.lists(st.integers(0, 5_000), max_size=9))
+def test_messages_come_back_whole_from_pieces_that_are_joined_or_not(
+    cuts: list[int], sizes: list[int]
+) -> None:
+    sent = [bytes((nth,)) * size for nth, size in enumerate(sizes)]
+    data, buffer, found = b"".join(map(framed, sent)), MessageBuffer(5_000, gzip=False), []
+    for cut in (*cuts, len(data)):
+        buffer.append(data[:cut])
+        data = data[cut:]
+        found += everything(buffer)
+    assert found == sent
+    assert all(type(message) is bytes for message in found)
 
 
 def test_the_largest_message_is_taken() -> None:

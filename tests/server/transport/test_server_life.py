@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import struct
 from pathlib import Path
 
 import grpc
@@ -41,6 +42,15 @@ def server(
 def pair() -> tuple[socket.socket, socket.socket]:
     """The caller's end of a connection, and the server's."""
     ours, theirs = socket.socketpair()
+    for end in (ours, theirs):
+        end.setblocking(False)
+    return ours, theirs
+
+
+def over_tcp(listening: socket.socket) -> tuple[socket.socket, socket.socket]:
+    """The caller's end of a connection, and the server's, which has the address of the caller."""
+    ours = socket.create_connection(listening.getsockname())
+    theirs, _ = listening.accept()
     for end in (ours, theirs):
         end.setblocking(False)
     return ours, theirs
@@ -157,6 +167,56 @@ async def test_a_handshake_that_fails_is_told_as_an_end(files: TlsFiles, limit_s
     assert ended.is_set()
     assert made.limits_reached == ({} if limit_s > 1 else {"handshake": 1})
     ours.close()
+
+
+async def test_a_peer_that_leaves_before_its_handshake_is_told_as_an_end(files: TlsFiles) -> None:
+    ended = asyncio.Event()
+    made = server(ended=ended)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        ours, theirs = over_tcp(listening)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        ours.close()  # at once, so that the socket has no peer any more
+        await soon(made.adopt(theirs, server_context(files)))
+    assert ended.is_set()
+    assert theirs.fileno() == -1
+    assert made.connections == 0
+
+
+async def test_a_connection_too_many_gets_no_handshake(
+    authority: Authority, files: TlsFiles
+) -> None:
+    limits = ServerLimits(connections_per_address_max=1)
+    made, context = server(ended=asyncio.Event(), limits=limits), server_context(files)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        silent, theirs = over_tcp(listening)
+        first = asyncio.create_task(made.adopt(theirs, context))
+        await asyncio.sleep(0)
+        assert made.connections == 1
+        turned_away, theirs = over_tcp(listening)
+        await soon(made.adopt(theirs, context))
+        assert await soon(asyncio.get_running_loop().sock_recv(turned_away, 1)) == b""
+        assert made.limits_reached == {"connections_per_address": 1}
+        silent.close()
+        await soon(first)  # what came to nothing is counted no more
+        assert made.connections == 0
+        ours, theirs = over_tcp(listening)
+        adopting = asyncio.create_task(made.adopt(theirs, context))
+        async with calling(ours, ssl=trusting(authority, "h2")) as caller:
+            await soon(adopting)
+            assert (await caller.call("Echo")).status == Code.OK
+            assert made.connections == 1
+        turned_away.close()
+    await made.stop(0)
+    assert made.connections == 0
+
+
+async def test_a_handshake_with_a_server_that_listens_has_a_time(files: TlsFiles) -> None:
+    made = server(ended=asyncio.Event(), limits=ServerLimits(handshake_s_max=0.01))
+    host, _, port = (await made.listen("127.0.0.1:0", server_context(files))).rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    assert await soon(reader.read()) == b""
+    writer.close()
+    await made.stop(0)
 
 
 async def test_stopping_waits_for_calls_and_serves_those_that_come_before_it_is_known() -> None:

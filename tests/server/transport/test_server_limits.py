@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import pytest
+
 from server.transport.errors import ErrorCode
 from server.transport.limits import Limits
-from server.transport.messages import framed
+from server.transport.messages import framed, framed_gzip
 from server.transport.server_call import ServerCall
 from server.transport.server_limits import ServerLimits
 from server.transport.status import Code
@@ -23,6 +25,15 @@ async def stream(request: bytes, context: ServerCall) -> AsyncIterator[bytes]:
         yield bytes(100_000)
 
 
+class TurnedLoop(asyncio.SelectorEventLoop):
+    """Its clock can be turned forward, and then all timers up to there are due."""
+
+    ahead_s = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead_s
+
+
 WIDE = Limits(stream_window_bytes=2**31 - 1, connection_window_bytes=2**31 - 1)
 
 
@@ -33,6 +44,7 @@ async def test_a_connection_too_many_is_told_to_be_calm() -> None:
             assert (await first.call("Echo")).status == Code.OK
             async with calling(address) as second:
                 assert (0, ErrorCode.ENHANCE_YOUR_CALM) in await second.ended()
+                assert second.received.endswith(b"connections")
             assert (await first.call("Echo")).status == Code.OK
         assert server.limits_reached == {"connections": 1}
     assert server.connections == 0
@@ -44,6 +56,7 @@ async def test_a_connection_too_many_from_one_address_is_told_to_be_calm() -> No
         async with calling(address) as first, calling(address) as second:
             assert (await first.call("Echo")).status == Code.OK
             assert (0, ErrorCode.ENHANCE_YOUR_CALM) in await second.ended()
+            assert second.received.endswith(b"connections_per_address")
         assert server.limits_reached == {"connections_per_address": 1}
 
 
@@ -54,8 +67,73 @@ async def test_requests_that_do_not_end_are_held_up_to_a_limit() -> None:
             for _ in range(2):
                 caller.send(caller.begin("Echo"), framed(bytes(MIB))[:-1])
             assert (3, ErrorCode.ENHANCE_YOUR_CALM) in await caller.ended()
+            assert caller.received.endswith(b"held_bytes")
             assert (await other.call("Echo")).status == Code.OK
         assert server.limits_reached == {"held_bytes": 1}
+
+
+async def test_requests_that_are_whole_but_have_not_ended_are_held_up_to_a_limit() -> None:
+    limits = ServerLimits(held_bytes_max=MIB)
+    async with serving(limits=limits, unary_Echo=echo) as (server, address):
+        async with calling(address) as caller, calling(address) as other:
+            for _ in range(2):  # a thousandth of it travels
+                caller.send(caller.begin("Echo", grpc_encoding="gzip"), framed_gzip(bytes(MIB)))
+            assert (3, ErrorCode.ENHANCE_YOUR_CALM) in await caller.ended()
+            assert (await other.call("Echo")).status == Code.OK
+        assert server.limits_reached == {"held_bytes": 1}
+
+
+@pytest.mark.parametrize("method", ["Unary", "Stream"])
+async def test_requests_whose_servicers_wait_are_held_up_to_a_limit(method: str) -> None:
+    servicer, began, _, _ = waiting()
+
+    async def endless(request: bytes, context: ServerCall) -> AsyncIterator[bytes]:
+        yield await servicer(request, context)
+
+    limits = ServerLimits(held_bytes_max=MIB)
+    async with serving(limits=limits, unary_Unary=servicer, output_Stream=endless) as (
+        server,
+        address,
+    ):
+        async with calling(address) as caller:
+            caller.send(caller.begin(method), framed(bytes(MIB // 4 * 3)), end=True)
+            while not began.is_set():
+                await caller.beat()
+            caller.send(caller.begin(method), framed(bytes(MIB // 4 * 3)), end=True)
+            assert (3, ErrorCode.ENHANCE_YOUR_CALM) in await caller.ended()
+        assert server.limits_reached == {"held_bytes": 1}
+
+
+async def test_requests_that_were_answered_or_reset_are_held_no_more() -> None:
+    async def servicer(request: bytes, context: ServerCall) -> bytes:
+        await asyncio.sleep(0)
+        return b""
+
+    limits = ServerLimits(held_bytes_max=MIB)
+    async with serving(limits=limits, unary_Call=servicer) as (server, address):
+        async with calling(address) as caller:
+            await caller.beat()
+            for _ in range(4):
+                whole = framed_gzip(bytes(MIB // 2))
+                caller.send(caller.begin("Call", grpc_encoding="gzip"), whole)
+                await caller.beat()
+                caller.http2.reset(max(caller.answers))
+                ended = caller.begin("Call")
+                caller.send(ended, framed(bytes(MIB // 3)), end=True)
+                assert (await caller.answer(ended)).status == Code.OK
+        assert server.limits_reached == {}
+
+
+async def test_requests_that_were_refused_are_held_no_more() -> None:
+    limits = ServerLimits(held_bytes_max=MIB // 4)
+    bad = b"\1" + framed(bytes(16_000))[1:]  # no gzip
+    async with serving(limits=limits, unary_Echo=echo) as (server, address):
+        async with calling(address) as caller:
+            for _ in range(40):
+                stream_id = caller.request("Echo", bad, grpc_encoding="gzip")
+                assert (await caller.answer(stream_id)).status == Code.INTERNAL
+            assert (await caller.call("Echo")).status == Code.OK
+        assert server.limits_reached == {}
 
 
 async def test_what_is_held_in_all_has_a_limit_and_the_greediest_gives_way() -> None:
@@ -122,6 +200,25 @@ async def test_an_idle_connection_is_asked_to_leave() -> None:
             await caller.left()
             assert await caller.ended() == []
         assert server.limits_reached == {"idle": 1}
+
+
+def test_a_connection_with_short_calls_is_not_idle() -> None:
+    loop = TurnedLoop()
+    limits = ServerLimits(idle_s_max=300.0, age_s_max=10_000.0)
+
+    async def play() -> None:
+        async with serving(limits=limits, unary_Echo=echo) as (server, address):
+            async with calling(address) as caller:
+                for _ in range(10):
+                    loop.ahead_s += 200.0
+                    assert (await caller.call("Echo")).status == Code.OK
+                assert server.limits_reached == {}
+                loop.ahead_s += 300.0
+                await caller.left()
+            assert server.limits_reached == {"idle": 1}
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(play())
 
 
 async def test_a_connection_retires_at_its_age_and_loses_no_call() -> None:

@@ -29,13 +29,6 @@ def test_a_connection_without_calls_retires_when_it_was_idle_for_long() -> None:
     assert watched.look(QUIET, now_s=300.0) == Verdict(Act.RETIRE, "idle")
 
 
-def test_a_call_begins_the_idle_time_anew() -> None:
-    watched = watch()
-    watched.called_s = watched.received_s = 100.0
-    assert watched.look(QUIET, now_s=399.9) == WAIT
-    assert watched.look(QUIET, now_s=400.0) == Verdict(Act.RETIRE, "idle")
-
-
 def test_the_end_of_a_long_call_begins_the_idle_time_anew() -> None:
     watched = watch()
     watched.received_s = 290.0
@@ -65,6 +58,16 @@ def test_a_peer_that_answers_is_asked_again_after_the_next_silence() -> None:
     watched.received_s = 61.0
     assert watched.look(BUSY, now_s=120.9) == WAIT
     assert watched.look(BUSY, now_s=121.0) == Verdict(Act.PING)
+
+
+def test_a_peer_that_we_do_not_read_because_it_reads_slowly_is_not_asked() -> None:
+    watched = watch()
+    assert watched.look(BUSY, now_s=60.0) == Verdict(Act.PING)
+    for now_s in range(70, 200, 10):  # it takes enough, but its answer cannot be read
+        slow = CONGESTED._replace(sent_bytes=now_s * STALL_BYTES)
+        assert watched.look(slow, now_s=now_s) == WAIT
+    assert watched.look(BUSY, now_s=249.9) == WAIT
+    assert watched.look(BUSY, now_s=250.0) == Verdict(Act.PING)
 
 
 def test_a_silent_peer_without_calls_is_not_asked() -> None:

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.dispatch import EndpointError
-from server.routing.attempts import Code
 from server.routing.catalog import Model, compile_catalog
+from server.status_code import Code
 from server.transport.limits import Limits
 from server.upstream.oip import OipUpstream, addressing
 from server.wire import oip_pb2
 from tests.server.routing.configs import config, model
-from tests.server.transport.raw_peer import PING, listening
+from tests.server.transport.raw_peer import PING, deaf_address, listening
 from tests.server.upstream.endpoint import Endpoint, refusing, relaying, serving, serving_ourselves
 
 
@@ -148,17 +148,12 @@ async def test_an_endpoint_that_takes_too_long_is_left(
     assert (await fail(upstream, endpoint.address, 0.05)).code is Code.DEADLINE_EXCEEDED
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-    return port
-
-
 async def test_a_refused_connection_is_told_at_once_not_at_the_deadline() -> None:
-    upstream, address = OipUpstream(), f"127.0.0.1:{free_port()}"
-    upstream.track([address])
-    assert (await fail(upstream, address, timeout_s=5)).code is Code.UNAVAILABLE
-    await upstream.close()
+    with deaf_address() as address:
+        upstream = OipUpstream()
+        upstream.track([address])
+        assert (await fail(upstream, address, timeout_s=5)).code is Code.UNAVAILABLE
+        await upstream.close()
 
 
 @pytest.mark.slow
@@ -252,6 +247,20 @@ async def test_a_call_that_outlasts_the_time_for_that_fails_as_one_to_retry(
     await upstream.close()
 
 
+async def test_the_end_waits_for_no_call_of_an_endpoint_that_left_before(
+    endpoint: Endpoint,
+) -> None:
+    upstream = OipUpstream(calls_end_s=1_000)
+    upstream.track([endpoint.address])
+    endpoint.behaviour = endpoint.held
+    call = asyncio.create_task(fail(upstream, endpoint.address))
+    await endpoint.reached.wait()
+    upstream.track([])
+    async with asyncio.timeout(10):
+        await upstream.close()
+    assert (await call).code is Code.CANCELLED
+
+
 async def test_an_endpoint_that_left_may_come_back(
     upstream: OipUpstream, endpoint: Endpoint
 ) -> None:
@@ -275,3 +284,19 @@ async def test_limits_that_an_endpoint_reached_are_counted_after_it_has_left() -
         upstream.track([])
         assert before == upstream.limits_reached() == {"pings": 1}
         await upstream.close()
+
+
+async def test_limits_that_an_endpoint_reaches_while_it_leaves_are_counted() -> None:
+    upstream = OipUpstream()
+    async with listening() as endpoint:
+        upstream.track([endpoint.address])
+        call = asyncio.create_task(fail(upstream, endpoint.address))
+        peer = await endpoint.greeted()
+        await peer.request()
+        upstream.track([])
+        for _ in range(Limits().pings.burst + 1):
+            peer.send(PING, 0, 0, bytes(8))
+        assert (await call).code is Code.UNAVAILABLE
+        assert upstream.limits_reached() == {"pings": 1}
+        await upstream.close()
+        assert upstream.limits_reached() == {"pings": 1}

@@ -1,4 +1,5 @@
 import hashlib
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -38,6 +39,13 @@ def header(**changed: object) -> Contents:
     return replace(MADE, header=MADE.header.model_copy(update=changed))
 
 
+def said(**changed: object) -> bytes:
+    """The file with another header, which `dump` would not have written."""
+    end = 24 + int.from_bytes(DATA[20:24], "little")
+    about = json.dumps(json.loads(DATA[24:end]) | changed).encode()
+    return sealed(DATA[:20] + len(about).to_bytes(4, "little") + about + DATA[end:-32])
+
+
 def test_what_was_written_is_read() -> None:
     assert LinearModel.from_bytes(DATA).to_bytes() == DATA
     assert load(DATA).header.shares == {"bank": 0.75, "other": 0.25}
@@ -68,14 +76,20 @@ def test_weights_keep_two_digits_of_the_largest_in_their_row() -> None:
         (sealed(DATA[:-32].replace("größe".encode(), b"gr\xff\xffe__")), "not UTF-8"),
         (sealed(DATA[:-32].replace(b"money", b"mo\ney", 1)), "6 rows, where 5 are announced"),
         (sealed(DATA[:-32].replace(b"send money", b"sendXmoney")), "not two words"),
-        (dump(header(threshold=2.0)), "threshold: "),
-        (dump(header(words=ROWS_MAX + 1)), "words: "),
-        (dump(header(intents=(), domains=())), "one of them names the labels"),
-        (dump(header(intents=("a", "a", "b"))), "named twice"),
-        (dump(header(domains=("bank", "world"))), "not one for each intent"),
-        (dump(header(domains=("bank", "world", "bank"))), "do not stand side by side"),
-        (dump(header(domains=("bank", "other", "world"))), "'other' is what belongs to none"),
-        (dump(header(outside=3)), "weights: "),
+        (said(threshold=2.0), "threshold: "),
+        (said(words=ROWS_MAX + 1), "words: "),
+        (said(intents=(), domains=()), "one of them names the labels"),
+        (said(intents=("a", "a", "b")), "named twice"),
+        (said(domains=("bank", "world")), "not one for each intent"),
+        (said(domains=("bank", "world", "bank")), "do not stand side by side"),
+        (said(domains=("bank", "other", "world")), "'other' is what belongs to none"),
+        (said(domains=("bank", "bank", "wo\0rld")), r"domains.2: "),
+        (said(domains=("bank", "bank", "World")), r"domains.2: "),
+        (said(domains=("bank", "bank", "world\n")), r"domains.2: "),
+        (said(intents=("balance", "trans\x1bfer", "weather")), r"intents.1: "),
+        (said(intents=("balance", "", "weather")), r"intents.1: "),
+        (said(shares={"Bank": 1.0}), r"shares.Bank"),
+        (said(outside=3), "weights: "),
         (dump(replace(MADE, bias=np.full(3, np.nan, np.float32))), "weights: a number is none"),
         (dump(replace(MADE, scales=np.full(5, np.inf, np.float32))), "weights: a number is none"),
         (dump(replace(MADE, lengths2=np.zeros(5, np.float32))), "a length too small"),
@@ -89,6 +103,18 @@ def test_what_is_wrong_is_named(data: bytes, says: str) -> None:
 def test_a_file_beyond_the_limit_is_not_read() -> None:
     with pytest.raises(ClassifierInvalid, match="at most 10,000,000 bytes"):
         load(bytes(FILE_BYTES_MAX + 1))
+
+
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        (header(intents=(), domains=()), "one of them names the labels"),
+        (header(domains=("bank", "world", "bank")), "do not stand side by side"),
+    ],
+)
+def test_names_that_would_be_refused_are_not_written(made: Contents, says: str) -> None:
+    with pytest.raises(ClassifierInvalid, match=says):
+        dump(made)
 
 
 def test_a_file_beyond_the_limit_is_not_written() -> None:

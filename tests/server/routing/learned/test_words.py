@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.routing.learned.words import END_CHARS, Splitter, pairs, parts
+from server.routing.learned.words import END_CHARS, Splitter, ends, pairs, parts
 
 # It has seen more characters than it remembers.
 USED = Splitter()
@@ -43,6 +43,11 @@ def test_a_long_text_is_read_at_both_ends() -> None:
 
 def test_the_ends_of_a_long_text_do_not_run_together() -> None:
     assert words("a" * END_CHARS + "b" * (END_CHARS + 1)) == ["a" * END_CHARS, "b" * END_CHARS]
+
+
+@given(st.text(max_size=3 * END_CHARS))
+def test_both_ends_are_read_as_the_whole_text_is(text: str) -> None:
+    assert words(ends(text)) == words(text)
 
 
 def test_pairs_begin_and_end_with_nobody() -> None:

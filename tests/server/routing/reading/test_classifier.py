@@ -336,9 +336,3 @@ def test_the_cell_names_the_budgets_that_pay() -> None:
     )
     assert reader.read(Query(tenant="acme")).cell == Cell("chat", "acme+all", "other", "s0")
     assert reader.read(Query(tenant="else")).cell == Cell("chat", "all", "other", "s0")
-
-
-def test_the_language_is_told_where_a_rule_asked_for_it() -> None:
-    query = Query(text="what is the capital of this country")
-    assert of_rule(languages=("de",)).read(query).language == "en"
-    assert of_rule(tenant=("a",)).read(query).language == ""

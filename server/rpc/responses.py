@@ -1,0 +1,140 @@
+"""Decisions as the wire has them. What many of them share is serialized once.
+
+Of two serialized messages, one behind the other, a reader makes one message: that is how what is
+shared and what is a decision's own become a response.
+"""
+
+from weakref import WeakKeyDictionary
+
+from google.protobuf.duration_pb2 import Duration
+
+from server.dispatch import Answer
+from server.routing.catalog import Cell
+from server.routing.router import Decision, Grounds, Router, Target
+from turnout.v1 import routing_pb2 as pb
+
+_OIP_RESPONSE = b"\x0a"  # the tag of InferResponse's field 1
+_VARINT_BITS, _VARINT_MORE = 7, 0x80
+
+
+class Responses:
+    """Serializes answers; as many parts are kept as there are grounds in use."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._of_routes: WeakKeyDictionary[Grounds, bytes] = WeakKeyDictionary()
+        self._of_infers: WeakKeyDictionary[Grounds, bytes] = WeakKeyDictionary()
+
+    def route(self, decision: Decision, decision_id: str, request_id: str) -> bytes:
+        """A RouteResponse; an empty id is that of a dry run."""
+        own = pb.RouteResponse()
+        own.decision_id = decision_id
+        _set_own(own, decision, request_id)
+        return self._shared_by_routes(decision) + own.SerializeToString()
+
+    def infer(self, answer: Answer, request_id: str) -> bytes:
+        """An InferResponse."""
+        decision = answer.decision
+        own = pb.InferResponse()
+        own.decision_id = answer.decision_id
+        own.cost_nano_usd = answer.cost_nano_usd
+        own.attempts = answer.attempts
+        own.usage.input_tokens = decision.reading.input_tokens
+        _set_duration(own.usage.latency, answer.latency_s)
+        _set_target(own.target, answer.target)
+        _set_own(own, decision, request_id)
+        return b"".join(
+            (
+                self._shared_by_infers(decision.grounds),
+                own.SerializeToString(),
+                _OIP_RESPONSE,
+                _varint(len(answer.response)),
+                answer.response,
+            )
+        )
+
+    def _shared_by_routes(self, decision: Decision) -> bytes:
+        grounds = decision.grounds
+        shared = self._of_routes.get(grounds)
+        if shared is None:
+            response = pb.RouteResponse()
+            _fill_route(response, decision, self._router)
+            shared = response.SerializeToString()
+            if self._router.is_fixed(grounds):
+                self._of_routes[grounds] = shared
+        return shared
+
+    def _shared_by_infers(self, grounds: Grounds) -> bytes:
+        shared = self._of_infers.get(grounds)
+        if shared is None:
+            response = pb.InferResponse(plan_id=grounds.plan_id)
+            _set_cell(response.cell, grounds.cell)
+            _set_reason(response.reason, grounds)
+            shared = self._of_infers[grounds] = response.SerializeToString()
+        return shared
+
+
+def batch_route(decision: Decision, router: Router) -> pb.BatchRoute:
+    """What a decision of a batch shares with others."""
+    route = pb.BatchRoute()
+    _fill_route(route, decision, router)
+    if decision.reading.why:
+        route.reason.text = decision.reason
+    return route
+
+
+def _set_own(
+    message: pb.RouteResponse | pb.InferResponse, decision: Decision, request_id: str
+) -> None:
+    if decision.audit_probability > 0:
+        message.report_wanted = True
+    if request_id:
+        message.request_id = request_id
+    if decision.reading.why:
+        message.reason.text = decision.reason
+
+
+def _fill_route(
+    message: pb.RouteResponse | pb.BatchRoute, decision: Decision, router: Router
+) -> None:
+    # Filled in place: messages that are made apart are copied, which takes twice as long.
+    grounds = decision.grounds
+    message.plan_id = grounds.plan_id
+    message.expected_cost_nano_usd = grounds.pick.cost_nano_usd
+    _set_cell(message.cell, grounds.cell)
+    _set_target(message.target, decision.target)
+    for index in grounds.fallbacks:
+        _set_target(message.fallbacks.add(), router.target(index))
+    _set_reason(message.reason, grounds)
+    _set_duration(message.reuse_for, grounds.reuse_for_s)
+
+
+def _set_cell(message: pb.Cell, cell: Cell) -> None:
+    message.traffic_class, message.payer, message.domain, message.size_bucket = cell
+
+
+def _set_target(message: pb.Target, target: Target) -> None:
+    message.model = target.model.name
+    message.version = target.model.version
+    message.endpoint = target.endpoint
+
+
+def _set_reason(message: pb.Reason, grounds: Grounds) -> None:
+    message.rule = grounds.rule
+    message.basis = pb.Basis.ValueType(grounds.pick.basis)
+    message.text = grounds.reason
+
+
+def _set_duration(message: Duration, seconds: float) -> None:
+    message.seconds = whole = int(seconds)
+    message.nanos = int((seconds - whole) * 1e9)
+
+
+def _varint(number: int) -> bytes:
+    """As protobuf writes lengths."""
+    octets = bytearray()
+    while number >= _VARINT_MORE:
+        octets.append(number & _VARINT_MORE - 1 | _VARINT_MORE)
+        number >>= _VARINT_BITS
+    octets.append(number)
+    return bytes(octets)
