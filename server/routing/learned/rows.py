@@ -14,6 +14,7 @@ Floats = NDArray[np.float32]
 
 _NO_ROW = b""
 _NO_ROWS = repeat(_NO_ROW)  # what `map` hands to `dict.get` as its default
+_NO_PAIRS: "repeat[dict[str, bytes]]" = repeat({})
 _FLOAT = np.dtype(np.float32)
 
 
@@ -36,7 +37,11 @@ class Rows:
         self._words = dict(islice(named, header.words))
         # Pairs are of the same strings as words: those would be a sixth of the memory.
         same = {word: word for word in self._words}
-        self._pairs = {_two(pair, same): row for pair, row in islice(named, header.pairs)}
+        # By the left word, then by the right one: no key has to be made of both.
+        self._pairs: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
+        for pair, row in islice(named, header.pairs):
+            left, right = _two(pair, same)
+            self._pairs[left][right] = row
         self._parts = dict(named)
 
     def of(self, text: str) -> Floats:
@@ -46,7 +51,7 @@ class Rows:
         if _NO_ROW in found:
             for word in self._unknown(words):
                 found.update(map(self._parts.get, parts(word), _NO_ROWS))
-        found.update(map(self._pairs.get, pairs(words), _NO_ROWS))
+        found.update(self._of_pairs(words))
         return self._table(found)
 
     def named(self, text: str) -> dict[str, Floats]:
@@ -57,9 +62,14 @@ class Rows:
             found[word].add(self._words[word])
         for word in self._unknown(words):
             found[word].update(map(self._parts.get, parts(word), _NO_ROWS))
-        for left, right in pairs(words):
-            found[f"{left} {right}".strip()].add(self._pairs.get((left, right), _NO_ROW))
+        for (left, right), row in zip(pairs(words), self._of_pairs(words), strict=True):
+            found[f"{left} {right}".strip()].add(row)
         return {name: self._table(rows) for name, rows in sorted(found.items())}
+
+    def _of_pairs(self, words: list[str]) -> Iterator[bytes]:
+        """In the order of `pairs`; empty for those that are not known."""
+        lefts, rights = ["", *words], [*words, ""]
+        return map(dict.get, map(self._pairs.get, lefts, _NO_PAIRS), rights, _NO_ROWS)
 
     def _table(self, rows: set[bytes]) -> Floats:
         count = len(rows) - (_NO_ROW in rows)

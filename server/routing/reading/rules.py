@@ -6,7 +6,7 @@ looked at no further than to the first rule that nothing else can refuse.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from server.config.match import MatchConfig, TensorsConfig
 from server.routing.reading.conditions import (
@@ -36,7 +36,9 @@ class _Stage(NamedTuple):
     """A kind of condition."""
 
     asked: int
-    holds: Callable[[Facts], int]
+    read: Callable[[Facts], Any]  # what `holds` takes
+    holds: Callable[[Any], int]
+    rest: int = 0  # the rules that it or a later one asks: of others nothing is left to ask
 
 
 class RuleSet:
@@ -45,21 +47,20 @@ class RuleSet:
     def __init__(self, rules: Sequence[MatchConfig]) -> None:
         self._every = bits_of(range(len(rules)))
         self._stated = _used(_stated(self._every, rules))
-        # Each with the rules that it or a later one asks: of others nothing is left to ask.
         self._read = _with_rest(_used(_read(self._every, rules)))
 
     def first(self, facts: Facts) -> int | None:
         """The number of the first rule that matches."""
         left = self._every
-        for asked, holds in self._stated:
+        for asked, read, holds, _ in self._stated:
             if left & asked:
-                left &= holds(facts)
-        for asked, holds, rest in self._read:
+                left &= holds(read(facts))
+        for asked, read, holds, rest in self._read:
             sure = left & ~rest
             if sure:
                 left &= sure ^ (sure - 1)
             if left & asked:
-                left &= holds(facts)
+                left &= holds(read(facts))
         return (left & -left).bit_length() - 1 if left else None
 
 
@@ -67,13 +68,11 @@ def _used(stages: Iterable[_Stage]) -> tuple[_Stage, ...]:
     return tuple(stage for stage in stages if stage.asked)
 
 
-def _with_rest(
-    stages: Sequence[_Stage],
-) -> tuple[tuple[int, Callable[[Facts], int], int], ...]:
+def _with_rest(stages: Sequence[_Stage]) -> tuple[_Stage, ...]:
     staged, rest = [], 0
-    for asked, holds in reversed(stages):
-        rest |= asked
-        staged.append((asked, holds, rest))
+    for stage in reversed(stages):
+        rest |= stage.asked
+        staged.append(stage._replace(rest=rest))
     return tuple(reversed(staged))
 
 
@@ -141,5 +140,4 @@ def _tensors(rule: MatchConfig) -> TensorsConfig:
 
 
 def _stage(condition: "_Condition[_Fact]", read: Callable[[Facts], _Fact]) -> _Stage:
-    holds = condition.holds
-    return _Stage(condition.asked, lambda facts: holds(read(facts)))
+    return _Stage(condition.asked, read, condition.holds)
