@@ -64,9 +64,11 @@ def results(rows: Annotated[typer.FileText, typer.Argument(metavar="ROWS.json")]
 def _table(rows: Sequence[Row]) -> Table:
     """Fits a terminal of 80 columns; `list` names the floors."""
     table = Table(box=None, padding=(0, 1), pad_edge=False)
-    table.add_column("name")
-    for name in ("x floor", "95 %", "us", "floor us", "target"):
+    table.add_column("name", overflow="fold")
+    for name in ("x floor", "95 %", "subject", "floor"):
         table.add_column(name, justify="right")
+    table.add_column("")
+    table.add_column("target", justify="right")
     table.add_column("verdict")
     for row in rows:
         table.add_row(
@@ -75,6 +77,7 @@ def _table(rows: Sequence[Row]) -> Table:
             f"{row.ratio_low:.2f} to {row.ratio_high:.2f}",
             f"{row.subject_us:,.2f}",
             f"{row.floor_us:,.2f}",
+            row.unit,
             f"{row.target:.2f}",
             row.verdict,
         )

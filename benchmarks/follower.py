@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import NamedTuple
 
+import grpc
 import uvloop
-from grpc.aio import Channel
 
 from benchmarks.floors.discarded_stream import DiscardedStream
 from server.app.worker import Worker
@@ -25,6 +25,7 @@ from server.routing.router import Router
 from server.routing.selector import Selector
 from server.routing.tokens import KEY_BYTES, Sealer
 from server.telemetry.logs import configure_logs
+from server.transport.channel import Channel
 from server.upstream.oip import OipUpstream
 from turnout.v1.control_pb2 import PushStatsRequest
 
@@ -47,7 +48,7 @@ def publishing(channel: Channel) -> Following:
     return Following(run, lambda: selector.table.plan_id)
 
 
-def discarding(channel: Channel, parts: int) -> Following:
+def discarding(channel: grpc.aio.Channel, parts: int) -> Following:
     """The floor, which counts the parts."""
     stream = DiscardedStream(channel)
     return Following(stream.follow(), lambda: stream.parts // parts)
@@ -85,8 +86,8 @@ async def _turning_us(newest: Callable[[], object], clock: Callable[[], float]) 
 
 
 async def main(address: str, what: str, plans: int, parts: int) -> None:
-    async with control_channel(address) as channel:
-        following = publishing(channel) if what == "publish" else discarding(channel, parts)
+    async with control_channel(address) as channel, grpc.aio.insecure_channel(address) as stock:
+        following = publishing(channel) if what == "publish" else discarding(stock, parts)
         control = ControlClient(channel, "follower")
         print(await longest_stall_us(following, lambda: control.push(PushStatsRequest()), plans))
 

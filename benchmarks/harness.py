@@ -24,13 +24,17 @@ _TAIL = 0.025
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a row holds its subject to: a ratio to the floor, a time, or both."""
+    """What a row holds its subject to: a ratio to the floor, a time, or both.
+
+    What is no time has another unit, and no `subject_us_max`.
+    """
 
     name: str
     subject: str
     floor: str
     ratio_max: float = math.inf
     subject_us_max: float = math.inf
+    unit: str = "us"
 
     def target(self, floor_us: float) -> float:
         """The largest ratio that keeps the claim."""
@@ -45,7 +49,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One result. Times are medians of the rounds, in microseconds."""
+    """One result. What subject and floor took are medians of the rounds.
+
+    That is microseconds, unless `unit` says otherwise; others read it by these names.
+    """
 
     name: str
     subject: str
@@ -56,6 +63,7 @@ class Row:
     subject_us: float
     floor_us: float
     target: float  # the largest ratio that keeps the claim
+    unit: str = "us"
 
     @property
     def verdict(self) -> str:
@@ -114,7 +122,7 @@ def alternate(
 
 
 def judge(claim: Claim, rounds_us: Sequence[tuple[float, float]]) -> Row:
-    """The row of a claim, from what subject and floor took in each round."""
+    """The row of a claim, from what subject and floor took in each round, in the claim's unit."""
     if any(floor_us <= 0 for _, floor_us in rounds_us):
         raise NothingMeasured(f"{claim.name}: {claim.floor} took no time: measure more calls")
     ratios = [subject_us / floor_us for subject_us, floor_us in rounds_us]
@@ -130,6 +138,7 @@ def judge(claim: Claim, rounds_us: Sequence[tuple[float, float]]) -> Row:
         subject_us=statistics.median(subject_us for subject_us, _ in rounds_us),
         floor_us=floor_us,
         target=claim.target(floor_us),
+        unit=claim.unit,
     )
 
 

@@ -23,14 +23,14 @@ from benchmarks.cpu_time import cpu_s
 from benchmarks.wire_client import Connection, Heads, Metadata, Target
 
 # Enough for a connection to open its window and for every cache on the way to fill.
-_WARM_UP_BURSTS = 4
+WARM_UP_BURSTS = 4
 # What is not answered by then is lost, and ends the run.
 _TIMEOUT_S = 20.0
 _PATIENCE_S = 0.001
 
 
-class Order(BaseModel, frozen=True):
-    """What to call, how, and whose CPU time to count meanwhile."""
+class Call(BaseModel, frozen=True):
+    """What to call, and how."""
 
     address: str
     method: str
@@ -38,18 +38,28 @@ class Order(BaseModel, frozen=True):
     answer_bytes_min: int  # a shorter answer is none
     metadata: Metadata
     ca_file: str = ""  # of TLS; plaintext without
+    seed: int
+
+
+class Order(Call, frozen=True):
+    """How often to call, and whose CPU time to count meanwhile."""
+
     pid: int
+    more_pids: tuple[int, ...] = ()  # other workers of the same service: counted with it
     connections: int
     calls: int  # of each connection in a burst
     bursts: int
     rate_per_s: float  # calls a second, all connections together
-    seed: int
+
+    def cpu_s(self) -> float:
+        """What those that are counted have used so far."""
+        return sum(map(cpu_s, (self.pid, *self.more_pids)))
 
 
 class Toll(BaseModel, frozen=True):
     """What the calls cost."""
 
-    cpu_us: float  # of the process counted, for each call
+    cpu_us: float  # of the processes counted, for each call
     p50_us: float  # from when a call was due
     p99_us: float
     p999_us: float
@@ -73,19 +83,19 @@ async def toll(order: Order) -> Toll:
     """Makes the calls of an order."""
     now_s, latencies_s = time.perf_counter, list[float]()
     connections = [
-        await _connect(order, number, latencies_s.append) for number in range(order.connections)
+        await connect(order, number, latencies_s.append) for number in range(order.connections)
     ]
     burst_rate = order.rate_per_s / (order.connections * order.calls)
-    await _bursts(connections, order.calls, arrivals_s(_WARM_UP_BURSTS, burst_rate, order.seed + 1))
-    await _answers(connections, latencies_s, _WARM_UP_BURSTS * order.connections * order.calls)
+    await _bursts(connections, order.calls, arrivals_s(WARM_UP_BURSTS, burst_rate, order.seed + 1))
+    await answers(connections, latencies_s, WARM_UP_BURSTS * order.connections * order.calls)
     latencies_s.clear()
-    begun_s, server_s, generator_s = now_s(), cpu_s(order.pid), cpu_s(os.getpid())
+    begun_s, server_s, generator_s = now_s(), order.cpu_s(), cpu_s(os.getpid())
     total = order.bursts * order.connections * order.calls
     late_us = await _bursts(
         connections, order.calls, arrivals_s(order.bursts, burst_rate, order.seed)
     )
-    await _answers(connections, latencies_s, total)
-    server_s, generator_s = cpu_s(order.pid) - server_s, cpu_s(os.getpid()) - generator_s
+    await answers(connections, latencies_s, total)
+    server_s, generator_s = order.cpu_s() - server_s, cpu_s(os.getpid()) - generator_s
     for connection in connections:
         connection.close()
     return Toll(
@@ -98,20 +108,21 @@ async def toll(order: Order) -> Toll:
     )
 
 
-async def _connect(order: Order, number: int, on_answered: Callable[[float], None]) -> Connection:
-    host, _, port = order.address.rpartition(":")
-    target = Target(order.address, order.method, tls=bool(order.ca_file))
-    heads = Heads(target, order.metadata, random.Random(order.seed * 1_000 + number))
+async def connect(call: Call, number: int, on_answered: Callable[[float], None]) -> Connection:
+    """A connection for such calls; those of other numbers differ in their metadata."""
+    host, _, port = call.address.rpartition(":")
+    target = Target(call.address, call.method, tls=bool(call.ca_file))
+    heads = Heads(target, call.metadata, random.Random(call.seed * 1_000 + number))
     connection = Connection(
         heads,
-        bytes.fromhex(order.request_hex),
-        order.answer_bytes_min,
+        bytes.fromhex(call.request_hex),
+        call.answer_bytes_min,
         on_answered,
         time.perf_counter,
     )
     context = None
-    if order.ca_file:
-        context = ssl.create_default_context(cafile=order.ca_file)
+    if call.ca_file:
+        context = ssl.create_default_context(cafile=call.ca_file)
         context.set_alpn_protocols(["h2"])
     await asyncio.get_running_loop().create_connection(
         lambda: connection, host, int(port), ssl=context
@@ -142,7 +153,7 @@ async def _bursts(
     return late_us
 
 
-async def _answers(
+async def answers(
     connections: Sequence[Connection], latencies_s: Sequence[float], total: int
 ) -> None:
     """Waits for them all; raises what failed, and TimeoutError."""

@@ -20,15 +20,16 @@ Made by `python -m benchmarks run --json > rows.json`, then `python -m benchmark
 - Machine: $machine
 - Software: $software
 
-| row | subject | floor | ratio | 95 % interval | subject, us | floor, us | target | |
+| row | subject | floor | ratio | 95 % interval | of the subject | of the floor | target | |
 |---|---|---|---|---|---|---|---|---|
 $rows
 
 How to read it: subject and floor take turns in one run, and the ratio is the median of the rounds'
 ratios; its interval lies between two of them (order statistics), chosen by the binomial
-distribution to hold the true median with at least 95 % confidence. Times are medians. The target
-is the largest ratio that is right; where a time is promised (`python -m benchmarks list`), it is
-that time over the floor's. A row is undecided where its interval holds the target.
+distribution to hold the true median with at least 95 % confidence. What subject and floor took
+are medians, too. The target is the largest ratio that is right; where a time is promised (`python
+-m benchmarks list`), it is that time over the floor's. A row is undecided where its interval holds
+the target.
 
 - `pick`, `classify`, `tokens`, `plan`: time of one call in one process.
 - `publish`: the longest time that a worker's event loop stood still while ten plans of 10,000 cells
@@ -44,6 +45,14 @@ that time over the floor's. A row is undecided where its interval holds the targ
 - `route_batch`: CPU time of the worker for each decision of batches of 1,000, 50 a second, beside
   `Route` asked in bursts of 64. The requests are alike, vary in tokens and 20 tenants, or have a
   user each as well.
+- `workers`: `cpu` is CPU time of all workers for each `Route`, two of them beside one, 1,000 calls
+  a second in bursts of 64 on 16 connections. The others are of four workers. `imbalance.N`, of N
+  connections, is what the busiest worker decided over the mean of those that could have had any, as
+  many as there are connections: one connection is even by itself. `rest` is the memory of a worker
+  with a plan and no load, `connection` what each of 10,000 idle connections added to its worker's
+  once it had had a call; both are unique set sizes, without what the kernel holds for a socket.
+  Their floor is four stock servers, each with as many connections as a worker, and their interval
+  is the range of the four.
 """)
 
 
@@ -62,8 +71,8 @@ def _line(row: Row) -> str:
             row.floor,
             f"{row.ratio:.2f}",
             f"{row.ratio_low:.2f} to {row.ratio_high:.2f}",
-            f"{row.subject_us:,.2f}",
-            f"{row.floor_us:,.2f}",
+            f"{row.subject_us:,.2f} {row.unit}",
+            f"{row.floor_us:,.2f} {row.unit}",
             f"{row.target:.2f}",
             f"{row.verdict} |",
         )

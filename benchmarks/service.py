@@ -3,7 +3,7 @@
 import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -12,8 +12,9 @@ import grpc
 import psutil
 import trustme
 
-from benchmarks.processes import Server, serving
+from benchmarks.processes import ProcessFailed, Server, serving
 from benchmarks.sides import Certificate, Side
+from turnout.v1 import admin_pb2, admin_pb2_grpc
 from turnout.v1 import routing_pb2 as pb
 
 # A start and a window, on a machine that has other things to do.
@@ -58,6 +59,15 @@ class Exchange(NamedTuple):
     response: type[pb.RouteResponse] | type[pb.InferResponse]
 
 
+class Turnout(NamedTuple):
+    """A `turnout serve`."""
+
+    address: str
+    admin_address: str
+    pids: Mapping[str, int]  # of its workers, by name
+    asked: int  # calls until a plan answered
+
+
 def certificate(folder: Path) -> Certificate:
     """A certificate for 127.0.0.1, and who signed it."""
     authority = trustme.CA()
@@ -90,36 +100,75 @@ def turnout(
     window_s: float,
     tls: Certificate | None = None,
 ) -> Iterator[Side]:
-    """`turnout serve` with models at this endpoint, once a plan answers; the side is its worker."""
+    """`turnout serve` as `turnout_with` has it; the side is its only worker."""
+    with turnout_with(1, folder, endpoint, exchange, window_s=window_s, tls=tls) as service:
+        (pid,) = service.pids.values()
+        yield Side(service.address, pid)
+
+
+@contextmanager
+def turnout_with(
+    workers: int,
+    folder: Path,
+    endpoint: str,
+    exchange: Exchange,
+    *,
+    window_s: float,
+    tls: Certificate | None = None,
+) -> Iterator[Turnout]:
+    """`turnout serve` with models at this endpoint, once a plan answers."""
     listeners: dict[str, object] = {"data": "127.0.0.1:0"}
     if tls:
         listeners["tls"] = {"cert_file": str(tls.cert_file), "key_file": str(tls.key_file)}
-    folder = folder / ("turnout-tls" if tls else "turnout")
+    name = f"turnout-{workers}-tls" if tls else f"turnout-{workers}"
+    folder = folder / name
     folder.mkdir()
     file = folder / "turnout.yaml"
     text = _CONFIG.replace("WINDOW_S", str(window_s)).replace("STATE_DIR", str(folder / "state"))
     text = text.replace("LISTENERS", json.dumps(listeners))
     file.write_text(text.replace("ENDPOINT", json.dumps(endpoint)))
-    with serving("turnout", "-m", "server.cli", "serve", str(file), folder=folder) as server:
-        side = Side(_data_address(server), _worker_pid(server))
-        _wait_for_plan(side, exchange, server, tls)
-        yield side
+    command = ("-m", "server.cli", "serve", str(file), "--workers", str(workers))
+    with serving("turnout", *command, folder=folder) as server:
+        said = _serving(server)
+        service = Turnout(said["data"], said["admin"], _worker_pids(server, workers), asked=0)
+        yield service._replace(asked=_wait_for_plan(service, exchange, server, tls))
 
 
-def answer_of(side: Side, method: str, request: bytes, tls: Certificate | None = None) -> bytes:
+def workers_when(
+    service: Turnout, holds: Callable[[Sequence[admin_pb2.Worker]], bool]
+) -> dict[str, admin_pb2.Worker]:
+    """What workers say of themselves, by name, once this holds; raises ProcessFailed."""
+    until_s, found = time.monotonic() + _READY_S, list[admin_pb2.Worker]()
+    with grpc.insecure_channel(service.admin_address) as channel:
+        admin = admin_pb2_grpc.AdminServiceStub(channel)
+        while time.monotonic() < until_s:
+            request = admin_pb2.GetServerInfoRequest()
+            found = list(admin.GetServerInfo(request, timeout=_READY_S).workers)
+            if len(found) == len(service.pids) and holds(found):
+                return {worker.name: worker for worker in found}
+            time.sleep(_ASK_EVERY_S)
+    raise ProcessFailed(f"after {_READY_S:g} s workers still say {found}")
+
+
+def answer_of(
+    side: Side | Turnout, method: str, request: bytes, tls: Certificate | None = None
+) -> bytes:
     """What it answers."""
     with _channel(side.address, tls) as channel:
         call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
         return call(request, timeout=_READY_S, wait_for_ready=True)
 
 
-def _wait_for_plan(side: Side, exchange: Exchange, server: Server, tls: Certificate | None) -> None:
-    """Asks until a plan answers, which takes a window."""
-    until_s = time.monotonic() + _READY_S
+def _wait_for_plan(
+    service: Turnout, exchange: Exchange, server: Server, tls: Certificate | None
+) -> int:
+    """Asks until a plan answers, which takes a window; how often it asked."""
+    until_s, asked = time.monotonic() + _READY_S, 0
     while time.monotonic() < until_s:
-        data = answer_of(side, exchange.method, exchange.request, tls)
+        data = answer_of(service, exchange.method, exchange.request, tls)
+        asked += 1
         if exchange.response.FromString(data).reason.basis == pb.BASIS_PLAN:
-            return
+            return asked
         time.sleep(_ASK_EVERY_S)
     raise server.failed(f"has no plan after {_READY_S:g} s")
 
@@ -130,7 +179,7 @@ def _channel(address: str, tls: Certificate | None) -> grpc.Channel:
     return grpc.secure_channel(address, grpc.ssl_channel_credentials(tls.ca_file.read_bytes()))
 
 
-def _data_address(server: Server) -> str:
+def _serving(server: Server) -> dict[str, str]:
     """Where it takes requests, by its own log."""
     until_s = time.monotonic() + _READY_S
     while time.monotonic() < until_s and server.process.poll() is None:
@@ -138,13 +187,18 @@ def _data_address(server: Server) -> str:
             with contextlib.suppress(json.JSONDecodeError):
                 entry: dict[str, str] = json.loads(line)
                 if entry["event"] == "serving":
-                    return entry["data"]
+                    return entry
         time.sleep(_ASK_EVERY_S)
     raise server.failed("does not serve")
 
 
-def _worker_pid(server: Server) -> int:
+def _worker_pids(server: Server, workers: int) -> dict[str, int]:
+    """By the names that the supervisor gave them."""
+    pids: dict[str, int] = {}
     for child in psutil.Process(server.process.pid).children():
-        if "server.app.worker" in child.cmdline():
-            return child.pid
-    raise server.failed("runs no worker")
+        *_, module, settings = child.cmdline()
+        if module == "server.app.worker":
+            pids[json.loads(settings)["name"]] = child.pid
+    if len(pids) != workers:
+        raise server.failed(f"runs {len(pids)} workers")
+    return pids

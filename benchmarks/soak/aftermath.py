@@ -17,8 +17,7 @@ _JUDGED = ("supervisor", "worker")
 # For the service to see that all have left, and to tell the control plane what it counted.
 _SETTLE_S = 20.0
 _ASK_EVERY_S = 0.25
-# The one task is grpcio's, of the worker's own call to the control plane, which has just ended.
-_LEFT_MAX = {"connections": 0, "streams": 0, "tasks": 1}
+_LEFT_MAX = {"connections": 0, "streams": 0, "tasks": 0}
 
 
 async def settle(service: Stage, tally: Tally, descriptors: int) -> None:

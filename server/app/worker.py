@@ -6,7 +6,7 @@ import os
 import random
 import secrets
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 
 import grpc
 import structlog
@@ -78,15 +78,9 @@ class Worker:
 
     async def follow(self, control: ControlClient) -> None:
         """Puts every snapshot in force; never ends."""
-        async for snapshot in control.snapshots():
-            replaced = self._router.table
-            await self._put_in_force(snapshot)
-            if replaced is not self._router.table:
-                await _let_go(replaced)
-            if not self.ready.is_set():
-                # What is loaded by now stays: the collector need not look at it, 25 ms each time.
-                gc.freeze()
-                self.ready.set()
+        async with aclosing(control.snapshots()) as snapshots:
+            async for snapshot in snapshots:
+                await self._follow(snapshot)
 
     async def tell(self, control: ControlClient) -> None:
         """Pushes counters again and again; never ends."""
@@ -122,6 +116,16 @@ class Worker:
             self._counters.touch_again(touched)
             raise
         return len(touched) == PUSHED_CELLS_MAX
+
+    async def _follow(self, snapshot: Snapshot) -> None:
+        replaced = self._router.table
+        await self._put_in_force(snapshot)
+        if replaced is not self._router.table:
+            await _let_go(replaced)
+        if not self.ready.is_set():
+            # What is loaded by now stays: the collector need not look at it, 25 ms each time.
+            gc.freeze()
+            self.ready.set()
 
     async def _put_in_force(self, snapshot: Snapshot) -> None:
         if snapshot.config is not None:

@@ -1,19 +1,20 @@
 """A worker's end: follows the plan, pushes counters, settles outcomes. It carries no solver."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
-import grpc
 import structlog
-from grpc.aio import AioRpcError
 
 from server.config import Config, from_json
 from server.control.protocol import PROTOCOL
 from server.routing.errors import ControlPlaneDown
 from server.routing.selector import CellKey, Row, WeightTable
+from server.status_code import Code
+from server.transport.answer import CallFailed
+from server.transport.channel import Channel
 from turnout.v1 import control_pb2 as pb
-from turnout.v1.control_pb2_grpc import ControlServiceStub
 from turnout.v1.routing_pb2 import Outcome, OutcomeResult
 
 # A control plane that was killed is back in a second or so; asking more often than this is noise.
@@ -22,17 +23,10 @@ RETRY_LAST_S = 1.0
 # Both calls are answered in about a millisecond by a control plane that is well.
 CALL_TIMEOUT_S = 5.0
 
-_CHANNEL_OPTIONS = (
-    # gRPC's own waits between connections grow to two minutes; the least is also what a connection
-    # may take to come about.
-    ("grpc.initial_reconnect_backoff_ms", round(RETRY_FIRST_S * 1_000)),
-    ("grpc.min_reconnect_backoff_ms", round(RETRY_LAST_S * 1_000)),
-    ("grpc.max_reconnect_backoff_ms", round(RETRY_LAST_S * 1_000)),
-    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
-)
-
+_SERVICE = pb.DESCRIPTOR.services_by_name["ControlService"].full_name
+_WATCH, _PUSH, _SETTLE = (f"/{_SERVICE}/{name}" for name in ("WatchPlan", "PushStats", "Settle"))
 # What a control plane that is being started again looks like; anything else will not heal.
-_AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+_AWAY = (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
 
 _log = structlog.get_logger()
 
@@ -47,31 +41,38 @@ class Snapshot:
     table: WeightTable | None  # None: the control plane has no plan yet, so keep the one in force
 
 
-def control_channel(address: str) -> grpc.aio.Channel:
+@asynccontextmanager
+async def control_channel(address: str) -> AsyncIterator[Channel]:
     """A channel to the control plane, such as "unix:/run/turnout/control.sock"."""
-    return grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
+    channel = Channel(address)
+    try:
+        yield channel
+    finally:
+        await channel.close()
 
 
 class ControlClient:
     """One worker's connection to its control plane, which may go away and come back."""
 
-    def __init__(self, channel: grpc.aio.Channel, worker: str) -> None:
-        self._stub = ControlServiceStub(channel)
+    def __init__(self, channel: Channel, worker: str) -> None:
+        self._channel = channel
         self._worker = worker
+        self._is_refused = False
         self._newest = (0, 0)
         self._models: dict[str, int] = {}  # index of each in the configuration in force
 
-    async def snapshots(self) -> AsyncIterator[Snapshot]:
+    async def snapshots(self) -> AsyncGenerator[Snapshot, None]:
         """Whole snapshots, each newer than the last; goes on when the other side comes back."""
         wait_s = RETRY_FIRST_S
         while True:
             try:
-                async for snapshot in self._watch():
-                    wait_s = RETRY_FIRST_S
-                    yield snapshot
-            except AioRpcError as error:
+                async with aclosing(self._watch()) as watched:
+                    async for snapshot in watched:
+                        wait_s = RETRY_FIRST_S
+                        yield snapshot
+            except CallFailed as failure:
                 if wait_s == RETRY_FIRST_S:  # once for each time it goes
-                    _log.warning("control plane lost", status=error.code().name)
+                    _log.warning("control plane lost", status=failure.code.name)
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, RETRY_LAST_S)
 
@@ -79,25 +80,23 @@ class ControlClient:
         """Sends counters; returns once they are counted, raises ControlPlaneDown otherwise."""
         request.protocol = PROTOCOL
         request.worker = self._worker
-        try:
-            await self._stub.PushStats(request, timeout=CALL_TIMEOUT_S)
-        except AioRpcError as error:
-            raise _down(error) from error
+        await self._call(_PUSH, request.SerializeToString())
 
     async def settle(self, outcomes: Sequence[Outcome]) -> Sequence[OutcomeResult]:
         """One result for each outcome, in order; raises ControlPlaneDown if none was counted."""
         request = pb.SettleRequest(protocol=PROTOCOL, outcomes=outcomes)
-        try:
-            response = await self._stub.Settle(request, timeout=CALL_TIMEOUT_S)
-        except AioRpcError as error:
-            raise _down(error) from error
-        return response.results
+        answer = await self._call(_SETTLE, request.SerializeToString())
+        return pb.SettleResponse.FromString(answer).results
 
-    async def _watch(self) -> AsyncIterator[Snapshot]:
+    async def _watch(self) -> AsyncGenerator[Snapshot, None]:
         assembly = _Assembly()
-        call = self._stub.WatchPlan(pb.WatchPlanRequest(protocol=PROTOCOL, worker=self._worker))
-        try:
-            async for part in call:
+        request = pb.WatchPlanRequest(protocol=PROTOCOL, worker=self._worker)
+        async with self._channel.stream(_WATCH, timeout_s=None) as call:
+            await call.send(request.SerializeToString())
+            call.half_close()
+            async for message in call:
+                await asyncio.sleep(0)  # many parts come in one read: each has a turn of its own
+                part = pb.WatchPlanResponse.FromString(message)
                 # Another epoch is another start of the one control plane there is; its clock may
                 # have been set back.
                 if part.epoch == self._newest[0] and part.number <= self._newest[1]:
@@ -108,8 +107,24 @@ class ControlClient:
                     self._newest = part.epoch, part.number
                     yield assembly.snapshot(part)
                     assembly = _Assembly()
-        finally:
-            call.cancel()
+
+    async def _call(self, path: str, request: bytes) -> bytes:
+        """The answer to one request; raises ControlPlaneDown."""
+        try:
+            answer = await self._channel.unary(path, request, timeout_s=CALL_TIMEOUT_S)
+        except CallFailed as failure:
+            self._tell_refusal(failure)
+            raise ControlPlaneDown(
+                f"the control plane does not answer ({failure.code.name}): try again in a second"
+            ) from failure
+        self._is_refused = False
+        return answer
+
+    def _tell_refusal(self, failure: CallFailed) -> None:
+        """Once, until a call is answered: a thousand outcomes a second may be refused."""
+        if failure.code not in _AWAY and not self._is_refused:
+            self._is_refused = True
+            _log.error("control plane refuses", status=failure.code.name, details=str(failure))
 
     def _configure(self, part: pb.WatchPlanResponse, assembly: "_Assembly") -> None:
         if part.config_json:
@@ -141,11 +156,3 @@ class _Assembly:
 
 def _row(shares: Sequence[pb.ModelShare], indexes: Sequence[int]) -> Row:
     return tuple([(indexes[s.model], s.share, s.cost_nano_usd) for s in shares])
-
-
-def _down(error: AioRpcError) -> ControlPlaneDown:
-    if error.code() not in _AWAY:
-        _log.error("control plane refuses", status=error.code().name, details=error.details())
-    return ControlPlaneDown(
-        f"the control plane does not answer ({error.code().name}): try again in a second"
-    )

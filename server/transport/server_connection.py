@@ -246,8 +246,12 @@ class ServerConnection(asyncio.Protocol):
         if self._link.is_congested:
             self._transport.abort()
             return
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
+        try:
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+        except OSError:  # the peer is gone, and has answered our last words with a reset
+            self._transport.abort()
+            return
         self._timer = self._loop.call_later(LINGER_S, self._close)
 
     def _close(self) -> None:

@@ -143,6 +143,12 @@ def test_of_two_promises_the_stricter_holds() -> None:
     assert claim.limits == "12 x, 60 us"
 
 
+def test_what_is_no_time_keeps_its_unit() -> None:
+    claim = Claim("rest", "worker", "grpc.aio", ratio_max=2, unit="MB")
+    assert judge(claim, [(46.0, 23.0)]).unit == "MB"
+    assert judge(CLAIM, [(46.0, 23.0)]).unit == "us"
+
+
 def test_a_floor_that_took_no_time_is_no_result() -> None:
     with pytest.raises(NothingMeasured, match="measure more calls"):
         judge(CLAIM, [(1.0, 0.0)])

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import grpc
 import pytest
 
+from benchmarks.cpu_time import cpu_s
 from benchmarks.floors.bare_server import Answer, AnyMethod, Context, constant, forwarding
 from benchmarks.load import Order, arrivals_s, percentile, toll
 from benchmarks.wire_client import CallFailed, Metadata
@@ -115,6 +116,12 @@ async def test_a_toll_counts_the_server_process() -> None:
     # Here both are this process, over the same calls.
     assert found.cpu_us > 0
     assert found.p50_us <= found.p99_us <= found.p999_us
+
+
+def test_the_time_of_several_workers_is_counted_together() -> None:
+    used_s = cpu_s(os.getpid())
+    several = order("127.0.0.1:1").model_copy(update={"more_pids": (os.getpid(),) * 2})
+    assert several.cpu_s() >= 3 * used_s
 
 
 async def test_a_call_that_fails_ends_the_run() -> None:

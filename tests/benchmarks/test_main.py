@@ -6,6 +6,8 @@ from typer.testing import CliRunner
 
 from benchmarks.__main__ import app
 from benchmarks.catalogue import BENCHMARKS
+from benchmarks.harness import Row
+from benchmarks.results import page as page_of
 
 # In this order: others read them.
 KEYS = [
@@ -18,11 +20,13 @@ KEYS = [
     "subject_us",
     "floor_us",
     "target",
+    "unit",
 ]
 MARKS = {
     "publish": [pytest.mark.slow],
     "route": [pytest.mark.slow, pytest.mark.timeout(240)],
     "route_batch": [pytest.mark.slow],
+    "workers": [pytest.mark.slow, pytest.mark.timeout(240)],
     "infer": [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.needs("envoy", "nginx")],
 }
 RUNNER = CliRunner(env={"COLUMNS": "120"})
@@ -63,6 +67,12 @@ def test_results_are_the_rows_with_commit_and_machine(tmp_path: Path) -> None:
     assert "| `pick` | Selector.pick | random.random() |" in page
     for word in ("Commit: ", "Machine: ", "Python 3."):
         assert word in page
+
+
+@pytest.mark.needs("git")
+def test_results_name_the_unit_of_what_was_measured() -> None:
+    row = Row("rest", "worker", "grpc.aio", 2.0, 1.9, 2.1, 46.0, 23.0, 2.5, "MB")
+    assert "| 46.00 MB | 23.00 MB |" in page_of([row])
 
 
 @pytest.mark.parametrize(

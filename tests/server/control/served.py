@@ -20,6 +20,7 @@ from server.control.window import Window
 from server.rpc.admin import AdminServicer
 from server.rpc.control import ControlServicer
 from server.rpc.errors import ErrorAnswering
+from server.transport.channel import Channel
 from tests.server.control.told import KEY
 from turnout.v1 import control_pb2 as pb
 from turnout.v1.admin_pb2 import GetPlanRequest, Plan
@@ -36,14 +37,15 @@ DATA_ADDRESS = "127.0.0.1:7080"
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A control plane that is served, and a channel to it."""
+    """A control plane that is served, and channels to it."""
 
     plane: ControlPlane
-    channel: grpc.aio.Channel
+    channel: Channel  # as workers have it
+    stock_channel: grpc.aio.Channel  # as operators have it
 
     @property
     def admin(self) -> "AdminServiceAsyncStub":
-        return AdminServiceStub(self.channel)
+        return AdminServiceStub(self.stock_channel)
 
     async def planned(self, holds: Callable[[Plan], bool]) -> Plan:
         """The first plan from now on of which this holds, as operators see it."""
@@ -90,8 +92,11 @@ async def serving(plane: ControlPlane, folder: Path) -> AsyncIterator[Served]:
     await server.start()
     running = asyncio.create_task(plane.run())
     try:
-        async with control_channel(address) as channel:
-            yield Served(plane, channel)
+        async with (
+            control_channel(address) as channel,
+            grpc.aio.insecure_channel(address) as stock_channel,
+        ):
+            yield Served(plane, channel, stock_channel)
     finally:
         running.cancel()
         with suppress(asyncio.CancelledError):
@@ -102,7 +107,7 @@ async def serving(plane: ControlPlane, folder: Path) -> AsyncIterator[Served]:
 class Worker:
     """Pushes what a test says and follows what is published."""
 
-    def __init__(self, channel: grpc.aio.Channel, name: str = "w0") -> None:
+    def __init__(self, channel: Channel, name: str = "w0") -> None:
         self.client = ControlClient(channel, name)
         self._snapshots = self.client.snapshots()
         self._sequence = 0

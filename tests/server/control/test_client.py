@@ -1,9 +1,11 @@
+import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 import grpc
 import pytest
+from structlog.testing import capture_logs
 
 from server.config import to_json
 from server.control.client import ControlClient, Snapshot, control_channel
@@ -12,8 +14,13 @@ from server.control.protocol import PROTOCOL
 from server.routing.catalog import Cell
 from server.routing.errors import ControlPlaneDown
 from server.rpc.errors import Context
+from server.transport.channel import Channel
+from server.transport.channel_limits import ChannelLimits
+from server.transport.keepalive import Keepalive
+from server.transport.limits import Limits
 from tests.server.control.served import Worker
 from tests.server.control.told import push, service
+from tests.server.transport.raw_peer import PATIENCE_S, PING, RST_STREAM, Listening, Peer, listening
 from turnout.v1 import control_pb2 as pb
 from turnout.v1.control_pb2_grpc import (
     ControlServiceServicer,
@@ -33,6 +40,7 @@ class Scripted(ControlServiceServicer):
         self.watches: list[pb.WatchPlanRequest] = []
         self.pushes: list[pb.PushStatsRequest] = []
         self.settled: list[Outcome] = []
+        self.refuses = False
 
     async def WatchPlan(
         self, request: pb.WatchPlanRequest, context: Context
@@ -49,6 +57,8 @@ class Scripted(ControlServiceServicer):
         return pb.PushStatsResponse()
 
     async def Settle(self, request: pb.SettleRequest, context: Context) -> pb.SettleResponse:
+        if self.refuses:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "another protocol")
         self.settled.extend(request.outcomes)
         return pb.SettleResponse(results=[OutcomeResult(reason="R")] * len(request.outcomes))
 
@@ -103,6 +113,45 @@ async def test_a_plan_in_many_parts_arrives_whole(tmp_path: Path) -> None:
     assert got.table.plan_id == "p1"
     assert got.table.cells == cells
     assert got.table.classes == {"code": ((1, 1.0, 10_000),)}
+
+
+async def test_a_part_that_no_window_holds_arrives(tmp_path: Path) -> None:
+    large = snapshot(1, 1)
+    large.config_json = CONFIG + b" " * (3 * Limits().connection_window_bytes)
+    async with scripted(tmp_path, [large]) as (_, worker):
+        (got,) = await take(worker, 1)
+    assert got.config == service()
+
+
+async def test_parts_that_come_at_once_leave_a_turn_to_others_each() -> None:
+    turns = 0
+    seen = []
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        listening() as server,
+        control_channel(server.address) as channel,
+    ):
+        worker = Worker(channel)
+        first = asyncio.create_task(worker.next())
+        peer = await server.greeted()
+        stream_id, _ = await peer.request()
+        peer.head(stream_id)
+        for number in range(1, 51):
+            peer.data(stream_id, snapshot(1, number).SerializeToString())
+        await first
+        others = asyncio.create_task(turn())
+        for _ in range(49):
+            await worker.next()
+            seen.append(turns)
+        others.cancel()
+    assert seen == sorted(set(seen))
 
 
 async def test_shares_are_of_the_models_as_this_configuration_counts_them(tmp_path: Path) -> None:
@@ -161,3 +210,64 @@ async def test_with_the_control_plane_gone_pushes_and_outcomes_say_so(tmp_path: 
             await client.push(push())
         with pytest.raises(ControlPlaneDown, match="UNAVAILABLE"):
             await client.settle([])
+
+
+async def test_a_control_plane_that_stands_still_is_lost_and_watched_again() -> None:
+    short = Keepalive(silence_s=0.05, answer_s=0.05)
+    limits = ChannelLimits(connect_s=PATIENCE_S, goodbye_s=0.05, keepalive=short)
+    async with asyncio.timeout(PATIENCE_S), listening() as server:
+        channel = Channel(server.address, limits=limits)
+        with capture_logs() as logs:
+            following = asyncio.create_task(Worker(channel).next())
+            still = await server.greeted()
+            await still.frame(PING)
+            answering = asyncio.create_task(answer_all(server))
+            assert (await following).number == 1
+        answering.cancel()
+        await channel.close()
+    assert [(log["event"], log["status"]) for log in logs] == [
+        ("control plane lost", "UNAVAILABLE")
+    ]
+
+
+async def test_whoever_stops_following_ends_the_watch() -> None:
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        listening() as server,
+        control_channel(server.address) as channel,
+    ):
+        answering = asyncio.create_task(first_watch(server))
+        async with aclosing(ControlClient(channel, "w0").snapshots()) as snapshots:
+            assert (await anext(snapshots)).number == 1
+        peer, stream_id = await answering
+        assert (await peer.frame(RST_STREAM)).stream_id == stream_id
+
+
+async def answer_all(server: Listening) -> None:
+    """Answers whoever watches; on a busy machine one may have given up before."""
+    while True:
+        with suppress(EOFError, ConnectionError):
+            await first_watch(server)
+
+
+async def first_watch(server: Listening) -> tuple[Peer, int]:
+    """A new connection's, once it has a snapshot."""
+    peer = await server.greeted()
+    stream_id, _ = await peer.request()
+    peer.head(stream_id)
+    peer.data(stream_id, snapshot(1, 1).SerializeToString())
+    return peer, stream_id
+
+
+async def test_a_control_plane_that_refuses_is_told_once_until_it_answers(tmp_path: Path) -> None:
+    async with scripted(tmp_path, []) as (servicer, worker):
+        with capture_logs() as logs:
+            for servicer.refuses in (True, True, False, True):
+                if servicer.refuses:
+                    with pytest.raises(ControlPlaneDown, match="INVALID_ARGUMENT"):
+                        await worker.client.settle([])
+                else:
+                    await worker.client.settle([])
+    assert [(log["event"], log["details"]) for log in logs] == [
+        ("control plane refuses", "another protocol")
+    ] * 2

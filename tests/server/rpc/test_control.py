@@ -35,7 +35,7 @@ async def test_another_protocol_is_refused_with_the_one_that_is_spoken(
 ) -> None:
     plane = control_plane(tmp_path, service(window_s=3_600.0))
     async with serving(plane, tmp_path) as served:
-        found = await refusal(call(ControlServiceStub(served.channel), protocol))
+        found = await refusal(call(ControlServiceStub(served.stock_channel), protocol))
     assert found.code is grpc.StatusCode.INVALID_ARGUMENT
     assert found.fields == ["protocol"]
     assert "where 1 is spoken" in found.message

@@ -295,3 +295,15 @@ async def test_a_connection_that_is_adopted_while_the_server_stops_is_asked_to_l
         assert await caller.left() == 0
         assert await caller.ended() == []
     await soon(ended.wait())
+
+
+async def test_a_peer_that_left_just_before_its_connection_ends_is_no_error() -> None:
+    ended = asyncio.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        ours, theirs = over_tcp(listening)
+    loop = asyncio.get_running_loop()
+    _, connection = await loop.connect_accepted_socket(server(ended=ended).connected, theirs)
+    await soon(loop.sock_recv(ours, 1_024))  # the server's SETTINGS
+    ours.close()  # its kernel answers what still comes with a reset
+    connection.end(Code.UNAVAILABLE, "the server stops")
+    await soon(ended.wait())
