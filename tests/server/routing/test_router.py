@@ -14,7 +14,15 @@ from server.routing.catalog import NANO_PER_USD, Cell, PayloadKind
 from server.routing.counters import Counters
 from server.routing.errors import NoCandidate, NotReady, UnknownClass
 from server.routing.query import Query
-from server.routing.router import FALLBACKS_MAX, Decision, Router
+from server.routing.reading.classifier import Reading
+from server.routing.router import (
+    FALLBACKS_MAX,
+    GROUNDS_MAX,
+    Asked,
+    Decision,
+    Grounds,
+    Router,
+)
 from server.routing.selector import Basis, Row, Selector, WeightTable
 from server.routing.tokens import KEY_BYTES, Kind, Sealer, open_decision
 from tests.server.configs import configs
@@ -260,6 +268,40 @@ def test_a_decision_for_what_only_some_models_can_do_is_not_for_others_of_its_ce
 ) -> None:
     plan(router, *shares)
     assert decide(router, **query).grounds.reuse_for_s == 0
+
+
+def grounds(router: Router, rule: str) -> Grounds:
+    """Of a decision on a request that this rule matched."""
+    asked = Asked(Reading(CELL, rule, 0), 0, demanding=False, text="")
+    return router.decide_read(asked, now_s=0, chance=0.5).grounds
+
+
+def test_decisions_of_one_pick_and_rule_share_their_grounds_until_plan_or_configuration_change(
+    router: Router,
+) -> None:
+    plan(router, 0, 1.0)
+    made = [grounds(router, "a"), grounds(router, "a"), grounds(router, "b")]
+    assert (made[0] is made[1], made[0] is made[2]) == (True, False)
+    assert [one.rule for one in made] == ["a", "a", "b"]
+    plan(router, 0, 1.0)
+    planned = grounds(router, "a")
+    router.configure(config(*MODELS))
+    assert len({*made, planned, grounds(router, "a")}) == 4
+
+
+def test_grounds_beyond_those_kept_are_made_anew(router: Router) -> None:
+    plan(router, 0, 1.0)
+    rules = [str(number) for number in range(GROUNDS_MAX + 1)]
+    first, *_, last = [grounds(router, rule) for rule in rules]
+    assert grounds(router, rules[0]) is first
+    assert grounds(router, rules[-1]) is not last
+    assert grounds(router, rules[-1]).reason == last.reason
+
+
+def test_dry_runs_keep_nothing_of_what_others_need_kept(router: Router) -> None:
+    plan(router, 0.5, 0.5)
+    seen = {router.dry_run(Query(), now_s=0).grounds for _ in range(3)}
+    assert len(seen) == 3
 
 
 def test_a_dry_run_says_what_would_be_decided_and_changes_nothing() -> None:
