@@ -4,6 +4,7 @@ import re
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Iterable
+from functools import lru_cache
 
 from server.transport.hpack import Header
 
@@ -20,6 +21,9 @@ _OURS = frozenset({"grpc-status", "grpc-message", "grpc-encoding", "grpc-timeout
 # As wide as HTTP, wider than gRPC: whatever came in may be sent back.
 _NAME = re.compile(r"[0-9a-z!#$%&'*+.^_`|~-]+")
 _TEXT = re.compile(r"[\t -~\x80-\xff]*")
+
+# Those that services and endpoints of one process send: a dozen.
+_NAMES_REMEMBERED = 256
 
 _UNITS_S = {72: 3_600.0, 77: 60.0, 83: 1.0, 109: 1e-3, 117: 1e-6, 110: 1e-9}  # H M S m u n
 _TIMEOUT_DIGITS_MAX = 8
@@ -51,7 +55,7 @@ def read_metadata(headers: Iterable[Header]) -> Metadata:
 
 def metadata_headers(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Header, ...]:
     """Metadata as it is sent; raises ValueError that names what cannot be."""
-    return tuple(_header(key, value) for key, value in metadata)
+    return tuple([_header(key, value) for key, value in metadata])
 
 
 def read_timeout_s(value: bytes) -> float:
@@ -71,15 +75,22 @@ def timeout_header(timeout_s: float) -> Header:
 
 
 def _header(key: str, value: str | bytes) -> Header:
-    if not _NAME.fullmatch(key) or key in _HOP or key in _OURS or key.encode() in _RESERVED:
-        raise ValueError(f"metadata may not be named {key!r}")
-    if key.endswith("-bin"):
+    name = _name(key)
+    if name.endswith(b"-bin"):
         data = value.encode() if isinstance(value, str) else value
-        return key.encode(), b64encode(data).rstrip(b"=")
+        return name, b64encode(data).rstrip(b"=")
     text = value if isinstance(value, str) else value.decode("latin-1")
     if not _TEXT.fullmatch(text):
         raise ValueError(f"metadata {key!r} has to be printable; name it {key}-bin for bytes")
-    return key.encode(), text.strip().encode("latin-1")
+    return name, text.strip().encode("latin-1")
+
+
+@lru_cache(_NAMES_REMEMBERED)
+def _name(key: str) -> bytes:
+    name = key.encode()
+    if not _NAME.fullmatch(key) or key in _HOP or key in _OURS or name in _RESERVED:
+        raise ValueError(f"metadata may not be named {key!r}")
+    return name
 
 
 def _binaries(value: bytes) -> list[bytes]:
