@@ -9,6 +9,7 @@ thread, for what the scheduler gives to others meanwhile is no work of ours.
 
 import asyncio
 import contextlib
+import gc
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -18,7 +19,7 @@ import grpc
 import uvloop
 
 from benchmarks.floors.discarded_stream import DiscardedStream
-from server.app.worker import Worker
+from server.app.worker import YOUNG_OBJECTS, Worker
 from server.control.client import ControlClient, control_channel
 from server.routing.counters import Counters
 from server.routing.router import Router
@@ -86,6 +87,7 @@ async def _turning_us(newest: Callable[[], object], clock: Callable[[], float]) 
 
 
 async def main(address: str, what: str, plans: int, parts: int) -> None:
+    gc.set_threshold(YOUNG_OBJECTS)  # as a worker does
     async with control_channel(address) as channel, grpc.aio.insecure_channel(address) as stock:
         following = publishing(channel) if what == "publish" else discarding(stock, parts)
         control = ControlClient(channel, "follower")

@@ -1,6 +1,7 @@
 """A worker's end: follows the plan, pushes counters, settles outcomes. It carries no solver."""
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -103,6 +104,8 @@ class ControlClient:
                     continue
                 self._configure(part, assembly)
                 assembly.add(part, self._models)
+                # Looked at part by part: what a whole plan is made of would hold the loop.
+                gc.collect(0)
                 if not part.more:
                     self._newest = part.epoch, part.number
                     yield assembly.snapshot(part)
