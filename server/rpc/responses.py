@@ -1,7 +1,8 @@
 """Decisions as the wire has them. What many of them share is serialized once.
 
 Of two serialized messages, one behind the other, a reader makes one message: that is how what is
-shared and what is a decision's own become a response.
+shared and what is a decision's own become a response. No field is in both: not every reader merges
+the halves of a message within a message.
 """
 
 from weakref import WeakKeyDictionary
@@ -69,7 +70,6 @@ class Responses:
         if shared is None:
             response = pb.InferResponse(plan_id=grounds.plan_id)
             _set_cell(response.cell, grounds.cell)
-            _set_reason(response.reason, grounds)
             shared = self._of_infers[grounds] = response.SerializeToString()
         return shared
 
@@ -78,8 +78,7 @@ def batch_route(decision: Decision, router: Router) -> pb.BatchRoute:
     """What a decision of a batch shares with others."""
     route = pb.BatchRoute()
     _fill_route(route, decision, router)
-    if decision.reading.why:
-        route.reason.text = decision.reason
+    _set_reason(route.reason, decision)
     return route
 
 
@@ -90,13 +89,13 @@ def _set_own(
         message.report_wanted = True
     if request_id:
         message.request_id = request_id
-    if decision.reading.why:
-        message.reason.text = decision.reason
+    _set_reason(message.reason, decision)
 
 
 def _fill_route(
     message: pb.RouteResponse | pb.BatchRoute, decision: Decision, router: Router
 ) -> None:
+    """All but the reason, which says what was read of one request."""
     # Filled in place: messages that are made apart are copied, which takes twice as long.
     grounds = decision.grounds
     message.plan_id = grounds.plan_id
@@ -105,7 +104,6 @@ def _fill_route(
     _set_target(message.target, decision.target)
     for index in grounds.fallbacks:
         _set_target(message.fallbacks.add(), router.target(index))
-    _set_reason(message.reason, grounds)
     _set_duration(message.reuse_for, grounds.reuse_for_s)
 
 
@@ -119,10 +117,10 @@ def _set_target(message: pb.Target, target: Target) -> None:
     message.endpoint = target.endpoint
 
 
-def _set_reason(message: pb.Reason, grounds: Grounds) -> None:
-    message.rule = grounds.rule
-    message.basis = pb.Basis.ValueType(grounds.pick.basis)
-    message.text = grounds.reason
+def _set_reason(message: pb.Reason, decision: Decision) -> None:
+    message.rule = decision.grounds.rule
+    message.basis = pb.Basis.ValueType(decision.grounds.pick.basis)
+    message.text = decision.reason
 
 
 def _set_duration(message: Duration, seconds: float) -> None:

@@ -16,12 +16,15 @@ from server.routing.query import Query
 from server.routing.router import Decision, Router
 from server.routing.selector import Selector, WeightTable
 from server.routing.tokens import KEY_BYTES, Sealer
+from server.rpc.oip_wire import varint
 from server.rpc.responses import Responses, batch_route
 from tests.server.routing.configs import config, model
 from turnout.v1 import routing_pb2 as pb
 
 CELL = Cell("chat", "-", "other", "s0")
-LABELLED = ClassConfig(name="chat", match=MatchConfig(labels={"app": ("shop",)}), default=True)
+LABELLED = ClassConfig(
+    name="chat", match=MatchConfig(labels={"app": ("shop",)}), default=True, audit_rate=0.5
+)
 
 
 def planned(*models: Any) -> Router:
@@ -147,3 +150,26 @@ def test_a_time_goes_on_the_wire_to_the_nanosecond(seconds: float) -> None:
     data = Responses(router).infer(answered(decided(router), latency_s=seconds), "")
     latency = pb.InferResponse.FromString(data).usage.latency
     assert latency.ToNanoseconds() == pytest.approx(seconds * 1e9, abs=2)
+
+
+def fields(data: bytes) -> list[int]:
+    """The numbers of a message's fields, as they stand on the wire."""
+    numbers, at = [], 0
+    while at < len(data):
+        tag, at = varint(data, at)
+        numbers.append(tag >> 3)
+        length, at = varint(data, at)
+        at += length if tag & 7 == 2 else 0
+    return numbers
+
+
+def test_no_field_stands_twice_on_the_wire_for_not_every_reader_merges_messages() -> None:
+    router = planned()
+    responses = Responses(router)
+    fallbacks = pb.RouteResponse.DESCRIPTOR.fields_by_name["fallbacks"].number
+    for labels in ({}, {"app": "shop"}):
+        decision = decided(router, chance=0.0, labels=labels, input_tokens=5)
+        route = [n for n in fields(responses.route(decision, "id", "r1")) if n != fallbacks]
+        infer = fields(responses.infer(answered(decision, b"answer"), "r1"))
+        assert (len(route), len(infer)) == (len(set(route)), len(set(infer)))
+        assert len(infer) == len(pb.InferResponse.DESCRIPTOR.fields)
