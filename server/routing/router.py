@@ -94,7 +94,8 @@ class Router:
         self._sealer = sealer
         self._counters = counters
         self._routes: _Routes | None = None
-        self._grounds: dict[tuple[Pick, str], Grounds] = {}  # by pick and rule
+        # By cell, what is blocked, model and rule: with the plan in force, they make a pick.
+        self._grounds: dict[tuple[Cell, int, int, str], Grounds] = {}
         self.health = HealthTracker(HealthConfig())
         self.endpoints = Endpoints(self.health)
         self.recent_texts = RecentTexts()
@@ -170,7 +171,7 @@ class Router:
         picks, blocked = self._pick_many(asked, count)
         decided = []
         for pick, taken in picks:
-            decision = self._decision(asked, pick, blocked, lasting=True)
+            decision = self._decision(asked, pick, blocked)
             self._counters.of(asked.reading.cell, decision.target.model.name).decided += taken
             decided.append((decision, taken))
         return decided
@@ -215,17 +216,17 @@ class Router:
         picked = self._pick(asked, spend=spend)
         if picked is None:
             raise _no_candidate(demanding=asked.demanding)
-        return self._decision(asked, *picked, lasting=spend)
+        return self._decision(asked, *picked)
 
-    def _decision(self, asked: Asked, pick: Pick, blocked: int, *, lasting: bool) -> Decision:
-        """`lasting` says whether others will get the same pick."""
+    def _decision(self, asked: Asked, pick: Pick, blocked: int) -> Decision:
         reading = asked.reading
-        grounds = self._grounds.get((pick, reading.rule))
+        key = (reading.cell, blocked, pick.model, reading.rule)
+        grounds = self._grounds.get(key)
         if grounds is None:
             grounds = self._grounds_of(reading, pick, blocked)
             # Priced by its own tokens, a greedy pick is made for one request.
-            if lasting and pick.basis is not Basis.GREEDY and len(self._grounds) < GROUNDS_MAX:
-                self._grounds[pick, reading.rule] = grounds
+            if pick.basis is not Basis.GREEDY and len(self._grounds) < GROUNDS_MAX:
+                self._grounds[key] = grounds
         return Decision(grounds, reading, self.target(pick.model), 0.0, asked.text)
 
     def _grounds_of(self, reading: Reading, pick: Pick, blocked: int) -> Grounds:

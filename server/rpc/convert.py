@@ -111,18 +111,19 @@ def _query(
     context: pb.RequestContext, features: pb.Features, size_bytes: int, metadata: Mapping[str, str]
 ) -> Query:
     """`size_bytes` is at least what the context and the features take together."""
+    labels, capabilities = _labels(context.labels), _capabilities(features.capabilities)
     if size_bytes > TEXT_BYTES_MAX:  # below it, no text in them can be too long
         _check_texts(context, features)
     return Query(
         traffic_class=context.traffic_class,
         tenant=context.tenant,
         user=context.user,
-        labels=_labels(context.labels),
+        labels=labels,
         metadata=metadata,
         priority=context.priority,
         response_format=context.response_format,
         domain=features.domain,
-        capabilities=_capabilities(features.capabilities),
+        capabilities=capabilities,
         payload_kind=_payload_kind(features.payload_kind),
         input_tokens=features.input_tokens if features.HasField("input_tokens") else None,
     )

@@ -62,7 +62,8 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
     ) -> pb.RouteBatchResponse:
         call = BatchCall(
             self._router,
-            self._metadata(context),
+            # A configuration that comes between two slices may ask for what none asked before.
+            convert.text_metadata(context.invocation_metadata()),
             self._on_refused,
             now_s=self._now_s,
             chance=self._chance,
@@ -97,14 +98,11 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
 
 def forwarded(metadata: convert.Metadata | None) -> tuple[tuple[str, str], ...]:
     """Of a caller's metadata, what endpoints get."""
+    # Of two of a name the last: there is one trace.
+    kept = {
+        key: value
+        for key, value in metadata or ()
+        if key in FORWARDED_KEYS and isinstance(value, str)
+    }
     # Some peers let other characters through, on which our own client would fail.
-    return tuple(
-        [
-            (key, value)
-            for key, value in metadata or ()
-            if key in FORWARDED_KEYS
-            and isinstance(value, str)
-            and value.isascii()
-            and value.isprintable()
-        ]
-    )
+    return tuple([(k, v) for k, v in kept.items() if v.isascii() and v.isprintable()])

@@ -23,7 +23,7 @@ from server.routing.router import (
     Grounds,
     Router,
 )
-from server.routing.selector import Basis, Row, Selector, WeightTable
+from server.routing.selector import OPENED_MAX, Basis, Row, Selector, WeightTable
 from server.routing.tokens import KEY_BYTES, Kind, Sealer, open_decision
 from tests.server.configs import configs
 from tests.server.routing.configs import config, model
@@ -298,10 +298,15 @@ def test_grounds_beyond_those_kept_are_made_anew(router: Router) -> None:
     assert grounds(router, rules[-1]).reason == last.reason
 
 
-def test_dry_runs_keep_nothing_of_what_others_need_kept(router: Router) -> None:
-    plan(router, 0.5, 0.5)
-    seen = {router.dry_run(Query(), now_s=0).grounds for _ in range(3)}
-    assert len(seen) == 3
+def test_a_cell_whose_picks_are_not_kept_shares_grounds_all_the_same(router: Router) -> None:
+    plan(router, 0, 1.0)
+    cells = [CELL._replace(domain=f"d{number}") for number in range(OPENED_MAX + 1)]
+    router.publish(WeightTable("p1", dict.fromkeys(cells, row(0, 1.0)), {}))
+    asked = [Asked(Reading(cell, "a", 0), 0, demanding=False, text="") for cell in cells]
+    first, *_, last = [router.decide_read(one, now_s=0, chance=0.5).grounds for one in asked]
+    assert router.decide_read(asked[0], now_s=0, chance=0.5).grounds is first
+    assert router.decide_read(asked[-1], now_s=0, chance=0.5).grounds is last
+    assert (last.cell, last.pick.model) == (cells[-1], LARGE)
 
 
 def test_a_dry_run_says_what_would_be_decided_and_changes_nothing() -> None:

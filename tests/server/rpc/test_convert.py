@@ -206,3 +206,21 @@ def test_binary_metadata_is_not_for_rules() -> None:
     given = (("x-team", "blue"), ("trace-bin", b"\0"))
     assert text_metadata(given) == {"x-team": "blue"}
     assert text_metadata(None) == {}
+
+
+@pytest.mark.parametrize(
+    ("context", "features", "refusal"),
+    [
+        ({"labels": {f"{i}{FITS}x": "" for i in range(LABELS_MAX + 1)}}, {}, "labels"),
+        ({}, {"capabilities": [FITS + "x"] * (CAPABILITIES_MAX + 1)}, "send fewer"),
+    ],
+    ids=["labels", "capabilities"],
+)
+def test_too_many_are_refused_before_any_is_read(
+    context: dict[str, Any], features: dict[str, Any], refusal: str
+) -> None:
+    request = pb.RouteRequest(
+        context=pb.RequestContext(**context), features=pb.Features(**features)
+    )
+    with pytest.raises(InvalidRequest, match=f"more than .*{refusal}"):
+        asked(request, {})

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from typing import cast
 
 import grpc
 import pytest
@@ -11,8 +12,13 @@ from google.rpc import error_details_pb2, status_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.routing.selector import WeightTable
-from server.routing.tokens import Kind, open_decision
+from server.config import ClassConfig
+from server.config.match import MatchConfig
+from server.dispatch import Dispatcher
+from server.routing.counters import Counters
+from server.routing.router import Router
+from server.routing.selector import Selector, WeightTable
+from server.routing.tokens import Kind, Sealer, open_decision
 from server.rpc.batch import (
     REQUESTS_MAX,
     SLICE_BYTES_MAX,
@@ -21,7 +27,10 @@ from server.rpc.batch import (
     BatchCall,
 )
 from server.rpc.convert import MESSAGE_BYTES_MAX
+from server.rpc.errors import Context
+from server.rpc.routing import RoutingServicer, Settle
 from tests.contract.serving import TRANSPORTS
+from tests.server.routing.configs import config
 from tests.server.rpc.service import CELL, KEY, NOW_S, Service, refused, row, running
 from tests.server.rpc.test_routing import LONG, TENSORS, chat_request, check, route_request
 from tests.server.rpc.test_routing import route_requests as any_requests
@@ -262,3 +271,33 @@ async def test_any_batch_is_answered_and_every_request_by_itself(
         assert route.expected_cost_nano_usd == alone.expected_cost_nano_usd
         opened = open_decision(KEY, result.decision_id, now_s=NOW_S)
         assert opened.model == alone.target.model
+
+
+class Called:
+    """The metadata of a call."""
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        return (("x-team", "blue"),)
+
+
+async def test_a_configuration_that_comes_between_slices_finds_the_metadata_of_the_call() -> None:
+    router = Router(Selector(), Sealer(KEY, boot=7), Counters())
+    router.configure(config())
+    servicer = RoutingServicer(
+        router,
+        cast("Dispatcher", None),  # a batch forwards nothing, and reports nothing
+        cast("Settle", None),
+        lambda _: None,
+        now_s=lambda: NOW_S,
+        chance=lambda: 0.5,
+    )
+    users = [route_request(user=f"u{number}") for number in range(SLICE_WORK_MAX)]
+    call = servicer.RouteBatch(pb.RouteBatchRequest(requests=users), cast("Context", Called()))
+    answering = asyncio.create_task(call)
+    await asyncio.sleep(0)  # its first slice
+    blue = ClassConfig(name="blue", match=MatchConfig(metadata={"x-team": ("blue",)}))
+    router.configure(config(classes=(blue, ClassConfig(name="chat", default=True))))
+    response = await answering
+    first, last = response.results[0], response.results[-1]
+    cells = [response.routes[result.route].cell for result in (first, last)]
+    assert [cell.traffic_class for cell in cells] == ["chat", "blue"]

@@ -244,6 +244,10 @@ async def test_tracing_goes_on_to_the_endpoint_and_credentials_do_not(service: S
     assert not secret.keys() & metadata.keys()
 
 
+def test_of_two_traces_the_last_is_passed_on() -> None:
+    assert forwarded([("traceparent", "a"), ("traceparent", "b")]) == (("traceparent", "b"),)
+
+
 def test_what_a_client_of_ours_could_not_send_is_not_passed_on() -> None:
     metadata = {"traceparent": "ok", "tracestate": "é", "baggage": "a\nb", "x-request-id": ""}
     assert set(forwarded(metadata.items())) == {("traceparent", "ok"), ("x-request-id", "")}
