@@ -10,9 +10,8 @@ from pathlib import Path
 
 from benchmarks.grid import STOCK, SUBJECT, Field, Held, Load, Point, layouts
 from benchmarks.harness import Benchmark, Row
-from benchmarks.service import Exchange, answer_of, bare_server, certificate, turnout
+from benchmarks.service import ROUTE, answer_of, bare_server, certificate, turnout
 from benchmarks.sides import Certificate
-from turnout.v1 import routing_pb2 as pb
 
 _OWN = "own echo"  # our transport, and nothing on it
 _SUBJECT = "Route"
@@ -47,15 +46,6 @@ _PLAIN = (
 )
 _TLS = tuple(layouts("route.tls", _cpu_tls))
 
-_EXCHANGE = Exchange(
-    "/turnout.v1.RoutingService/Route",
-    pb.RouteRequest(
-        context=pb.RequestContext(tenant="acme", labels={"app": "bulk", "stage": "live"}),
-        features=pb.Features(input_tokens=250, payload_kind=pb.PAYLOAD_KIND_TENSORS),
-    ).SerializeToString(),
-    pb.RouteResponse,
-)
-
 
 def run(toy: bool) -> list[Row]:
     with tempfile.TemporaryDirectory() as name:
@@ -73,9 +63,9 @@ def _rows(
     with ExitStack() as stack:
         endpoint = stack.enter_context(bare_server(folder, "endpoint", "--answer", ""))
         subject = stack.enter_context(
-            turnout(folder, endpoint.address, _EXCHANGE, window_s=0.5 if toy else 5, tls=tls)
+            turnout(folder, endpoint.address, ROUTE, window_s=0.5 if toy else 5, tls=tls)
         )
-        message = answer_of(subject, _EXCHANGE.method, _EXCHANGE.request, tls).hex()
+        message = answer_of(subject, ROUTE.method, ROUTE.request, tls).hex()
         sides = {
             SUBJECT: subject,
             STOCK: stack.enter_context(bare_server(folder, "echo", "--answer", message, tls=tls)),
@@ -85,7 +75,7 @@ def _rows(
                 )
             ),
         }
-        field = Field(folder, sides, _EXCHANGE, tls=tls)
+        field = Field(folder, sides, ROUTE, tls=tls)
         return list(field.rows(_SUBJECT, points, toy=toy))
 
 

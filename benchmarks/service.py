@@ -68,6 +68,17 @@ class Turnout(NamedTuple):
     asked: int  # calls until a plan answered
 
 
+# What a caller sends who knows what it asks for, and no content.
+ROUTE = Exchange(
+    "/turnout.v1.RoutingService/Route",
+    pb.RouteRequest(
+        context=pb.RequestContext(tenant="acme", labels={"app": "bulk", "stage": "live"}),
+        features=pb.Features(input_tokens=250, payload_kind=pb.PAYLOAD_KIND_TENSORS),
+    ).SerializeToString(),
+    pb.RouteResponse,
+)
+
+
 def certificate(folder: Path) -> Certificate:
     """A certificate for 127.0.0.1, and who signed it."""
     authority = trustme.CA()

@@ -19,17 +19,16 @@ import psutil
 from benchmarks.grid import STOCK, warn_if_generator_bound
 from benchmarks.harness import Benchmark, Claim, Row, alternate, judge
 from benchmarks.idle_callers import Crowd
-from benchmarks.load import WARM_UP_BURSTS, Order, Toll
+from benchmarks.load import WARM_UP_BURSTS, Call, Order, Toll
 from benchmarks.processes import ProcessFailed, Server, serving
 from benchmarks.service import (
-    Exchange,
+    ROUTE,
     Turnout,
     answer_of,
     bare_server,
     turnout_with,
     workers_when,
 )
-from turnout.v1 import routing_pb2 as pb
 
 _WORKERS = 4
 _SEED = 7
@@ -54,15 +53,6 @@ _IMBALANCE: Mapping[int, Claim] = {
     for connections in (1, 2, 4, 16)
 }
 
-_EXCHANGE = Exchange(
-    "/turnout.v1.RoutingService/Route",
-    pb.RouteRequest(
-        context=pb.RequestContext(tenant="acme", labels={"app": "bulk", "stage": "live"}),
-        features=pb.Features(input_tokens=250, payload_kind=pb.PAYLOAD_KIND_TENSORS),
-    ).SerializeToString(),
-    pb.RouteResponse,
-)
-
 
 class Memory(NamedTuple):
     """The memory of one process."""
@@ -82,18 +72,13 @@ class Stage(NamedTuple):
 
     def turnout(self, workers: int) -> AbstractContextManager[Turnout]:
         window_s = 0.5 if self.toy else 5
-        return turnout_with(workers, self.folder, self.endpoint, _EXCHANGE, window_s=window_s)
+        return turnout_with(workers, self.folder, self.endpoint, ROUTE, window_s=window_s)
 
     def toll(self, address: str, pids: Sequence[int], connections: int, bursts: int) -> Toll:
         """What bursts of calls cost that are spread over so many connections."""
         pid, *more = pids
         order = Order(
-            address=address,
-            method=_EXCHANGE.method,
-            request_hex=_EXCHANGE.request.hex(),
-            answer_bytes_min=1,
-            metadata="fresh",
-            seed=_SEED,
+            **_call(address).model_dump(),
             pid=pid,
             more_pids=tuple(more),
             connections=connections,
@@ -140,7 +125,7 @@ def _rows_of_four(stage: Stage, idle: int) -> list[Row]:
         rest_bytes = {name: _unique_bytes(pid) for name, pid in service.pids.items()}
         imbalance = list(_imbalance_rows(stage, service))  # which warms the workers up
         held = list(_held_by_workers(stage, service, rest_bytes, idle))
-        answer = answer_of(service, _EXCHANGE.method, _EXCHANGE.request)
+        answer = answer_of(service, ROUTE.method, ROUTE.request)
     stock = [_held_by_stock(stage, answer, each.connections) for each in held]
     pairs = list(zip(held, stock, strict=True))
     return [
@@ -188,7 +173,7 @@ def _held_by_workers(
 
 def _held_by_stock(stage: Stage, answer: bytes, connections: int) -> Memory:
     with bare_server(stage.folder, "stock", "--answer", answer.hex()) as side:
-        answer_of(side, _EXCHANGE.method, _EXCHANGE.request)
+        answer_of(side, ROUTE.method, ROUTE.request)
         rest_bytes = _unique_bytes(side.pid)
         stage.toll(side.address, (side.pid,), _CPU_CONNECTIONS, _EVEN_BURSTS)  # to warm it up
         before = _unique_bytes(side.pid)
@@ -199,18 +184,21 @@ def _held_by_stock(stage: Stage, answer: bytes, connections: int) -> Memory:
 @contextmanager
 def _crowd(stage: Stage, address: str, connections: int) -> Iterator[None]:
     """Idle connections, each of which has had a call."""
-    crowd = Crowd(
-        address=address,
-        method=_EXCHANGE.method,
-        request_hex=_EXCHANGE.request.hex(),
-        answer_bytes_min=1,
-        metadata="fresh",
-        seed=_SEED,
-        connections=connections,
-    )
+    crowd = Crowd(**_call(address).model_dump(), connections=connections)
     with serving("crowd", "-m", "benchmarks.idle_callers", folder=stage.folder) as callers:
         callers.ask(crowd.model_dump_json())
         yield
+
+
+def _call(address: str) -> Call:
+    return Call(
+        address=address,
+        method=ROUTE.method,
+        request_hex=ROUTE.request.hex(),
+        answer_bytes_min=1,
+        metadata="fresh",
+        seed=_SEED,
+    )
 
 
 def _each_bytes(pid: int, before: int, connections: int) -> float:

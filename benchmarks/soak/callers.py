@@ -12,7 +12,7 @@ from benchmarks.soak.clients import DEADLINE_S, Client, Grpcio, Ours, Refused
 from benchmarks.soak.endpoint import SLOW, SLOW_S
 from benchmarks.soak.stage import KEPT, STRAY
 from benchmarks.soak.tally import Fault, Tally
-from server.transport.status import Code
+from server.status_code import Code
 from server.wire import oip_pb2
 from turnout.v1 import routing_pb2 as pb
 

@@ -5,9 +5,9 @@ from typing import Protocol
 
 import grpc
 
+from server.status_code import Code
 from server.transport.answer import CallFailed
 from server.transport.channel import Channel
-from server.transport.status import Code
 
 # Far more than any call takes, so that one that is late was lost.
 DEADLINE_S = 20.0

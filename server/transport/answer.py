@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from functools import lru_cache
 
+from server.status_code import Code
 from server.transport.errors import ErrorCode
 from server.transport.hpack import Header
 from server.transport.metadata import Metadata, is_grpc, read_metadata
-from server.transport.status import Code, percent_decoded
+from server.transport.status import percent_decoded
 
 # Nearly all heads and trailers of a connection are equal: they are read once.
 _REMEMBERED = 64

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from server.status_code import Code
 from server.transport import servicing
 from server.transport.errors import ErrorCode
 from server.transport.events import (
@@ -19,7 +20,7 @@ from server.transport.messages import only_message, too_large
 from server.transport.methods import Methods
 from server.transport.request import Refusal, RequestHead, read_head
 from server.transport.server_call import ServerCall
-from server.transport.status import CallRefused, Code
+from server.transport.status import CallRefused
 from server.transport.tally import Tally
 
 

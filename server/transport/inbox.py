@@ -2,9 +2,10 @@
 
 import asyncio
 
+from server.status_code import Code
 from server.transport.link import Link
 from server.transport.messages import MessageBuffer
-from server.transport.status import CallRefused, Code
+from server.transport.status import CallRefused
 
 
 class Inbox:

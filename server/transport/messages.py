@@ -4,7 +4,8 @@ import zlib
 from collections import deque
 from struct import Struct
 
-from server.transport.status import CallRefused, Code
+from server.status_code import Code
+from server.transport.status import CallRefused
 
 _PREFIX_BYTES = 5
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS  # zlib's way to say "with a gzip header"

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from server.status_code import Code
 from server.transport.events import Headers
 from server.transport.metadata import CONTENT_TYPE, is_grpc, read_timeout_s
 from server.transport.methods import Method
-from server.transport.status import Code, trailers
+from server.transport.status import trailers
 
 Find = Callable[[bytes, Headers], Method | None]
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 
 import grpc
 
+from server.status_code import Code
 from server.transport.listen import BACKLOG, Listener, listen
 from server.transport.methods import Methods, RpcHandler
 from server.transport.server_connection import LINGER_S, ServerConnection, counted_address
 from server.transport.server_limits import ServerLimits
-from server.transport.status import Code
 from server.transport.tally import Tally
 
 # For the handlers of calls that were cut off: to clean up, not to go on.

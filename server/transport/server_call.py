@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import grpc
 from grpc.aio import EOF, AbortError
 
+from server.status_code import Code
 from server.transport.errors import ErrorCode
 from server.transport.hpack import Header
 from server.transport.inbox import Inbox
@@ -15,7 +16,7 @@ from server.transport.link import Link
 from server.transport.messages import framed, framed_gzip, prefix, too_large
 from server.transport.metadata import Metadata, metadata_headers, read_metadata
 from server.transport.request import GZIP_RESPONSE_HEAD, RESPONSE_HEAD, RequestHead
-from server.transport.status import CallRefused, Code, trailers
+from server.transport.status import CallRefused, trailers
 from server.transport.tally import Tally
 
 Message: TypeAlias = Any  # what the method's serializer takes and its parser gives

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
+from server.status_code import Code
 from server.transport.calls import Calls
 from server.transport.connection import Connection
 from server.transport.errors import ErrorCode
@@ -11,7 +12,6 @@ from server.transport.events import PingAcknowledged, StreamRefused
 from server.transport.frames import NUMBER_MAX
 from server.transport.link import TURN_BYTES, Link
 from server.transport.methods import Methods
-from server.transport.status import Code
 from server.transport.tally import Tally
 from server.transport.tls import speaks_h2
 from server.transport.watch import Act, Look, Watch

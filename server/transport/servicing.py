@@ -10,8 +10,9 @@ from typing import Any
 import structlog
 from grpc.aio import EOF, AbortError
 
+from server.status_code import Code
 from server.transport.server_call import Message, ServerCall
-from server.transport.status import CallRefused, Code
+from server.transport.status import CallRefused
 
 _log = structlog.get_logger()
 

@@ -3,7 +3,7 @@
 import re
 from urllib.parse import unquote_to_bytes
 
-from server.status_code import Code as Code
+from server.status_code import Code
 from server.transport.hpack import Header
 
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import grpc
 import pytest
 
+from server.status_code import Code
 from server.transport.messages import framed
-from server.transport.status import Code
 from tests.contract.service import SERVICE, TestService, order
 from tests.contract.serving import serving
 from tests.server.transport.raw_caller import Answer, calling

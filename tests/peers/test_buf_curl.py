@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from server.transport.status import Code
+from server.status_code import Code
 from tests.peers.running import PATIENCE_S, Failed, output, started
 from tests.server.running import answering, serving, write_config
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.floors.proxies import envoy
+from server.status_code import Code
 from server.transport.answer import CallFailed
 from server.transport.channel import Channel
-from server.transport.status import Code
 from server.wire import oip_pb2
 from tests.peers.proxied import running, told
 from tests.server.running import answering, routing, write_config

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.status_code import Code
 from server.transport.messages import MessageBuffer, framed, framed_gzip, only_message
-from server.transport.status import CallRefused, Code
+from server.transport.status import CallRefused
 
 LIMIT = 1_000
 messages_ = st.lists(st.binary(max_size=60), max_size=6)

@@ -10,6 +10,7 @@ import pytest
 from grpc.aio import AbortError
 from structlog.testing import capture_logs
 
+from server.status_code import Code
 from server.transport.connection import Connection
 from server.transport.errors import ErrorCode
 from server.transport.events import DataReceived, StreamReset, TrailersReceived
@@ -18,7 +19,6 @@ from server.transport.messages import MessageBuffer, framed
 from server.transport.server import Server
 from server.transport.server_call import ServerCall
 from server.transport.server_limits import ServerLimits
-from server.transport.status import Code
 from tests.server.transport.raw_caller import (
     SERVICE,
     Answer,

@@ -9,13 +9,13 @@ from pathlib import Path
 import grpc
 import pytest
 
+from server.status_code import Code
 from server.transport.listen import ListenError
 from server.transport.messages import framed
 from server.transport.methods import RpcHandler
 from server.transport.server import Server
 from server.transport.server_call import ServerCall
 from server.transport.server_limits import ServerLimits
-from server.transport.status import Code
 from server.transport.tls import TlsFiles, server_context
 from tests.server.certificates import Authority
 from tests.server.transport.raw_caller import (

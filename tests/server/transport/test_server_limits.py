@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from server.status_code import Code
 from server.transport.errors import ErrorCode
 from server.transport.limits import Limits
 from server.transport.messages import framed, framed_gzip
 from server.transport.server_call import ServerCall
 from server.transport.server_limits import ServerLimits
-from server.transport.status import Code
 from tests.server.transport.raw_caller import calling, echo, serving, soon, waiting
 
 MIB = 2**20

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from server.status_code import Code
 from server.transport.errors import ErrorCode
 from server.transport.events import StreamReset
 from server.transport.messages import MessageBuffer, framed, framed_gzip
 from server.transport.server_limits import ServerLimits
-from server.transport.status import Code
 from tests.server.transport.raw_caller import Answer, calling, echo, head, serving, soon, waiting
 
 SMALL = ServerLimits(message_bytes_max=1_000)

@@ -4,13 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.transport.status import (
-    OK_TRAILERS,
-    Code,
-    percent_decoded,
-    percent_encoded,
-    trailers,
-)
+from server.status_code import Code
+from server.transport.status import OK_TRAILERS, percent_decoded, percent_encoded, trailers
 
 
 def test_success_is_always_the_same_object() -> None:

@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, TypeVar
 
 import grpc
 import pytest
@@ -19,6 +19,8 @@ from server.wire import oip_pb2
 from tests.server.routing.configs import config, model
 from tests.server.transport.raw_peer import PING, deaf_address, listening
 from tests.server.upstream.endpoint import Endpoint, refusing, relaying, serving, serving_ourselves
+
+Answer = TypeVar("Answer")
 
 
 def compiled(**changes: Any) -> Model:
@@ -59,6 +61,17 @@ async def fail(upstream: OipUpstream, address: str, timeout_s: float = 20) -> En
     with pytest.raises(EndpointError) as failed:
         await send(upstream, address, timeout_s=timeout_s)
     return failed.value
+
+
+async def left_behind(
+    call: Coroutine[Any, Any, Answer], upstream: OipUpstream, endpoint: Endpoint
+) -> asyncio.Task[Answer]:
+    """A call that is at an endpoint when that leaves the catalog."""
+    endpoint.behaviour = endpoint.held
+    calling = asyncio.create_task(call)
+    await endpoint.reached.wait()
+    upstream.track([])
+    return calling
 
 
 async def test_a_request_goes_on_unchanged_but_for_the_model_that_it_is_for(
@@ -224,10 +237,7 @@ async def test_a_connection_is_kept_from_call_to_call_and_ends_when_its_endpoint
 async def test_a_call_that_is_out_when_its_endpoint_leaves_ends_well(
     upstream: OipUpstream, endpoint: Endpoint
 ) -> None:
-    endpoint.behaviour = endpoint.held
-    call = asyncio.create_task(send(upstream, endpoint.address))
-    await endpoint.reached.wait()
-    upstream.track([])
+    call = await left_behind(send(upstream, endpoint.address), upstream, endpoint)
     endpoint.go_on.set()
     assert oip_pb2.ModelInferResponse.FromString(await call).id == "r1"
 
@@ -237,10 +247,7 @@ async def test_a_call_that_outlasts_the_time_for_that_fails_as_one_to_retry(
 ) -> None:
     upstream = OipUpstream(calls_end_s=0.05)
     upstream.track([endpoint.address])
-    endpoint.behaviour = endpoint.held
-    call = asyncio.create_task(send(upstream, endpoint.address))
-    await endpoint.reached.wait()
-    upstream.track([])
+    call = await left_behind(send(upstream, endpoint.address), upstream, endpoint)
     with pytest.raises(EndpointError) as failed:
         await call
     assert failed.value.code is Code.CANCELLED
@@ -252,10 +259,7 @@ async def test_the_end_waits_for_no_call_of_an_endpoint_that_left_before(
 ) -> None:
     upstream = OipUpstream(calls_end_s=1_000)
     upstream.track([endpoint.address])
-    endpoint.behaviour = endpoint.held
-    call = asyncio.create_task(fail(upstream, endpoint.address))
-    await endpoint.reached.wait()
-    upstream.track([])
+    call = await left_behind(fail(upstream, endpoint.address), upstream, endpoint)
     async with asyncio.timeout(10):
         await upstream.close()
     assert (await call).code is Code.CANCELLED
