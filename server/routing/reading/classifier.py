@@ -1,7 +1,7 @@
 """Reads a request: its class by the rules, its domain, size and payer, which make its cell."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from server.config import ClassConfig, Config, DomainConfig
@@ -12,7 +12,7 @@ from server.routing.errors import NoClass, UnknownClass, UnknownDomain
 from server.routing.query import Query
 from server.routing.reading.facts import Facts, Readers
 from server.routing.reading.keywords import Keywords
-from server.routing.reading.rules import RuleSet
+from server.routing.reading.rules import compile_rules
 from server.routing.reading.structure import CODE_LANGUAGE
 from server.routing.reading.wording import in_short
 
@@ -36,20 +36,15 @@ class _Choice(NamedTuple):
     why: str
 
 
-class _Rules:
+def _rules(
+    entries: Sequence[ClassConfig | DomainConfig], said: str
+) -> Callable[[Facts], _Choice | None]:
     """The rules of one section, of which the first that matches names its entry."""
-
-    def __init__(self, entries: Sequence[ClassConfig | DomainConfig], said: str) -> None:
-        ruled = [(entry.name, block) for entry in entries for block in alternatives(entry.match)]
-        self._set = RuleSet([block for _, block in ruled])
-        self._choices = tuple(
-            _Choice(name, name, said.format(name=name, block=in_short(block)))
-            for name, block in ruled
-        )
-
-    def first(self, facts: Facts) -> _Choice | None:
-        number = self._set.first(facts)
-        return None if number is None else self._choices[number]
+    ruled = [(entry.name, block) for entry in entries for block in alternatives(entry.match)]
+    choices = [
+        _Choice(name, name, said.format(name=name, block=in_short(block))) for name, block in ruled
+    ]
+    return compile_rules([block for _, block in ruled], choices)
 
 
 class Classifier:
@@ -58,9 +53,9 @@ class Classifier:
     def __init__(
         self, config: Config, catalog: Catalog, learned: "LinearModel | None" = None
     ) -> None:
-        self._catalog = catalog
-        self._classes = _Rules(config.classes, "rule {name} matched ({block}); ")
-        self._domains = _Rules(config.domains, "domain {name} ({block}); ")
+        self._payer = catalog.payer
+        self._first_class = _rules(config.classes, "rule {name} matched ({block}); ")
+        self._first_domain = _rules(config.domains, "domain {name} ({block}); ")
         self._named = {name: _Choice(name, "context", "") for name in catalog.classes}
         default = next((c.name for c in config.classes if c.default), None)
         self._default = None if default is None else _Choice(default, "default", "")
@@ -83,63 +78,55 @@ class Classifier:
 
     def reading(self, facts: Facts) -> Reading:
         """What is made of a request; raises as `read` does."""
-        query = facts.query
-        domain = self._domain(facts)
+        query, tokens = facts.query, facts.input_tokens
+        domain = (
+            self._stated_domain(query.domain)
+            if query.domain
+            else self._first_domain(facts) or _learned_domain(facts)
+        )
         facts.domain = domain.name
-        chosen = self._class(facts)
-        cell = Cell(
-            chosen.name,
-            self._catalog.payer(chosen.name, query.tenant),
-            domain.name,
-            self._size(facts.input_tokens),
+        chosen = (
+            self._stated_class(query.traffic_class)
+            if query.traffic_class
+            else self._first_class(facts) or self._default_class()
         )
-        return Reading(
-            cell,
-            chosen.rule,
-            facts.input_tokens,
-            facts.intent_so_far,
-            chosen.why + domain.why,
-        )
+        name = chosen.name
+        size = self._size_names[bisect_left(self._sizes, tokens)]
+        cell = Cell(name, self._payer(name, query.tenant), domain.name, size)
+        return Reading(cell, chosen.rule, tokens, facts.intent_so_far, chosen.why + domain.why)
 
-    def _class(self, facts: Facts) -> _Choice:
-        name = facts.query.traffic_class
-        if name:
-            if name not in self._named:
-                raise UnknownClass(
-                    f"there is no class {name!r}: name one of the configuration, "
-                    "or none and let the rules decide",
-                    field="context.traffic_class",
-                )
-            return self._named[name]
-        chosen = self._classes.first(facts) or self._default
-        if chosen is None:
+    def _stated_class(self, name: str) -> _Choice:
+        if name not in self._named:
+            raise UnknownClass(
+                f"there is no class {name!r}: name one of the configuration, "
+                "or none and let the rules decide",
+                field="context.traffic_class",
+            )
+        return self._named[name]
+
+    def _default_class(self) -> _Choice:
+        if self._default is None:
             raise NoClass(
                 "no rule matches and no class is the default: name a class",
                 field="context.traffic_class",
             )
-        return chosen
+        return self._default
 
-    def _domain(self, facts: Facts) -> _Choice:
-        """The one that is stated, else that of the first rule, else the learned one."""
-        stated = facts.query.domain
-        if stated:
-            if stated not in self._domain_names:
-                raise UnknownDomain(
-                    f"there is no domain {stated!r}: name one of the configuration, or none",
-                    field="features.domain",
-                )
-            return _Choice(stated, "context", "")
-        return self._domains.first(facts) or self._learned_domain(facts)
+    def _stated_domain(self, name: str) -> _Choice:
+        if name not in self._domain_names:
+            raise UnknownDomain(
+                f"there is no domain {name!r}: name one of the configuration, or none",
+                field="features.domain",
+            )
+        return _Choice(name, "context", "")
 
-    def _learned_domain(self, facts: Facts) -> _Choice:
-        guess = facts.guess
-        if guess is None:
-            return _OTHER
-        why = f"domain {guess.domain} {guess.domain_probability:.2f}; "
-        return _Choice(guess.domain, "learned", why)
 
-    def _size(self, tokens: int) -> str:
-        return self._size_names[bisect_left(self._sizes, tokens)]
+def _learned_domain(facts: Facts) -> _Choice:
+    guess = facts.guess
+    if guess is None:
+        return _OTHER
+    why = f"domain {guess.domain} {guess.domain_probability:.2f}; "
+    return _Choice(guess.domain, "learned", why)
 
 
 _OTHER = _Choice(OTHER, "default", "")

@@ -3,14 +3,16 @@
 Rule i is bit i of an integer. A condition knows the bits of the rules that have it, and answers for
 one request with the bits of the rules whose condition holds; rules without it are among these. So
 what a request costs depends on how many kinds of conditions there are, not on how many rules.
+
+How a condition answers is an expression of Python: rules.py makes one function of those of a set.
 """
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import reduce
 from operator import or_
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from server.config.match import KeywordsConfig, RangeConfig
 from server.config.words import folded
@@ -26,6 +28,13 @@ def bits_of(rules: Iterable[int]) -> int:
     return bits
 
 
+class Expression(NamedTuple):
+    """A condition's answer in Python; where it gives several, a rule has to be in each."""
+
+    source: str
+    names: Mapping[str, object]  # what the source calls things that are not written in it
+
+
 class OneOf:
     """The request's value is one of the rule's."""
 
@@ -34,8 +43,8 @@ class OneOf:
         self._free = every & ~self.asked
         self._holds = {value: self._free | bits for value, bits in _rules_by_value(wanted).items()}
 
-    def holds(self, value: Hashable) -> int:
-        return self._holds.get(value, self._free)
+    def holding(self, name: str, value: str) -> Iterator[Expression]:
+        yield Expression(f"{name}({value}, {self._free})", {name: self._holds.get})
 
 
 class AnyOf:
@@ -46,7 +55,10 @@ class AnyOf:
         self._free = every & ~self.asked
         self._rules = _rules_by_value(wanted)
 
-    def holds(self, values: Iterable[Hashable]) -> int:
+    def holding(self, name: str, values: str) -> Iterator[Expression]:
+        yield Expression(f"{name}({values})", {name: self._holding})
+
+    def _holding(self, values: Iterable[Hashable]) -> int:
         holding = self._free
         for value in values:
             holding |= self._rules.get(value, 0)
@@ -62,14 +74,13 @@ class Entries:
         for rule, entries in wanted.items():
             for key, values in entries.items():
                 by_key[key][rule] = values
-        self._every = every
-        self._keys = tuple((key, OneOf(every, rules).holds) for key, rules in by_key.items())
+        self._keys = tuple((key, OneOf(every, rules)) for key, rules in by_key.items())
 
-    def holds(self, had: Mapping[str, str]) -> int:
-        holding = self._every
-        for key, holds in self._keys:
-            holding &= holds(had.get(key))
-        return holding
+    def holding(self, name: str, had: str) -> Iterator[Expression]:
+        for number, (key, one_of) in enumerate(self._keys):
+            called = f"{name}_{number}"
+            for expression in one_of.holding(called, f"{had}.get({called}_key)"):
+                yield expression._replace(names={**expression.names, f"{called}_key": key})
 
 
 class Within:
@@ -87,8 +98,10 @@ class Within:
             for start in (None, *self._starts)
         )
 
-    def holds(self, number: int) -> int:
-        return self._holds[bisect_right(self._starts, number)]
+    def holding(self, name: str, number: str) -> Iterator[Expression]:
+        source = f"{name}[{name}_place({name}_starts, {number})]"
+        names = {name: self._holds, f"{name}_place": bisect_right, f"{name}_starts": self._starts}
+        yield Expression(source, names)
 
 
 class Keywording:
@@ -113,7 +126,10 @@ class Keywording:
         )
         self._words = frozenset(self._by_word)
 
-    def holds(self, found: Set[str]) -> int:
+    def holding(self, name: str, found: str) -> Iterator[Expression]:
+        yield Expression(f"{name}({found})", {name: self._holding})
+
+    def _holding(self, found: Set[str]) -> int:
         said = reduce(or_, map(self._by_word.__getitem__, self._words & found), self._free)
         width = self._width
         holding = said & said >> width & ~(said >> 2 * width) & self._every

@@ -9,7 +9,7 @@ from server.routing.query import Query
 from server.routing.reading.classifier import Classifier, Reading
 from server.routing.reading.facts import Facts
 from server.routing.reading.language import Writing
-from server.routing.reading.rules import RuleSet
+from server.routing.reading.rules import compile_rules
 from server.routing.reading.structure import ALL, Structure
 from server.routing.reading.wording import conditions
 
@@ -85,4 +85,4 @@ def _conditions(facts: Facts, block: MatchConfig) -> Iterator[Condition]:
     """Each key as a rule of its own, so that it is judged as it is on the hot path."""
     for key, wanted in conditions(block).items():
         alone = MatchConfig().model_copy(update={key: getattr(block, key)})
-        yield Condition(wanted, RuleSet([alone]).first(facts) is not None)
+        yield Condition(wanted, compile_rules([alone], [True])(facts) is not None)

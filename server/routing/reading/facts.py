@@ -26,13 +26,14 @@ class Facts:
 
     __slots__ = (
         "_found", "_guess", "_readers", "_structure", "_tensors", "_writing", "domain",
-        "input_tokens", "query",
+        "input_tokens", "intent_so_far", "query",
     )  # fmt: skip
 
     def __init__(self, query: Query, readers: Readers) -> None:
         self.query = query
         self._readers = readers
         self.domain = ""  # set before the rules of classes are asked
+        self.intent_so_far = ""  # empty where nothing has asked the learned model
         self.input_tokens = _tokens(query) if query.input_tokens is None else query.input_tokens
         self._found: Found | None = None
         self._structure: Structure | None = None
@@ -69,18 +70,14 @@ class Facts:
         """What the learned model says of what is asked; None without a model or a text."""
         learned = self._readers.learned
         if self._guess is None and learned is not None and self.query.text:
-            self._guess = learned.classify(self.query.text)
+            self._guess = guess = learned.classify(self.query.text)
+            self.intent_so_far = guess.intent
         return self._guess
 
     @property
     def intent(self) -> str:
         guess = self.guess
         return "" if guess is None else guess.intent
-
-    @property
-    def intent_so_far(self) -> str:
-        """Empty where nothing has asked the learned model."""
-        return "" if self._guess is None else self._guess.intent
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:

@@ -1,17 +1,20 @@
 """Rules, compiled once for each configuration: the first that matches, whatever their number.
 
 All rules are asked at once, one kind of condition after the other, cheapest first. What remains is
-looked at no further than to the first rule that nothing else can refuse.
+looked at no further than to the first rule that nothing else can refuse. A set is compiled to one
+function of Python, for to go through the kinds in a loop would take longer than they take.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from operator import attrgetter
-from typing import Any, NamedTuple, Protocol, TypeVar
+from functools import reduce
+from operator import or_
+from typing import NamedTuple, Protocol, TypeVar
 
 from server.config.match import MatchConfig, TensorsConfig
 from server.routing.reading.conditions import (
     AnyOf,
     Entries,
+    Expression,
     Keywording,
     OneOf,
     Within,
@@ -20,108 +23,117 @@ from server.routing.reading.conditions import (
 from server.routing.reading.facts import Facts
 
 _Given = TypeVar("_Given")
-_Fact = TypeVar("_Fact", contravariant=True)
+_Outcome = TypeVar("_Outcome")
 
 
-class _Condition(Protocol[_Fact]):
+class _Condition(Protocol):
     @property
     def asked(self) -> int:
         """The rules that have it."""
 
-    def holds(self, fact: _Fact, /) -> int:
-        """The rules of which it holds, those without it among them."""
+    def holding(self, name: str, fact: str, /) -> Iterable[Expression]:
+        """Of the rules of which it holds, those without it among them."""
 
 
 class _Stage(NamedTuple):
-    """A kind of condition."""
+    """A kind of condition of rules, by a name of its own, and what it is asked of."""
 
-    asked: int
-    read: Callable[[Facts], Any]  # what `holds` takes
-    holds: Callable[[Any], int]
-    rest: int = 0  # the rules that it or a later one asks: of others nothing is left to ask
-
-
-class RuleSet:
-    """Rules in the order in which they are tried."""
-
-    def __init__(self, rules: Sequence[MatchConfig]) -> None:
-        self._every = bits_of(range(len(rules)))
-        self._stated = _used(_stated(self._every, rules))
-        self._read = _with_rest(_used(_read(self._every, rules)))
-
-    def first(self, facts: Facts) -> int | None:
-        """The number of the first rule that matches."""
-        left = self._every
-        for asked, read, holds, _ in self._stated:
-            if left & asked:
-                left &= holds(read(facts))
-        for asked, read, holds, rest in self._read:
-            sure = left & ~rest
-            if sure:
-                left &= sure ^ (sure - 1)
-            if left & asked:
-                left &= holds(read(facts))
-        return (left & -left).bit_length() - 1 if left else None
+    name: str
+    condition: _Condition
+    fact: str  # an expression of `facts` and its `query`
 
 
-def _used(stages: Iterable[_Stage]) -> tuple[_Stage, ...]:
-    return tuple(stage for stage in stages if stage.asked)
+def compile_rules(
+    rules: Sequence[MatchConfig], outcomes: Sequence[_Outcome]
+) -> Callable[[Facts], _Outcome | None]:
+    """What gives the outcome of the first rule that matches, in the order in which they are tried.
+
+    The outcomes stand in the order of the rules.
+    """
+    every = bits_of(range(len(rules)))
+    lines = ["def first(facts):", " query = facts.query", f" left = {every}"]
+    # By how many bits it takes to write the lowest rule that is left.
+    names: dict[str, object] = {"outcomes": (None, *outcomes)}
+
+    def ask(stage: _Stage, indent: str) -> None:
+        for source, needed in stage.condition.holding(stage.name, stage.fact):
+            lines.append(f"{indent}left &= {source}")
+            names.update(needed)
+
+    for stage in _used(_stated(every, rules)):
+        ask(stage, " ")
+    reading = _used(_read(every, rules))
+    for number, stage in enumerate(reading):
+        # Of rules that neither this kind nor a later one asks nothing is left to ask.
+        rest = reduce(or_, (later.condition.asked for later in reading[number:]))
+        lines.append(f" if sure := left & {every & ~rest}:")
+        lines.append("  left &= sure ^ (sure - 1)")
+        lines.append(f" if left & {stage.condition.asked}:")
+        ask(stage, "  ")
+    lines.append(" return outcomes[(left & -left).bit_length()]")
+    exec("\n".join(lines), names)  # names and numbers that are made here, nothing that is given
+    first: Callable[[Facts], _Outcome | None] = names["first"]  # type: ignore[assignment]
+    return first
 
 
-def _with_rest(stages: Sequence[_Stage]) -> tuple[_Stage, ...]:
-    staged, rest = [], 0
-    for stage in reversed(stages):
-        rest |= stage.asked
-        staged.append(stage._replace(rest=rest))
-    return tuple(reversed(staged))
+def _used(stages: Iterable[_Stage]) -> list[_Stage]:
+    return [stage for stage in stages if stage.condition.asked]
 
 
 def _stated(every: int, rules: Sequence[MatchConfig]) -> Iterator[_Stage]:
     """What needs no look at the content."""
     given = _Rules(rules)
-    yield _stage(OneOf(every, given(lambda m: m.tenant)), attrgetter("query.tenant"))
-    yield _stage(OneOf(every, given(lambda m: m.user)), attrgetter("query.user"))
-    yield _stage(
-        OneOf(every, given(lambda m: m.response_format)), attrgetter("query.response_format")
+    yield _Stage("tenant", OneOf(every, given(lambda m: m.tenant)), "query.tenant")
+    yield _Stage("user", OneOf(every, given(lambda m: m.user)), "query.user")
+    yield _Stage(
+        "response_format",
+        OneOf(every, given(lambda m: m.response_format)),
+        "query.response_format",
     )
-    yield _stage(
+    yield _Stage(
+        "tools",
         OneOf(every, given(lambda m: None if m.tools is None else (m.tools,))),
-        lambda f: "tools" in f.query.capabilities,
+        "'tools' in query.capabilities",
     )
-    yield _stage(Within(every, given(lambda m: m.priority)), attrgetter("query.priority"))
-    yield _stage(Within(every, given(lambda m: m.messages)), attrgetter("query.messages"))
-    yield _stage(Within(every, given(lambda m: m.input_tokens)), attrgetter("input_tokens"))
-    yield _stage(Entries(every, given(lambda m: m.labels)), attrgetter("query.labels"))
-    yield _stage(Entries(every, given(lambda m: m.metadata)), attrgetter("query.metadata"))
-    yield _stage(OneOf(every, given(lambda m: m.domains)), attrgetter("domain"))
+    yield _Stage("priority", Within(every, given(lambda m: m.priority)), "query.priority")
+    yield _Stage("messages", Within(every, given(lambda m: m.messages)), "query.messages")
+    yield _Stage("tokens", Within(every, given(lambda m: m.input_tokens)), "facts.input_tokens")
+    yield _Stage("labels", Entries(every, given(lambda m: m.labels)), "query.labels")
+    yield _Stage("metadata", Entries(every, given(lambda m: m.metadata)), "query.metadata")
+    yield _Stage("domains", OneOf(every, given(lambda m: m.domains)), "facts.domain")
 
 
 def _read(every: int, rules: Sequence[MatchConfig]) -> Iterator[_Stage]:
     """What the content is read for."""
     given = _Rules(rules)
     yield from _of_tensors(every, given)
-    yield _stage(OneOf(every, given(lambda m: m.scripts)), lambda f: f.writing.script)
-    yield _stage(OneOf(every, given(lambda m: m.languages)), lambda f: f.writing.language)
-    yield _stage(Keywording(every, given(lambda m: m.keywords)), attrgetter("found"))
-    yield _stage(AnyOf(every, given(lambda m: m.structures)), lambda f: f.structure.names)
-    yield _stage(
-        OneOf(every, given(lambda m: m.code_languages)), lambda f: f.structure.code_language
+    yield _Stage("scripts", OneOf(every, given(lambda m: m.scripts)), "facts.writing.script")
+    yield _Stage("languages", OneOf(every, given(lambda m: m.languages)), "facts.writing.language")
+    yield _Stage("keywords", Keywording(every, given(lambda m: m.keywords)), "facts.found")
+    yield _Stage("structures", AnyOf(every, given(lambda m: m.structures)), "facts.structure.names")
+    yield _Stage(
+        "code_languages",
+        OneOf(every, given(lambda m: m.code_languages)),
+        "facts.structure.code_language",
     )
-    yield _stage(OneOf(every, given(lambda m: m.intents)), attrgetter("intent"))
+    yield _Stage("intents", OneOf(every, given(lambda m: m.intents)), "facts.intent")
 
 
 def _of_tensors(every: int, given: "_Rules") -> Iterator[_Stage]:
-    yield _stage(
+    yield _Stage(
+        "tensor_names",
         AnyOf(every, given(lambda m: _tensors(m).names)),
-        lambda f: [tensor.name for tensor in f.tensors],
+        "[tensor.name for tensor in facts.tensors]",
     )
-    yield _stage(
+    yield _Stage(
+        "tensor_datatypes",
         AnyOf(every, given(lambda m: _tensors(m).datatypes)),
-        lambda f: [tensor.datatype for tensor in f.tensors],
+        "[tensor.datatype for tensor in facts.tensors]",
     )
-    yield _stage(
+    yield _Stage(
+        "tensor_elements",
         Within(every, given(lambda m: _tensors(m).elements)),
-        lambda f: sum(tensor.elements for tensor in f.tensors),
+        "sum(tensor.elements for tensor in facts.tensors)",
     )
 
 
@@ -137,7 +149,3 @@ class _Rules:
 
 def _tensors(rule: MatchConfig) -> TensorsConfig:
     return rule.tensors or TensorsConfig()
-
-
-def _stage(condition: "_Condition[_Fact]", read: Callable[[Facts], _Fact]) -> _Stage:
-    return _Stage(condition.asked, read, condition.holds)
