@@ -21,10 +21,10 @@ Floats = NDArray[np.float32]
 _ROWS_MAX = 4 * (END_CHARS + 2) + UNKNOWN_WORDS_MAX * 2 * len(PART_CHARS)
 # A product of more numbers wakes the threads of BLAS, which then spin beside the event loop.
 _ONE_THREAD_NUMBERS = 9_000
-# Of so few numbers Python's own loops take less time than calls of numpy.
+# Of so few numbers Python's own loops take less time than calls of numpy,
 _FEW_LABELS = 32
-# A label so far below the likeliest adds nothing that a probability shows.
-_UNHEARD = 20.0
+# and scores that are no larger need not be made smaller before they are made odds.
+_SCORE_MAX = 600.0
 _TINY = 1e-30  # no probability, and yet no division by zero
 
 
@@ -69,7 +69,7 @@ class LinearModel:
         self._groups = _groups(header)
         self._starts = _starts(self._groups, contents.bias.size)
         few = self._starts is None and contents.bias.size <= _FEW_LABELS
-        self._few: list[float] = contents.bias.tolist() if few else []
+        self._few: list[float] = contents.bias.tolist() if few and _are_mild(contents) else []
         self._all_named = len(self._groups) == contents.bias.size
         self.intents = header.intents
         self.domains = tuple(dict.fromkeys(header.domains))
@@ -131,12 +131,9 @@ class LinearModel:
     def _of_few(self, sums: list[float]) -> Guess:
         """The same as for many labels, in half the time where each is a group of its own."""
         loudness = _loudness(sums[-2])
-        scores = [total * loudness + bias for total, bias in zip(sums, self._few, strict=False)]
-        largest = max(scores)
-        top = largest if self._all_named else max(scores[: len(self._groups)])
-        heard = largest - _UNHEARD
-        probability = exp(top - largest) / sum([exp(s - largest) for s in scores if s > heard])
-        best = scores.index(top)
+        odds = [exp(said * loudness + bias) for said, bias in zip(sums, self._few, strict=False)]
+        top = max(odds) if self._all_named else max(odds[: len(self._groups)])
+        best, probability = odds.index(top), top / sum(odds)
         intent_probability = probability if self.intents else 0.0
         if probability < self.threshold:
             return Guess(OTHER, probability, "", intent_probability)
@@ -150,6 +147,15 @@ class LinearModel:
         odds = np.exp(scores)
         of_groups = odds if self._starts is None else np.add.reduceat(odds, self._starts)
         return odds, of_groups[: len(self._groups)]
+
+
+def _are_mild(contents: Contents) -> bool:
+    """Whether no text can have a score whose exponential is no ordinary number."""
+    steps = np.abs(contents.weights.astype(np.int16)).max(axis=1, initial=0)
+    loudest = (steps * contents.scales / np.sqrt(contents.lengths2)).max(initial=0.0)
+    # Of R rows none says more than this; their lengths are added up in squares (Cauchy, Schwarz).
+    most = loudest * sqrt(_ROWS_MAX) + np.abs(contents.bias).max()
+    return bool(most <= _SCORE_MAX)
 
 
 def _loudness(length2: float) -> float:

@@ -12,10 +12,7 @@ from server.routing.learned.words import UNKNOWN_WORDS_MAX, Splitter, pairs, par
 
 Floats = NDArray[np.float32]
 
-_NO_ROW = b""
-_NO_ROWS = repeat(_NO_ROW)  # what `map` hands to `dict.get` as its default
-_NO_PAIRS: "repeat[dict[str, bytes]]" = repeat({})
-_FLOAT = np.dtype(np.float32)
+_NO_PAIRS: "repeat[dict[str, bytes]]" = repeat({})  # what `map` hands to `dict.get`
 
 
 class Rows:
@@ -28,12 +25,13 @@ class Rows:
     def __init__(self, contents: Contents) -> None:
         header, count = contents.header, len(contents.vocabulary)
         self._splitter = Splitter()
-        self._width = contents.bias.size + 2
-        table = np.empty((count, self._width), np.float32)
+        width = contents.bias.size + 2
+        self._row = np.dtype((np.float32, (width,)))
+        table = np.empty((count, width), np.float32)
         np.multiply(contents.weights, contents.scales[:, np.newaxis], out=table[:, :-2])
         table[:, -2] = contents.lengths2
         table[:, -1] = np.arange(count)
-        named = zip(contents.vocabulary, _cut(table.tobytes(), 4 * self._width), strict=True)
+        named = zip(contents.vocabulary, _cut(table.tobytes(), self._row.itemsize), strict=True)
         self._words = dict(islice(named, header.words))
         # Pairs are of the same strings as words: those would be a sixth of the memory.
         same = {word: word for word in self._words}
@@ -47,33 +45,33 @@ class Rows:
     def of(self, text: str) -> Floats:
         """(R, L + 2): those of the text, each once."""
         words = self._splitter.words(text)
-        found = set(map(self._words.get, words, _NO_ROWS))
-        if _NO_ROW in found:
+        found = set(map(self._words.get, words))
+        if None in found:
             for word in self._unknown(words):
-                found.update(map(self._parts.get, parts(word), _NO_ROWS))
+                found.update(map(self._parts.get, parts(word)))
         found.update(self._of_pairs(words))
         return self._table(found)
 
     def named(self, text: str) -> dict[str, Floats]:
         """The same by what stands in the text; the parts of an unknown word are the word's."""
         words = self._splitter.words(text)
-        found: dict[str, set[bytes]] = defaultdict(set)
+        found: dict[str, set[bytes | None]] = defaultdict(set)
         for word in set(words).intersection(self._words):
             found[word].add(self._words[word])
         for word in self._unknown(words):
-            found[word].update(map(self._parts.get, parts(word), _NO_ROWS))
+            found[word].update(map(self._parts.get, parts(word)))
         for (left, right), row in zip(pairs(words), self._of_pairs(words), strict=True):
             found[f"{left} {right}".strip()].add(row)
         return {name: self._table(rows) for name, rows in sorted(found.items())}
 
-    def _of_pairs(self, words: list[str]) -> Iterator[bytes]:
-        """In the order of `pairs`; empty for those that are not known."""
-        lefts, rights = ["", *words], [*words, ""]
-        return map(dict.get, map(self._pairs.get, lefts, _NO_PAIRS), rights, _NO_ROWS)
+    def _of_pairs(self, words: list[str]) -> Iterator[bytes | None]:
+        """In the order of `pairs`; None for those that are not known."""
+        followers = map(self._pairs.get, ["", *words], _NO_PAIRS)
+        return map(dict.get, followers, [*words, ""])
 
-    def _table(self, rows: set[bytes]) -> Floats:
-        count = len(rows) - (_NO_ROW in rows)
-        return np.ndarray((count, self._width), _FLOAT, b"".join(rows))
+    def _table(self, rows: set[bytes | None]) -> Floats:
+        rows.discard(None)
+        return np.frombuffer(b"".join(rows), self._row)  # type: ignore[arg-type]
 
     def _unknown(self, words: list[str]) -> list[str]:
         """Sorted: the first of a set would be others in every process."""

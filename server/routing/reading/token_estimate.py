@@ -35,8 +35,11 @@ from numpy.typing import NDArray
 STRETCHES, STRETCH_CHARS = 8, 1_024
 READ_WHOLE_CHARS = STRETCHES * STRETCH_CHARS
 
-# A token begins at the second of two octets in so many of 1,000 cases.
-_PER_MILLE = 1_000
+# Up to so many characters of ASCII are added up in less time than numpy takes to begin.
+_FEW_CHARS = 200
+
+# A token begins at the second of two octets in so many of 250 cases: an octet holds the number.
+_CASES = 250
 
 _ASCII_CLASSES = (
     b"abcdefghijklmnopqrstuvwxyz",
@@ -48,42 +51,42 @@ _ASCII_CLASSES = (
 )
 # A row for the class of the first octet, a column for that of the second; the last is all others.
 _BETWEEN_ASCII = (
-    (44, 521, 987, 686, 1000, 1000, 873),
-    (149, 51, 983, 856, 1000, 1000, 1000),
-    (1000, 1000, 219, 978, 1000, 1000, 1000),
-    (178, 136, 1000, 50, 889, 1000, 466),
-    (1000, 1000, 1000, 1000, 0, 943, 1000),
-    (0, 1000, 977, 809, 1000, 396, 1000),
-    (467, 516, 1000, 772, 176, 914, 259),
+    (11, 130, 247, 172, 250, 250, 218),
+    (37, 13, 246, 214, 250, 250, 250),
+    (250, 250, 55, 244, 250, 250, 250),
+    (44, 34, 250, 12, 222, 250, 116),
+    (250, 250, 250, 250, 0, 236, 250),
+    (0, 250, 244, 202, 250, 99, 250),
+    (117, 129, 250, 193, 44, 228, 65),
 )
 # The same columns behind a character that is not ASCII.
-_AFTER_OTHERS = (805, 543, 1000, 34, 505, 972, 1000)
+_AFTER_OTHERS = (201, 136, 250, 8, 126, 243, 250)
 # A character that is not ASCII, by its first octet: the chance behind ASCII, the chance behind
 # another such character, and what its second octet adds, by the quarter that it lies in: more than
 # one where a character takes three tokens, or marks words that are rare in English.
 _OTHERS: Mapping[Sequence[int], tuple[int, int, tuple[int, int, int, int]]] = {
-    range(0xC2, 0xC3): (101, 782, (415, 418, 107, 811)),  # signs of Latin 1
-    range(0xC3, 0xC4): (906, 638, (1164, 100, 832, 2000)),  # its letters
-    range(0xC4, 0xCE): (1000, 0, (2000, 1338, 1796, 558)),  # other Latin letters
-    range(0xCE, 0xD0): (273, 708, (563, 648, 823, 293)),  # Greek
-    range(0xD0, 0xD4): (1000, 0, (19, 1622, 0, 413)),  # Cyrillic
-    range(0xD4, 0xD7): (1000, 581, (1458, 1461, 1469, 1460)),  # Armenian
-    range(0xD7, 0xD8): (105, 774, (564, 497, 645, 564)),  # Hebrew
-    range(0xD8, 0xDA): (584, 274, (514, 604, 456, 601)),  # Arabic
-    range(0xDA, 0xE0): (140, 631, (504, 476, 394, 515)),  # Persian and other Arabic letters
-    range(0xE0, 0xE1): (1000, 0, (893, 893, 1002, 878)),  # India, Thai
-    range(0xE1, 0xE2): (0, 781, (1421, 1185, 1185, 0)),  # Georgian, Vietnamese
-    range(0xE2, 0xE3): (1000, 0, (0, 250, 226, 242)),  # punctuation and symbols
-    range(0xE3, 0xE4): (984, 114, (763, 796, 782, 782)),  # kana, punctuation of East Asia
-    range(0xE4, 0xE5): (1000, 0, (5, 9, 5, 0)),  # han, from here
-    range(0xE5, 0xE6): (900, 550, (192, 726, 1116, 1308)),
-    range(0xE6, 0xE7): (362, 706, (0, 22, 1956, 1626)),
-    range(0xE7, 0xE8): (516, 997, (2000, 364, 0, 97)),
-    range(0xE8, 0xE9): (660, 1000, (1934, 2000, 120, 229)),
-    range(0xE9, 0xEA): (1000, 1000, (2000, 1360, 2000, 2000)),  # to here
-    range(0xEA, 0xEE): (510, 489, (334, 731, 413, 1426)),  # hangul
-    range(0xEE, 0xF0): (0, 1000, (650, 565, 519, 468)),  # full width
-    range(0xF0, 0xF8): (0, 1000, (2023, 1779, 2368, 2023)),  # emoji, rare han
+    range(0xC2, 0xC3): (25, 196, (104, 104, 27, 203)),  # signs of Latin 1
+    range(0xC3, 0xC4): (226, 160, (291, 25, 208, 500)),  # its letters
+    range(0xC4, 0xCE): (250, 0, (500, 334, 449, 140)),  # other Latin letters
+    range(0xCE, 0xD0): (68, 177, (141, 162, 206, 73)),  # Greek
+    range(0xD0, 0xD4): (250, 0, (5, 406, 0, 103)),  # Cyrillic
+    range(0xD4, 0xD7): (250, 145, (364, 365, 367, 365)),  # Armenian
+    range(0xD7, 0xD8): (26, 194, (141, 124, 161, 141)),  # Hebrew
+    range(0xD8, 0xDA): (146, 68, (128, 151, 114, 150)),  # Arabic
+    range(0xDA, 0xE0): (35, 158, (126, 119, 98, 129)),  # Persian and other Arabic letters
+    range(0xE0, 0xE1): (250, 0, (223, 223, 250, 220)),  # India, Thai
+    range(0xE1, 0xE2): (0, 195, (355, 296, 296, 0)),  # Georgian, Vietnamese
+    range(0xE2, 0xE3): (250, 0, (0, 62, 56, 60)),  # punctuation and symbols
+    range(0xE3, 0xE4): (246, 28, (191, 199, 196, 196)),  # kana, punctuation of East Asia
+    range(0xE4, 0xE5): (250, 0, (1, 2, 1, 0)),  # han, from here
+    range(0xE5, 0xE6): (225, 138, (48, 182, 279, 327)),
+    range(0xE6, 0xE7): (90, 176, (0, 6, 489, 406)),
+    range(0xE7, 0xE8): (129, 249, (500, 91, 0, 24)),
+    range(0xE8, 0xE9): (165, 250, (484, 500, 30, 57)),
+    range(0xE9, 0xEA): (250, 250, (500, 340, 500, 500)),  # to here
+    range(0xEA, 0xEE): (128, 122, (84, 183, 103, 356)),  # hangul
+    range(0xEE, 0xF0): (0, 250, (162, 141, 130, 117)),  # full width
+    range(0xF0, 0xF8): (0, 250, (506, 445, 592, 506)),  # emoji, rare han
 }
 _CONTINUATIONS = slice(0x80, 0xC0)
 
@@ -96,9 +99,15 @@ def estimate_tokens(text: str) -> int:
     """
     if not text:
         return 0
+    if len(text) <= _FEW_CHARS and text.isascii():
+        return _rounded(_cases_of_few(text))
     if len(text) <= READ_WHOLE_CHARS:
-        return max(1, round(_tokens(text)))
-    return max(1, round(_tokens(_sample(text)) * len(text) / READ_WHOLE_CHARS))
+        return _rounded(_cases(text))
+    return _rounded(_cases(_sample(text)) * len(text) // READ_WHOLE_CHARS)
+
+
+def _rounded(cases: int) -> int:
+    return (cases + _CASES // 2) // _CASES or 1
 
 
 def _sample(text: str) -> str:
@@ -107,7 +116,19 @@ def _sample(text: str) -> str:
     return "".join([text[start : start + STRETCH_CHARS] for start in starts])
 
 
-def _tokens(text: str) -> float:
+def _cases_of_few(text: str) -> int:
+    """The same as `_cases` for ASCII.
+
+    Pairs of classes are made all at once, of the octets as one number: shifted by five bits, each
+    octet has the class of the one before it beside its own.
+    """
+    classes = (b"\n" + text.encode()).translate(_ASCII_CLASS)
+    number = int.from_bytes(classes, "big")
+    pairs = (number + (number >> 5)).to_bytes(len(classes), "big")
+    return sum(pairs.translate(_CASES_OF_CLASSES))
+
+
+def _cases(text: str) -> int:
     octets = text.encode("utf-8", "surrogatepass")
     # All pairs side by side, so that they are looked up at once. What the text begins with is read
     # as if behind a line's end; pairs with 0xFF, which no text has, count nothing.
@@ -115,11 +136,11 @@ def _tokens(text: str) -> float:
         pairs = b"\n" + octets + octets + b"\xff"
     else:
         pairs = b"\n" + octets + b"\xff" + octets
-    chances = _BEGINS.take(np.frombuffer(pairs, _PAIR))
-    few = chances.size <= _ONES.size
-    # A product with ones takes half the time of a sum.
-    begun = float(_ONES[: chances.size].dot(chances) if few else np.add.reduce(chances))
-    return min(begun, len(octets))
+    cases = _BEGINS.take(np.frombuffer(pairs, _PAIR))
+    few = cases.size <= _ONES.size
+    # A product with ones takes half the time of a sum. So small, whole numbers are exact as floats.
+    begun = int(_ONES[: cases.size].dot(cases) if few else np.add.reduce(cases))
+    return min(begun, _CASES * len(octets))
 
 
 _PAIR = np.dtype("<u2")
@@ -127,12 +148,25 @@ _PAIR = np.dtype("<u2")
 _ONES = np.ones(9_000, np.float32)
 
 
+def _class_of(octet: int) -> int:
+    """Numbered from 1."""
+    numbered = enumerate(_ASCII_CLASSES, 1)
+    return next((n for n, octets in numbered if octet in octets), len(_BETWEEN_ASCII))
+
+
+_ASCII_CLASS = bytes(map(_class_of, range(0x80))).ljust(256)
+# By the first class times eight and the second.
+_CASES_OF_CLASSES = bytes(
+    _BETWEEN_ASCII[first - 1][second - 1] if first and 0 < second <= len(_BETWEEN_ASCII) else 0
+    for first in range(len(_BETWEEN_ASCII) + 1)
+    for second in range(8)
+).ljust(256)
+
+
 def _begins() -> NDArray[np.float32]:
-    """The chances, by a pair of octets read as a number of which the first is the low octet."""
+    """The cases, by a pair of octets read as a number of which the first is the low octet."""
     between = np.array(_BETWEEN_ASCII)
-    class_of = np.full(0x80, len(_ASCII_CLASSES))
-    for index, octets in enumerate(_ASCII_CLASSES):
-        class_of[list(octets)] = index
+    class_of = np.frombuffer(_ASCII_CLASS, np.uint8, 0x80) - 1
     begins = np.zeros((256, 256), np.float32)  # second octet, first octet
     begins[:0x80, :0x80] = between.T[np.ix_(class_of, class_of)]
     begins[:0x80, _CONTINUATIONS] = np.array(_AFTER_OTHERS)[class_of, np.newaxis]
@@ -140,7 +174,7 @@ def _begins() -> NDArray[np.float32]:
         begins[first, :0x80] = after_ascii
         begins[first, _CONTINUATIONS] = after_others
         begins[_CONTINUATIONS, first] = np.repeat(inside, 16)[:, np.newaxis]
-    return begins.ravel() / np.float32(_PER_MILLE)
+    return begins.ravel()
 
 
 _BEGINS = _begins()

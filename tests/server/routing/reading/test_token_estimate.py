@@ -127,6 +127,12 @@ def test_texts_that_nobody_writes_have_an_estimate(text: str) -> None:
     assert 1 <= estimate_tokens(text) <= 4 * len(text)
 
 
+@given(st.text(st.characters(max_codepoint=0x7F), min_size=1, max_size=200))
+def test_few_characters_are_estimated_as_they_are_among_many(text: str) -> None:
+    many = f"{text}\n" * 40
+    assert estimate_tokens(many) == pytest.approx(40 * estimate_tokens(f"{text}\n"), abs=21)
+
+
 def recorded() -> Iterator[tuple[str, int]]:
     """Prompts that were not cut, and their counts by cl100k_base."""
     data = os.environ.get("TURNOUT_DATA")
