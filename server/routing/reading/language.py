@@ -2,7 +2,7 @@
 """Which language a text is written in, of a small set, by its script and its commonest words."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from server.config.match import SCRIPT_OF
@@ -92,24 +92,31 @@ class Writing(NamedTuple):
 def writing_of(text: str) -> Writing:
     """The script and the language of a text, by its beginning."""
     sample = text[:_READ_CHARS]
+    if sample.isascii():
+        return _of_ascii(sample)
     script = script_of(sample)
     if script in _BY_WORDS:
-        return Writing(script, _by_words(sample))
+        lower = sample.lower()
+        words = lower.translate(_SPACED).split()
+        return Writing(script, _by_words(words, _of_letters(lower)))
     if script == "arabic":
         return Writing(script, "" if _NOT_ARABIC.intersection(sample) else "ar")
     return Writing(script, _OF_SCRIPT.get(script, ""))
 
 
-def _by_words(sample: str) -> str:
+def _of_ascii(sample: str) -> Writing:
+    language = _by_words(sample.encode().translate(_SPELLED).decode().split())
+    if language:
+        return _LATIN[language]
+    return Writing(script_of(sample), "")
+
+
+_LATIN = {language: Writing("latin", language) for language in _LANGUAGES}
+
+
+def _by_words(words: Sequence[str], of_letters: int = 0) -> str:
     """The language that most of the common words are of; they count once each."""
-    if sample.isascii():
-        words = set(sample.encode().translate(_SPELLED).decode().split())
-        of_letters = 0
-    else:
-        lower = sample.lower()
-        words = set(lower.translate(_SPACED).split())
-        of_letters = _of_letters(lower)
-    total = sum(map(_HITS.__getitem__, words & _COMMON), of_letters)
+    total = sum(map(_HITS.__getitem__, _COMMON.intersection(words)), of_letters)
     if not total:
         return ""
     hits = total.to_bytes(len(_LANGUAGES), "little")
