@@ -1,7 +1,7 @@
 """Which kinds of text the markers in a text speak for: source code, its language, mathematics."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -46,9 +46,10 @@ class Evidence(NamedTuple):
 
 def evidence(lower: str) -> Evidence:
     """The text is in lower case."""
-    weights = _weights(lower)
-    if not weights:
+    found = dict(map(_MARKER, _MARKERS.iter(lower)))  # one that is repeated counts once
+    if not found:
         return _NO_EVIDENCE
+    weights = _weights(found.values())
     language = _code_language(weights)
     is_code = bool(language) or weights[_ANY_CODE] >= _CODE_MIN
     names = ["code"] if is_code else []
@@ -60,10 +61,10 @@ def evidence(lower: str) -> Evidence:
 _NO_EVIDENCE = Evidence([], "")
 
 
-def _weights(lower: str) -> defaultdict[str, int]:
-    """What the markers in the text weigh for each kind; one that is repeated counts once."""
+def _weights(found: Iterable[_Kinds]) -> defaultdict[str, int]:
+    """What markers weigh for each kind, by what each speaks for."""
     weights: defaultdict[str, int] = defaultdict(int)
-    for kinds in dict(map(_MARKER, _MARKERS.iter(lower))).values():
+    for kinds in found:
         for kind, weight in kinds:
             weights[kind] += weight
     return weights

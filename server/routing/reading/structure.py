@@ -34,7 +34,8 @@ def structure_of(text: str, wanted: Set[str] = ALL) -> Structure:
         names += layout.names(sample)
     if not wanted.isdisjoint(openings.NAMES):
         names += openings.names(lower)
-    return Structure(tuple(names), code_language)
+    return Structure(tuple(names), code_language) if names else _NO_STRUCTURE
 
 
+_NO_STRUCTURE = Structure((), "")  # there is no code without its name
 _OF_EVIDENCE = evidence.NAMES | {CODE_LANGUAGE}
