@@ -131,7 +131,8 @@ class LinearModel:
     def _of_few(self, sums: list[float]) -> Guess:
         """The same as for many labels, in half the time where each is a group of its own."""
         loudness = _loudness(sums[-2])
-        odds = [exp(said * loudness + bias) for said, bias in zip(sums, self._few, strict=False)]
+        # Two sums are of no label; to tell `zip` so takes as long as three labels.
+        odds = [exp(said * loudness + bias) for said, bias in zip(sums, self._few)]  # noqa: B905
         top = max(odds) if self._all_named else max(odds[: len(self._groups)])
         best, probability = odds.index(top), top / sum(odds)
         intent_probability = probability if self.intents else 0.0

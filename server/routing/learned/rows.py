@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.routing.learned.file_format import Contents
-from server.routing.learned.words import UNKNOWN_WORDS_MAX, Splitter, pairs, parts
+from server.routing.learned.words import PART_CHARS, UNKNOWN_WORDS_MAX, Splitter, pairs, parts
 
 Floats = NDArray[np.float32]
 
@@ -74,8 +74,12 @@ class Rows:
         return np.frombuffer(b"".join(rows), self._row)  # type: ignore[arg-type]
 
     def _unknown(self, words: list[str]) -> list[str]:
-        """Sorted: the first of a set would be others in every process."""
-        return sorted(set(words).difference(self._words))[:UNKNOWN_WORDS_MAX]
+        """The first few that have parts."""
+        known = self._words
+        unknown = [word for word in words if word not in known and len(word) >= PART_CHARS[0]]
+        if len(unknown) <= UNKNOWN_WORDS_MAX:
+            return unknown
+        return list(dict.fromkeys(unknown))[:UNKNOWN_WORDS_MAX]
 
 
 def _cut(data: bytes, size: int) -> Iterator[bytes]:
