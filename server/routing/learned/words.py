@@ -62,7 +62,8 @@ class Splitter:
 
     def words(self, text: str) -> list[str]:
         """Those of both ends of the text, in its order."""
-        text = ends(text)
+        if len(text) > 2 * END_CHARS:
+            text = ends(text)
         if text.isascii():
             return text.encode().translate(_PLAIN).decode().split()
         return text.lower().translate(self._table).split()

@@ -1,10 +1,11 @@
 """What is known of one request: found out when a rule first asks, and once."""
 
+from collections.abc import Set
 from typing import TYPE_CHECKING, NamedTuple
 
 from server.routing.query import Query, Tensor
 from server.routing.reading.content import READ_CHARS, window
-from server.routing.reading.keywords import Found, Keywords
+from server.routing.reading.keywords import Keywords
 from server.routing.reading.language import Writing, writing_of
 from server.routing.reading.structure import Structure, structure_of
 from server.routing.reading.token_estimate import estimate_tokens
@@ -35,19 +36,20 @@ class Facts:
         self.domain = ""  # set before the rules of classes are asked
         self.intent_so_far = ""  # empty where nothing has asked the learned model
         self.input_tokens = _tokens(query) if query.input_tokens is None else query.input_tokens
-        self._found: Found | None = None
+        self._found: Set[str] | None = None
         self._structure: Structure | None = None
         self._writing: Writing | None = None
         self._guess: Guess | None = None
         self._tensors: tuple[Tensor, ...] | None = None
 
     @property
-    def found(self) -> Found:
+    def found(self) -> Set[str]:
         """The keywords in the whole conversation."""
         if self._found is None:
-            text = window(self.query.text)
-            if self.query.earlier:
-                text = f"{text}\n{self.query.earlier[-READ_CHARS:]}"
+            query = self.query
+            text = window(query.text)
+            if query.earlier:
+                text = f"{text}\n{query.earlier[-READ_CHARS:]}"
             self._found = self._readers.keywords.find(text)
         return self._found
 
@@ -87,7 +89,5 @@ class Facts:
 
 
 def _tokens(query: Query) -> int:
-    tokens = estimate_tokens(query.text) if query.text else 0
-    if query.earlier:
-        tokens += estimate_tokens(query.earlier)
-    return tokens + query.overhead_tokens
+    tokens = estimate_tokens(query.text) + query.overhead_tokens
+    return tokens + estimate_tokens(query.earlier) if query.earlier else tokens

@@ -6,7 +6,7 @@ each side: one pass that looks at no boundary, for the spaces are the boundaries
 other texts take a pass that looks at the neighbours of each find.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from operator import itemgetter
 
 import ahocorasick
@@ -14,13 +14,13 @@ import ahocorasick
 from server.config.words import folded, stands_alone, stands_in
 from server.routing.reading.automaton import automaton
 
-# One character for one, so that a place in the spelled text is the same place in the text.
-_SPELLED = {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
+_SPELLED = bytes(
+    ord(chr(code).lower()) if chr(code).isalnum() else ord(" ") for code in range(0x80)
+).ljust(256)
 
 _WORD = itemgetter(1)  # of a find, which is its end and its word
 
-Found = frozenset[str]
-NOTHING: Found = frozenset()
+NOTHING: Set[str] = frozenset()
 
 
 class Keywords:
@@ -33,26 +33,28 @@ class Keywords:
         known = {folded(word) for word in keywords} - {""}
         plain = {word for word in known if _is_plain(word)}
         odd = {word for word in known - plain if word.isascii()}
+        self._any = bool(known)
         self._phrases = frozenset(word for word in plain if " " in word)
         self._plain = automaton((f" {word} ", word) for word in plain)
         self._odd = automaton((word, word) for word in odd)
         self._all = automaton((word, word) for word in known)
 
-    def find(self, text: str) -> Found:
+    def find(self, text: str) -> Set[str]:
         """Those that stand in the text between word boundaries, as `folded` has them."""
-        if not self._all or not text:
+        if not self._any or not text:
             return NOTHING
         if "\r" in text:
             text = text.replace("\r\n", "\n")
         if not text.isascii():
-            return frozenset(_standing(self._all, _on_one_line(text.casefold())))
+            return set(_standing(self._all, _on_one_line(text.casefold())))
         found = self._find_plain(text) if self._plain else set()
         if self._odd:
             found.update(_standing(self._odd, _on_one_line(text.lower())))
-        return frozenset(found)
+        return found
 
     def _find_plain(self, text: str) -> set[str]:
-        found: set[str] = set(map(_WORD, self._plain.iter(f" {text.translate(_SPELLED)} ")))
+        spelled = f" {text} ".encode().translate(_SPELLED).decode()
+        found: set[str] = set(map(_WORD, self._plain.iter(spelled)))
         phrases = found & self._phrases
         if phrases:
             # Only white space parts the words of a phrase: "tax, law" is no "tax law".
