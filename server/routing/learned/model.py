@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.config.section import OTHER
+from server.routing.learned.features import PART_CHARS, UNKNOWN_WORDS_MAX
 from server.routing.learned.file_format import Contents, Header, dump, load
 from server.routing.learned.rows import Rows
-from server.routing.learned.words import END_CHARS, PART_CHARS, UNKNOWN_WORDS_MAX
+from server.routing.words import END_CHARS, words_of
 
 Floats = NDArray[np.float32]
 
@@ -87,9 +88,13 @@ class LinearModel:
 
     def classify(self, text: str) -> Guess:
         """The likeliest domain, and in it the likeliest intent. Takes bounded time for any text."""
+        return self.guess(words_of(text))
+
+    def guess(self, words: list[str]) -> Guess:
+        """The same of a text whose words are known."""
         if self._few:
-            return self._of_few(self._sums(text).tolist())
-        odds, of_groups = self._odds(text)
+            return self._of_few(self._sums(words).tolist())
+        odds, of_groups = self._odds(words)
         total = odds.dot(self._ones[: odds.size]).item()
         best = of_groups.argmax()
         domain, start, end = self._groups[best]
@@ -104,9 +109,10 @@ class LinearModel:
 
     def explain(self, text: str, *, at_most: int = 8) -> tuple[Weighed, ...]:
         """What weighed most for the likeliest domain or against it, the heaviest first."""
-        odds, of_groups = self._odds(text)
+        words = words_of(text)
+        odds, of_groups = self._odds(words)
         towards = _towards(odds, self._groups[of_groups.argmax()])
-        sums = {name: rows.sum(axis=0) for name, rows in self._rows.named(text).items()}
+        sums = {name: rows.sum(axis=0) for name, rows in self._rows.named(words).items()}
         loudness = _loudness(sum(float(row[-2]) for row in sums.values()))
         weighed = [
             Weighed(name, float(row[:-2] @ towards) * loudness) for name, row in sums.items()
@@ -116,14 +122,17 @@ class LinearModel:
 
     def scores(self, text: str) -> Floats:
         """(L,) Log odds of the labels, but for what they have in common."""
-        sums = self._sums(text)
+        return self._scores(words_of(text))
+
+    def _scores(self, words: list[str]) -> Floats:
+        sums = self._sums(words)
         sums *= _loudness(sums.item(-2))
         scores: Floats = sums[:-2] + self._bias
         return scores
 
-    def _sums(self, text: str) -> Floats:
+    def _sums(self, words: list[str]) -> Floats:
         """(L + 2,) Of the rows that stand in the text."""
-        rows = self._rows.of(text)
+        rows = self._rows.of(words)
         one_thread = rows.size <= _ONE_THREAD_NUMBERS
         sums: Floats = self._ones[: len(rows)].dot(rows) if one_thread else np.add.reduce(rows)
         return sums
@@ -141,9 +150,9 @@ class LinearModel:
         intent = self.intents[best] if self.intents else ""
         return Guess(self._groups[best].domain, probability, intent, intent_probability)
 
-    def _odds(self, text: str) -> tuple[Floats, Floats]:
+    def _odds(self, words: list[str]) -> tuple[Floats, Floats]:
         """Of each label and of each group, the likeliest label's being 1: nothing overflows."""
-        scores = self.scores(text)
+        scores = self._scores(words)
         scores -= scores[scores.argmax()]
         odds = np.exp(scores)
         of_groups = odds if self._starts is None else np.add.reduceat(odds, self._starts)

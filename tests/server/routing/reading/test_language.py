@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.config.match import SCRIPT_OF, Language, Script
-from server.routing.reading.language import writing_of
+from server.routing.reading.language import Writing, writing_of
+from server.routing.words import words_of
 
 SENTENCES = {
     "en": "How can I reset my password?",
@@ -31,9 +32,13 @@ SENTENCES = {
 }
 
 
+def read(text: str) -> Writing:
+    return writing_of(text, words_of(text))
+
+
 @pytest.mark.parametrize(("language", "text"), SENTENCES.items())
 def test_a_sentence_is_of_its_language_and_script(language: Language, text: str) -> None:
-    assert writing_of(text) == (SCRIPT_OF[language], language)
+    assert read(text) == (SCRIPT_OF[language], language)
 
 
 def test_every_language_has_a_sentence() -> None:
@@ -57,7 +62,7 @@ def test_every_language_has_a_sentence() -> None:
     ],
 )
 def test_where_the_language_is_not_clear_only_the_script_is_told(text: str, script: str) -> None:
-    assert writing_of(text) == (script, "")
+    assert read(text) == (script, "")
 
 
 @pytest.mark.parametrize(
@@ -71,15 +76,15 @@ def test_where_the_language_is_not_clear_only_the_script_is_told(text: str, scri
     ],
 )
 def test_of_mixed_scripts_that_of_most_letters_is_told(text: str, script: str) -> None:
-    assert writing_of(text).script == script
+    assert read(text).script == script
 
 
 def test_a_quotation_does_not_change_the_language() -> None:
-    assert writing_of("What does “wie geht es dir” mean in the end?").language == "en"
+    assert read("What does “wie geht es dir” mean in the end?").language == "en"
 
 
 @given(st.text())
 def test_any_text_is_of_a_known_language_or_none(text: str) -> None:
-    written = writing_of(text)
+    written = read(text)
     assert written.script in ("", *get_args(Script))
     assert written.language in ("", *get_args(Language))
