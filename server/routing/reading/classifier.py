@@ -13,7 +13,7 @@ from server.routing.query import Query
 from server.routing.reading.facts import Facts, Readers
 from server.routing.reading.keywords import Keywords
 from server.routing.reading.rules import compile_rules
-from server.routing.reading.structure import CODE_LANGUAGE
+from server.routing.reading.structure import CODE_LANGUAGE, Structures
 from server.routing.reading.wording import in_short
 
 if TYPE_CHECKING:
@@ -66,7 +66,9 @@ class Classifier:
         blocks = tuple(_blocks((*config.classes, *config.domains)))
         self.asks_metadata = any(block.metadata for block in blocks)
         self._token_steps = sorted({*self._sizes, *_token_steps(blocks)})
-        self.readers = Readers(Keywords(_keywords(blocks)), _structures(blocks), learned)
+        self.readers = Readers(
+            Keywords(_keywords(blocks)), Structures(_structures(blocks)), learned
+        )
 
     def read(self, query: Query) -> Reading:
         """Raises UnknownClass, UnknownDomain or NoClass; PayloadMalformed for tensors."""

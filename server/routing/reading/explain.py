@@ -10,7 +10,7 @@ from server.routing.reading.classifier import Classifier, Reading
 from server.routing.reading.facts import Facts
 from server.routing.reading.language import Writing
 from server.routing.reading.rules import compile_rules
-from server.routing.reading.structure import ALL, Structure
+from server.routing.reading.structure import Structure, Structures
 from server.routing.reading.wording import conditions
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def explain(
     domains: Sequence[DomainConfig],
 ) -> Explanation:
     """Reads a request as the classifier of these classes and domains does; raises as it does."""
-    readers = classifier.readers._replace(structures=ALL)
+    readers = classifier.readers._replace(structures=Structures())
     facts = Facts(query, readers)
     reading = classifier.reading(facts)
     learned = readers.learned

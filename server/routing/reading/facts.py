@@ -7,7 +7,7 @@ from server.routing.query import Query, Tensor
 from server.routing.reading.content import READ_CHARS, window
 from server.routing.reading.keywords import Keywords
 from server.routing.reading.language import Writing, writing_of
-from server.routing.reading.structure import Structure, structure_of
+from server.routing.reading.structure import Structure, Structures
 from server.routing.reading.token_estimate import estimate_tokens
 from server.routing.words import words_of
 
@@ -19,7 +19,7 @@ class Readers(NamedTuple):
     """What one configuration reads requests with."""
 
     keywords: Keywords
-    structures: frozenset[str]  # those that rules ask for
+    structures: Structures
     learned: "LinearModel | None"
 
 
@@ -59,7 +59,7 @@ class Facts:
     def structure(self) -> Structure:
         """Of what is asked."""
         if self._structure is None:
-            self._structure = structure_of(self.query.text, self._readers.structures)
+            self._structure = self._readers.structures.of(self.query.text)
         return self._structure
 
     @property

@@ -21,21 +21,28 @@ class Structure(NamedTuple):
     code_language: str  # empty: there is no code, or it is not clear
 
 
-def structure_of(text: str, wanted: Set[str] = ALL) -> Structure:
-    """What a text is made of or asks for, as far as that is wanted."""
-    sample = glance(text)
-    lower = sample.lower()
-    names: list[str] = []
-    code_language = ""
-    if not wanted.isdisjoint(_OF_EVIDENCE):
-        found, code_language = evidence.evidence(lower[:EVIDENCE_CHARS])
-        names += found
-    if not wanted.isdisjoint(layout.NAMES):
-        names += layout.names(sample)
-    if not wanted.isdisjoint(openings.NAMES):
-        names += openings.names(lower)
-    return Structure(tuple(names), code_language) if names else _NO_STRUCTURE
+class Structures:
+    """Tells what texts are made of or ask for, as far as that is wanted."""
+
+    def __init__(self, wanted: Set[str] = ALL) -> None:
+        self._evidence = not wanted.isdisjoint(evidence.NAMES | {CODE_LANGUAGE})
+        self._layout = not wanted.isdisjoint(layout.NAMES)
+        self._openings = not wanted.isdisjoint(openings.NAMES)
+
+    def of(self, text: str) -> Structure:
+        """What this text is made of or asks for."""
+        sample = glance(text)
+        lower = sample.lower()
+        names: list[str] = []
+        code_language = ""
+        if self._evidence:
+            found, code_language = evidence.evidence(lower[:EVIDENCE_CHARS])
+            names += found
+        if self._layout:
+            names += layout.names(sample)
+        if self._openings:
+            names += openings.names(lower)
+        return Structure(tuple(names), code_language) if names else _NO_STRUCTURE
 
 
 _NO_STRUCTURE = Structure((), "")  # there is no code without its name
-_OF_EVIDENCE = evidence.NAMES | {CODE_LANGUAGE}

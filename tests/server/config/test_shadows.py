@@ -13,7 +13,7 @@ from server.routing.query import Query
 from server.routing.reading.facts import Facts, Readers
 from server.routing.reading.keywords import Keywords
 from server.routing.reading.rules import compile_rules
-from server.routing.reading.structure import ALL
+from server.routing.reading.structure import Structures
 from tests.server.configs import plain
 
 COVERED: list[tuple[dict[str, Any], dict[str, Any]]] = [
@@ -102,7 +102,7 @@ queries = st.builds(
 def test_what_is_said_to_be_covered_is_by_the_rules_themselves(
     wide: MatchConfig, narrow: MatchConfig, query: Query
 ) -> None:
-    facts = Facts(query, Readers(Keywords(("tax", "law", "tax law", "new")), ALL, None))
+    facts = Facts(query, Readers(Keywords(("tax", "law", "tax law", "new")), Structures(), None))
     if covers(wide, narrow) and compile_rules([narrow], [True])(facts):
         assert compile_rules([wide], [True])(facts)
 

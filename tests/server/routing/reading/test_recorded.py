@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from server.routing.reading.language import writing_of
-from server.routing.reading.structure import structure_of
+from server.routing.reading.structure import Structures
 from server.routing.words import words_of
 
 pytestmark = pytest.mark.skipif(
@@ -77,7 +77,8 @@ def test_short_english_remarks_are_english_or_unclear(remarks: Sequence[str]) ->
 
 
 def _share(name: str, texts: Sequence[str]) -> float:
-    return sum(name in structure_of(text).names for text in texts) / len(texts)
+    structures = Structures()
+    return sum(name in structures.of(text).names for text in texts) / len(texts)
 
 
 def _texts(path: str, text: str, kind: str) -> dict[str, list[str]]:

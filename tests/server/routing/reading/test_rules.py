@@ -12,14 +12,14 @@ from server.routing.query import Query, Tensor
 from server.routing.reading.facts import Facts, Readers
 from server.routing.reading.keywords import Keywords
 from server.routing.reading.rules import compile_rules
-from server.routing.reading.structure import ALL
+from server.routing.reading.structure import Structures
 
 CODE = "Write a python function that adds two numbers:\ndef add(a, b):\n    return a + b"
 IMAGE = (Tensor("page", "UINT8", 1_000), Tensor("id", "INT64", 1))
 
 
 def facts(query: Query, *keywords: str, domain: str = "other") -> Facts:
-    known = Facts(query, Readers(Keywords(keywords), ALL, None))
+    known = Facts(query, Readers(Keywords(keywords), Structures(), None))
     known.domain = domain
     return known
 

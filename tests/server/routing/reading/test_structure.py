@@ -11,7 +11,7 @@ from server.config.match import CodeLanguage
 from server.config.match import Structure as Name
 from server.routing.reading.content import GLANCE_HEAD_CHARS, GLANCE_TAIL_CHARS
 from server.routing.reading.markers import CODE
-from server.routing.reading.structure import ALL, CODE_LANGUAGE, structure_of
+from server.routing.reading.structure import ALL, CODE_LANGUAGE, Structures
 
 HOLDS: list[tuple[str, str]] = [
     ("json", '{"name": "Ada", "age": 36}'),
@@ -60,12 +60,12 @@ HOLDS_NOT: list[tuple[str, str]] = [
 
 @pytest.mark.parametrize(("name", "text"), HOLDS)
 def test_a_kind_of_text_is_recognised(name: str, text: str) -> None:
-    assert name in structure_of(text).names
+    assert name in Structures().of(text).names
 
 
 @pytest.mark.parametrize(("name", "text"), HOLDS_NOT)
 def test_what_only_looks_alike_is_not_taken_for_it(name: str, text: str) -> None:
-    assert name not in structure_of(text).names
+    assert name not in Structures().of(text).names
 
 
 @pytest.mark.parametrize(
@@ -90,14 +90,14 @@ def test_what_only_looks_alike_is_not_taken_for_it(name: str, text: str) -> None
     ],
 )
 def test_the_language_of_code_is_told_where_it_is_clear(language: str, text: str) -> None:
-    assert structure_of(text).code_language == language
+    assert Structures().of(text).code_language == language
 
 
 def test_only_what_is_wanted_is_found_out() -> None:
     text = '{"a": 1}\nWrite a python function?'
-    assert structure_of(text, {"json"}).names == ("json",)
-    assert structure_of(text, {CODE_LANGUAGE}).code_language == "python"
-    assert structure_of(text, frozenset()) == ((), "")
+    assert Structures({"json"}).of(text).names == ("json",)
+    assert Structures({CODE_LANGUAGE}).of(text).code_language == "python"
+    assert Structures(frozenset()).of(text) == ((), "")
 
 
 def test_the_names_are_those_of_the_configuration() -> None:
@@ -107,15 +107,15 @@ def test_the_names_are_those_of_the_configuration() -> None:
 
 def test_a_long_text_is_judged_by_both_its_ends() -> None:
     middle = "x " * 5_000
-    assert "question" in structure_of(f"{middle}. What now?").names
-    assert "json" in structure_of(f'{{"a": 1}}{middle}').names
-    assert "json" not in structure_of(f'{middle}{{"a": 1}}{middle}').names
+    assert "question" in Structures().of(f"{middle}. What now?").names
+    assert "json" in Structures().of(f'{{"a": 1}}{middle}').names
+    assert "json" not in Structures().of(f'{middle}{{"a": 1}}{middle}').names
     assert len(middle) > GLANCE_HEAD_CHARS + GLANCE_TAIL_CHARS
 
 
 @given(st.text())
 def test_any_text_has_a_structure(text: str) -> None:
-    found = structure_of(text)
+    found = Structures().of(text)
     assert set(found.names) <= ALL
     assert found.code_language in ("", *CODE)
     assert bool(found.code_language) <= ("code" in found.names)
