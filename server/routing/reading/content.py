@@ -1,7 +1,7 @@
 """How much of a request's content is read: work is bounded whatever is sent."""
 
 # The first and last this many characters of a text are searched for keywords.
-READ_CHARS = 4_096
+READ_CHARS = 8_192
 # What a text is made of and the language it is in show early; what it asks for may come last.
 GLANCE_HEAD_CHARS, GLANCE_TAIL_CHARS = 768, 256
 # Of these, as many are searched for what gives away code or mathematics: it is never scarce.

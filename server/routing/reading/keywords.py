@@ -13,7 +13,10 @@ import ahocorasick
 
 from server.config.words import folded, stands_alone, stands_in
 from server.routing.reading.automaton import automaton
+from server.routing.reading.word_scan import WordScan
 
+# From so many characters on, a scan of the words takes less time than the automaton.
+SCANNED_CHARS = 5_000
 _SPELLED = bytes(
     ord(chr(code).lower()) if chr(code).isalnum() else ord(" ") for code in range(0x80)
 ).ljust(256)
@@ -36,6 +39,7 @@ class Keywords:
         self._any = bool(known)
         self._phrases = frozenset(word for word in plain if " " in word)
         self._plain = automaton((f" {word} ", word) for word in plain)
+        self._scan = WordScan(plain)
         self._odd = automaton((word, word) for word in odd)
         self._all = automaton((word, word) for word in known)
 
@@ -53,8 +57,11 @@ class Keywords:
         return found
 
     def _find_plain(self, text: str) -> set[str]:
-        spelled = f" {text} ".encode().translate(_SPELLED).decode()
-        found: set[str] = set(map(_WORD, self._plain.iter(spelled)))
+        spelled = f" {text} ".encode().translate(_SPELLED)
+        if len(text) < SCANNED_CHARS:
+            found: set[str] = set(map(_WORD, self._plain.iter(spelled.decode())))
+        else:
+            found = self._scan.find(spelled)
         phrases = found & self._phrases
         if phrases:
             # Only white space parts the words of a phrase: "tax, law" is no "tax law".

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.config.words import folded, stands_in
-from server.routing.reading.keywords import Keywords
+from server.routing.reading.keywords import SCANNED_CHARS, Keywords
 
 PIECES = ["tax", "Law", "law2", "c++", "24/7", "-", "_", ".", ",", " ", "\n", "\t", "  ", "é", "ß"]
 KEYWORDS = ("tax", "law", "tax law", "Tax  Law", "c++", "24/7", ".", "law2", "é", "strasse", " ")
@@ -45,6 +45,38 @@ def test_what_is_found_stands_in_the_text_alone(text: str, keywords: list[str]) 
     line = text.casefold().replace("\n", " ").replace("\t", " ")
     expected = {word for word in map(folded, keywords) if word and stands_in(word, line)}
     assert Keywords(keywords).find(text) == expected
+
+
+LONG_PIECES = [
+    *("tax", "Law", "tax law", "contrac", "contract", "Contracts", "contractor", "contract law"),
+    *("a", "b2", ",", "-", "\n", "tax, law", "contractlaw", "taxlaw"),
+]
+
+
+@given(
+    st.lists(st.sampled_from(LONG_PIECES)),
+    st.sets(st.sampled_from([piece for piece in LONG_PIECES if piece[0].isalpha()])),
+    st.integers(0, 9),
+)
+@settings(max_examples=300)
+def test_a_long_text_has_the_keywords_that_its_parts_have(
+    pieces: list[str], known: set[str], spaces: int
+) -> None:
+    text = " ".join(pieces)
+    keywords = Keywords(known)
+    assert keywords.find(" " * spaces + text + " " * SCANNED_CHARS) == keywords.find(text)
+    assert keywords.find("x" * SCANNED_CHARS + " " + text) == keywords.find(text)
+
+
+def test_thousands_of_keywords_are_found_in_a_long_text() -> None:
+    words = [f"w{number}" for number in range(0, 200_000, 20)]
+    assert Keywords(words).find(" ".join(words)) == set(words)
+
+
+@pytest.mark.parametrize("text", ["a" * 100_000, " " * 100_000, "a " * 50_000, "contract" * 9_999])
+def test_a_long_text_may_be_one_word_or_none(text: str) -> None:
+    assert Keywords(["tax", "contract", "contract law"]).find(text) == set()
+    assert Keywords(["tax", "contract law"]).find(text + " tax") == {"tax"}
 
 
 @given(st.text(), st.lists(st.text(max_size=5)))
