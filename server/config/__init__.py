@@ -28,7 +28,7 @@ USD_MAX = 1e9
 PERIOD_USD_MAX = 1e9
 SECONDS_MAX = 86_400.0
 GRADES_MAX = 1_000_000_000
-KEPT_REQUESTS_MAX = 100_000  # 1 KB each in English, twice as many at a time: 200 MB
+KEPT_REQUESTS_MAX = 100_000  # 0.7 KB each in English, twice as many at a time: 140 MB
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Usd = Annotated[float, Field(ge=0, le=USD_MAX)]

@@ -1,5 +1,6 @@
 """What a keyword is, and where in a text it stands: between word boundaries, whatever its case."""
 
+from functools import lru_cache
 from unicodedata import category
 
 # Unicode's categories: accents, and what words are made of. Letters without case are not among it,
@@ -31,6 +32,8 @@ def stands_in(word: str, text: str) -> bool:
     return False
 
 
+# A text has few letters, and may have thousands of places where a keyword could stand.
+@lru_cache(4_096)
 def _joined(left: str, right: str) -> bool:
     """Two neighbours are of one word: an accent and what it stands on, or letters and digits."""
     of_right = category(right)

@@ -44,7 +44,7 @@ class OneOf:
         self._holds = {value: self._free | bits for value, bits in _rules_by_value(wanted).items()}
 
     def holding(self, name: str, value: str) -> Iterator[Expression]:
-        yield Expression(f"{name}({value}, {self._free})", {name: self._holds.get})
+        yield Expression(f"{name}({value}, {self._free:#x})", {name: self._holds.get})
 
 
 class AnyOf:
@@ -133,10 +133,11 @@ class Keywording:
         said = reduce(or_, map(self._by_word.__getitem__, self._words & found), self._free)
         width = self._width
         holding = said & said >> width & ~(said >> 2 * width) & self._every
-        return self._complete(holding, found)
-
-    def _complete(self, holding: int, found: Set[str]) -> int:
         left = holding & self._looked_at
+        return self._complete(holding, left, found) if left else holding
+
+    def _complete(self, holding: int, left: int, found: Set[str]) -> int:
+        """Without those rules, of `left`, of whose words one is missing."""
         while left:
             lowest = left & -left
             left ^= lowest

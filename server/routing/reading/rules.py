@@ -51,7 +51,8 @@ def compile_rules(
     The outcomes stand in the order of the rules.
     """
     every = bits_of(range(len(rules)))
-    lines = ["def first(facts):", " query = facts.query", f" left = {every}"]
+    # Numbers are written in base 16: others are refused when they have thousands of digits.
+    lines = ["def first(facts):", " query = facts.query", f" left = {every:#x}"]
     # By how many bits it takes to write the lowest rule that is left.
     names: dict[str, object] = {"outcomes": (None, *outcomes)}
 
@@ -66,12 +67,13 @@ def compile_rules(
     for number, stage in enumerate(reading):
         # Of rules that neither this kind nor a later one asks nothing is left to ask.
         rest = reduce(or_, (later.condition.asked for later in reading[number:]))
-        lines.append(f" if sure := left & {every & ~rest}:")
+        lines.append(f" if sure := left & {every & ~rest:#x}:")
         lines.append("  left &= sure ^ (sure - 1)")
-        lines.append(f" if left & {stage.condition.asked}:")
+        lines.append(f" if left & {stage.condition.asked:#x}:")
         ask(stage, "  ")
     lines.append(" return outcomes[(left & -left).bit_length()]")
-    exec("\n".join(lines), names)  # names and numbers that are made here, nothing that is given
+    # Of names and numbers that are made here: nothing that is given is written in it.
+    exec(compile("\n".join(lines), "<rules>", "exec"), names)
     first: Callable[[Facts], _Outcome | None] = names["first"]  # type: ignore[assignment]
     return first
 

@@ -88,7 +88,7 @@ def test_the_first_of_several_that_match_is_taken() -> None:
     assert first(rules, facts(Query(tenant="a", text=CODE))) == 1
 
 
-@pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 1_000])
+@pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 1_000, 16_000])
 def test_as_many_rules_as_there_are_keep_their_order(count: int) -> None:
     rules = [rule(tenant=(f"t{i}", "all"), user=(f"u{i}",)) for i in range(count)]
     last = count - 1
