@@ -9,8 +9,9 @@ only where its text is, and few on each: or callers could push the texts out wit
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -40,17 +41,14 @@ class KeptRequests:
     """Lines that wait to be written, and their files."""
 
     def __init__(self, folder: Path, at_most: int) -> None:
-        self._folder = folder
+        self._files = _Files(folder)
         self._at_most = at_most
         self._waiting: list[str] = []
-        self._lines = 0  # of the newer file, once it was counted
-        self._counted = False
         self._reports_left: dict[str, int] = {}  # of the newest texts, by decision id
         self._early: dict[str, dict[str, str]] = {}  # reports whose text is not there yet
 
     def configure(self, at_most: int) -> None:
-        """Keeps so many from now on; the next write removes what is beyond."""
-        self._counted = self._counted and at_most >= self._at_most
+        """Keeps so many from now on; the next writing removes what is beyond."""
         self._at_most = at_most
         self._forget_oldest()
         if not at_most:
@@ -82,20 +80,10 @@ class KeptRequests:
         elif left and fields and self._wait(id=decision_id, **fields):
             self._reports_left[decision_id] = left - 1
 
-    def write(self) -> None:
-        """Writes what waits; blocks. Raises OSError."""
+    def writing(self) -> Callable[[], None]:
+        """What writes all that waits now: it blocks, and raises OSError. One after the other."""
         waiting, self._waiting = self._waiting, []
-        if not self._at_most:
-            for name in (_NEWER, _OLDER):
-                (self._folder / name).unlink(missing_ok=True)
-            self._counted = False
-            return
-        if not self._counted:
-            _trim(self._folder / _OLDER, self._at_most)
-            self._lines = _trim(self._folder / _NEWER, self._at_most)
-            self._counted = True
-        if waiting:
-            self._append(waiting)
+        return partial(self._files.write, waiting, at_most=self._at_most)
 
     def _wait(self, **fields: str) -> bool:
         """False where nothing is to be kept, or too much waits."""
@@ -115,6 +103,26 @@ class KeptRequests:
         """No more than are surely there still."""
         while len(self._reports_left) > self._at_most:
             del self._reports_left[next(iter(self._reports_left))]
+
+
+class _Files:
+    """The newer and the older one, as a thread writes them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._at_most = 0  # lines in each, of which neither has more
+        self._lines = 0  # of the newer one
+
+    def write(self, lines: Sequence[str], *, at_most: int) -> None:
+        if not at_most:
+            for name in (_NEWER, _OLDER):
+                (self._folder / name).unlink(missing_ok=True)
+        elif not 0 < self._at_most <= at_most:  # there may be more, of before this start too
+            _trim(self._folder / _OLDER, at_most)
+            self._lines = _trim(self._folder / _NEWER, at_most)
+        self._at_most = at_most
+        if lines and at_most:
+            self._append(lines)
 
     def _append(self, lines: Sequence[str]) -> None:
         newer = self._folder / _NEWER

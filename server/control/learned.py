@@ -87,7 +87,7 @@ class Learned:
     async def keep(self, *, now_s: float) -> None:
         """Writes what waits, and says where the traffic has drifted or is as it was again."""
         try:
-            await asyncio.to_thread(self._kept.write)
+            await asyncio.to_thread(self._kept.writing())
             if not self._kept_known:
                 self._kept.know(await asyncio.to_thread(kept_ids, self._folder))
                 self._kept_known = True

@@ -77,7 +77,7 @@ def test_it_learns_from_reports_of_a_state_folder(run: Run, tmp_path: Path) -> N
     for number, example in enumerate(examples(20)):
         kept.add(str(number), example.text, domain="other", intent="")
         kept.report(str(number), domain=example.domain)
-    kept.write()
+    kept.writing()()
     result = run("train", "--from-reports", tmp_path, "--out", tmp_path / "c.bin")
     assert result.exit_code == 0, result.output
     assert "60 inside, 0 out of scope" in result.stdout
@@ -90,7 +90,7 @@ def test_reported_texts_that_say_too_little_are_counted(run: Run, tmp_path: Path
     for number, example in enumerate(examples(20)):
         kept.add(str(number), example.text, domain="other", intent="")
         kept.report(str(number), domain=example.domain)
-    kept.write()
+    kept.writing()()
     command = ("train", "--from-reports", tmp_path, "--out", tmp_path / "c.bin")
     assert "reported texts left out: 1 (" in run(*command).stdout
     assert json.loads(run(*command, "--json").stdout)["reported_left_out"] == 1

@@ -23,25 +23,37 @@ def test_what_was_written_is_read_with_what_was_reported(tmp_path: Path) -> None
     kept.add("b", "how much", domain="other", intent="")
     kept.report("a", domain="math")
     kept.report("a", intent="add")
-    kept.write()
+    kept.writing()()
     assert read_kept(tmp_path) == [
         KeptRequest("wie groß?", "law", "sue", true_domain="math", true_intent="add"),
         KeptRequest("how much", "other", ""),
     ]
 
 
+def test_what_comes_while_others_are_written_waits_for_the_next_writing(tmp_path: Path) -> None:
+    kept = KeptRequests(tmp_path, 10)
+    kept.add("1", "one", domain="a", intent="")
+    write = kept.writing()
+    kept.add("2", "two", domain="a", intent="")
+    kept.configure(1)
+    write()
+    assert [request.text for request in read_kept(tmp_path)] == ["one"]
+    kept.writing()()
+    assert [request.text for request in read_kept(tmp_path)] == ["one", "two"]
+
+
 def test_a_report_may_come_before_its_text(tmp_path: Path) -> None:
     kept = KeptRequests(tmp_path, 10)
     kept.report("a", domain="math")
     kept.add("a", "how much", domain="law", intent="")
-    kept.write()
+    kept.writing()()
     assert read_kept(tmp_path) == [KeptRequest("how much", "law", "", true_domain="math")]
 
 
 def test_nothing_is_kept_by_default(tmp_path: Path) -> None:
     kept = KeptRequests(tmp_path, 0)
     add(kept, 1)
-    kept.write()
+    kept.writing()()
     assert list(tmp_path.iterdir()) == []
     assert read_kept(tmp_path) == []
 
@@ -50,7 +62,7 @@ def test_the_files_are_for_their_owner_alone(tmp_path: Path) -> None:
     kept = KeptRequests(tmp_path, 1)
     for number in range(2):
         add(kept, number)
-        kept.write()
+        kept.writing()()
     assert [file.stat().st_mode & 0o777 for file in tmp_path.iterdir()] == [0o600] * 2
 
 
@@ -58,7 +70,7 @@ def test_the_newest_are_kept_and_at_most_twice_as_many_as_asked_for(tmp_path: Pa
     kept = KeptRequests(tmp_path, 10)
     for number in range(95):
         add(kept, number)
-        kept.write()
+        kept.writing()()
     texts = [request.text for request in read_kept(tmp_path)]
     assert texts == [f"text {number}" for number in range(80, 95)]
 
@@ -67,7 +79,7 @@ def test_of_more_than_fit_at_once_the_newest_are_kept(tmp_path: Path) -> None:
     kept = KeptRequests(tmp_path, 3)
     for number in range(20):
         add(kept, number)
-    kept.write()
+    kept.writing()()
     assert [request.text for request in read_kept(tmp_path)] == ["text 17", "text 18", "text 19"]
 
 
@@ -75,7 +87,7 @@ def test_no_more_than_so_many_wait(tmp_path: Path) -> None:
     kept = KeptRequests(tmp_path, 100_000)
     for number in range(WAITING_MAX + 5):
         add(kept, number)
-    kept.write()
+    kept.writing()()
     assert len(read_kept(tmp_path)) == WAITING_MAX
 
 
@@ -83,16 +95,16 @@ def test_a_new_start_goes_on_with_the_file(tmp_path: Path) -> None:
     for number in range(5):
         kept = KeptRequests(tmp_path, 2)
         add(kept, number)
-        kept.write()
+        kept.writing()()
     assert [request.text for request in read_kept(tmp_path)] == ["text 2", "text 3", "text 4"]
 
 
 def test_what_was_kept_is_removed_where_nothing_is_to_be_kept(tmp_path: Path) -> None:
     kept = KeptRequests(tmp_path, 2)
     add(kept, 1)
-    kept.write()
+    kept.writing()()
     kept.configure(0)
-    kept.write()
+    kept.writing()()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -100,8 +112,8 @@ def test_of_what_was_kept_a_start_that_keeps_fewer_leaves_twice_as_many(tmp_path
     kept = KeptRequests(tmp_path, 10)
     for number in range(20):
         add(kept, number)
-        kept.write()
-    KeptRequests(tmp_path, 2).write()
+        kept.writing()()
+    KeptRequests(tmp_path, 2).writing()()
     texts = [request.text for request in read_kept(tmp_path)]
     assert texts == ["text 8", "text 9", "text 18", "text 19"]
 
@@ -111,7 +123,7 @@ def test_reports_without_their_text_push_nothing_out(tmp_path: Path) -> None:
     add(kept, 1)
     for number in range(EARLY_MAX + 10):
         kept.report(f"gone {number}", domain="law")
-        kept.write()
+        kept.writing()()
     assert read_kept(tmp_path) == [KeptRequest("text 1", "law", "")]
     assert len((tmp_path / "requests.jsonl").read_text().splitlines()) == 1
 
@@ -122,7 +134,7 @@ def test_of_reports_without_their_text_the_newest_wait(tmp_path: Path) -> None:
         kept.report(str(number), domain="math")
     for number in (0, EARLY_MAX):
         add(kept, number)
-    kept.write()
+    kept.writing()()
     assert [request.true_domain for request in read_kept(tmp_path)] == ["", "math"]
 
 
@@ -131,7 +143,7 @@ def test_reports_on_one_text_are_few(tmp_path: Path) -> None:
     add(kept, 1)
     for number in range(10):
         kept.report("1", domain=f"d{number}")
-    kept.write()
+    kept.writing()()
     assert read_kept(tmp_path)[0].true_domain == f"d{REPORTS_MAX - 1}"
 
 
@@ -139,10 +151,10 @@ def test_reports_on_the_newest_texts_alone_are_kept(tmp_path: Path) -> None:
     kept = KeptRequests(tmp_path, 2)
     for number in range(3):
         add(kept, number)
-        kept.write()
+        kept.writing()()
     for number in range(3):
         kept.report(str(number), domain="math")
-    kept.write()
+    kept.writing()()
     assert '"0", "true_domain"' not in (tmp_path / "requests.jsonl").read_text()
 
 
@@ -150,12 +162,12 @@ def test_a_report_on_a_text_from_before_this_start_is_kept(tmp_path: Path) -> No
     before = KeptRequests(tmp_path, 10)
     add(before, 1)
     add(before, 2)
-    before.write()
+    before.writing()()
     kept = KeptRequests(tmp_path, 10)
     kept.report("1", domain="math")
     kept.know(kept_ids(tmp_path))
     kept.report("2", domain="art")
-    kept.write()
+    kept.writing()()
     assert [request.true_domain for request in read_kept(tmp_path)] == ["math", "art"]
 
 
@@ -163,9 +175,9 @@ def test_where_fewer_are_to_be_kept_the_rest_is_removed(tmp_path: Path) -> None:
     kept = KeptRequests(tmp_path, 10)
     for number in range(20):
         add(kept, number)
-        kept.write()
+        kept.writing()()
     kept.configure(3)
-    kept.write()
+    kept.writing()()
     texts = [request.text for request in read_kept(tmp_path)]
     assert texts == [f"text {number}" for number in (7, 8, 9, 17, 18, 19)]
 
@@ -174,13 +186,13 @@ def test_a_report_on_a_text_that_was_removed_is_not_kept(tmp_path: Path) -> None
     kept = KeptRequests(tmp_path, 2)
     add(kept, 1)
     kept.report("early", domain="math")
-    kept.write()
+    kept.writing()()
     kept.configure(0)
-    kept.write()
+    kept.writing()()
     kept.configure(2)
     kept.report("1", domain="math")
     kept.add("early", "text", domain="law", intent="")
-    kept.write()
+    kept.writing()()
     assert read_kept(tmp_path) == [KeptRequest("text", "law", "")]
     assert len((tmp_path / "requests.jsonl").read_text().splitlines()) == 1
 

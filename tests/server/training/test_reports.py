@@ -14,7 +14,7 @@ def keep(folder: Path, *reports: tuple[str, str, str]) -> None:
     for number, (text, domain, intent) in enumerate(reports):
         kept.add(str(number), text, domain="other", intent="")
         kept.report(str(number), domain=domain, intent=intent)
-    kept.write()
+    kept.writing()()
 
 
 def test_texts_with_a_reported_label_are_examples(tmp_path: Path) -> None:
