@@ -1,4 +1,4 @@
-"""Text as words, which tell what it is about and the language it is in.
+"""Text as words, which tell what it is about.
 
 Training and serving split text here and nowhere else, so that both see the same.
 """

@@ -88,10 +88,7 @@ class LinearModel:
 
     def classify(self, text: str) -> Guess:
         """The likeliest domain, and in it the likeliest intent. Takes bounded time for any text."""
-        return self.guess(words_of(text))
-
-    def guess(self, words: list[str]) -> Guess:
-        """The same of a text whose words are known."""
+        words = words_of(text)
         if self._few:
             return self._of_few(self._sums(words).tolist())
         odds, of_groups = self._odds(words)
@@ -161,8 +158,9 @@ class LinearModel:
 
 def _are_mild(contents: Contents) -> bool:
     """Whether no text can have a score whose exponential is no ordinary number."""
-    steps = np.abs(contents.weights.astype(np.int16)).max(axis=1, initial=0)
-    loudest = (steps * contents.scales / np.sqrt(contents.lengths2)).max(initial=0.0)
+    weights = contents.weights
+    steps = np.maximum(weights.max(axis=1), -weights.min(axis=1).astype(np.int16))
+    loudest = (steps * np.abs(contents.scales) / np.sqrt(contents.lengths2)).max(initial=0.0)
     # Of R rows none says more than this; their lengths are added up in squares (Cauchy, Schwarz).
     most = loudest * sqrt(_ROWS_MAX) + np.abs(contents.bias).max()
     return bool(most <= _SCORE_MAX)

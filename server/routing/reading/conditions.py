@@ -2,14 +2,15 @@
 
 Rule i is bit i of an integer. A condition knows the bits of the rules that have it, and answers for
 one request with the bits of the rules whose condition holds; rules without it are among these. So
-what a request costs depends on how many kinds of conditions there are, not on how many rules.
+what a request costs depends on how many kinds of conditions there are, and on how many labels and
+metadata are asked for, not on how many rules.
 
 How a condition answers is an expression of Python: rules.py makes one function of those of a set.
 """
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence, Set
 from functools import reduce
 from operator import or_
 from typing import NamedTuple, TypeVar
@@ -29,7 +30,7 @@ def bits_of(rules: Iterable[int]) -> int:
 
 
 class Expression(NamedTuple):
-    """A condition's answer in Python; where it gives several, a rule has to be in each."""
+    """A condition's answer in Python."""
 
     source: str
     names: Mapping[str, object]  # what the source calls things that are not written in it
@@ -41,10 +42,11 @@ class OneOf:
     def __init__(self, every: int, wanted: Mapping[int, Collection[Hashable]]) -> None:
         self.asked = bits_of(wanted)
         self._free = every & ~self.asked
-        self._holds = {value: self._free | bits for value, bits in _rules_by_value(wanted).items()}
+        self._holds = _holds(every, wanted)
 
-    def holding(self, name: str, value: str) -> Iterator[Expression]:
-        yield Expression(f"{name}({value}, {self._free:#x})", {name: self._holds.get})
+    def holding(self, name: str, value: str) -> Expression:
+        free = f"{name}_free"
+        return Expression(f"{name}({value}, {free})", {name: self._holds.get, free: self._free})
 
 
 class AnyOf:
@@ -55,8 +57,8 @@ class AnyOf:
         self._free = every & ~self.asked
         self._rules = _rules_by_value(wanted)
 
-    def holding(self, name: str, values: str) -> Iterator[Expression]:
-        yield Expression(f"{name}({values})", {name: self._holding})
+    def holding(self, name: str, values: str) -> Expression:
+        return Expression(f"{name}({values})", {name: self._holding})
 
     def _holding(self, values: Iterable[Hashable]) -> int:
         holding = self._free
@@ -74,13 +76,19 @@ class Entries:
         for rule, entries in wanted.items():
             for key, values in entries.items():
                 by_key[key][rule] = values
-        self._keys = tuple((key, OneOf(every, rules)) for key, rules in by_key.items())
+        self._every = every
+        self._keys = tuple(
+            (key, _holds(every, rules), every & ~bits_of(rules)) for key, rules in by_key.items()
+        )
 
-    def holding(self, name: str, had: str) -> Iterator[Expression]:
-        for number, (key, one_of) in enumerate(self._keys):
-            called = f"{name}_{number}"
-            for expression in one_of.holding(called, f"{had}.get({called}_key)"):
-                yield expression._replace(names={**expression.names, f"{called}_key": key})
+    def holding(self, name: str, had: str) -> Expression:
+        return Expression(f"{name}({had})", {name: self._holding})
+
+    def _holding(self, had: Mapping[str, str]) -> int:
+        holding = self._every
+        for key, holds, free in self._keys:
+            holding &= holds.get(had.get(key), free)
+        return holding
 
 
 class Within:
@@ -98,10 +106,10 @@ class Within:
             for start in (None, *self._starts)
         )
 
-    def holding(self, name: str, number: str) -> Iterator[Expression]:
+    def holding(self, name: str, number: str) -> Expression:
         source = f"{name}[{name}_place({name}_starts, {number})]"
         names = {name: self._holds, f"{name}_place": bisect_right, f"{name}_starts": self._starts}
-        yield Expression(source, names)
+        return Expression(source, names)
 
 
 class Keywording:
@@ -126,8 +134,8 @@ class Keywording:
         )
         self._words = frozenset(self._by_word)
 
-    def holding(self, name: str, found: str) -> Iterator[Expression]:
-        yield Expression(f"{name}({found})", {name: self._holding})
+    def holding(self, name: str, found: str) -> Expression:
+        return Expression(f"{name}({found})", {name: self._holding})
 
     def _holding(self, found: Set[str]) -> int:
         said = reduce(or_, map(self._by_word.__getitem__, self._words & found), self._free)
@@ -144,6 +152,12 @@ class Keywording:
             if not self._all_of[lowest.bit_length() - 1].issubset(found):
                 holding ^= lowest
         return holding
+
+
+def _holds(every: int, wanted: Mapping[int, Collection[Hashable]]) -> dict[Hashable, int]:
+    """The rules of which each value is one, those that want none among them."""
+    free = every & ~bits_of(wanted)
+    return {value: free | bits for value, bits in _rules_by_value(wanted).items()}
 
 
 def _rules_by_value(wanted: Mapping[int, Collection[_Value]], shift: int = 0) -> dict[_Value, int]:

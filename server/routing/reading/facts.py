@@ -9,7 +9,6 @@ from server.routing.reading.keywords import Keywords
 from server.routing.reading.language import Writing, writing_of
 from server.routing.reading.structure import Structure, Structures
 from server.routing.reading.token_estimate import estimate_tokens
-from server.routing.words import words_of
 
 if TYPE_CHECKING:
     from server.routing.learned import Guess, LinearModel
@@ -27,7 +26,7 @@ class Facts:
     """A request as the rules see it. What none of them asks for costs nothing."""
 
     __slots__ = (
-        "_found", "_guess", "_readers", "_structure", "_tensors", "_words", "_writing", "domain",
+        "_found", "_guess", "_readers", "_structure", "_tensors", "_writing", "domain",
         "input_tokens", "intent_so_far", "query",
     )  # fmt: skip
 
@@ -40,7 +39,6 @@ class Facts:
         self._found: Set[str] | None = None
         self._structure: Structure | None = None
         self._writing: Writing | None = None
-        self._words: list[str] | None = None
         self._guess: Guess | None = None
         self._tensors: tuple[Tensor, ...] | None = None
 
@@ -66,22 +64,15 @@ class Facts:
     def writing(self) -> Writing:
         """Of what is asked."""
         if self._writing is None:
-            self._writing = writing_of(self.query.text, self.words)
+            self._writing = writing_of(self.query.text)
         return self._writing
-
-    @property
-    def words(self) -> list[str]:
-        """Of what is asked."""
-        if self._words is None:
-            self._words = words_of(self.query.text)
-        return self._words
 
     @property
     def guess(self) -> "Guess | None":
         """What the learned model says of what is asked; None without a model or a text."""
         learned = self._readers.learned
         if self._guess is None and learned is not None and self.query.text:
-            self._guess = guess = learned.guess(self.words)
+            self._guess = guess = learned.classify(self.query.text)
             self.intent_so_far = guess.intent
         return self._guess
 

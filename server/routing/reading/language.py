@@ -2,25 +2,25 @@
 """Which language a text is written in, of a small set, by its script and its commonest words."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Set
 from typing import NamedTuple
 
 from server.config.match import SCRIPT_OF
-from server.routing.reading.scripts import SAMPLE_CHARS, script_of
+from server.routing.reading.scripts import script_of
 
 # Words that a text of any subject has, and that few other languages of the set have too.
 _COMMON_WORDS: Mapping[str, str] = {
     "en": "a the of and to in is you that it for was are with this be have from or what which who "
     "how when where why can could would will do does did not my your i me we they he she his her "
     "their has had been if at by on an as there about into than then its but so any some please "
-    "should need want tell each set give make find help new more "
-    "let don",
+    "i'm don't what's should need want tell each set give make find help new more "
+    "i've it's let",
     "de": "der die das und ist nicht ich du wir sie ihr ein eine einen einem einer den dem des mit "
     "von zu auf für im in an auch als wie was wer wo warum wann sind war hat haben kann werden "
     "wird mein meine dein bitte mir dich mich aus bei nach über oder aber wenn dass es um zum zur",
     "fr": "le la les des du de un une et est en dans que qui pour pas sur avec ce cette ces il "
     "elle nous vous je tu mon ma mes votre vos son sa ses au aux par plus ne se sont être avoir "
-    "quel quelle comment pourquoi où qu ai ou mais si dont leur",
+    "quel quelle comment pourquoi où c'est qu'est j'ai ou mais si s'il dont leur",
     "es": "el la los las de del que y en un una es por con para no se su sus al lo como más pero "
     "le ya este esta qué cómo cuál dónde cuándo quién son fue ha muy mi tu yo me te nos hay ser "
     "está están desde sobre entre porque cuando si o",
@@ -55,8 +55,15 @@ _NOT_ARABIC = frozenset("پچژگکیٹڈڑںے")
 _HITS_MIN = 2
 _FEW_WORDS = 4  # of such a text one common word is enough
 _OWN_LETTERS_WEIGH = 2
-# A language shows in as many words.
-_WORDS_READ = 48
+# A language shows in as many characters; each of their words is looked up.
+_READ_CHARS = 256
+_PUNCTUATION = '.,?!:;()"'
+# ASCII in lower case, with a space for punctuation: most text is, and takes one step.
+_SPELLED = bytes(
+    ord(" " if chr(point) in _PUNCTUATION else chr(point).lower()) for point in range(0x80)
+).ljust(256)
+_SPACED = str.maketrans(_PUNCTUATION, " " * len(_PUNCTUATION))
+
 # A language's hits are one byte of an integer, so that one sum counts them for all: no text has so
 # many words that a byte would not hold them.
 _LANGUAGES = tuple(_COMMON_WORDS)
@@ -82,27 +89,34 @@ class Writing(NamedTuple):
     language: str
 
 
-def writing_of(text: str, words: Sequence[str]) -> Writing:
-    """The script and the language of a text of these words, by its beginning."""
-    if text.isascii():
-        language = _by_words(words)
-        return _LATIN[language] if language else Writing(script_of(text), "")
-    script = script_of(text)
+def writing_of(text: str) -> Writing:
+    """The script and the language of a text, by its beginning."""
+    sample = text[:_READ_CHARS]
+    if sample.isascii():
+        return _of_ascii(sample)
+    script = script_of(sample)
     if script in _BY_WORDS:
-        return Writing(script, _by_words(words, _of_letters(text)))
+        lower = sample.lower()
+        words = set(lower.translate(_SPACED).split())
+        return Writing(script, _by_words(words, _of_letters(lower)))
     if script == "arabic":
-        is_other = _NOT_ARABIC.intersection(text[:SAMPLE_CHARS])
-        return Writing(script, "" if is_other else "ar")
+        return Writing(script, "" if _NOT_ARABIC.intersection(sample) else "ar")
     return Writing(script, _OF_SCRIPT.get(script, ""))
+
+
+def _of_ascii(sample: str) -> Writing:
+    language = _by_words(set(sample.encode().translate(_SPELLED).decode().split()))
+    if language:
+        return _LATIN[language]
+    return Writing(script_of(sample), "")
 
 
 _LATIN = {language: Writing("latin", language) for language in _LANGUAGES}
 
 
-def _by_words(words: Sequence[str], of_letters: int = 0) -> str:
-    """The language that most of the common words are of; they count once each."""
-    words = words[:_WORDS_READ]
-    total = sum(map(_HITS.__getitem__, _COMMON.intersection(words)), of_letters)
+def _by_words(words: Set[str], of_letters: int = 0) -> str:
+    """The language that most of the common words are of."""
+    total = sum(map(_HITS.__getitem__, words & _COMMON), of_letters)
     if not total:
         return ""
     hits = total.to_bytes(len(_LANGUAGES), "little")
@@ -112,8 +126,7 @@ def _by_words(words: Sequence[str], of_letters: int = 0) -> str:
     return _LANGUAGES[hits.index(most)]
 
 
-def _of_letters(text: str) -> int:
-    lower = text[:SAMPLE_CHARS].lower()
+def _of_letters(lower: str) -> int:
     return sum(
         _OWN_LETTERS_WEIGH * _ONE_HIT[language]
         for language, letters in _OWN_LETTERS.items()

@@ -31,7 +31,7 @@ class _Condition(Protocol):
     def asked(self) -> int:
         """The rules that have it."""
 
-    def holding(self, name: str, fact: str, /) -> Iterable[Expression]:
+    def holding(self, name: str, fact: str, /) -> Expression:
         """Of the rules of which it holds, those without it among them."""
 
 
@@ -51,30 +51,29 @@ def compile_rules(
     The outcomes stand in the order of the rules.
     """
     every = bits_of(range(len(rules)))
+    # Found by how many bits it takes to write the lowest rule that is left.
+    names: dict[str, object] = {"outcomes": (None, *outcomes)}
     # Numbers are written in base 16: others are refused when they have thousands of digits.
     lines = ["def first(facts):", " query = facts.query", f" left = {every:#x}"]
-    # By how many bits it takes to write the lowest rule that is left.
-    names: dict[str, object] = {"outcomes": (None, *outcomes)}
 
-    def ask(stage: _Stage, indent: str) -> None:
-        for source, needed in stage.condition.holding(stage.name, stage.fact):
-            lines.append(f"{indent}left &= {source}")
-            names.update(needed)
+    def ask(stage: _Stage) -> None:
+        source, needed = stage.condition.holding(stage.name, stage.fact)
+        lines.append(f" if left & {stage.condition.asked:#x}: left &= {source}")
+        names.update(needed)
 
     for stage in _used(_stated(every, rules)):
-        ask(stage, " ")
+        ask(stage)
     reading = _used(_read(every, rules))
     for number, stage in enumerate(reading):
         # Of rules that neither this kind nor a later one asks nothing is left to ask.
         rest = reduce(or_, (later.condition.asked for later in reading[number:]))
-        lines.append(f" if sure := left & {every & ~rest:#x}:")
-        lines.append("  left &= sure ^ (sure - 1)")
-        lines.append(f" if left & {stage.condition.asked:#x}:")
-        ask(stage, "  ")
+        lines.append(f" if sure := left & {every & ~rest:#x}: left &= sure ^ (sure - 1)")
+        ask(stage)
     lines.append(" return outcomes[(left & -left).bit_length()]")
     # Of names and numbers that are made here: nothing that is given is written in it.
     exec(compile("\n".join(lines), "<rules>", "exec"), names)
-    first: Callable[[Facts], _Outcome | None] = names["first"]  # type: ignore[assignment]
+    # Taken out of its own globals, or only the garbage collector could free it.
+    first: Callable[[Facts], _Outcome | None] = names.pop("first")  # type: ignore[assignment]
     return first
 
 

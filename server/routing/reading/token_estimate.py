@@ -101,10 +101,10 @@ def estimate_tokens(text: str) -> int:
     if not text:
         return 0
     if len(text) <= _FEW_CHARS and text.isascii():
-        return _rounded(_cases_of_few(text))
+        return _rounded(cases_of_few(text))
     if len(text) <= READ_WHOLE_CHARS:
-        return _rounded(_cases(text))
-    return _rounded(_cases(_sample(text)) * len(text) // READ_WHOLE_CHARS)
+        return _rounded(cases_of(text))
+    return _rounded(cases_of(_sample(text)) * len(text) // READ_WHOLE_CHARS)
 
 
 def _rounded(cases: int) -> int:
@@ -117,8 +117,8 @@ def _sample(text: str) -> str:
     return "".join([text[start : start + STRETCH_CHARS] for start in starts])
 
 
-def _cases_of_few(text: str) -> int:
-    """The same as `_cases` for ASCII.
+def cases_of_few(text: str) -> int:
+    """The same as `cases_of`, of ASCII.
 
     Pairs of classes are made all at once, of the octets as one number: shifted by five bits, each
     octet has the class of the one before it beside its own.
@@ -129,7 +129,8 @@ def _cases_of_few(text: str) -> int:
     return sum(pairs.translate(_CASES_OF_CLASSES))
 
 
-def _cases(text: str) -> int:
+def cases_of(text: str) -> int:
+    """Tokens in 250ths."""
     octets = text.encode("utf-8", "surrogatepass")
     # All pairs side by side, so that they are looked up at once. What the text begins with is read
     # as if behind a line's end; pairs with 0xFF, which no text has, count nothing.

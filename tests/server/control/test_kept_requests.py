@@ -97,6 +97,7 @@ def test_a_new_start_goes_on_with_the_file(tmp_path: Path) -> None:
         add(kept, number)
         kept.writing()()
     assert [request.text for request in read_kept(tmp_path)] == ["text 2", "text 3", "text 4"]
+    assert len((tmp_path / "requests.jsonl").read_text().splitlines()) == 1
 
 
 def test_what_was_kept_is_removed_where_nothing_is_to_be_kept(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
+from dataclasses import replace
 from math import sqrt
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,6 +63,15 @@ def test_only_so_many_unknown_words_are_looked_at() -> None:
     assert TWO.classify(f"{unknown} courts").domain == "other"
 
 
+def test_an_unknown_word_that_comes_again_is_looked_at_once() -> None:
+    assert TWO.classify("aaa " * UNKNOWN_WORDS_MAX + "courts").domain == "law"
+
+
+def test_words_too_short_to_have_parts_are_passed_over() -> None:
+    short = " ".join(f"a{chr(97 + i)}" for i in range(UNKNOWN_WORDS_MAX))
+    assert TWO.classify(f"{short} courts").domain == "law"
+
+
 def test_a_long_text_is_no_louder_than_a_short_one() -> None:
     short = TWO.classify("the court").domain_probability
     assert TWO.classify("the court a b c d e f").domain_probability == short
@@ -117,6 +128,27 @@ def test_few_labels_are_read_as_many_are(words: list[str]) -> None:
     assert by_few.domain_probability == pytest.approx(by_many.domain_probability, rel=1e-4)
     if abs(by_few.domain_probability - 0.7) > 1e-3:
         assert by_few.domain == by_many.domain
+
+
+@pytest.mark.parametrize(
+    ("bias", "scale", "length2"),
+    [(1e6, 1, 1), (0, 1e4, 1), (0, -1e4, 1), (0, 1, 1e-6), (-1e6, -1e6, 1e-6)],
+)
+def test_numbers_beyond_all_training_give_a_probability_too(
+    bias: float, scale: float, length2: float
+) -> None:
+    extreme = contents(words={"court": (-3.0, 3.0)}, bias=(0, bias))
+    extreme = replace(
+        extreme,
+        scales=extreme.scales * np.float32(scale),
+        lengths2=extreme.lengths2 * np.float32(length2),
+    )
+    model = LinearModel.from_bytes(LinearModel(extreme).to_bytes())
+    for text in ("", "court"):
+        law, math = model.scores(text)
+        guess = model.classify(text)
+        assert guess.domain == ("law" if law >= math else "math")
+        assert 0.5 <= guess.domain_probability <= 1
 
 
 def test_it_says_what_it_knows() -> None:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from server.config.words import folded, stands_in
 from server.routing.reading.keywords import SCANNED_CHARS, Keywords
+from server.routing.reading.word_scan import WordScan
 
 PIECES = ["tax", "Law", "law2", "c++", "24/7", "-", "_", ".", ",", " ", "\n", "\t", "  ", "é", "ß"]
 KEYWORDS = ("tax", "law", "tax law", "Tax  Law", "c++", "24/7", ".", "law2", "é", "strasse", " ")
@@ -66,6 +67,14 @@ def test_a_long_text_has_the_keywords_that_its_parts_have(
     keywords = Keywords(known)
     assert keywords.find(" " * spaces + text + " " * SCANNED_CHARS) == keywords.find(text)
     assert keywords.find("x" * SCANNED_CHARS + " " + text) == keywords.find(text)
+
+
+@pytest.mark.parametrize("text", ["how ", "how to ", "internat "])
+def test_a_text_whose_words_begin_many_keywords_is_not_compared_with_each(text: str) -> None:
+    words = [f"how to w{number}" for number in range(100)]
+    words += [f"internat{number}" for number in range(100)]
+    assert WordScan(words).find(f" {text * 5_000}".encode()) is None
+    assert Keywords(words).find(text * 5_000 + "how to w7") == {"how to w7"}
 
 
 def test_thousands_of_keywords_are_found_in_a_long_text() -> None:

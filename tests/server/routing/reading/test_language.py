@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.config.match import SCRIPT_OF, Language, Script
-from server.routing.reading.language import Writing, writing_of
-from server.routing.words import words_of
+from server.routing.reading.language import writing_of
 
 SENTENCES = {
     "en": "How can I reset my password?",
@@ -32,13 +31,30 @@ SENTENCES = {
 }
 
 
-def read(text: str) -> Writing:
-    return writing_of(text, words_of(text))
-
-
 @pytest.mark.parametrize(("language", "text"), SENTENCES.items())
 def test_a_sentence_is_of_its_language_and_script(language: Language, text: str) -> None:
-    assert read(text) == (SCRIPT_OF[language], language)
+    assert writing_of(text) == (SCRIPT_OF[language], language)
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("I'm hungry", "en"),
+        ("Solve 2x+3=7 for x", "en"),
+        ("the the the the the", "en"),
+        ("L'État, c'est moi", "fr"),
+        ("rm -rf /var/lib/el_la", ""),
+        ("one two three four of seven", ""),
+    ],
+)
+def test_of_a_few_words_one_common_one_is_enough(text: str, language: str) -> None:
+    assert writing_of(text).language == language
+
+
+def test_script_and_language_are_told_by_the_beginning_alone() -> None:
+    english = "What is the best way to do this in the garden?"
+    assert writing_of("1234567890 " * 40 + english) == ("", "")
+    assert writing_of("1234567890 " * 40 + english + " –") == ("", "")
 
 
 def test_every_language_has_a_sentence() -> None:
@@ -62,7 +78,7 @@ def test_every_language_has_a_sentence() -> None:
     ],
 )
 def test_where_the_language_is_not_clear_only_the_script_is_told(text: str, script: str) -> None:
-    assert read(text) == (script, "")
+    assert writing_of(text) == (script, "")
 
 
 @pytest.mark.parametrize(
@@ -76,15 +92,15 @@ def test_where_the_language_is_not_clear_only_the_script_is_told(text: str, scri
     ],
 )
 def test_of_mixed_scripts_that_of_most_letters_is_told(text: str, script: str) -> None:
-    assert read(text).script == script
+    assert writing_of(text).script == script
 
 
 def test_a_quotation_does_not_change_the_language() -> None:
-    assert read("What does “wie geht es dir” mean in the end?").language == "en"
+    assert writing_of("What does “wie geht es dir” mean in the end?").language == "en"
 
 
 @given(st.text())
 def test_any_text_is_of_a_known_language_or_none(text: str) -> None:
-    written = read(text)
+    written = writing_of(text)
     assert written.script in ("", *get_args(Script))
     assert written.language in ("", *get_args(Language))

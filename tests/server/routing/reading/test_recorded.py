@@ -13,7 +13,6 @@ import pytest
 
 from server.routing.reading.language import writing_of
 from server.routing.reading.structure import Structures
-from server.routing.words import words_of
 
 pytestmark = pytest.mark.skipif(
     "TURNOUT_DATA" not in os.environ, reason="needs recorded requests: set TURNOUT_DATA"
@@ -71,7 +70,7 @@ def test_what_tasks_are_not_made_of_is_seldom_found(
 
 
 def test_short_english_remarks_are_english_or_unclear(remarks: Sequence[str]) -> None:
-    languages = [writing_of(text, words_of(text)).language for text in remarks]
+    languages = [writing_of(text).language for text in remarks]
     assert languages.count("en") / len(languages) >= 0.95
     assert (languages.count("en") + languages.count("")) / len(languages) >= 0.999
 

@@ -1,5 +1,7 @@
 """Rules as they are compiled: the first that matches, whatever is asked together."""
 
+import gc
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -114,6 +116,11 @@ class Unread(Exception):
     """What must not be looked at was."""
 
 
+class Unreadable(dict[str, str]):
+    def get(self, *_: object) -> str:
+        raise Unread
+
+
 def unreadable() -> tuple[Tensor, ...]:
     raise Unread
 
@@ -121,6 +128,20 @@ def unreadable() -> tuple[Tensor, ...]:
 def test_what_no_rule_that_is_left_asks_for_is_not_read() -> None:
     rules = [rule(tenant=("b",), tensors={"names": ("x",)}), rule(user=("u",))]
     assert first(rules, facts(Query(user="u", tensors=unreadable))) == 1
+
+
+def test_labels_are_not_looked_up_for_rules_that_are_refused_already() -> None:
+    rules = [rule(tenant=("b",), labels={"app": ("x",)}), rule(user=("u",))]
+    assert first(rules, facts(Query(user="u", labels=Unreadable()))) == 1
+
+
+def test_rules_are_let_go_with_the_last_that_holds_them() -> None:
+    compiled = compile_rules([rule(tenant=("a",))], [True])
+    held = weakref.ref(compiled)
+    gc.disable()
+    del compiled
+    gc.enable()
+    assert held() is None
 
 
 def test_what_only_later_rules_ask_for_is_not_read_once_one_is_sure() -> None:

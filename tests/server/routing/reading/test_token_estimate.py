@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from server.routing.reading.token_estimate import (
     READ_WHOLE_CHARS,
     STRETCH_CHARS,
+    cases_of,
+    cases_of_few,
     estimate_tokens,
 )
 
@@ -127,10 +129,16 @@ def test_texts_that_nobody_writes_have_an_estimate(text: str) -> None:
     assert 1 <= estimate_tokens(text) <= 4 * len(text)
 
 
-@given(st.text(st.characters(max_codepoint=0x7F), min_size=1, max_size=200))
-def test_few_characters_are_estimated_as_they_are_among_many(text: str) -> None:
-    many = f"{text}\n" * 40
-    assert estimate_tokens(many) == pytest.approx(40 * estimate_tokens(f"{text}\n"), abs=21)
+@given(st.text(st.characters(max_codepoint=0x7F)))
+def test_few_characters_are_added_up_as_many_are(text: str) -> None:
+    assert cases_of_few(text) == cases_of(text)
+
+
+def test_every_two_characters_of_ascii_are_added_up_as_they_are_among_many() -> None:
+    ascii_ = list(map(chr, range(0x80)))
+    assert [cases_of_few(a + b) for a in ascii_ for b in ascii_] == [
+        cases_of(a + b) for a in ascii_ for b in ascii_
+    ]
 
 
 def recorded() -> Iterator[tuple[str, int]]:
