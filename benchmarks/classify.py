@@ -77,7 +77,8 @@ def _spoken(chance: random.Random, count: int) -> list[str]:
 
 
 def _learned(keywords: Sequence[str]) -> LinearModel:
-    """As large as one that was trained; it knows every word of the texts, and most of their pairs.
+    """As large as one that was trained; it knows most pairs of the texts, and every word that is
+    not cut.
 
     Its weights are drawn: what they are changes no step of what is done with them.
     """

@@ -35,7 +35,12 @@ class Facts:
         self._readers = readers
         self.domain = ""  # set before the rules of classes are asked
         self.intent_so_far = ""  # empty where nothing has asked the learned model
-        self.input_tokens = _tokens(query) if query.input_tokens is None else query.input_tokens
+        tokens = query.input_tokens
+        if tokens is None:
+            tokens = estimate_tokens(query.text) + query.overhead_tokens
+            if query.earlier:
+                tokens += estimate_tokens(query.earlier)
+        self.input_tokens = tokens
         self._found: Set[str] | None = None
         self._structure: Structure | None = None
         self._writing: Writing | None = None
@@ -86,8 +91,3 @@ class Facts:
         if self._tensors is None:
             self._tensors = self.query.tensors()
         return self._tensors
-
-
-def _tokens(query: Query) -> int:
-    tokens = estimate_tokens(query.text) + query.overhead_tokens
-    return tokens + estimate_tokens(query.earlier) if query.earlier else tokens

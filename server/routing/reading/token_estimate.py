@@ -102,13 +102,11 @@ def estimate_tokens(text: str) -> int:
     if not text:
         return 0
     if len(text) <= _FEW_CHARS and text.isascii():
-        return _rounded(cases_of_few(text))
-    if len(text) <= READ_WHOLE_CHARS:
-        return _rounded(cases_of(text))
-    return _rounded(cases_of(_sample(text)) * len(text) // (STRETCHES * STRETCH_CHARS))
-
-
-def _rounded(cases: int) -> int:
+        cases = cases_of_few(text)
+    elif len(text) <= READ_WHOLE_CHARS:
+        cases = cases_of(text)
+    else:
+        cases = cases_of(_sample(text)) * len(text) // (STRETCHES * STRETCH_CHARS)
     return (cases + _CASES // 2) // _CASES or 1
 
 
