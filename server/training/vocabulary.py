@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from server.routing.learned.features import pairs, parts
-from server.routing.words import words_of
+from server.routing.learned.words import Splitter, pairs, parts
 
 # A pair or a part in fewer texts says more about those texts than about their labels.
 TEXTS_MIN = 3
@@ -28,7 +27,8 @@ class Vocabulary:
     """Words, pairs and parts that get a row of weights, in this order, and how rare each is."""
 
     def __init__(self, texts: Sequence[str], *, rows_max: int) -> None:
-        in_order = list(map(words_of, texts))
+        split = Splitter().words
+        in_order = [split(text) for text in texts]
         words = _Kind([set(one) for one in in_order], texts_min=1, rows_max=rows_max // 2)
         parts_of = cache(parts)  # for as long as this takes: words come again and again
         of_parts = [set(chain.from_iterable(map(parts_of, found))) for found in words.of_texts]

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.config.section import OTHER
-from server.routing.learned.features import PART_CHARS, UNKNOWN_WORDS_MAX
 from server.routing.learned.file_format import Contents, Header, dump, load
 from server.routing.learned.rows import Rows
-from server.routing.words import END_CHARS, words_of
+from server.routing.learned.words import END_CHARS, PART_CHARS, UNKNOWN_WORDS_MAX
 
 Floats = NDArray[np.float32]
 
@@ -22,9 +21,9 @@ Floats = NDArray[np.float32]
 _ROWS_MAX = 4 * (END_CHARS + 2) + UNKNOWN_WORDS_MAX * 2 * len(PART_CHARS)
 # A product of more numbers wakes the threads of BLAS, which then spin beside the event loop.
 _ONE_THREAD_NUMBERS = 9_000
-# Of so few numbers Python's own loops take less time than calls of numpy,
+# Of so few numbers Python's own loops take less time than calls of numpy.
 _FEW_LABELS = 32
-# and scores that are no larger need not be made smaller before they are made odds.
+# The sum of so few exponentials of such scores is a finite number, and none of them is zero.
 _SCORE_MAX = 600.0
 _TINY = 1e-30  # no probability, and yet no division by zero
 
@@ -88,10 +87,9 @@ class LinearModel:
 
     def classify(self, text: str) -> Guess:
         """The likeliest domain, and in it the likeliest intent. Takes bounded time for any text."""
-        words = words_of(text)
         if self._few:
-            return self._of_few(self._sums(words).tolist())
-        odds, of_groups = self._odds(words)
+            return self._of_few(self._sums(text).tolist())
+        odds, of_groups = self._odds(text)
         total = odds.dot(self._ones[: odds.size]).item()
         best = of_groups.argmax()
         domain, start, end = self._groups[best]
@@ -106,10 +104,9 @@ class LinearModel:
 
     def explain(self, text: str, *, at_most: int = 8) -> tuple[Weighed, ...]:
         """What weighed most for the likeliest domain or against it, the heaviest first."""
-        words = words_of(text)
-        odds, of_groups = self._odds(words)
+        odds, of_groups = self._odds(text)
         towards = _towards(odds, self._groups[of_groups.argmax()])
-        sums = {name: rows.sum(axis=0) for name, rows in self._rows.named(words).items()}
+        sums = {name: rows.sum(axis=0) for name, rows in self._rows.named(text).items()}
         loudness = _loudness(sum(float(row[-2]) for row in sums.values()))
         weighed = [
             Weighed(name, float(row[:-2] @ towards) * loudness) for name, row in sums.items()
@@ -119,17 +116,14 @@ class LinearModel:
 
     def scores(self, text: str) -> Floats:
         """(L,) Log odds of the labels, but for what they have in common."""
-        return self._scores(words_of(text))
-
-    def _scores(self, words: list[str]) -> Floats:
-        sums = self._sums(words)
+        sums = self._sums(text)
         sums *= _loudness(sums.item(-2))
         scores: Floats = sums[:-2] + self._bias
         return scores
 
-    def _sums(self, words: list[str]) -> Floats:
+    def _sums(self, text: str) -> Floats:
         """(L + 2,) Of the rows that stand in the text."""
-        rows = self._rows.of(words)
+        rows = self._rows.of(text)
         one_thread = rows.size <= _ONE_THREAD_NUMBERS
         sums: Floats = self._ones[: len(rows)].dot(rows) if one_thread else np.add.reduce(rows)
         return sums
@@ -137,7 +131,7 @@ class LinearModel:
     def _of_few(self, sums: list[float]) -> Guess:
         """The same as for many labels, in half the time where each is a group of its own."""
         loudness = _loudness(sums[-2])
-        # Two sums are of no label; to tell `zip` so takes as long as three labels.
+        # B905: the last two sums are of no label, and saying strict=False costs as three labels do.
         odds = [exp(said * loudness + bias) for said, bias in zip(sums, self._few)]  # noqa: B905
         top = max(odds) if self._all_named else max(odds[: len(self._groups)])
         best, probability = odds.index(top), top / sum(odds)
@@ -147,9 +141,9 @@ class LinearModel:
         intent = self.intents[best] if self.intents else ""
         return Guess(self._groups[best].domain, probability, intent, intent_probability)
 
-    def _odds(self, words: list[str]) -> tuple[Floats, Floats]:
+    def _odds(self, text: str) -> tuple[Floats, Floats]:
         """Of each label and of each group, the likeliest label's being 1: nothing overflows."""
-        scores = self._scores(words)
+        scores = self.scores(text)
         scores -= scores[scores.argmax()]
         odds = np.exp(scores)
         of_groups = odds if self._starts is None else np.add.reduceat(odds, self._starts)
@@ -157,7 +151,7 @@ class LinearModel:
 
 
 def _are_mild(contents: Contents) -> bool:
-    """Whether no text can have a score whose exponential is no ordinary number."""
+    """Whether no text can have a score beyond the bound, whatever rows stand in it."""
     weights = contents.weights
     steps = np.maximum(weights.max(axis=1), -weights.min(axis=1).astype(np.int16))
     loudest = (steps * np.abs(contents.scales) / np.sqrt(contents.lengths2)).max(initial=0.0)

@@ -7,8 +7,8 @@ from itertools import islice, repeat
 import numpy as np
 from numpy.typing import NDArray
 
-from server.routing.learned.features import PART_CHARS, UNKNOWN_WORDS_MAX, pairs, parts
 from server.routing.learned.file_format import Contents
+from server.routing.learned.words import PART_CHARS, UNKNOWN_WORDS_MAX, Splitter, pairs, parts
 
 Floats = NDArray[np.float32]
 
@@ -24,6 +24,7 @@ class Rows:
 
     def __init__(self, contents: Contents) -> None:
         header, count = contents.header, len(contents.vocabulary)
+        self._splitter = Splitter()
         width = contents.bias.size + 2
         self._row = np.dtype((np.float32, (width,)))
         table = np.empty((count, width), np.float32)
@@ -41,8 +42,9 @@ class Rows:
             self._pairs[left][right] = row
         self._parts = dict(named)
 
-    def of(self, words: list[str]) -> Floats:
-        """(R, L + 2): those of a text of these words, each once."""
+    def of(self, text: str) -> Floats:
+        """(R, L + 2): those of the text, each once."""
+        words = self._splitter.words(text)
         found = set(map(self._words.get, words))
         if None in found:
             for word in self._unknown(words):
@@ -50,8 +52,9 @@ class Rows:
         found.update(self._of_pairs(words))
         return self._table(found)
 
-    def named(self, words: list[str]) -> dict[str, Floats]:
+    def named(self, text: str) -> dict[str, Floats]:
         """The same by what stands in the text; the parts of an unknown word are the word's."""
+        words = self._splitter.words(text)
         found: dict[str, set[bytes | None]] = defaultdict(set)
         for word in set(words).intersection(self._words):
             found[word].add(self._words[word])
@@ -68,6 +71,7 @@ class Rows:
 
     def _table(self, rows: set[bytes | None]) -> Floats:
         rows.discard(None)
+        # The stubs know neither that None is gone nor that an item may be a row of numbers.
         return np.frombuffer(b"".join(rows), self._row)  # type: ignore[arg-type]
 
     def _unknown(self, words: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ function of Python, for to go through the kinds in a loop would take longer than
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from operator import or_
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, cast
 
 from server.config.match import MatchConfig, TensorsConfig
 from server.routing.reading.conditions import (
@@ -73,8 +73,7 @@ def compile_rules(
     # Of names and numbers that are made here: nothing that is given is written in it.
     exec(compile("\n".join(lines), "<rules>", "exec"), names)
     # Taken out of its own globals, or only the garbage collector could free it.
-    first: Callable[[Facts], _Outcome | None] = names.pop("first")  # type: ignore[assignment]
-    return first
+    return cast("Callable[[Facts], _Outcome | None]", names.pop("first"))
 
 
 def _used(stages: Iterable[_Stage]) -> list[_Stage]:

@@ -1,5 +1,5 @@
+from server.routing.learned.words import END_CHARS
 from server.routing.recent_texts import WAITING_MAX, RecentText, RecentTexts
-from server.routing.words import END_CHARS
 
 
 def turned_on() -> RecentTexts:

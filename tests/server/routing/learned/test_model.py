@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.routing.learned import LinearModel
-from server.routing.learned.features import UNKNOWN_WORDS_MAX
-from server.routing.words import END_CHARS
+from server.routing.learned.words import END_CHARS, UNKNOWN_WORDS_MAX
 from tests.server.routing.learned.made import contents
 
 LAW, MATH = (3.0, -3.0), (-3.0, 3.0)

@@ -1,16 +1,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.routing.words import END_CHARS, Spelling, ends, words_of
+from server.routing.learned.words import END_CHARS, Splitter, ends, pairs, parts
 
 # It has seen more characters than it remembers.
-USED = Spelling()
+USED = Splitter()
 for start in range(0, 0x11000, END_CHARS):
-    words_of("".join(map(chr, range(start, start + END_CHARS))), USED)
+    USED.words("".join(map(chr, range(start, start + END_CHARS))))
 
 
 def words(text: str) -> list[str]:
-    return words_of(text, Spelling())
+    return Splitter().words(text)
 
 
 def test_words_are_lower_case_and_parted_by_what_is_no_letter() -> None:
@@ -50,14 +50,31 @@ def test_both_ends_are_read_as_the_whole_text_is(text: str) -> None:
     assert words(ends(text)) == words(text)
 
 
+def test_pairs_begin_and_end_with_nobody() -> None:
+    assert list(pairs(["pay", "bill"])) == [("", "pay"), ("pay", "bill"), ("bill", "")]
+
+
+def test_no_words_are_one_pair_of_nobodies() -> None:
+    assert list(pairs([])) == [("", "")]
+
+
+def test_parts_are_beginnings_and_endings_of_three_to_five_letters() -> None:
+    assert parts("banking") == ["<ban", "ing>", "<bank", "king>", "<banki", "nking>"]
+
+
+def test_a_short_word_has_no_parts_longer_than_itself() -> None:
+    assert parts("card") == ["<car", "ard>", "<card", "card>"]
+    assert parts("my") == []
+
+
 @given(st.text())
 def test_any_text_splits_into_words_without_space(text: str) -> None:
     assert not any(word.split() != [word] for word in words(text))
 
 
 @given(st.text(max_size=2 * END_CHARS))
-def test_a_spelling_that_has_seen_much_spells_as_a_new_one(text: str) -> None:
-    assert words_of(text, USED) == words(text)
+def test_a_splitter_that_has_seen_much_splits_as_a_new_one(text: str) -> None:
+    assert USED.words(text) == words(text)
 
 
 @given(st.text(st.characters(max_codepoint=0x7F), max_size=END_CHARS))
