@@ -116,7 +116,7 @@ class Calls:
             inbox = call.inbox = self._inbox(call)
         call.is_requested = end_stream
         inbox.receive(data, flow_bytes, end=end_stream)
-        if call.method.takes_stream:
+        if call.method.takes_stream or call.task is not None:
             return
         try:
             message = inbox.only()
@@ -125,10 +125,25 @@ class Calls:
             return
         if message is not None:
             self._answer(call, message)
+        elif inbox.is_behind:
+            call.work(self._inflate(call, inbox))
 
-    def _answer(self, call: ServerCall, message: bytes) -> None:
-        if len(message) > self._tally.limits.message_bytes_max:
-            call.refuse(too_large(self._tally.limits.message_bytes_max))
+    async def _inflate(self, call: ServerCall, inbox: Inbox) -> None:
+        """Answers a request that inflates to much, once it has been inflated turn by turn."""
+        try:
+            while inbox.is_behind:
+                await call.turn()
+                if (message := inbox.only()) is not None:
+                    call.task = None
+                    self._answer(call, message)
+                    return
+        except CallRefused as refusal:
+            call.refuse(refusal)
+        call.task = None  # the rest of it has to come
+
+    def _answer(self, call: ServerCall, message: bytes | memoryview) -> None:
+        if len(message) > call.method.message_bytes_max:
+            call.refuse(too_large(call.method.message_bytes_max))
         elif call.method.gives_stream:
             servicing.start(call, message)
         else:
@@ -153,5 +168,5 @@ class Calls:
             connection.reset(stream_id, ErrorCode.NO_ERROR)
 
     def _inbox(self, call: ServerCall) -> Inbox:
-        bytes_max = self._tally.limits.message_bytes_max
-        return Inbox(self._link, call.stream_id, bytes_max, gzip=call.head.gzip)
+        bytes_max = call.method.message_bytes_max
+        return Inbox(self._link, call.stream_id, bytes_max, gzip=call.head.gzip, turn=call.turn)

@@ -134,7 +134,7 @@ class UnaryCall(ClientCall):
             self.large_bytes = sum(map(len, self._request))
         self._retries = 0
         self._gzip: bool | None = None  # until the answer begins
-        self._message: bytes | None = None
+        self._message: bytes | memoryview | None = None
         self._buffer: MessageBuffer | None = None  # of an answer that did not come in one piece
         self.answer: Future[bytes] = loop.create_future()
 
@@ -164,7 +164,9 @@ class UnaryCall(ClientCall):
     def _collect(self, buffer: MessageBuffer, data: bytes) -> None:
         buffer.append(data)
         try:
-            while (message := buffer.next()) is not None:
+            while (message := buffer.next()) is not None or buffer.is_behind:
+                if message is None:
+                    continue
                 if self._message is not None:
                     raise CallFailed(Code.INTERNAL, "the answer has more than one message")
                 self._message = message
@@ -178,7 +180,7 @@ class UnaryCall(ClientCall):
             raise CallFailed(Code.INTERNAL, "the answer ended without a whole message")
         self._stop_timer()
         if not self.answer.done():  # else it was cancelled, and its task will hear of it
-            self.answer.set_result(message)
+            self.answer.set_result(bytes(message))
 
     def on_writable(self) -> None:
         """All of it was given to the connection at once."""

@@ -1,6 +1,6 @@
 """One HTTP/2 connection (RFC 9113), either end: bytes in, events out. No socket, no clock."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from server.transport import frames, settings
 from server.transport.errors import ConnectionFault, ErrorCode
@@ -52,12 +52,23 @@ class Connection:
 
     def receive(self, data: bytes, now_s: float) -> list[Event]:
         """What these bytes mean; after ConnectionEnded nothing means anything."""
+        events: list[Event] = []
+        for stretch in self.receive_in_stretches(data, now_s):
+            events += stretch
+        return events
+
+    def receive_in_stretches(self, data: bytes, now_s: float) -> Iterator[list[Event]]:
+        """The same, a millisecond's work at a time; to be gone through before more is received."""
         if self.ended is None:
             self._floods.now_s = now_s
             try:
-                self._receiver.receive(data)
+                for _ in self._receiver.receive(data):
+                    yield self._take_events()
             except ConnectionFault as fault:
                 self._end(fault)
+        yield self._take_events()
+
+    def _take_events(self) -> list[Event]:
         events, self._receiver.events = self._receiver.events, []
         return events
 

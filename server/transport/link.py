@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from server.transport.connection import Connection
+from server.transport.turns import Flow
 
 # A handler that writes without end gives way to others after this much.
 TURN_BYTES = 64 * 2**10
@@ -15,8 +16,8 @@ class Link:
     """The writing side: holds writers back while the peer reads more slowly than they write."""
 
     __slots__ = (
-        "_flush_is_due", "_on_flushed", "_turn_bytes", "_writable", "connection", "is_congested",
-        "is_reading", "loop", "peer", "transport", "unread_bytes", "written_bytes",
+        "_flush_is_due", "_on_flushed", "_turn_bytes", "_writable", "connection", "flow",
+        "is_congested", "is_reading", "loop", "peer", "transport", "unread_bytes", "written_bytes",
     )  # fmt: skip
 
     def __init__(
@@ -28,6 +29,7 @@ class Link:
         self.connection = connection
         self.loop = loop
         self.peer = ""  # as gRPC writes it
+        self.flow: Flow  # of a server's connection, once it is made: its place among others
         self.transport: asyncio.Transport | None = (
             None  # until it is connected, and once it is lost
         )

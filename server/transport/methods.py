@@ -1,7 +1,8 @@
 """The methods that a server answers, found by path."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, TypeAlias, cast
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 import grpc
 
@@ -11,6 +12,8 @@ from server.transport.metadata import Metadata, read_metadata
 # Generic in the stubs alone; what servicers take and return is their own affair.
 RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Servicer = Callable[[Any, Any], Any]
+_Marked = TypeVar("_Marked", bound=Callable[..., Any])
+_TAKES_VIEWS = "takes_views"
 
 # Of paths that generic handlers were asked about and took: ours take a few dozen, but one that
 # takes every path must not make us keep what callers think up.
@@ -24,8 +27,9 @@ class Method(NamedTuple):
     servicer: Servicer
     takes_stream: bool
     gives_stream: bool
-    parse: Callable[[bytes], Any]
+    parse: Callable[[Any], Any]
     serialize: Callable[[Any], bytes]
+    message_bytes_max: int
 
 
 class _Asked(NamedTuple):
@@ -35,10 +39,21 @@ class _Asked(NamedTuple):
     invocation_metadata: Metadata
 
 
+def takes_views(servicer: _Marked) -> _Marked:
+    """Marks a servicer without a deserializer that takes large requests as views, uncopied."""
+    setattr(servicer, _TAKES_VIEWS, True)
+    return servicer
+
+
 class Methods:
     """Takes handlers as add_XServicer_to_server gives them."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, bytes_max: int, bytes_max_by_path: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
+        """What a message may take, in and out, of the methods by path and of all others."""
+        self._bytes_max = bytes_max
+        self._bytes_max_by_path = bytes_max_by_path
         self._registered: dict[bytes, Method] = {}
         self._generic: list[grpc.GenericRpcHandler] = []
         self._found: dict[bytes, Method] = {}
@@ -46,7 +61,7 @@ class Methods:
     def register(self, service: str, handlers: Mapping[str, RpcHandler]) -> None:
         for name, handler in handlers.items():
             path = f"/{service}/{name}"
-            self._registered[path.encode()] = _method(path, handler)
+            self._registered[path.encode()] = self._method(path, handler)
 
     def add_generic(self, handlers: Iterable[grpc.GenericRpcHandler]) -> None:
         self._generic.extend(handlers)
@@ -65,25 +80,36 @@ class Methods:
         asked = cast("grpc.HandlerCallDetails", _Asked(text, read_metadata(headers)))
         for generic in self._generic:
             if (handler := generic.service(asked)) is not None:
-                return _method(text, handler)
+                return self._method(text, handler)
         return None
 
+    def _method(self, path: str, handler: RpcHandler) -> Method:
+        servicers = {
+            (False, False): handler.unary_unary,
+            (False, True): handler.unary_stream,
+            (True, False): handler.stream_unary,
+            (True, True): handler.stream_stream,
+        }
+        kind = (bool(handler.request_streaming), bool(handler.response_streaming))
+        servicer = cast("Servicer", servicers[kind])
+        return Method(
+            path,
+            servicer,
+            *kind,
+            parse=_same if getattr(servicer, _TAKES_VIEWS, False) else _parser(handler),
+            serialize=handler.response_serializer or _same,
+            message_bytes_max=self._bytes_max_by_path.get(path, self._bytes_max),
+        )
 
-def _method(path: str, handler: RpcHandler) -> Method:
-    servicers = {
-        (False, False): handler.unary_unary,
-        (False, True): handler.unary_stream,
-        (True, False): handler.stream_unary,
-        (True, True): handler.stream_stream,
-    }
-    kind = (bool(handler.request_streaming), bool(handler.response_streaming))
-    return Method(
-        path,
-        cast("Servicer", servicers[kind]),
-        *kind,
-        parse=handler.request_deserializer or _same,
-        serialize=handler.response_serializer or _same,
-    )
+
+def _parser(handler: RpcHandler) -> Callable[[bytes | memoryview], Any]:
+    """What makes a request of bytes, or of the view that a large message is."""
+    deserialize = handler.request_deserializer or _same
+
+    def parse(data: bytes | memoryview) -> Any:
+        return deserialize(data if type(data) is bytes else bytes(data))
+
+    return parse
 
 
 def _same(data: Any) -> Any:

@@ -3,7 +3,7 @@
 A StreamFault becomes RST_STREAM here; a ConnectionFault goes on to the connection, which it ends.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from server.transport import frames
 from server.transport.blocks import Blocks
@@ -28,6 +28,11 @@ from server.transport.sender import Sender
 from server.transport.stream import Stream
 from server.transport.streams import StreamTable
 
+# Within a millisecond even where each frame is a head.
+STRETCH_FRAMES = 64
+# Fields of a head, or octets of one that was too large, that cost about as much as a frame.
+FIELDS_A_FRAME = 8
+
 
 class Receiver:
     """Knows what a peer may send at any moment, and tells what it meant."""
@@ -49,6 +54,7 @@ class Receiver:
         self._decoder = Decoder(list_bytes_max=limits.header_list_bytes)
         self._heads = Heads(self._decoder, floods, streams, client=client)
         self._preface_left = b"" if client else PREFACE
+        self._work = 0  # of this stretch, in frames
         self._only: int | None = frames.SETTINGS  # the one type of frame that may come next
 
     @property
@@ -56,11 +62,19 @@ class Receiver:
         """What came of a frame and a header block that are not complete."""
         return self._reader.held_bytes + self._blocks.held_bytes
 
-    def receive(self, data: bytes) -> None:
-        """Raises ConnectionFault; what came before it has been told all the same."""
+    def receive(self, data: bytes) -> Iterator[None]:
+        """Stops after each stretch of work; then what it has found is in `events`.
+
+        Raises ConnectionFault; what came before it has been told all the same.
+        """
         if self._preface_left:
             data = self._without_preface(data)
         for kind, flags, stream_id, payload in self._reader.read(data):
+            if self._work >= STRETCH_FRAMES:
+                self._go_on_sending()
+                yield
+                self._work = 0
+            self._work += 1
             try:
                 if self._only is not None and kind != self._only:
                     raise _wrong("another type of frame has to come here")
@@ -73,6 +87,11 @@ class Receiver:
                     self._take_other(kind, flags, stream_id, payload)
             except StreamFault as fault:
                 self._answer(stream_id, fault)
+        self._go_on_sending()
+        self._work = 0
+
+    def _go_on_sending(self) -> None:
+        """What came may have opened windows."""
         for stream in self._sender.flush():
             self.events.append(StreamWritable(stream.id))
             self._streams.remove_if_over(stream)
@@ -115,6 +134,7 @@ class Receiver:
 
     def _take_block(self, stream_id: int, block: bytes, end_stream: bool) -> None:
         headers = self._heads.decode(block)
+        self._work += len(block if headers is None else headers) // FIELDS_A_FRAME
         stream = self._streams.get(stream_id)
         if stream is None:
             stream = self._open(stream_id)

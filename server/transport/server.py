@@ -4,6 +4,8 @@ import asyncio
 import socket
 import ssl as tls
 from collections.abc import Callable, Iterable, Mapping
+from time import perf_counter
+from types import MappingProxyType
 
 import grpc
 
@@ -31,12 +33,19 @@ class Server:
         *,
         chance: Callable[[], float],
         on_ended: Callable[[], None] = _nothing,
+        message_bytes_max: Mapping[str, int] = MappingProxyType({}),
+        clock: Callable[[], float] = perf_counter,
     ) -> None:
-        """`on_ended` is called for each connection that ended, or came to nothing in `adopt`."""
-        self._tally = Tally(limits or ServerLimits())
+        """`on_ended` is called for each connection that ended, or came to nothing in `adopt`.
+
+        `message_bytes_max` has the paths of methods that take less, or more, than the limits say;
+        `clock` measures turns.
+        """
+        limits = limits or ServerLimits()
+        self._tally = Tally(limits, clock)
         self._chance = chance
         self._on_ended = on_ended
-        self._methods = Methods()
+        self._methods = Methods(limits.message_bytes_max, message_bytes_max)
         self._live: set[ServerConnection] = set()
         self._listening: list[tuple[Listener, asyncio.Server]] = []
         self._left = asyncio.Event()  # a connection has ended

@@ -33,8 +33,8 @@ class ServerCall:
 
     __slots__ = (
         "_beside", "_callbacks", "_code", "_deadline_s", "_details", "_gzip", "_has_head",
-        "_held_bytes", "_link", "_tally", "_timer", "_trailing", "began_s", "head", "inbox",
-        "is_cancelled", "is_ended", "is_requested", "method", "stream_id", "task",
+        "_held_bytes", "_link", "_tally", "_timer", "_trailing", "_turn_s", "began_s", "head",
+        "inbox", "is_cancelled", "is_ended", "is_requested", "method", "stream_id", "task",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +63,7 @@ class ServerCall:
         self._timer: asyncio.TimerHandle | None = None
         self._callbacks: list[Callable[[ServerCall], object]] | None = None
         self._held_bytes = 0  # of a request whose servicer waits
+        self._turn_s: float | None = None  # when its turn began, if it takes turns
         self._has_head = False  # the head of the response was sent
         self._code = 0
         self._details = ""
@@ -136,20 +137,36 @@ class ServerCall:
             self.refuse(refusal)
             raise AbortError from refusal
 
+    async def turn(self) -> None:
+        """Returns when it is this connection's turn again: for work of more than a moment.
+
+        Between two of these a servicer waits for nothing else: all of it counts as work.
+        """
+        turns, flow = self._tally.turns, self._link.flow
+        self._end_turn()
+        await turns.wait(flow)
+        self._turn_s = turns.clock()
+
+    def hold(self, more_bytes: int) -> None:
+        """Counts so much more as held for the caller, until the call ends."""
+        self._held_bytes += more_bytes
+        self._link.unread_bytes += more_bytes
+        self._link.flush_soon()  # which looks at what is held
+
     async def write(self, message: Message) -> None:
         """Sends a message of the response; waits while the caller reads more slowly than this."""
         if self.is_ended:
             raise asyncio.InvalidStateError("the call has ended")
         data = self.method.serialize(message)
-        if len(data) > self._tally.limits.message_bytes_max:
-            self.refuse(too_large(self._tally.limits.message_bytes_max))
+        if len(data) > self.method.message_bytes_max:
+            self.refuse(too_large(self.method.message_bytes_max))
             raise AbortError
         self._send_message(data)
         await self._link.drained(self.stream_id, len(data))
 
     # What those that run servicers call.
 
-    def parsed(self, data: bytes) -> Message:
+    def parsed(self, data: bytes | memoryview) -> Message:
         """Raises CallRefused."""
         try:
             return self.method.parse(data)
@@ -165,8 +182,8 @@ class ServerCall:
             self.end(self._code, self._details)
             return
         data = self.method.serialize(message)
-        if len(data) > self._tally.limits.message_bytes_max:
-            self.refuse(too_large(self._tally.limits.message_bytes_max))
+        if len(data) > self.method.message_bytes_max:
+            self.refuse(too_large(self.method.message_bytes_max))
         elif self._has_head or self._gzip or len(data) > _JOINED_BYTES_MAX:
             self._send_message(data)
             self.end(0, self._details)
@@ -227,11 +244,6 @@ class ServerCall:
         if self._deadline_s is not None and not self.is_ended:
             self._timer = self._link.loop.call_at(self._deadline_s, self.expire)
 
-    def hold(self, request_bytes: int) -> None:
-        """Counts a request as held until the call ends: its servicer waits, and keeps it."""
-        self._held_bytes = request_bytes
-        self._link.unread_bytes += request_bytes
-
     def work(self, coroutine: Any, variables: Variables | None = None) -> None:
         """Runs the servicer, or the rest of it, as a task."""
         self.task = self._link.loop.create_task(coroutine, context=variables)
@@ -254,8 +266,15 @@ class ServerCall:
         else:
             connection.send_data(self.stream_id, framed(data))
 
+    def _end_turn(self) -> None:
+        if self._turn_s is not None:
+            turns = self._tally.turns
+            turns.charge(self._link.flow, turns.clock() - self._turn_s)
+            self._turn_s = None
+
     def _close(self) -> None:
         self.is_ended = True
+        self._end_turn()
         if self._timer is not None:
             self._timer.cancel()
         if self.inbox is not None:

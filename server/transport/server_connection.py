@@ -10,10 +10,12 @@ from server.transport.connection import Connection
 from server.transport.errors import ErrorCode
 from server.transport.events import PingAcknowledged, StreamRefused
 from server.transport.frames import NUMBER_MAX
+from server.transport.intake import Intake
 from server.transport.link import TURN_BYTES, Link
 from server.transport.methods import Methods
 from server.transport.tally import Tally
 from server.transport.tls import speaks_h2
+from server.transport.turns import TURN_S
 from server.transport.watch import Act, Look, Watch
 
 # A peer that is told why its connection ends may still be sending: closed at once, the kernel
@@ -44,11 +46,15 @@ class ServerConnection(asyncio.Protocol):
         self._http2 = Connection(client=False, limits=tally.limits.http2)
         self._link = Link(self._http2, self._loop, self._settle)
         self._calls = Calls(self._link, tally, methods)
-        self._handlers: dict[type, Callable[[Any], None]] = {
+        handlers: dict[type, Callable[[Any], None]] = {
             **self._calls.handlers,
             PingAcknowledged: self._acknowledged,
             StreamRefused: self._refused,
         }
+        self._turns = tally.turns
+        self._intake = Intake(self._http2, handlers, self._turns.clock)
+        self._waits_for_turn = False
+        self._is_paused = False  # reading
         self._watch = Watch(tally.limits, chance=chance, now_s=self._loop.time())
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -64,6 +70,7 @@ class ServerConnection(asyncio.Protocol):
         self._transport = self._link.transport = transport
         name = transport.get_extra_info("peername")
         self._link.peer = _written(name)
+        self._link.flow = self._turns.join(counted_address(name))
         if not speaks_h2(transport.get_extra_info("ssl_object")):
             transport.abort()
         elif not (limit := self.admit(counted_address(name))):
@@ -80,31 +87,31 @@ class ServerConnection(asyncio.Protocol):
             return
         now_s = self._loop.time()
         self._watch.received_s = now_s
-        calls, link, handlers = self._calls, self._link, self._handlers
-        calls.now_s = now_s
-        link.is_reading = True
-        for event in self._http2.receive(data, now_s):
-            if (handler := handlers.get(type(event))) is not None:
-                handler(event)
-        link.is_reading = False
-        calls.arm()
-        link.flush()
+        self._intake.add(data, now_s)
+        if self._waits_for_turn:
+            self._set_reading()
+        elif self._turns.is_free(now_s):
+            began_s = self._turns.clock()
+            self._handle(began_s + TURN_S)
+            self._turns.charge(self._link.flow, self._turns.clock() - began_s)
+        else:
+            self._ask_for_turn()
 
     def pause_writing(self) -> None:
         self._link.is_congested = True
-        if self._transport is not None and not self._is_shut:
-            self._transport.pause_reading()
+        self._set_reading()
 
     def resume_writing(self) -> None:
         self._link.is_congested = False
-        if self._transport is not None and not self._is_shut:
-            self._transport.resume_reading()
+        self._set_reading()
         self._link.wake_all()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._is_shut = True
         self._transport = self._link.transport = None
         self._calls.cancel()
+        self._intake.close()
+        self._turns.leave(self._link.flow)
         self._hold(0)
         if self._timer is not None:
             self._timer.cancel()
@@ -161,6 +168,47 @@ class ServerConnection(asyncio.Protocol):
         self._calls.interrupt(Code.RESOURCE_EXHAUSTED, "the connection has reached a limit")
         self._turn_away(limit)
 
+    # How it takes turns.
+
+    def _handle(self, until_s: float) -> None:
+        """Handles what came; what is left at `until_s` waits for the next turn."""
+        calls, link = self._calls, self._link
+        calls.now_s = self._loop.time()
+        link.is_reading = True
+        is_done = self._intake.handle(until_s)
+        link.is_reading = False
+        calls.arm()
+        link.flush()
+        if not is_done:
+            self._ask_for_turn()
+        elif self._is_paused:
+            self._set_reading()
+
+    def _ask_for_turn(self) -> None:
+        if not self._is_shut:
+            self._waits_for_turn = True
+            self._turns.ask(self._link.flow, self._take_turn)
+            self._set_reading()
+
+    def _take_turn(self) -> None:
+        self._waits_for_turn = False
+        try:
+            self._handle(self._turns.clock() + TURN_S)
+        except BaseException:  # as the loop does when `data_received` raises
+            self.abort()
+            raise
+
+    def _set_reading(self) -> None:
+        """We read on, unless the peer does not read or has sent more than we get round to."""
+        is_paused = self._link.is_congested or self._intake.waiting_bytes > TURN_BYTES
+        if is_paused is self._is_paused or self._transport is None or self._is_shut:
+            return
+        self._is_paused = is_paused
+        if is_paused:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
     # What becomes of it.
 
     def _turn_away(self, limit: str) -> None:
@@ -207,6 +255,8 @@ class ServerConnection(asyncio.Protocol):
 
     def _look(self) -> None:
         now_s = self._loop.time()
+        if self._waits_for_turn:  # what it said last may lie in what we do not read yet
+            self._watch.received_s = now_s
         self._calls.end_overdue(now_s)
         self._watch.called_s = max(self._watch.called_s, self._calls.called_s)
         look = Look(self._http2.open_streams, self._link.is_congested, self._link.sent_bytes)
@@ -237,6 +287,7 @@ class ServerConnection(asyncio.Protocol):
         """Closes, once the peer has had the time to read why."""
         self._is_shut = True
         self._calls.cancel()
+        self._intake.close()
         self._hold(0)
         self._link.transport = None  # nothing is said after the last word
         if self._timer is not None:
@@ -246,6 +297,8 @@ class ServerConnection(asyncio.Protocol):
         if self._link.is_congested:
             self._transport.abort()
             return
+        if self._is_paused:  # what is not read would make the kernel take our last words back
+            self._transport.resume_reading()
         try:
             if self._transport.can_write_eof():
                 self._transport.write_eof()

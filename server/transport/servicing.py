@@ -33,7 +33,7 @@ class Requests:
         return message
 
 
-def answer(call: ServerCall, data: bytes) -> None:
+def answer(call: ServerCall, data: bytes | memoryview) -> None:
     """Runs a unary servicer up to its first real wait, or to its end.
 
     Up to there it has no task of its own: a task costs more than most answers.
@@ -52,12 +52,12 @@ def answer(call: ServerCall, data: bytes) -> None:
         call.work(rest, variables)
 
 
-def start(call: ServerCall, data: bytes | None) -> None:
+def start(call: ServerCall, data: bytes | memoryview | None) -> None:
     """Runs a servicer that takes or gives a stream, as a task; without data it takes one."""
     call.work(_run(call, data))
 
 
-async def _run(call: ServerCall, data: bytes | None) -> None:
+async def _run(call: ServerCall, data: bytes | memoryview | None) -> None:
     method = call.method
     try:
         request = Requests(call) if data is None else call.parsed(data)

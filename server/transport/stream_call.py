@@ -103,7 +103,8 @@ class StreamCall(ClientCall):
 
     async def _read(self, inbox: Inbox) -> bytes | None:
         try:
-            return await inbox.read()
+            message = await inbox.read()
+            return None if message is None else bytes(message)
         except CallRefused as refused:
             if self._failure is None:
                 self.fail(CallFailed(refused.code, refused.message))
@@ -129,7 +130,9 @@ class StreamCall(ClientCall):
     def on_head(self, headers: Headers) -> None:
         if self._link is not None:
             gzip = accepts_gzip(headers)
-            self._inbox = Inbox(self._link, self.stream_id, MESSAGE_BYTES_MAX, gzip=gzip)
+            self._inbox = Inbox(
+                self._link, self.stream_id, MESSAGE_BYTES_MAX, gzip=gzip, turn=_next_turn
+            )
         self._initial_metadata = read_metadata(headers)
         self._answered.set()
 
@@ -164,6 +167,10 @@ class StreamCall(ClientCall):
         self._opened.set()
         self._answered.set()
         self._writable.set()
+
+
+async def _next_turn() -> None:
+    await asyncio.sleep(0)
 
 
 def _pieces(parts: Iterable[bytes]) -> Iterator[bytes]:

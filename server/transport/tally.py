@@ -2,20 +2,25 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
+from time import perf_counter
 
 from server.transport.held_bytes import HeldBytes
 from server.transport.server_limits import ServerLimits
+from server.transport.turns import Turns
 
 
 class Tally:
     """Of connections and calls; and of every limit, how often it was reached."""
 
-    def __init__(self, limits: ServerLimits) -> None:
+    def __init__(self, limits: ServerLimits, clock: Callable[[], float] = perf_counter) -> None:
+        """`clock` measures turns."""
         self.limits = limits
         self.limits_reached: Counter[str] = Counter()
         self.held = HeldBytes(
             bytes_max=limits.held_bytes_max, in_all_max=limits.held_bytes_in_all_max
         )
+        self.turns = Turns(clock)
         self.connections = 0
         self.is_stopping = False
         self.calls = 0  # ever begun

@@ -3,9 +3,10 @@
 import asyncio
 import socket
 import ssl as tls
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any, TypeVar, cast
 
 import grpc
@@ -38,6 +39,7 @@ USUAL = Limits()
 
 Kind = TypeVar("Kind")
 NOTHING: dict[str, str] = {}
+NO_LIMITS: dict[str, int] = {}
 
 
 @dataclass
@@ -81,9 +83,14 @@ class Caller:
 
     def request(self, method: str, data: bytes, *fields: Header, **changed: str) -> int:
         """A whole call in one write."""
+        stream_id = self.prepare(method, data, *fields, **changed)
+        self.flush()
+        return stream_id
+
+    def prepare(self, method: str, data: bytes, *fields: Header, **changed: str) -> int:
+        """A whole call that leaves with the next flush."""
         stream_id = self.http2.request((*head(method, changed), *fields), data)
         self.answers[stream_id] = Answer()
-        self.flush()
         return stream_id
 
     def begin_and_end(self, method: str) -> int:
@@ -235,10 +242,18 @@ async def serving(
     *,
     limits: ServerLimits | None = None,
     on_ended: Callable[[], None] = lambda: None,
+    message_bytes_max: Mapping[str, int] = NO_LIMITS,
+    clock: Callable[[], float] = perf_counter,
     **methods: Servicer,
 ) -> AsyncIterator[tuple[Server, str]]:
     """A server with these methods, each named by its kind: unary_, input_, output_ or duplex_."""
-    server = Server(limits, chance=lambda: 0.5, on_ended=on_ended)
+    server = Server(
+        limits,
+        chance=lambda: 0.5,
+        on_ended=on_ended,
+        message_bytes_max=message_bytes_max,
+        clock=clock,
+    )
     handlers: dict[str, RpcHandler] = {}
     for name, servicer in methods.items():
         kind, _, method = name.rpartition("_")

@@ -1,21 +1,32 @@
 """gRPC's messages, cut and joined at any byte."""
 
 import gzip
+import random
 import tracemalloc
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from server.status_code import Code
-from server.transport.messages import MessageBuffer, framed, framed_gzip, only_message
+from server.transport.messages import (
+    INFLATED_AT_ONCE_BYTES,
+    INFLATED_FREE_BYTES,
+    INFLATED_RATIO_MAX,
+    LARGE_BYTES,
+    MessageBuffer,
+    framed,
+    framed_gzip,
+    only_message,
+)
 from server.transport.status import CallRefused
 
 LIMIT = 1_000
 messages_ = st.lists(st.binary(max_size=60), max_size=6)
 
 
-def everything(buffer: MessageBuffer) -> list[bytes]:
+def everything(buffer: MessageBuffer) -> list[bytes | memoryview]:
     found = []
     while (message := buffer.next()) is not None:
         found.append(message)
@@ -119,6 +130,78 @@ def test_the_largest_message_is_taken_compressed() -> None:
 
 def test_a_bomb_is_refused_at_the_limit() -> None:
     assert refusal(framed_gzip(bytes(LIMIT + 1))).code is Code.RESOURCE_EXHAUSTED
+
+
+def test_a_message_is_inflated_in_stretches() -> None:
+    size = 3 * INFLATED_AT_ONCE_BYTES + 1
+    buffer = MessageBuffer(size, gzip=True)
+    buffer.append(framed_gzip(bytes(size)))
+    held = []
+    while (message := buffer.next()) is None:
+        assert buffer.is_behind
+        held.append(buffer.held_bytes // INFLATED_AT_ONCE_BYTES)
+    assert held == [1, 2, 3]
+    assert (len(message), buffer.is_behind, buffer.held_bytes) == (size, False, 0)
+
+
+def test_what_is_inflated_waits_for_the_rest_of_its_message() -> None:
+    data = framed_gzip(random.Random(1).randbytes(100_000))
+    buffer = MessageBuffer(2**20, gzip=True)
+    buffer.append(data[:60_000])
+    assert (buffer.next(), buffer.is_behind, buffer.is_between) == (None, False, False)
+    assert buffer.held_bytes > 50_000
+    buffer.append(data[60_000:])
+    assert buffer.next() == random.Random(1).randbytes(100_000)
+
+
+def test_a_message_that_grows_a_hundredfold_is_refused_beyond_what_is_free() -> None:
+    data = framed_gzip(bytes(INFLATED_FREE_BYTES + INFLATED_AT_ONCE_BYTES))
+    assert len(data) * INFLATED_RATIO_MAX < INFLATED_FREE_BYTES
+    buffer = MessageBuffer(2**26, gzip=True)
+    buffer.append(data)
+    for _ in range(INFLATED_FREE_BYTES // INFLATED_AT_ONCE_BYTES):
+        assert buffer.next() is None
+    with pytest.raises(CallRefused, match="more than 100 times its bytes") as raised:
+        buffer.next()
+    assert raised.value.code is Code.RESOURCE_EXHAUSTED
+    assert buffer.held_bytes <= INFLATED_FREE_BYTES + INFLATED_AT_ONCE_BYTES
+
+
+def test_a_message_may_grow_a_hundredfold_as_far_as_it_is_free() -> None:
+    buffer = MessageBuffer(2**26, gzip=True)
+    buffer.append(framed_gzip(bytes(INFLATED_FREE_BYTES)))
+    while (message := buffer.next()) is None:
+        assert buffer.is_behind
+    assert len(message) == INFLATED_FREE_BYTES
+
+
+@pytest.mark.parametrize("frame", [framed, framed_gzip])
+def test_a_large_message_is_a_view_that_nobody_can_write_to(
+    frame: Callable[[bytes], bytes],
+) -> None:
+    buffer = MessageBuffer(2**20, gzip=True)
+    buffer.append(frame(bytes(LARGE_BYTES)) + frame(bytes(LARGE_BYTES + 1)))
+    assert type(buffer.next()) is bytes
+    view = buffer.next()
+    assert isinstance(view, memoryview)
+    assert (view.readonly, len(view)) == (True, LARGE_BYTES + 1)
+
+
+def test_a_large_message_is_held_once() -> None:
+    size, piece = 8 * 2**20, bytes(16_384)
+    buffer = MessageBuffer(size, gzip=False)
+    tracemalloc.start()
+    try:
+        buffer.append(framed(bytes(size))[:5])
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(size // len(piece)):
+            buffer.append(piece)
+            message = buffer.next()
+        assert message is not None
+        assert tracemalloc.get_traced_memory()[1] - before < 1.3 * size
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_compressed_message_needs_an_encoding() -> None:

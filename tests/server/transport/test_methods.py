@@ -29,7 +29,7 @@ class Generic(grpc.GenericRpcHandler):
 
 
 def test_a_registered_method_is_found() -> None:
-    methods = Methods()
+    methods = Methods(1_000)
     handler = grpc.stream_unary_rpc_method_handler(
         servicer, request_deserializer=bytes.decode, response_serializer=str.encode
     )
@@ -42,7 +42,7 @@ def test_a_registered_method_is_found() -> None:
 
 
 def test_a_method_without_serializers_takes_and_gives_what_it_is() -> None:
-    methods = Methods()
+    methods = Methods(1_000)
     methods.register("a", {"b": grpc.unary_unary_rpc_method_handler(servicer)})
     method = methods.find(b"/a/b", HEADERS)
     assert method is not None
@@ -50,14 +50,14 @@ def test_a_method_without_serializers_takes_and_gives_what_it_is() -> None:
 
 
 def test_a_path_that_nobody_takes_is_not_found() -> None:
-    methods = Methods()
+    methods = Methods(1_000)
     methods.add_generic([Generic("z")])
     assert methods.find(b"/a/b", HEADERS) is None
     assert methods.find(b"", HEADERS) is None
 
 
 def test_generic_handlers_are_asked_in_turn_and_once_for_a_path_that_they_take() -> None:
-    methods, other, taking = Methods(), Generic("z"), Generic("a")
+    methods, other, taking = Methods(1_000), Generic("z"), Generic("a")
     methods.add_generic([other, taking])
     found = methods.find(b"/a/b", HEADERS)
     assert found is not None
@@ -66,7 +66,7 @@ def test_generic_handlers_are_asked_in_turn_and_once_for_a_path_that_they_take()
 
 
 def test_paths_that_were_found_are_kept_up_to_a_limit() -> None:
-    methods, taking = Methods(), Generic("a")
+    methods, taking = Methods(1_000), Generic("a")
     methods.add_generic([taking])
     for number in range(FOUND_MAX + 1):
         methods.find(b"/a/%d" % number, HEADERS)

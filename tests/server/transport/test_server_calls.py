@@ -34,7 +34,7 @@ from tests.server.transport.raw_caller import (
 variable = ContextVar("variable", default="outside")
 
 
-def messages(data: bytes) -> list[bytes]:
+def messages(data: bytes) -> list[bytes | memoryview]:
     buffer, found = MessageBuffer(2**24, gzip=True), []
     buffer.append(data)
     while (message := buffer.next()) is not None:
@@ -334,7 +334,7 @@ async def test_a_servicer_knows_who_calls() -> None:
     async def servicer(request: bytes, context: ServerCall) -> bytes:
         return context.peer().encode()
 
-    assert messages((await called(servicer)).data)[0].startswith(b"ipv4:127.0.0.1:")
+    assert bytes(messages((await called(servicer)).data)[0]).startswith(b"ipv4:127.0.0.1:")
 
 
 async def test_a_writer_waits_for_a_caller_who_does_not_read() -> None:

@@ -15,7 +15,7 @@ from tests.server.transport.raw_caller import Answer, calling, echo, head, servi
 SMALL = ServerLimits(message_bytes_max=1_000)
 
 
-def messages(data: bytes) -> list[bytes]:
+def messages(data: bytes) -> list[bytes | memoryview]:
     buffer, found = MessageBuffer(2**24, gzip=True), []
     buffer.append(data)
     while (message := buffer.next()) is not None:

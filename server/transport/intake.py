@@ -1,0 +1,73 @@
+"""What came of a connection and is not handled yet, in order."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from server.transport.connection import Connection
+from server.transport.events import Event
+
+
+class Intake:
+    """Handles what came until a turn is over, and later goes on where it stopped."""
+
+    __slots__ = ("_clock", "_events", "_handlers", "_http2", "_is_closed", "_now_s", "_reads",
+                 "_size", "_stretches", "waiting_bytes")  # fmt: skip
+
+    def __init__(
+        self,
+        http2: Connection,
+        handlers: Mapping[type, Callable[[Any], None]],
+        clock: Callable[[], float],
+    ) -> None:
+        """`clock` measures turns."""
+        self._http2 = http2
+        self._handlers = handlers
+        self._clock = clock
+        self._reads: deque[tuple[bytes, float]] = deque()
+        self._size = 0  # of the read that is being handled
+        self._stretches: Iterator[list[Event]] = iter(())
+        self._events: Iterator[Event] = iter(())
+        self._is_closed = False
+        self.waiting_bytes = 0
+
+    def add(self, data: bytes, now_s: float) -> None:
+        """Takes a read, which came at `now_s` of the loop's clock."""
+        self._reads.append((data, now_s))
+        self.waiting_bytes += len(data)
+
+    def handle(self, until_s: float) -> bool:
+        """False if something is left when `until_s` of the fine clock has come."""
+        clock, handlers = self._clock, self._handlers
+        while not self._is_closed:
+            for event in self._events:
+                if (handler := handlers.get(type(event))) is not None:
+                    handler(event)
+                    if self._is_closed or clock() >= until_s:
+                        return self._is_closed
+            if (events := next(self._stretches, None)) is not None:
+                self._events = iter(events)
+            elif self._next_read():
+                if clock() >= until_s:
+                    return False
+            else:
+                break
+        return True
+
+    def close(self) -> None:
+        """Nothing that waits is handled any more."""
+        self._is_closed = True
+        self._reads.clear()
+        self._stretches, self._events = iter(()), iter(())
+        self._handlers = {}
+        self.waiting_bytes = 0
+
+    def _next_read(self) -> bool:
+        self.waiting_bytes -= self._size
+        self._size = 0
+        if not self._reads:
+            return False
+        data, now_s = self._reads.popleft()
+        self._size = len(data)
+        self._stretches = self._http2.receive_in_stretches(data, now_s)
+        return True

@@ -1,0 +1,132 @@
+"""Turns of the loop: work that is more than a moment is done in stretches, fair over peers.
+
+First over addresses, so that a thousand connections of one peer get no more than another's one;
+then over the connections of an address.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from time import perf_counter
+
+from server.transport.fair_queue import FairQueue, Share
+
+# What a connection may do in one go before others are looked at. An honest caller waits for about
+# two of these beside any number of peers that always have more; shorter ones cost more writes.
+TURN_S = 0.002
+
+Work = Callable[[], None]
+
+
+class _Address(Share):
+    """The peers of one address, which share what it gets."""
+
+    __slots__ = ("flows", "waiting")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: FairQueue[Flow] = FairQueue()
+        self.flows = 0
+
+
+class Flow(Share):
+    """One connection, among those that take turns."""
+
+    __slots__ = ("address", "name", "work")
+
+    def __init__(self, name: str, address: _Address) -> None:
+        super().__init__()
+        self.name = name
+        self.address = address
+        # Of a connection itself one at most, and one of each call whose servicer takes turns.
+        self.work: deque[Work] = deque()
+
+
+class Turns:
+    """Of one server."""
+
+    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
+        """`clock` steps finely enough to measure a turn, unlike a loop's."""
+        self.clock = clock
+        self._addresses: dict[str, _Address] = {}
+        self._waiting: FairQueue[_Address] = FairQueue()
+        self._served: Flow | None = None  # whose turn it is
+        self._is_due = False  # the next turn is scheduled
+        self._at_s = 0.0  # the loop's time, for which `_spent_s` counts
+        self._spent_s = 0.0
+
+    @property
+    def addresses(self) -> int:
+        """Of connections that are open."""
+        return len(self._addresses)
+
+    def join(self, address: str) -> Flow:
+        """A new connection of this address."""
+        found = self._addresses.setdefault(address, _Address())
+        found.flows += 1
+        return Flow(address, found)
+
+    def leave(self, flow: Flow) -> None:
+        """The connection is gone; work of it that waits is still called."""
+        flow.address.flows -= 1
+        if not flow.address.flows:
+            del self._addresses[flow.name]
+
+    def is_free(self, now_s: float) -> bool:
+        """Whether work may be done at once, outside of turns; `now_s` is the loop's.
+
+        Nobody waits, and what was done so in this step of the loop's clock is less than a turn:
+        however many peers say something at once, who waits is soon chosen fairly.
+        """
+        if now_s != self._at_s:
+            self._at_s, self._spent_s = now_s, 0.0
+        return not self._waiting and self._spent_s < TURN_S
+
+    def charge(self, flow: Flow, took_s: float) -> None:
+        """Counts work that was done outside of `ask`."""
+        self._spent_s += took_s
+        flow.mark_s += took_s
+        flow.address.mark_s += took_s
+
+    def ask(self, flow: Flow, work: Work) -> None:
+        """Has `work` called when the flow's turn comes; it counts how long that takes."""
+        flow.work.append(work)
+        if len(flow.work) == 1 and flow is not self._served:
+            self._enter(flow)
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._give)
+
+    async def wait(self, flow: Flow) -> None:
+        """Returns when the flow's turn has come; whoever waited charges what it then does."""
+        turn = asyncio.Event()
+        self.ask(flow, turn.set)
+        await turn.wait()
+
+    def _enter(self, flow: Flow) -> None:
+        address = flow.address
+        is_served = self._served is not None and self._served.address is address
+        if not address.waiting and not is_served:
+            self._waiting.enter(address, address)
+        address.waiting.enter(flow, flow)
+
+    def _give(self) -> None:
+        """One turn; then the loop looks at its sockets."""
+        address = self._waiting.take()
+        flow = self._served = address.waiting.take()
+        work = flow.work.popleft()
+        began_s = self.clock()
+        try:
+            work()
+        finally:
+            self._served = None
+            took_s = self.clock() - began_s
+            flow.mark_s += took_s
+            address.mark_s += took_s
+            if flow.work:
+                address.waiting.enter(flow, flow)
+            if address.waiting:
+                self._waiting.enter(address, address)
+            self._is_due = bool(self._waiting)
+            if self._is_due:
+                asyncio.get_running_loop().call_soon(self._give)
