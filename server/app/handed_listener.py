@@ -22,7 +22,11 @@ from server.transport.tls import Certificates
 GREET_S = 1.0
 # A little above our own limit, whose error says more.
 WIRE_BYTES_MAX = MESSAGE_BYTES_MAX + 2**20
-_LIMITS = ServerLimits(message_bytes_max=WIRE_BYTES_MAX)
+# What is held is two thirds of a worker's memory: the interpreter takes 50 MiB, and what was freed
+# does not all go back to the system.
+_HELD_PART = 2 / 3
+# One peer may hold half of that at most, and as much as two of the largest messages need.
+_HELD_FOR_ONE_BYTES = 256 * 2**20
 _log = structlog.get_logger()
 
 
@@ -30,7 +34,8 @@ class HandedListener:
     """Our transport, on the connections that the supervisor accepted."""
 
     def __init__(self, settings: Settings, connections_fd: int) -> None:
-        self.transport = Server(_LIMITS, chance=random.random, on_ended=self._ended)
+        limits = worker_limits(settings.worker_memory_mib)
+        self.transport = Server(limits, chance=random.random, on_ended=self._ended)
         # It takes servicers as grpcio's does, and this is all that anyone does with it.
         self.server = cast("grpc.aio.Server", self.transport)
         self._address = settings.data_address
@@ -71,3 +76,13 @@ class HandedListener:
 
     def _ended(self) -> None:
         self._taker.ended()
+
+
+def worker_limits(memory_mib: int) -> ServerLimits:
+    """What a worker's peers may take, for it to stay within so much memory."""
+    held_bytes = int(_HELD_PART * memory_mib * 2**20)
+    return ServerLimits(
+        message_bytes_max=WIRE_BYTES_MAX,
+        held_bytes_max=min(_HELD_FOR_ONE_BYTES, held_bytes // 2),
+        held_bytes_in_all_max=held_bytes,
+    )

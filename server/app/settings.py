@@ -28,6 +28,7 @@ class Settings(BaseModel, frozen=True):
     data_address: str
     admin_address: str
     tls: TlsConfig | None = None  # of listeners on TCP
+    worker_memory_mib: int = 1_536
     # Of the channel by which the supervisor hands connections over; None: a worker listens itself.
     connections_fd: int | None = None
 

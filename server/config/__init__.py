@@ -233,6 +233,8 @@ class Config(_Section):
     """The folder of sockets and keys; turnout in $XDG_STATE_HOME or ~/.local/state by default."""
     listeners: ListenersConfig = ListenersConfig()
     """Where to listen."""
+    worker_memory_mib: Annotated[int, Field(ge=512, le=1_048_576)] = 1_536
+    """MiB that a worker stays within: two thirds of it may hold requests, answers, connections."""
     size_buckets_tokens: SizeBuckets = (1_000, 8_000)
     """Requests are planned by size: up to each of these numbers of input tokens, and above."""
     classifier: ClassifierConfig | None = None

@@ -61,6 +61,7 @@ async def supervise(config: Config, folder: Path, *, workers: int, transport: Tr
             data_address=data,
             admin_address=admin,
             tls=config.listeners.tls,
+            worker_memory_mib=config.worker_memory_mib,
         )
         control = Child("server.app.control", common)
         named = (common.model_copy(update={"name": f"worker-{i}"}) for i in range(workers))

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import grpc
 
 from server.status_code import Code
+from server.transport.held_bytes import HeldBytes
 from server.transport.listen import BACKLOG, Listener, listen
 from server.transport.methods import Methods, RpcHandler
 from server.transport.server_connection import LINGER_S, ServerConnection, counted_address
@@ -62,6 +63,11 @@ class Server:
     def limits_reached(self) -> Mapping[str, int]:
         """How often each limit was reached, by its name."""
         return self._tally.limits_reached
+
+    @property
+    def held(self) -> HeldBytes:
+        """What is held for peers, by whoever holds it."""
+        return self._tally.held
 
     @property
     def connections(self) -> int:

@@ -21,6 +21,10 @@ from server.transport.watch import Act, Look, Watch
 # A peer that is told why its connection ends may still be sending: closed at once, the kernel
 # would take back what the peer has not read.
 LINGER_S = 1.0
+# What a connection takes that holds nothing, and so the step in which held bytes are counted.
+HELD_STEP_BYTES = 16 * 2**10
+# What an open stream takes with its call, beside what it holds.
+STREAM_BYTES = 4 * 2**10
 # Beyond this much that the kernel does not take, we stop reading: more calls would be more answers.
 WRITE_BUFFER_BYTES = 256 * 2**10
 _RETIRING, _ALIVE = b"retiring", b"alive?\0\0"
@@ -112,7 +116,7 @@ class ServerConnection(asyncio.Protocol):
         self._calls.cancel()
         self._intake.close()
         self._turns.leave(self._link.flow)
-        self._hold(0)
+        self._release()
         if self._timer is not None:
             self._timer.cancel()
         self._live.discard(self)
@@ -225,13 +229,21 @@ class ServerConnection(asyncio.Protocol):
             self._broken(self._http2.ended.limit)
         elif self._watch.has_left and not self._http2.open_streams:
             self._shut()
-        elif (held_bytes := self._link.held_bytes) > TURN_BYTES or self._held_bytes:
-            self._hold(held_bytes)
+        else:
+            self._hold(self._link.held_bytes + self._intake.waiting_bytes)
 
     def _hold(self, held_bytes: int) -> None:
-        """Less than a turn's work is not counted: it is on its way."""
-        self._held_bytes = held_bytes if held_bytes > TURN_BYTES else 0
-        self._tally.held.hold(self.give_way, self._held_bytes)
+        """Counted in steps, rounded up, with what its streams and the connection itself take."""
+        in_all = held_bytes + self._http2.open_streams * STREAM_BYTES
+        in_steps = (in_all // HELD_STEP_BYTES + 1) * HELD_STEP_BYTES
+        if in_steps != self._held_bytes:
+            self._held_bytes = in_steps
+            self._tally.held.hold(self.give_way, in_steps)
+
+    def _release(self) -> None:
+        """It holds nothing any more."""
+        self._held_bytes = 0
+        self._tally.held.hold(self.give_way, 0)
 
     def _broken(self, limit: str) -> None:
         """The peer has broken HTTP/2, or reached one of its limits; the GOAWAY was written."""
@@ -288,7 +300,7 @@ class ServerConnection(asyncio.Protocol):
         self._is_shut = True
         self._calls.cancel()
         self._intake.close()
-        self._hold(0)
+        self._release()
         self._link.transport = None  # nothing is said after the last word
         if self._timer is not None:
             self._timer.cancel()

@@ -10,6 +10,7 @@ from server.transport.errors import ErrorCode
 from server.transport.limits import Limits
 from server.transport.messages import framed, framed_gzip
 from server.transport.server_call import ServerCall
+from server.transport.server_connection import HELD_STEP_BYTES, STREAM_BYTES
 from server.transport.server_limits import ServerLimits
 from tests.server.transport.raw_caller import calling, echo, serving, soon, waiting
 
@@ -70,6 +71,26 @@ async def test_requests_that_do_not_end_are_held_up_to_a_limit() -> None:
             assert caller.received.endswith(b"held_bytes")
             assert (await other.call("Echo")).status == Code.OK
         assert server.limits_reached == {"held_bytes": 1}
+
+
+async def test_connections_and_streams_are_held_too() -> None:
+    servicer, _, go_on, _ = waiting()
+    ended = asyncio.Event()
+    async with serving(on_ended=ended.set, unary_Wait=servicer) as (server, address):
+        async with calling(address) as caller:
+            await caller.beat()
+            assert server.held.in_all == HELD_STEP_BYTES
+            for _ in range(10):
+                caller.request("Wait", framed(b""))
+            await caller.beat()
+            assert (
+                server.held.in_all == (10 * STREAM_BYTES // HELD_STEP_BYTES + 1) * HELD_STEP_BYTES
+            )
+            go_on.set()
+            await caller.beat()
+            assert server.held.in_all == HELD_STEP_BYTES
+        await soon(ended.wait())
+        assert server.held.in_all == 0
 
 
 async def test_requests_that_are_whole_but_have_not_ended_are_held_up_to_a_limit() -> None:
