@@ -52,10 +52,14 @@ class Connection:
 
     def receive(self, data: bytes, now_s: float) -> list[Event]:
         """What these bytes mean; after ConnectionEnded nothing means anything."""
-        events: list[Event] = []
-        for stretch in self.receive_in_stretches(data, now_s):
-            events += stretch
-        return events
+        if self.ended is None:
+            self._floods.now_s = now_s
+            try:
+                for _ in self._receiver.receive(data):
+                    pass
+            except ConnectionFault as fault:
+                self._end(fault)
+        return self._receiver.take_events()
 
     def receive_in_stretches(self, data: bytes, now_s: float) -> Iterator[list[Event]]:
         """The same, a millisecond's work at a time; to be gone through before more is received."""
@@ -63,14 +67,10 @@ class Connection:
             self._floods.now_s = now_s
             try:
                 for _ in self._receiver.receive(data):
-                    yield self._take_events()
+                    yield self._receiver.take_events()
             except ConnectionFault as fault:
                 self._end(fault)
-        yield self._take_events()
-
-    def _take_events(self) -> list[Event]:
-        events, self._receiver.events = self._receiver.events, []
-        return events
+        yield self._receiver.take_events()
 
     def open_stream(self, headers: Sequence[Header], *, end_stream: bool = False) -> int:
         """Sends the head of a request (client); raises NoStreamFree when there is no stream.

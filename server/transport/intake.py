@@ -7,6 +7,10 @@ from typing import Any
 from server.transport.connection import Connection
 from server.transport.events import Event
 
+# A read of this much is less than a few stretches of work, whatever it holds: cutting it up would
+# cost each call of an honest caller.
+_ONE_STRETCH_BYTES = 4 * 2**10
+
 
 class Intake:
     """Handles what came until a turn is over, and later goes on where it stopped."""
@@ -30,6 +34,13 @@ class Intake:
         self._events: Iterator[Event] = iter(())
         self._is_closed = False
         self.waiting_bytes = 0
+
+    def begin(self, data: bytes, now_s: float) -> None:
+        """Takes a read when nothing waits."""
+        if len(data) <= _ONE_STRETCH_BYTES:
+            self._events = iter(self._http2.receive(data, now_s))
+        else:
+            self.add(data, now_s)
 
     def add(self, data: bytes, now_s: float) -> None:
         """Takes a read, which came at `now_s` of the loop's clock."""
@@ -63,6 +74,8 @@ class Intake:
         self.waiting_bytes = 0
 
     def _next_read(self) -> bool:
+        if not self.waiting_bytes:
+            return False
         self.waiting_bytes -= self._size
         self._size = 0
         if not self._reads:

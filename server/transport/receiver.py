@@ -90,6 +90,11 @@ class Receiver:
         self._go_on_sending()
         self._work = 0
 
+    def take_events(self) -> list[Event]:
+        """Those since it was asked last."""
+        events, self.events = self.events, []
+        return events
+
     def _go_on_sending(self) -> None:
         """What came may have opened windows."""
         for stream in self._sender.flush():

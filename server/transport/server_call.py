@@ -274,7 +274,8 @@ class ServerCall:
 
     def _close(self) -> None:
         self.is_ended = True
-        self._end_turn()
+        if self._turn_s is not None:
+            self._end_turn()
         if self._timer is not None:
             self._timer.cancel()
         if self.inbox is not None:

@@ -91,14 +91,16 @@ class ServerConnection(asyncio.Protocol):
             return
         now_s = self._loop.time()
         self._watch.received_s = now_s
-        self._intake.add(data, now_s)
         if self._waits_for_turn:
+            self._intake.add(data, now_s)
             self._set_reading()
         elif self._turns.is_free(now_s):
             began_s = self._turns.clock()
+            self._intake.begin(data, now_s)
             self._handle(began_s + TURN_S)
             self._turns.charge(self._link.flow, self._turns.clock() - began_s)
         else:
+            self._intake.add(data, now_s)
             self._ask_for_turn()
 
     def pause_writing(self) -> None:
@@ -234,8 +236,8 @@ class ServerConnection(asyncio.Protocol):
 
     def _hold(self, held_bytes: int) -> None:
         """Counted in steps, rounded up, with what its streams and the connection itself take."""
-        in_all = held_bytes + self._http2.open_streams * STREAM_BYTES
-        in_steps = (in_all // HELD_STEP_BYTES + 1) * HELD_STEP_BYTES
+        held_bytes += self._http2.open_streams * STREAM_BYTES
+        in_steps = held_bytes - held_bytes % HELD_STEP_BYTES + HELD_STEP_BYTES
         if in_steps != self._held_bytes:
             self._held_bytes = in_steps
             self._tally.held.hold(self.give_way, in_steps)
