@@ -9,7 +9,6 @@ import grpc
 import uvloop
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
-from grpc_reflection.v1alpha import reflection
 
 from server.app.settings import (
     Settings,
@@ -25,6 +24,7 @@ from server.control.plane import ControlPlane, KeptFiles
 from server.rpc.admin import AdminServicer
 from server.rpc.control import ControlServicer
 from server.rpc.errors import ErrorAnswering
+from server.rpc.reflection import REFLECTION, add_reflection
 from server.rpc.token import TokenCheck
 from server.rpc.token_file import read_token
 from server.telemetry.logs import configure_logs
@@ -41,6 +41,7 @@ _OPTIONS = (("grpc.so_reuseport", 0),)
 _ADMIN_OPTIONS = (*_OPTIONS, ("grpc.max_receive_message_length", 11_000_000))
 _ADMIN = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
 _CONTROL = control_pb2.DESCRIPTOR.services_by_name["ControlService"].full_name
+_HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 
 async def serve(
@@ -95,11 +96,8 @@ def _add_services(admin: grpc.aio.Server, control: grpc.aio.Server, plane: Contr
         control_pb2_grpc.add_ControlServiceServicer_to_server, ControlServicer(plane)
     )
     for server, service in ((admin, _ADMIN), (control, _CONTROL)):
-        health_servicer = HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-        health_service = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-        names = (service, health_service, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server)
+        health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(), server)
+        add_reflection(server, (service, _HEALTH, REFLECTION))
 
 
 async def main() -> None:
