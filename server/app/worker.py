@@ -5,6 +5,7 @@ import gc
 import os
 import random
 import secrets
+import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack, aclosing
 
@@ -18,6 +19,8 @@ from server.app.learned import Learned
 from server.app.settings import Settings, clock, read_settings, stop_event, tell_ready
 from server.app.stats import push_request, tell_transport
 from server.control.client import ControlClient, Snapshot, control_channel
+from server.control.kept_file import FileRefused
+from server.control.key_file import read_key
 from server.dispatch import Dispatcher
 from server.routing.counters import Counters
 from server.routing.errors import ControlPlaneDown
@@ -156,7 +159,7 @@ async def serve(
 ) -> None:
     """Runs one worker until `stop`, then drains; `on_ready` is told the address it serves on."""
     counters = Counters()
-    sealer = Sealer(settings.key_path.read_bytes(), boot=secrets.randbits(64))
+    sealer = Sealer(read_key(settings.key_path), boot=secrets.randbits(64))
     router = Router(Selector(), sealer, counters)
     upstream = OipUpstream()
     dispatcher = _dispatcher(router, upstream, counters, now_s)
@@ -225,7 +228,11 @@ async def main() -> None:
     gc.set_threshold(YOUNG_OBJECTS)
     settings = read_settings()
     configure_logs(settings.name)
-    await serve(settings, now_s=clock(), stop=stop_event(), on_ready=tell_ready)
+    try:
+        await serve(settings, now_s=clock(), stop=stop_event(), on_ready=tell_ready)
+    except FileRefused as error:
+        _log.error("cannot start", error=str(error))
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
 
+from server.control.kept_file import write_whole
+from server.routing.tokens import KEY_BYTES
 from server.wire import oip_pb2
 from tests.server.running import Echo, Service, answering, infer, serving, start, write_config
 from turnout.v1 import admin_pb2, admin_pb2_grpc
@@ -246,7 +248,7 @@ async def test_what_was_spent_last_is_remembered_after_a_clean_stop(
 
 
 async def test_a_worker_that_was_never_ready_can_be_stopped(tmp_path: Path) -> None:
-    (tmp_path / "decision.key").write_bytes(bytes(32))
+    write_whole(tmp_path / "decision.key", bytes(KEY_BYTES))
     settings = {
         "name": "worker",
         "state_dir": str(tmp_path),  # nobody listens on its control socket
