@@ -78,6 +78,12 @@ async def test_a_folder_that_others_can_read_starts_nothing(config: Path, tmp_pa
     await ends_saying(config, tmp_path / "state", f"chmod 700 {tmp_path / 'state'}")
 
 
+async def test_everything_in_the_folder_is_for_its_owner_alone(service: Service) -> None:
+    there = list(service.state_dir.iterdir())
+    assert {"control.sock", "admin.sock", "decision.key"} < {path.name for path in there}
+    assert [path for path in (service.state_dir, *there) if path.stat().st_mode & 0o077] == []
+
+
 async def test_a_removed_folder_comes_back_with_its_key_and_live_updates(service: Service) -> None:
     await raise_price(service)
     decision_id = (await infer(service.data)).decision_id
