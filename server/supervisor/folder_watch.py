@@ -2,11 +2,10 @@
 
 import asyncio
 import contextlib
-from pathlib import Path
+import os
 
 import structlog
 
-from server.app.settings import Settings
 from server.supervisor.child import Child, StartError
 from server.supervisor.state_folder import StateFolder
 
@@ -23,6 +22,7 @@ class FolderWatch:
         self._state = state
         self._control = control
         self._said = ""  # why it cannot be made again
+        self._said_data = False
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Looks again and again, until the service stops."""
@@ -37,13 +37,25 @@ class FolderWatch:
         Sockets that were removed only a new control plane can make: it keeps live updates and what
         budgets spent. Connections that are open do not need them, so workers go on meanwhile.
         """
+        self._look_at_data()
         missing = await asyncio.to_thread(self._state.missing)
         if missing and not await self._restored(missing):
             return
-        sockets = [str(path) for path in _sockets(self._control.settings) if not path.exists()]
+        settings = self._control.settings
+        sockets = _removed(settings.control_address, settings.admin_address)
         if sockets and self._control.is_ready:
             _log.error("sockets were removed: the control plane starts again", removed=sockets)
             await self._control.stop()
+
+    def _look_at_data(self) -> None:
+        """The supervisor accepts there itself: connections that are open would go with it."""
+        removed = _removed(self._control.settings.data_address)
+        if removed and not self._said_data:
+            _log.error(
+                "the data socket was removed: start the service again, or nobody can connect",
+                removed=removed,
+            )
+        self._said_data = bool(removed)
 
     async def _restored(self, missing: list[str]) -> bool:
         try:
@@ -60,6 +72,7 @@ class FolderWatch:
         return True
 
 
-def _sockets(settings: Settings) -> list[Path]:
-    addresses = (settings.control_address, settings.admin_address)
-    return [Path(a.removeprefix("unix:")) for a in addresses if a.startswith("unix:")]
+def _removed(*addresses: str) -> list[str]:
+    """Those of Unix sockets that nobody can connect to any more, for their files are gone."""
+    paths = [a.removeprefix("unix:") for a in addresses if a.startswith("unix:")]
+    return [path for path in paths if not os.path.exists(path)]

@@ -11,8 +11,8 @@ from tests.server.control.told import service
 CONFIG = service()
 
 
-def not_started(folder: Path) -> Child:
-    settings = Settings(name="a", state_dir=folder, data_address="", admin_address="")
+def not_started(folder: Path, data_address: str = "") -> Child:
+    settings = Settings(name="a", state_dir=folder, data_address=data_address, admin_address="")
     return Child("platform", settings)
 
 
@@ -43,3 +43,16 @@ async def test_a_folder_that_another_took_is_named_once_and_left_to_it(tmp_path:
         assert "another Turnout runs" in logs[0]["error"]
         await watch.look()
     assert logs[1]["removed"] == [str(folder)]
+
+
+async def test_a_data_socket_that_was_removed_is_named_once(tmp_path: Path) -> None:
+    socket = tmp_path / "data.sock"
+    with own(tmp_path / "state", CONFIG) as state, capture_logs() as logs:
+        watch = FolderWatch(state, not_started(tmp_path / "state", f"unix:{socket}"))
+        socket.touch()
+        await watch.look()
+        assert logs == []
+        socket.unlink()
+        await watch.look()
+        await watch.look()
+    assert [log["removed"] for log in logs] == [[str(socket)]]
