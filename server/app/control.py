@@ -2,16 +2,18 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import grpc
+import structlog
 import uvloop
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
-from grpc_reflection.v1alpha import reflection
 
 from server.app.settings import (
+    LIVE_BYTES_MAX,
     Settings,
     bind,
     clock,
@@ -20,11 +22,14 @@ from server.app.settings import (
     tell_ready,
 )
 from server.app.tls import grpcio_credentials
-from server.config import from_json
+from server.config import ConfigError, from_json
+from server.control.kept_file import FileRefused, read_own
+from server.control.key_file import read_key
 from server.control.plane import ControlPlane, KeptFiles
 from server.rpc.admin import AdminServicer
 from server.rpc.control import ControlServicer
 from server.rpc.errors import ErrorAnswering
+from server.rpc.reflection import REFLECTION, add_reflection
 from server.rpc.token import TokenCheck
 from server.rpc.token_file import read_token
 from server.telemetry.logs import configure_logs
@@ -41,6 +46,8 @@ _OPTIONS = (("grpc.so_reuseport", 0),)
 _ADMIN_OPTIONS = (*_OPTIONS, ("grpc.max_receive_message_length", 11_000_000))
 _ADMIN = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
 _CONTROL = control_pb2.DESCRIPTOR.services_by_name["ControlService"].full_name
+_HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+_log = structlog.get_logger()
 
 
 async def serve(
@@ -51,8 +58,8 @@ async def serve(
     on_ready: Callable[[str], None],
 ) -> None:
     """Runs the control plane until `stop`; `on_ready` is told where operators reach it."""
-    config = from_json(settings.live_config_path.read_bytes())
-    key = settings.key_path.read_bytes()
+    config = from_json(read_own(settings.live_config_path, bytes_max=LIVE_BYTES_MAX))
+    key = read_key(settings.key_path)
     files = KeptFiles(settings.live_config_path, settings.state_dir / "spent.json")
     plane = ControlPlane(config, key, files, clock=now_s)
     listeners = config.listeners
@@ -74,7 +81,7 @@ async def serve(
         for server in (admin, control):
             await server.start()
             stack.push_async_callback(server.stop, STOP_S)
-        stack.push_async_callback(plane.keep_spending)
+        stack.push_async_callback(plane.keep_files)
         async with asyncio.TaskGroup() as group:  # if one fails, the process ends and is restarted
             tasks = [
                 group.create_task(plane.run()),
@@ -95,18 +102,19 @@ def _add_services(admin: grpc.aio.Server, control: grpc.aio.Server, plane: Contr
         control_pb2_grpc.add_ControlServiceServicer_to_server, ControlServicer(plane)
     )
     for server, service in ((admin, _ADMIN), (control, _CONTROL)):
-        health_servicer = HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-        health_service = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-        names = (service, health_service, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server)
+        health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(), server)
+        add_reflection(server, (service, _HEALTH, REFLECTION))
 
 
 async def main() -> None:
     os.umask(0o077)  # sockets are for the owner
     settings = read_settings()
     configure_logs(settings.name)
-    await serve(settings, now_s=clock(), stop=stop_event(), on_ready=tell_ready)
+    try:
+        await serve(settings, now_s=clock(), stop=stop_event(), on_ready=tell_ready)
+    except (FileRefused, FileNotFoundError, ConfigError) as error:
+        _log.error("cannot start", error=str(error))
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from server.config import TlsConfig
 if TYPE_CHECKING:  # the supervisor, which needs none of it, does without its 25 MB
     import grpc
 
+# Of live.json: no file of 4 MiB with all that it leaves unsaid comes near.
+LIVE_BYTES_MAX = 64 * 2**20
 # How long calls that are out may take once a process is told to stop.
 DRAIN_S = 30.0
 

@@ -5,22 +5,22 @@ import gc
 import os
 import random
 import secrets
+import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack, aclosing
 
-import grpc
 import structlog
 import uvloop
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from server.app.data_listener import data_listener
 from server.app.learned import Learned
 from server.app.settings import Settings, clock, read_settings, stop_event, tell_ready
 from server.app.stats import push_request, tell_transport
 from server.control.client import ControlClient, Snapshot, control_channel
+from server.control.kept_file import FileRefused
+from server.control.key_file import read_key
 from server.dispatch import Dispatcher
 from server.routing.counters import Counters
 from server.routing.errors import ControlPlaneDown
@@ -29,6 +29,7 @@ from server.routing.selector import Selector, WeightTable
 from server.routing.tokens import Sealer
 from server.rpc.errors import ErrorAnswering
 from server.rpc.oip import OipServicer
+from server.rpc.reflection import REFLECTION, add_reflection
 from server.rpc.routing import RoutingServicer
 from server.telemetry.logs import configure_logs
 from server.telemetry.traced_dispatch import TracedDispatcher, Tracing
@@ -50,11 +51,7 @@ _SERVICES = (
     routing_pb2.DESCRIPTOR.services_by_name["RoutingService"].full_name,
     oip_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name,
     health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
-    reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"].full_name,
-)
-# enable_server_reflection takes servers that are not grpcio's for servers with threads.
-_add_reflection: Callable[[ReflectionServicer, grpc.aio.Server], None] = (
-    reflection_pb2_grpc.add_ServerReflectionServicer_to_server
+    REFLECTION,
 )
 # Calls that are out have some 50 objects each, which are gone when they end: of less than a hundred
 # calls the collector need not look at any. Where many objects come to stay, as those of a plan do,
@@ -162,7 +159,7 @@ async def serve(
 ) -> None:
     """Runs one worker until `stop`, then drains; `on_ready` is told the address it serves on."""
     counters = Counters()
-    sealer = Sealer(settings.key_path.read_bytes(), boot=secrets.randbits(64))
+    sealer = Sealer(read_key(settings.key_path), boot=secrets.randbits(64))
     router = Router(Selector(), sealer, counters)
     upstream = OipUpstream()
     dispatcher = _dispatcher(router, upstream, counters, now_s)
@@ -192,7 +189,7 @@ async def serve(
         )
         health_servicer = HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-        _add_reflection(ReflectionServicer(_SERVICES), server)
+        add_reflection(server, _SERVICES)
         me.data_address = await listener.start()
         stack.push_async_callback(listener.stop)
         stack.push_async_callback(health_servicer.enter_graceful_shutdown)
@@ -231,7 +228,11 @@ async def main() -> None:
     gc.set_threshold(YOUNG_OBJECTS)
     settings = read_settings()
     configure_logs(settings.name)
-    await serve(settings, now_s=clock(), stop=stop_event(), on_ready=tell_ready)
+    try:
+        await serve(settings, now_s=clock(), stop=stop_event(), on_ready=tell_ready)
+    except FileRefused as error:
+        _log.error("cannot start", error=str(error))
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ Periods are in UTC. Budgets here are soft: a pace shapes the mix and refuses not
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 from server.config import BudgetConfig
 from server.routing.catalog import NANO_PER_USD, NO_PAYER
@@ -15,6 +16,8 @@ from server.routing.catalog import NANO_PER_USD, NO_PAYER
 # A pace never falls below this part of the even one: a spent budget asks for the cheapest mix that
 # holds the floors, and a right-hand side of zero would ask nothing more.
 PACE_MIN = 0.01
+# Of a file that is read back: far above all that can be spent, and no pace overflows with it.
+SPENT_NANO_USD_MAX = 10**30
 
 
 def period(kind: str, now_s: float) -> tuple[float, float]:
@@ -38,8 +41,8 @@ def period(kind: str, now_s: float) -> tuple[float, float]:
 class _Spent(BaseModel):
     """What one budget spent since the start of a period."""
 
-    start_s: float
-    nano_usd: int
+    start_s: Annotated[float, Field(allow_inf_nan=False)]
+    nano_usd: Annotated[int, Field(ge=0, le=SPENT_NANO_USD_MAX)]
 
 
 _SPENT = TypeAdapter(dict[str, _Spent])

@@ -7,6 +7,7 @@ predecessor goes: at most twice as many lines as are asked for are there at a ti
 only where its text is, and few on each: or callers could push the texts out with reports.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,7 +16,9 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from server.control.kept_file import write_whole
+import structlog
+
+from server.control.kept_file import FileRefused, open_own, set_aside, write_whole
 
 _NEWER, _OLDER = "requests.jsonl", "requests.old.jsonl"
 # Between two writes; beyond it a sample is kept.
@@ -24,6 +27,10 @@ WAITING_MAX = 2_000
 EARLY_MAX = 1_000
 # Once the domain, once the intent, and each corrected.
 REPORTS_MAX = 4
+# Of a decision id 4,096, of a text 512, each up to six as JSON has them, of two labels little.
+LINE_CHARS_MAX = 8_192
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +125,8 @@ class _Files:
             for name in (_NEWER, _OLDER):
                 (self._folder / name).unlink(missing_ok=True)
         elif not 0 < self._at_most <= at_most:  # there may be more, of before this start too
+            for name in (_NEWER, _OLDER):
+                _set_aside_unless_ours(self._folder / name)
             _trim(self._folder / _OLDER, at_most)
             self._lines = _trim(self._folder / _NEWER, at_most)
         self._at_most = at_most
@@ -130,7 +139,7 @@ class _Files:
             newer.replace(self._folder / _OLDER)
             self._lines = 0
         kept = lines[-self._at_most :]
-        descriptor = os.open(newer, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        descriptor = os.open(newer, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "a", encoding="utf-8", errors="replace") as file:
             file.writelines(f"{line}\n" for line in kept)
         self._lines += len(kept)
@@ -154,11 +163,18 @@ def kept_ids(folder: Path) -> list[str]:
 
 def _text_id(line: str) -> str:
     """Of a request; empty for all other lines."""
+    fields = _fields(line)
+    return fields.get("id", "") if "text" in fields else ""
+
+
+def _set_aside_unless_ours(path: Path) -> None:
+    """A classifier would be compared by what others could have written."""
     try:
-        fields = json.loads(line)
-        return str(fields["id"]) if "text" in fields else ""
-    except (ValueError, KeyError, TypeError):
-        return ""
+        open_own(path).close()
+    except FileNotFoundError:
+        return
+    except FileRefused as error:
+        _log.warning("kept requests are set aside", file=str(set_aside(path)), error=str(error))
 
 
 def _trim(path: Path, at_most: int) -> int:
@@ -178,19 +194,29 @@ def _is_report(line: str) -> bool:
 def _lines(path: Path) -> Iterator[str]:
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
-            yield from file
+            while line := file.readline(LINE_CHARS_MAX):  # of a longer one parts, which are nothing
+                yield line
     except FileNotFoundError:
         return
 
 
 def _read(line: str, kept: dict[str, KeptRequest]) -> None:
     """Adds a request, or what was reported on one; a line that was cut off adds nothing."""
-    try:
-        fields = json.loads(line)
-        decision_id = fields.pop("id")
+    fields = _fields(line)
+    decision_id = fields.pop("id", "")
+    with contextlib.suppress(TypeError):  # other fields than ours
         if "text" in fields:
             kept[decision_id] = KeptRequest(**fields)
         elif decision_id in kept:
             kept[decision_id] = replace(kept[decision_id], **fields)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return
+
+
+def _fields(line: str) -> dict[str, str]:
+    """Empty where the line is not one that we wrote."""
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    if isinstance(fields, dict) and all(isinstance(value, str) for value in fields.values()):
+        return fields
+    return {}

@@ -1,7 +1,8 @@
 """The control plane as its servicers call it: what is known, what is planned, what is in force."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from server.config.live import with_classifier
 from server.control import readings, views
 from server.control.comparison import Comparison
 from server.control.explainer import Explainer, Pricer, price_window
-from server.control.kept_file import write_whole
+from server.control.kept_file import FileRefused, read_own, set_aside, write_whole
 from server.control.knowledge import Knowledge
 from server.control.learned import Learned
 from server.control.outcomes import Outcomes
@@ -22,6 +23,9 @@ from server.routing.errors import RoutingError
 from turnout.v1.admin_pb2 import ClassifierStatus, ModelStatus, Plan, Worker
 from turnout.v1.control_pb2 import PushStatsRequest, WatchPlanResponse
 from turnout.v1.routing_pb2 import Outcome, OutcomeResult
+
+# Of each budget, whose name has at most 63 characters, some 120.
+SPENT_BYTES_MAX = 2**20
 
 _log = structlog.get_logger()
 
@@ -82,7 +86,7 @@ class ControlPlane:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._replanner.run())
             tasks.create_task(self._explainer.run())
-            tasks.create_task(self._keep_spending())
+            tasks.create_task(self._keep_again())
 
     def refused(self, reason: str) -> None:
         """A call of an operator or a worker was answered with an error of this reason."""
@@ -195,31 +199,46 @@ class ControlPlane:
         return settlement.result
 
     def _restore_spending(self) -> None:
+        spent = self._files.spent
         try:
-            self._knowledge.spending.restore(self._files.spent.read_bytes())
+            self._knowledge.spending.restore(read_own(spent, bytes_max=SPENT_BYTES_MAX))
         except FileNotFoundError:
             return
-        except (OSError, ValueError) as error:
+        except (FileRefused, ValueError) as error:
+            with contextlib.suppress(OSError):
+                set_aside(spent)
             _log.warning(
-                "what budgets spent is lost, they begin anew",
-                file=str(self._files.spent),
+                "what budgets spent is lost, they begin anew: the file is set aside",
+                file=str(spent),
                 error=str(error),
             )
 
-    async def keep_spending(self) -> None:
-        """Writes what budgets have spent, if that changed; do so last of all."""
-        spent = self._knowledge.spending.to_json()
-        if spent == self._kept:
-            return
+    async def keep_files(self) -> None:
+        """Writes what outlives the process and is not on the disk as it is; do so last of all."""
+        await self._keep("what budgets spent", self._keep_spent)
+        await self._keep("the configuration", self._keep_config)
+
+    async def _keep(self, what: str, write: Callable[[], Awaitable[None]]) -> None:
         try:
+            await write()
+        except OSError as error:  # a full disk is no reason to stop planning
+            _log.warning(f"{what} cannot be kept", error=str(error))
+
+    async def _keep_spent(self) -> None:
+        spent = self._knowledge.spending.to_json()
+        if spent != self._kept or not self._files.spent.exists():
             await asyncio.to_thread(write_whole, self._files.spent, spent)
             self._kept = spent
-        except OSError as error:  # a full disk is no reason to stop planning
-            _log.warning("what budgets spent cannot be kept", error=str(error))
 
-    async def _keep_spending(self) -> None:
+    async def _keep_config(self) -> None:
+        """Every update has written it; others may have removed it since."""
+        async with self._updating:
+            if not self._files.live_config.exists():
+                await asyncio.to_thread(write_whole, self._files.live_config, to_json(self.config))
+
+    async def _keep_again(self) -> None:
         """Once a window: a crash forgets that much, and what workers spend until the next start."""
         while True:
             await asyncio.sleep(self.config.window_s)
-            await self.keep_spending()
+            await self.keep_files()
             await self._learned.keep(now_s=self._clock())

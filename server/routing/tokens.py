@@ -1,28 +1,37 @@
 """Decision ids: opaque, authenticated, and enough to settle an outcome without having decided.
 
-A decision id is base64url of a body and the first 16 bytes of its keyed BLAKE2b (RFC 7693).
+A decision id is base64url of a body encrypted with AES-SIV (RFC 5297): a tag of the body, which is
+the initialisation vector too, then the body. Bodies differ in boot and count, so no two ids have
+anything in common.
 """
 
 import base64
 import binascii
 import hashlib
-import hmac
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
 from server.routing.catalog import Cell
 from server.routing.errors import DecisionExpired, DecisionInvalid
 
 VALID_S = 30 * 86_400
 KEY_BYTES = 32
-_MAC_BYTES = 16
-_LAYOUT = 1
-# layout, kind, audit probability, issued (s), boot of the worker, count within it, expected cost
-_HEAD = struct.Struct("<BBfIQQQ")
-_COUNT_AT, _COUNT_BYTES = 18, 8
+# A file's key is for no more than this, and for this layout: ids of another are not ours.
+_PURPOSE = b"turnout decision id 2"
+_TAG_BYTES = 16
+# Of tag and body together: 32 characters, so that none is padding, and a length says little.
+_STEP_BYTES = 24
+# What ends the names, with zeros up to the next step.
+_END = b"\x80"
+# kind, audit probability, issued (s), boot of the worker, count within it, expected cost
+_HEAD = struct.Struct("<BfIQQQ")
+_COUNT_AT, _COUNT_BYTES = 17, 8
 _NAMES = 6  # of the cell four, then model and version
 # Cells and models whose names are kept joined, half a KB each.
 JOINED_MAX = 50_000
@@ -56,7 +65,7 @@ class Sealer:
 
     def __init__(self, key: bytes, boot: int) -> None:
         """`boot` is 64 random bits: it tells apart the workers, and their starts, of one key."""
-        self._mac = _keyed(key)
+        self._encrypt = _cipher(key).encrypt
         self._boot = boot
         self._count = 0
 
@@ -73,7 +82,6 @@ class Sealer:
         """A new id, different from every other."""
         self._count += 1
         head = _HEAD.pack(
-            _LAYOUT,
             kind,
             audit_probability,
             int(now_s),
@@ -95,7 +103,7 @@ class Sealer:
     ) -> Callable[[], str]:
         """Makes new ids that all say the same, in less time than `seal`."""
         said = (kind, audit_probability, int(now_s), self._boot, 0, expected_cost_nano_usd)
-        body = _HEAD.pack(_LAYOUT, *said) + _names(cell, model)
+        body = _HEAD.pack(*said) + _names(cell, model)
         before, after = body[:_COUNT_AT], body[_COUNT_AT + _COUNT_BYTES :]
 
         def seal() -> str:
@@ -105,18 +113,15 @@ class Sealer:
         return seal
 
     def _sealed(self, body: bytes) -> str:
-        mac = self._mac.copy()  # half the time of a new one, whose key has to be hashed first
-        mac.update(body)
-        return base64.urlsafe_b64encode(body + mac.digest()).decode()
+        return base64.urlsafe_b64encode(self._encrypt(body, None)).decode()
 
 
 def open_decision(key: bytes, decision_id: str, *, now_s: float) -> OpenDecision:
     """Reads an id that this service made; raises DecisionInvalid or DecisionExpired."""
-    body = _verified(key, decision_id)
-    layout, kind, audit, issued_s, _boot, _count, cost = _HEAD.unpack_from(body)
-    names = body[_HEAD.size :].decode().split("\0", _NAMES - 1)  # a version may hold anything
-    if layout != _LAYOUT or len(names) != _NAMES:
-        raise _invalid()
+    body = _opened(key, decision_id)
+    kind, audit, issued_s, _boot, _count, cost = _HEAD.unpack_from(body)
+    joined = body[_HEAD.size :].rstrip(b"\0").removesuffix(_END)
+    names = joined.decode().split("\0", _NAMES - 1)  # a version may hold anything
     if now_s - issued_s > VALID_S:
         raise DecisionExpired("the decision is older than 30 days", field="decision_id")
     return OpenDecision(
@@ -131,29 +136,33 @@ def open_decision(key: bytes, decision_id: str, *, now_s: float) -> OpenDecision
     )
 
 
-def _verified(key: bytes, decision_id: str) -> bytes:
-    if not _HEAD.size < len(decision_id) <= TOKEN_CHARS_MAX:
+def _opened(key: bytes, decision_id: str) -> bytes:
+    if not _TAG_BYTES < len(decision_id) <= TOKEN_CHARS_MAX:
         raise _invalid()
     try:
         sealed = base64.b64decode(decision_id.encode("ascii"), altchars=b"-_", validate=True)
     except (binascii.Error, UnicodeEncodeError):
         raise _invalid() from None
-    # One spelling only: otherwise altered padding bits would make a second id of the same decision.
-    if base64.urlsafe_b64encode(sealed).decode() != decision_id:
+    # One spelling only: otherwise a sign of the other alphabet would make a second id.
+    if base64.urlsafe_b64encode(sealed).decode() != decision_id or len(sealed) <= _TAG_BYTES:
         raise _invalid()
-    body, mac = sealed[:-_MAC_BYTES], sealed[-_MAC_BYTES:]
-    if len(body) < _HEAD.size or not hmac.compare_digest(mac, _keyed(key, body).digest()):
-        raise _invalid()
-    return body
+    try:
+        return _cipher(key).decrypt(sealed, None)  # compares tags in constant time
+    except InvalidTag:
+        raise _invalid() from None
 
 
 @lru_cache(JOINED_MAX)
 def _names(cell: Cell, model: tuple[str, str]) -> bytes:
-    return "\0".join((*cell, *model)).encode()
+    joined = "\0".join((*cell, *model)).encode() + _END
+    return joined + bytes(-(_TAG_BYTES + _HEAD.size + len(joined)) % _STEP_BYTES)
 
 
-def _keyed(key: bytes, body: bytes = b"") -> "hashlib.blake2b":
-    return hashlib.blake2b(body, digest_size=_MAC_BYTES, key=key)
+@lru_cache(1)
+def _cipher(key: bytes) -> AESSIV:
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"a key of decision ids has {KEY_BYTES} bytes, not {len(key)}")
+    return AESSIV(hashlib.blake2b(_PURPOSE, key=key).digest())
 
 
 def _invalid() -> DecisionInvalid:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 # 128 random bits in hex; shorter ones can be guessed.
 TOKEN_CHARS_MIN = 32
+# Half of the metadata that a caller may send; some paths (/dev/zero) have no end.
+TOKEN_BYTES_MAX = 4_096
 
 
 class TokenError(Exception):
@@ -14,13 +16,20 @@ class TokenError(Exception):
 def read_token(path: str) -> bytes:
     """The hash of the token in the file; raises TokenError."""
     try:
-        token = Path(path).expanduser().read_text().strip()
+        with Path(path).expanduser().open("rb") as file:
+            content = file.read(TOKEN_BYTES_MAX + 1)
+        token = content.decode().strip()
     except (OSError, ValueError, RuntimeError) as error:
         # The path is not echoed: someone may have put the token there.
         raise TokenError(
             f"listeners.admin_token_file cannot be read ({type(error).__name__}): "
             "name a file that holds the token"
         ) from None
+    if len(content) > TOKEN_BYTES_MAX:
+        raise TokenError(
+            f"listeners.admin_token_file has more than {TOKEN_BYTES_MAX:,} bytes: "
+            "name a file that holds the token alone"
+        )
     if len(token) < TOKEN_CHARS_MIN:
         raise TokenError(
             f"the token of listeners.admin_token_file is shorter than {TOKEN_CHARS_MIN} "

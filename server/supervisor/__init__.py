@@ -17,6 +17,8 @@ from server.config.state_dir import state_dir
 from server.rpc.token_file import TokenError, read_token
 from server.supervisor.acceptor import Acceptor
 from server.supervisor.child import Child, StartError, keep, start_all
+from server.supervisor.folder_watch import FolderWatch
+from server.supervisor.open_secrets import warn_of_open_secrets
 from server.supervisor.state_folder import own
 from server.telemetry.logs import configure_logs
 from server.transport.listen import Listener, ListenError, listen
@@ -45,10 +47,11 @@ def run(config_path: Path, *, workers: int, transport: Transport) -> int:
 async def supervise(config: Config, folder: Path, *, workers: int, transport: Transport) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit status. Raises StartError."""
     data, admin = config.listeners.data, config.listeners.admin or f"unix:{folder}/admin.sock"
-    with own(folder, config):
+    with own(folder, config) as state:
         for address in filter(None, (admin, config.listeners.prometheus)):
             _refuse_taken(address)
         _refuse_bad_token(config.listeners.admin_token_file)
+        warn_of_open_secrets(config.listeners)
         acceptor = None
         if transport == "turnout":
             listener = _listen(data)
@@ -63,13 +66,15 @@ async def supervise(config: Config, folder: Path, *, workers: int, transport: Tr
             tls=config.listeners.tls,
             worker_memory_mib=config.worker_memory_mib,
         )
-        control = Child("server.app.control", common)
+        control = Child("server.app.control", common, prepare=state.prepare)
         named = (common.model_copy(update={"name": f"worker-{i}"}) for i in range(workers))
         children = [Child("server.app.worker", settings, acceptor) for settings in named]
-        return await _serve(control, children, acceptor)
+        return await _serve(control, children, acceptor, FolderWatch(state, control))
 
 
-async def _serve(control: Child, workers: list[Child], acceptor: Acceptor | None) -> int:
+async def _serve(
+    control: Child, workers: list[Child], acceptor: Acceptor | None, watch: FolderWatch
+) -> int:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -84,6 +89,7 @@ async def _serve(control: Child, workers: list[Child], acceptor: Acceptor | None
             worker.settings = worker.settings.model_copy(update={"data_address": data_address})
         _log.info("serving", data=data_address, admin=admin_address, workers=len(workers))
         keepers = [asyncio.create_task(keep(child, stopping)) for child in (control, *workers)]
+        keepers.append(asyncio.create_task(watch.run(stopping)))
         await stopping.wait()
         _log.info("draining")
     finally:

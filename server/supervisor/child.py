@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 import structlog
 
@@ -31,12 +32,28 @@ class StartError(Exception):
 class Child:
     """One process of ours: a fresh interpreter, never a fork."""
 
-    def __init__(self, module: str, settings: Settings, acceptor: Acceptor | None = None) -> None:
-        """An acceptor hands it connections, once it is ready for them."""
+    def __init__(
+        self,
+        module: str,
+        settings: Settings,
+        acceptor: Acceptor | None = None,
+        prepare: Callable[[], None] | None = None,
+    ) -> None:
+        """An acceptor hands it connections, once it is ready for them.
+
+        `prepare` is called before each start, in a thread; it may raise StartError.
+        """
         self._module = module
         self.settings = settings
         self._acceptor = acceptor
+        self._prepare = prepare
         self._process: asyncio.subprocess.Process | None = None
+        self._said_ready = False
+
+    @property
+    def is_ready(self) -> bool:
+        """It said so, and has not ended since."""
+        return self._said_ready and self._process is not None and self._process.returncode is None
 
     async def start(self) -> str:
         """Returns where it listens once it is ready; raises StartError or OSError."""
@@ -77,6 +94,9 @@ class Child:
                 self._process.kill()
 
     async def _start(self, settings: Settings, descriptors: tuple[int, ...]) -> str:
+        self._said_ready = False
+        if self._prepare is not None:
+            await asyncio.to_thread(self._prepare)
         self._process = process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -98,6 +118,7 @@ class Child:
         if not line:
             await process.wait()
             raise StartError(f"the {settings.name} did not start: its log says why")
+        self._said_ready = True
         return line.decode().strip()
 
 

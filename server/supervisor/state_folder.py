@@ -3,37 +3,186 @@
 import contextlib
 import fcntl
 import os
-import secrets
+import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from server.config import Config, to_json
-from server.control.kept_file import write_whole
-from server.routing.tokens import KEY_BYTES
+import structlog
+
+from server.app.settings import LIVE_BYTES_MAX
+from server.config import Config, ConfigError, from_json, to_json
+from server.control.kept_file import (
+    FileRefused,
+    read_own,
+    remove_unfinished,
+    set_aside,
+    write_whole,
+)
+from server.control.key_file import make_key
 from server.supervisor.child import StartError
+
+_MODE = 0o700
+_log = structlog.get_logger()
+
+
+class StateFolder:
+    """Held from `take` to `release`; every method blocks."""
+
+    def __init__(self, folder: Path, config: Config) -> None:
+        self._folder = folder
+        self._config = config  # of the start: live updates are in live.json
+        self._lock: int | None = None  # a descriptor
+        self._key = b""
+        self._restoring = threading.Lock()  # or of two threads one would find the other's lock
+
+    def take(self) -> None:
+        """Holds the folder for this instance alone; raises StartError where it cannot."""
+        self.restore()
+        remove_unfinished(self._folder)
+        self._write(self._live, to_json(self._config))
+
+    def release(self) -> None:
+        """Another instance may take it."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def missing(self) -> list[str]:
+        """What was removed of that which children cannot make again."""
+        if not self._is_locked():
+            return [str(self._folder)]
+        return [] if self._key_path.exists() else [str(self._key_path)]
+
+    def restore(self) -> None:
+        """Makes again what is missing, with the same key; raises StartError."""
+        with self._restoring:
+            make_folder(self._folder)
+            if not self._is_locked():
+                lock = _locked(self._folder)
+                self.release()
+                self._lock = lock
+            self._restore_key()
+
+    def prepare(self) -> None:
+        """Before the control plane starts again: it can read all that it needs.
+
+        Raises StartError.
+        """
+        self.restore()
+        try:
+            from_json(read_own(self._live, bytes_max=LIVE_BYTES_MAX))
+            return
+        except FileNotFoundError:
+            why, aside = "it is missing", None
+        except (FileRefused, ConfigError) as error:
+            why, aside = str(error), self._set_live_aside()
+        _log.error(
+            "live updates are lost: the configuration of the start is in force",
+            file=str(self._live),
+            error=why,
+            set_aside=aside,
+        )
+        self._write(self._live, to_json(self._config))
+
+    @property
+    def _live(self) -> Path:
+        return self._folder / "live.json"
+
+    @property
+    def _key_path(self) -> Path:
+        return self._folder / "decision.key"
+
+    def _is_locked(self) -> bool:
+        """False once the file was removed too: a second instance would not see our lock."""
+        if self._lock is None:
+            return False
+        with contextlib.suppress(OSError):
+            there = (self._folder / "lock").stat()
+            return os.path.samestat(there, os.fstat(self._lock))
+        return False
+
+    def _restore_key(self) -> None:
+        try:
+            if self._key and not self._key_path.exists():
+                write_whole(self._key_path, self._key)
+            self._key = make_key(self._key_path)
+        except FileRefused as error:
+            raise StartError(str(error)) from None
+        except OSError as error:
+            raise StartError(f"{self._key_path} cannot be written: {error.strerror}") from None
+
+    def _set_live_aside(self) -> str | None:
+        try:
+            return str(set_aside(self._live))
+        except OSError as error:
+            raise StartError(f"{self._live} cannot be set aside: {error.strerror}") from None
+
+    def _write(self, path: Path, content: bytes) -> None:
+        try:
+            write_whole(path, content)
+        except OSError as error:
+            raise StartError(f"{path} cannot be written: {error.strerror}") from None
 
 
 @contextlib.contextmanager
-def own(folder: Path, config: Config) -> Iterator[None]:
-    """Holds the folder for this instance alone; raises StartError where another does."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder.chmod(0o700)
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StartError(
-                f"another Turnout runs from the state folder {folder}: stop it, "
-                "or give this one a state_dir of its own"
-            ) from None
-        _make_key(folder / "decision.key")
-        write_whole(folder / "live.json", to_json(config))
-        yield
+def own(folder: Path, config: Config) -> Iterator[StateFolder]:
+    """Holds the folder for this instance alone; raises StartError where it cannot."""
+    state = StateFolder(folder, config)
+    try:
+        state.take()
+        yield state
+    finally:
+        state.release()
 
 
-def _make_key(path: Path) -> None:
-    """Made once: decision ids stay good over restarts of the service."""
-    with contextlib.suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(KEY_BYTES))
+def make_folder(folder: Path) -> None:
+    """Makes it, and what is missing above it, for us alone; raises StartError if it is not ours."""
+    try:
+        for one in (*reversed(folder.parents), folder):
+            if not one.exists():
+                with contextlib.suppress(FileExistsError):
+                    one.mkdir(mode=_MODE)
+        status = folder.stat()  # of what a link leads to
+    except OSError as error:
+        raise StartError(
+            f"the state folder {folder} cannot be made: {error.strerror} ({error.filename}): "
+            "make it, or name another state_dir"
+        ) from None
+    fault = folder_fault(status, os.geteuid())
+    if fault is not None:
+        raise StartError(f"the state folder {folder} {fault.format(folder=folder)}")
+
+
+def folder_fault(status: os.stat_result, user: int) -> str | None:
+    """Why a folder that is there is not for this user alone, and what to do; {folder} is its."""
+    if not stat.S_ISDIR(status.st_mode):
+        return "is no folder: name another state_dir"
+    if status.st_uid != user:
+        return (
+            f"belongs to user {status.st_uid}, and {user} serves: "
+            f"chown {user} {{folder}}, or name another state_dir"
+        )
+    mode = stat.S_IMODE(status.st_mode) & 0o777
+    if mode != _MODE:
+        return f"has mode {mode:04o}, and is to be its owner's alone: chmod 700 {{folder}}"
+    return None
+
+
+def _locked(folder: Path) -> int:
+    path = folder / "lock"
+    try:
+        lock = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise StartError(f"{path} cannot be written: {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        if not isinstance(error, BlockingIOError):
+            raise StartError(f"{path} cannot be locked: {error.strerror}") from None
+        raise StartError(
+            f"another Turnout runs from the state folder {folder}: stop it, "
+            "or give this one a state_dir of its own"
+        ) from None
+    return lock

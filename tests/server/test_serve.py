@@ -1,6 +1,7 @@
 """`turnout serve` as a whole: real processes, a real endpoint, real signals."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -10,9 +11,14 @@ from pathlib import Path
 
 import grpc
 import pytest
+from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2
-from grpc_reflection.v1alpha import reflection_pb2
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
+    ProtoReflectionDescriptorDatabase,
+)
 
+from server.control.kept_file import write_whole
+from server.routing.tokens import KEY_BYTES
 from server.wire import oip_pb2
 from tests.server.running import Echo, Service, answering, infer, serving, start, write_config
 from turnout.v1 import admin_pb2, admin_pb2_grpc
@@ -201,29 +207,32 @@ async def test_health_is_served(service: Service) -> None:
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
-@pytest.mark.parametrize(
-    ("listener", "expected"),
-    [
-        ("data", {"turnout.v1.RoutingService", "inference.GRPCInferenceService"}),
-        ("admin.sock", {"turnout.v1.AdminService"}),
-        ("control.sock", {"turnout.v1.ControlService"}),
-    ],
-)
-async def test_each_listener_reflects_its_own_services(
-    service: Service, listener: str, expected: set[str]
-) -> None:
+SERVED = {
+    "data": {"turnout.v1.RoutingService", "inference.GRPCInferenceService"},
+    "admin.sock": {"turnout.v1.AdminService"},
+    "control.sock": {"turnout.v1.ControlService"},
+}
+
+
+@pytest.mark.parametrize("listener", SERVED)
+async def test_each_listener_reflects_its_own_services(service: Service, listener: str) -> None:
     address = service.data if listener == "data" else f"unix:{service.state_dir / listener}"
-    async with grpc.aio.insecure_channel(address) as channel:
-        ask = channel.stream_stream(
-            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-            request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
-            response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
-        )
-        call = ask(iter([reflection_pb2.ServerReflectionRequest(list_services="")]), timeout=10)
-        answer = await anext(aiter(call))
-    found = {found.name for found in answer.list_services_response.service}
+    found, described = await asyncio.to_thread(reflected, address, set.union(*SERVED.values()))
     standard = {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
-    assert found == expected | standard
+    assert found == SERVED[listener] | standard
+    assert described == SERVED[listener]
+
+
+def reflected(address: str, services: set[str]) -> tuple[set[str], set[str]]:
+    """What a client of reflection finds listed, and which of these services it can use."""
+    with grpc.insecure_channel(address) as channel:
+        database = ProtoReflectionDescriptorDatabase(channel)
+        pool = DescriptorPool(database)
+        described = set()
+        for service in services:
+            with contextlib.suppress(KeyError):
+                described.add(pool.FindServiceByName(service).full_name)
+        return set(database.get_services()), described
 
 
 async def test_what_was_spent_last_is_remembered_after_a_clean_stop(
@@ -239,7 +248,7 @@ async def test_what_was_spent_last_is_remembered_after_a_clean_stop(
 
 
 async def test_a_worker_that_was_never_ready_can_be_stopped(tmp_path: Path) -> None:
-    (tmp_path / "decision.key").write_bytes(bytes(32))
+    write_whole(tmp_path / "decision.key", bytes(KEY_BYTES))
     settings = {
         "name": "worker",
         "state_dir": str(tmp_path),  # nobody listens on its control socket

@@ -4,6 +4,7 @@ import pytest
 
 from server.control.kept_requests import (
     EARLY_MAX,
+    LINE_CHARS_MAX,
     REPORTS_MAX,
     WAITING_MAX,
     KeptRequest,
@@ -11,6 +12,7 @@ from server.control.kept_requests import (
     kept_ids,
     read_kept,
 )
+from server.routing.tokens import TOKEN_CHARS_MAX
 
 
 def add(kept: KeptRequests, number: int) -> None:
@@ -198,8 +200,50 @@ def test_a_report_on_a_text_that_was_removed_is_not_kept(tmp_path: Path) -> None
     assert len((tmp_path / "requests.jsonl").read_text().splitlines()) == 1
 
 
-@pytest.mark.parametrize("line", ["", "{", "[]", "1", '{"text": "a"}', '{"id": "a", "text": "b"}'])
+DEEP = "[" * 4_000
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "{",
+        "[]",
+        "1",
+        '{"text": "a"}',
+        '{"id": "a", "text": "b"}',
+        '{"id": "a", "text": 1, "domain": "law", "intent": ""}',
+        '{"id": [], "text": "b", "domain": "law", "intent": ""}',
+        DEEP,
+        '{"id": "a", "text": ' + DEEP,
+    ],
+)
 def test_a_line_that_was_cut_off_is_nothing(tmp_path: Path, line: str) -> None:
     (tmp_path / "requests.jsonl").write_text(f"{line}\n")
     assert read_kept(tmp_path) == []
     assert [one for one in kept_ids(tmp_path) if one != "a"] == []
+
+
+def test_a_line_that_is_longer_than_we_write_is_nothing_and_takes_no_memory(tmp_path: Path) -> None:
+    fields = f'"text": "{"a" * LINE_CHARS_MAX}", "domain": "law", "intent": ""'
+    line = f'{{"id": "long", {fields}}}\n'
+    (tmp_path / "requests.jsonl").write_text(line + line.replace("a" * LINE_CHARS_MAX, "b"))
+    assert [request.text for request in read_kept(tmp_path)] == ["b"]
+
+
+def test_the_longest_line_that_we_write_is_read(tmp_path: Path) -> None:
+    kept = KeptRequests(tmp_path, 10)
+    kept.add("i" * TOKEN_CHARS_MAX, "\0" * 512, domain="d" * 63, intent="i" * 63)
+    kept.writing()()
+    assert [request.text for request in read_kept(tmp_path)] == ["\0" * 512]
+
+
+def test_what_others_could_have_written_is_set_aside(tmp_path: Path) -> None:
+    file = tmp_path / "requests.jsonl"
+    file.write_text('{"id": "a", "text": "b", "domain": "law", "intent": ""}\n')
+    file.chmod(0o666)
+    kept = KeptRequests(tmp_path, 10)
+    add(kept, 1)
+    kept.writing()()
+    assert [request.text for request in read_kept(tmp_path)] == ["text 1"]
+    assert (tmp_path / "requests.jsonl.damaged").exists()

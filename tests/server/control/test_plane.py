@@ -14,7 +14,8 @@ from optimizer.step_prices import StepPrice
 from server.config import Config, from_json
 from server.config.live import updated
 from server.control.client import Snapshot
-from server.control.plane import ControlPlane, KeptFiles
+from server.control.kept_file import write_whole
+from server.control.plane import SPENT_BYTES_MAX, ControlPlane, KeptFiles
 from server.control.replanner import solve_window
 from server.control.window import Window
 from server.routing.catalog import Cell
@@ -298,14 +299,51 @@ async def test_what_budgets_spent_outlives_the_control_plane(tmp_path: Path) -> 
     assert after.budgets[0].spent_nano_usd == 2 * before.budgets[0].spent_nano_usd
 
 
-async def test_a_file_of_what_was_spent_that_is_damaged_starts_no_half_service(
-    tmp_path: Path,
+DAMAGED = {
+    "half": b"{",
+    "deep": b"[" * 100_000,
+    "long": b" " * SPENT_BYTES_MAX + b"{}",
+    "a number no float holds": b'{"team": {"start_s": 1719878400, "nano_usd": 1%s}}' % (b"0" * 400),
+    "no time": b'{"team": {"start_s": NaN, "nano_usd": 1}}',
+    "not UTF-8": b'{"\xff": 1}',
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+async def test_a_damaged_file_of_what_was_spent_is_set_aside_and_named(
+    tmp_path: Path, content: bytes
 ) -> None:
-    files_in(tmp_path).spent.write_text("{")
-    async with serving(control_plane(tmp_path, quick()), tmp_path) as served:
+    spent = files_in(tmp_path).spent
+    write_whole(spent, content)
+    with capture_logs() as logs:
+        plane = control_plane(tmp_path, quick())
+    assert spent.with_name("spent.json.damaged").read_bytes() == content
+    assert [entry["file"] for entry in logs] == [str(spent)]
+    async with serving(plane, tmp_path) as served:
         await Worker(served.channel).push(*BOTH)
         plan = await served.planned(lambda plan: True)
     assert plan.budgets[0].spent_nano_usd == 40_000_000
+
+
+async def test_a_file_of_what_was_spent_that_others_could_write_is_not_believed(
+    tmp_path: Path,
+) -> None:
+    spent = files_in(tmp_path).spent
+    write_whole(spent, b"{}")
+    spent.chmod(0o666)
+    control_plane(tmp_path, quick())
+    assert not spent.exists()
+
+
+async def test_kept_files_that_were_removed_are_written_again(tmp_path: Path) -> None:
+    plane = control_plane(tmp_path, quick())
+    files = files_in(tmp_path)
+    await plane.keep_files()
+    written = files.live_config.read_bytes(), files.spent.read_bytes()
+    files.live_config.unlink()
+    files.spent.unlink()
+    await plane.keep_files()
+    assert (files.live_config.read_bytes(), files.spent.read_bytes()) == written
 
 
 async def test_each_outcome_is_counted_or_refused_by_itself(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from server.rpc.token_file import TOKEN_CHARS_MIN, TokenError, read_token
+from server.rpc.token_file import TOKEN_BYTES_MAX, TOKEN_CHARS_MIN, TokenError, read_token
 
 
 def test_of_a_token_only_its_hash_is_kept(tmp_path: Path) -> None:
@@ -17,6 +17,19 @@ def test_a_short_token_is_refused_and_not_echoed(tmp_path: Path) -> None:
     with pytest.raises(TokenError, match="shorter than 32") as refused:
         read_token(str(tmp_path / "token"))
     assert "secret" not in str(refused.value)
+
+
+def test_the_longest_token_is_taken_and_a_longer_file_refused(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("t" * TOKEN_BYTES_MAX)
+    read_token(str(tmp_path / "token"))
+    (tmp_path / "token").write_text("t" * TOKEN_BYTES_MAX + "\n")
+    with pytest.raises(TokenError, match="more than 4,096 bytes"):
+        read_token(str(tmp_path / "token"))
+
+
+def test_of_a_file_without_end_no_more_is_read_than_a_token_has() -> None:
+    with pytest.raises(TokenError, match="more than 4,096 bytes"):
+        read_token("/dev/zero")
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\xfa"])
