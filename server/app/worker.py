@@ -17,7 +17,10 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from server.app.data_listener import data_listener
+from server.app.fair_queue import FairQueue
+from server.app.large_chats import LargeChats
 from server.app.learned import Learned
+from server.app.reader_process import ReaderProcess
 from server.app.settings import Settings, clock, read_settings, stop_event, tell_ready
 from server.app.stats import push_request, tell_transport
 from server.control.client import ControlClient, Snapshot, control_channel
@@ -170,6 +173,8 @@ async def serve(
     me = Worker(router, counters, upstream, listener.transport)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(upstream.close)
+        large_chats = LargeChats(ReaderProcess(), FairQueue())
+        stack.push_async_callback(large_chats.close)
         channel = await stack.enter_async_context(control_channel(settings.control_address))
         control = ControlClient(channel, settings.name)
         stack.push_async_callback(me.push, control)  # the last counters, once calls have ended
@@ -181,6 +186,7 @@ async def serve(
                 router,
                 dispatcher,
                 control.settle,
+                large_chats.read,
                 counters.refused,
                 now_s=now_s,
                 chance=random.random,
