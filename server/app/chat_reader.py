@@ -18,7 +18,7 @@ LENGTH_BYTES = 4
 _REFUSALS = {refusal.reason: refusal for refusal in (PayloadMalformed, PayloadTooLarge)}
 
 
-def framed(data: bytes) -> bytes:
+def framed(data: bytes | memoryview) -> bytes:
     """Behind its length."""
     return len(data).to_bytes(LENGTH_BYTES, "big") + data
 

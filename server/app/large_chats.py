@@ -2,8 +2,8 @@
 
 import asyncio
 
+from server.app.chat_queue import ChatQueue, Waiting
 from server.app.chat_reader import chat_of
-from server.app.fair_queue import FairQueue, Waiting
 from server.app.reader_process import Died, ReaderProcess, StartFailed
 from server.routing.errors import Overloaded, PayloadTooLarge
 from server.rpc.openai_chat import Chat
@@ -16,12 +16,12 @@ _TRIES = 2
 class LargeChats:
     """Has a process and a queue before it; works only while something waits."""
 
-    def __init__(self, process: ReaderProcess, queue: FairQueue) -> None:
+    def __init__(self, process: ReaderProcess, queue: ChatQueue) -> None:
         self._process = process
         self._queue = queue
         self._work: asyncio.Task[None] | None = None
 
-    async def read(self, body: bytes, peer: str) -> Chat:
+    async def read(self, body: bytes | memoryview, peer: str) -> Chat:
         """Raises PayloadMalformed, PayloadTooLarge or Overloaded; `peer` is as gRPC names it."""
         address = peer.rpartition(":")[0]
         waiting = Waiting(body, address, peer, asyncio.get_running_loop().create_future())
@@ -54,7 +54,7 @@ class LargeChats:
             finally:  # it is told even if the work is cancelled
                 _settle(waiting, outcome)
 
-    async def _outcome(self, body: bytes) -> Chat | Exception:
+    async def _outcome(self, body: bytes | memoryview) -> Chat | Exception:
         try:
             return chat_of(await self._answer(body))
         except TimeoutError:
@@ -68,10 +68,10 @@ class LargeChats:
             )
         except StartFailed:
             return Overloaded("large chats cannot be read now: send features, or try again")
-        except Exception as error:  # noqa: BLE001 - whoever waits for the outcome raises it
+        except Exception as error:  # noqa: BLE001 - whoever waits raises it, or none is left to
             return error
 
-    async def _answer(self, body: bytes) -> bytes:
+    async def _answer(self, body: bytes | memoryview) -> bytes:
         for _ in range(_TRIES - 1):
             try:
                 return await self._process.ask(body)

@@ -63,7 +63,7 @@ class ReaderProcess:
         """None while there is none."""
         return None if self._running is None else self._running.process.pid
 
-    async def ask(self, body: bytes) -> bytes:
+    async def ask(self, body: bytes | memoryview) -> bytes:
         """Raises StartFailed, Died, or TimeoutError; then it is ended, if it had not ended."""
         running = self._running or await self._start()
         try:
@@ -115,7 +115,10 @@ class ReaderProcess:
 
 
 def _started(command: Sequence[str], theirs: socket.socket) -> "subprocess.Popen[bytes]":
-    """Not started by the loop: uvloop forks, which takes 30 ms of a worker of 1 GiB; this 1 ms."""
+    """Not started by the loop: uvloop forks, which holds it for 30 ms where a worker has 1 GiB.
+
+    This takes 0.3 ms whatever it has, and 8 ms with 15,000 connections.
+    """
     return subprocess.Popen(
         command,
         stdin=theirs.fileno(),

@@ -16,8 +16,8 @@ from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
+from server.app.chat_queue import ChatQueue
 from server.app.data_listener import data_listener
-from server.app.fair_queue import FairQueue
 from server.app.large_chats import LargeChats
 from server.app.learned import Learned
 from server.app.reader_process import ReaderProcess
@@ -173,7 +173,7 @@ async def serve(
     me = Worker(router, counters, upstream, listener.transport)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(upstream.close)
-        large_chats = LargeChats(ReaderProcess(), FairQueue())
+        large_chats = LargeChats(ReaderProcess(), ChatQueue())
         stack.push_async_callback(large_chats.close)
         channel = await stack.enter_async_context(control_channel(settings.control_address))
         control = ControlClient(channel, settings.name)

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from structlog.testing import capture_logs
 
-from server.app.fair_queue import FairQueue
+from server.app.chat_queue import ChatQueue
 from server.app.large_chats import LargeChats
 from server.app.reader_process import ReaderProcess
 from server.routing.errors import Overloaded, PayloadMalformed, PayloadTooLarge
@@ -27,10 +27,10 @@ READY = "import os, time; os.write(0, bytes(4)); "
 
 @asynccontextmanager
 async def reading(
-    process: ReaderProcess | None = None, queue: FairQueue | None = None
+    process: ReaderProcess | None = None, queue: ChatQueue | None = None
 ) -> AsyncIterator[tuple[LargeChats, ReaderProcess]]:
     process = process or ReaderProcess(answer_s_max=NEVER_S)
-    chats = LargeChats(process, queue or FairQueue())
+    chats = LargeChats(process, queue or ChatQueue())
     try:
         yield chats, process
     finally:
@@ -82,6 +82,12 @@ async def test_a_large_chat_is_read_as_on_the_loop(
     scene: tuple[LargeChats, ReaderProcess], data: bytes
 ) -> None:
     assert await scene[0].read(data, PEER) == read_chat(data, field="openai_chat")
+
+
+async def test_a_view_is_read_as_bytes_are(scene: tuple[LargeChats, ReaderProcess]) -> None:
+    data = body("a")
+    view = memoryview(b"[" + data + b"]")[1:-1]
+    assert await scene[0].read(view, PEER) == read_chat(data, field="openai_chat")
 
 
 async def test_a_process_is_started_for_the_first_and_kept() -> None:
@@ -198,7 +204,7 @@ async def test_who_sends_many_does_not_keep_another_waiting(
 
 
 async def test_when_the_queue_is_full_who_has_most_is_refused() -> None:
-    async with reading(queue=FairQueue(bodies_max=2)) as (chats, process):
+    async with reading(queue=ChatQueue(bodies_max=2)) as (chats, process):
         await chats.read(body("first"), PEER)
         send(process, signal.SIGSTOP)
         held, waits, leaves = [await begun(chats, text, PEER) for text in ("a", "b", "c")]

@@ -10,7 +10,7 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from server.app.fair_queue import FairQueue
+from server.app.chat_queue import ChatQueue
 from server.app.large_chats import LargeChats
 from server.app.reader_process import ReaderProcess
 from server.config import (
@@ -171,7 +171,7 @@ async def running(*, configured: bool = True, transport: str = "grpcio") -> Asyn
             router.publish(WeightTable("p1", {CELL: row(1.0)}))
             upstream.track([small.address, large.address])
         chat_reader = ReaderProcess()
-        large_chats = LargeChats(chat_reader, FairQueue())
+        large_chats = LargeChats(chat_reader, ChatQueue())
         stack.push_async_callback(large_chats.close)
         server = _on_turnout() if transport == "turnout" else _on_grpcio()
         answering = ErrorAnswering(cast("grpc.aio.Server", server), counters.refused)

@@ -1,4 +1,4 @@
-"""Bodies that wait to be read, fair over those who sent them."""
+"""Large chats that wait to be read, fair over those who sent them."""
 
 import asyncio
 from collections import deque
@@ -17,13 +17,13 @@ BODIES_MAX = 64
 class Waiting:
     """A body, who sent it, and where its answer goes."""
 
-    body: bytes
+    body: bytes | memoryview
     address: str
     connection: str
     answer: "asyncio.Future[Chat | Exception]"
 
 
-class FairQueue:
+class ChatQueue:
     """Addresses take turns, and so do the connections of an address."""
 
     def __init__(self, *, bodies_max: int = BODIES_MAX, bytes_max: int = BYTES_MAX) -> None:
@@ -77,14 +77,16 @@ class FairQueue:
 
     def _newest_of_most(self, newcomer: Waiting) -> Waiting:
         # Of two that have as much, the newcomer's leaves.
-        connections = max(
-            self._lines.items(),
-            key=lambda of: (_bytes(of[1].values()), of[0] == newcomer.address),
-        )[1]
-        line = max(
-            connections.items(), key=lambda of: (_bytes((of[1],)), of[0] == newcomer.connection)
-        )[1]
-        return line[-1]
+        address = max(
+            self._lines,
+            key=lambda name: (_bytes(self._lines[name].values()), name == newcomer.address),
+        )
+        connections = self._lines[address]
+        connection = max(
+            connections,
+            key=lambda name: (_bytes((connections[name],)), name == newcomer.connection),
+        )
+        return connections[connection][-1]
 
 
 def _bytes(lines: Iterable[Iterable[Waiting]]) -> int:
