@@ -14,8 +14,11 @@ import uvloop
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 
+from server.app.chat_queue import ChatQueue
 from server.app.data_listener import data_listener
+from server.app.large_chats import LargeChats
 from server.app.learned import Learned
+from server.app.reader_process import ReaderProcess
 from server.app.settings import Settings, clock, read_settings, stop_event, tell_ready
 from server.app.stats import push_request, tell_transport
 from server.control.client import ControlClient, Snapshot, control_channel
@@ -167,6 +170,8 @@ async def serve(
     me = Worker(router, counters, upstream, listener.transport)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(upstream.close)
+        large_chats = LargeChats(ReaderProcess(), ChatQueue())
+        stack.push_async_callback(large_chats.close)
         channel = await stack.enter_async_context(control_channel(settings.control_address))
         control = ControlClient(channel, settings.name)
         stack.push_async_callback(me.push, control)  # the last counters, once calls have ended
@@ -178,6 +183,7 @@ async def serve(
                 router,
                 dispatcher,
                 control.settle,
+                large_chats.read,
                 counters.refused,
                 now_s=now_s,
                 chance=random.random,

@@ -98,6 +98,12 @@ class NotReady(RoutingError):
     reason = "NOT_READY"
 
 
+class Overloaded(RoutingError):
+    """More wait than the worker holds; nothing was decided, so it can be asked again."""
+
+    reason = "OVERLOADED"
+
+
 class ControlPlaneDown(RoutingError):
     """The control plane cannot be reached; routing goes on without it, settling does not."""
 

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from server.routing.batch import Alike, Decided, decide_batch
-from server.routing.errors import InvalidRequest, NotReady, RoutingError
+from server.routing.errors import InvalidRequest, NotReady, PayloadTooLarge, RoutingError
 from server.routing.query import Query
 from server.routing.router import Router
 from server.rpc import convert
 from server.rpc.errors import status_of
+from server.rpc.openai_chat import INLINE_BYTES_MAX
 from server.rpc.responses import batch_route
 from turnout.v1 import routing_pb2 as pb
 
@@ -156,8 +157,17 @@ class _Queries:
         if query is None:
             if request.dry_run:
                 raise InvalidRequest("a batch has no dry runs: use Route for it", field="dry_run")
+            _hold_chat(request)
             query = self._known[data] = convert.route_query(request, len(data), self._metadata)
         return query
+
+
+def _hold_chat(request: pb.RouteRequest) -> None:
+    if len(request.openai_chat) > INLINE_BYTES_MAX:
+        raise PayloadTooLarge(
+            f"in a batch at most {INLINE_BYTES_MAX:,} bytes: use Route for it, or send features",
+            field="openai_chat",
+        )
 
 
 def _taken_tokens(features: pb.Features) -> int | None:

@@ -8,7 +8,7 @@ from server.routing.errors import InvalidRequest, PayloadTooLarge, UnknownClass
 from server.routing.query import Query
 from server.rpc.oip_tensors import read_tensors, read_text
 from server.rpc.oip_wire import read_head
-from server.rpc.openai_chat import read_chat
+from server.rpc.openai_chat import BYTES_MAX, INLINE_BYTES_MAX, Chat, read_chat
 from turnout.v1 import routing_pb2 as pb
 
 # Larger than any tensor request in common use; grpc itself cuts off a little above.
@@ -27,8 +27,16 @@ AUTO = "auto"
 Metadata = Iterable[tuple[str, str | bytes]]
 
 
-def route_query(request: pb.RouteRequest, size_bytes: int, metadata: Mapping[str, str]) -> Query:
-    """What a RouteRequest asks; raises InvalidRequest, PayloadMalformed or PayloadTooLarge."""
+def route_query(
+    request: pb.RouteRequest,
+    size_bytes: int,
+    metadata: Mapping[str, str],
+    chat: Chat | None = None,
+) -> Query:
+    """What a RouteRequest asks; raises InvalidRequest, PayloadMalformed or PayloadTooLarge.
+
+    `chat` is what was read of a large one already.
+    """
     hold_size(size_bytes)
     query = _query(request.context, request.features, size_bytes, metadata)
     content = request.WhichOneof("content")
@@ -37,11 +45,17 @@ def route_query(request: pb.RouteRequest, size_bytes: int, metadata: Mapping[str
         query.messages = 1
         query.payload_kind = PayloadKind.TEXT
     elif content == "openai_chat":
-        _read_chat(request.openai_chat, query)
+        _take_chat(chat or read_chat(request.openai_chat, field="openai_chat"), query)
     elif content == "oip_request":
         read_head(request.oip_request, field="oip_request")
         _read_tensors(request.oip_request, "oip_request", query)
     return query
+
+
+def large_chat(request: pb.RouteRequest) -> bytes | None:
+    """The body of a chat that is read beside the loop; None where there is no such."""
+    body = request.openai_chat
+    return body if INLINE_BYTES_MAX < len(body) <= BYTES_MAX else None
 
 
 def infer_query(
@@ -144,9 +158,8 @@ def _check_texts(context: pb.RequestContext, features: pb.Features) -> None:
         short(name, "features.capabilities")
 
 
-def _read_chat(body: bytes, query: Query) -> None:
+def _take_chat(chat: Chat, query: Query) -> None:
     """What the body says counts where the context and the features say nothing else."""
-    chat = read_chat(body, field="openai_chat")
     query.payload_kind = PayloadKind.TEXT
     query.text, query.earlier = chat.asked, chat.earlier
     query.messages = chat.messages

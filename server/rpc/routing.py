@@ -9,6 +9,7 @@ from server.routing.tokens import Kind
 from server.rpc import convert
 from server.rpc.batch import BatchCall
 from server.rpc.errors import Context, parsed, raw
+from server.rpc.openai_chat import INLINE_BYTES_MAX, Chat
 from server.rpc.responses import Responses
 from turnout.v1 import routing_pb2 as pb
 from turnout.v1 import routing_pb2_grpc
@@ -19,16 +20,19 @@ OUTCOMES_MAX = 1_000
 FORWARDED_KEYS = frozenset({"traceparent", "tracestate", "baggage", "x-request-id"})
 
 Settle = Callable[[Sequence[pb.Outcome]], Awaitable[Sequence[pb.OutcomeResult]]]
+# Takes the body and the peer that sent it.
+ReadLargeChat = Callable[[bytes, str], Awaitable[Chat]]
 
 
 class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
     """What callers of Turnout use."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it needs of the worker, and time and chance
         self,
         router: Router,
         dispatcher: Dispatcher,
         settle: Settle,
+        read_large_chat: ReadLargeChat,
         on_refused: Callable[[str], None],
         *,
         now_s: Callable[[], float],
@@ -39,6 +43,7 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
         self._responses = Responses(router)
         self._dispatcher = dispatcher
         self._settle = settle
+        self._read_large_chat = read_large_chat
         self._on_refused = on_refused
         self._now_s = now_s
         self._chance = chance
@@ -46,7 +51,10 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
     @raw
     async def Route(self, data: bytes, context: Context) -> bytes:  # type: ignore[override]
         request = parsed(data, pb.RouteRequest.FromString)
-        query = convert.route_query(request, len(data), self._metadata(context))
+        chat = None
+        if len(data) > INLINE_BYTES_MAX and (body := convert.large_chat(request)):
+            chat = await self._read_large_chat(body, context.peer())
+        query = convert.route_query(request, len(data), self._metadata(context), chat)
         now_s = self._now_s()
         if request.dry_run:
             decision, decision_id = self._router.dry_run(query, now_s=now_s), ""

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import grpc
+import psutil
 import pytest
 
 from tests.server.running import (
@@ -17,6 +18,7 @@ from tests.server.running import (
     Service,
     answering,
     infer,
+    routing,
     serving,
     start,
     write_config,
@@ -163,6 +165,44 @@ async def test_a_worker_that_is_told_to_stop_is_replaced_and_loses_no_call(
         assert {answer.target.model for answer in await asyncio.gather(*calls)} == {"small"}
         await service.read_until("process died")
         assert (await asyncio.gather(*map(asked, channels)))[0].target.model == "small"
+
+
+async def chat_reader(service: Service) -> psutil.Process:
+    """The process that the only worker reads large chats by, once it has read one."""
+    body = b'{"messages": [{"role": "user", "content": "%s"}]}' % (200 * 2**10 * b"x")
+    async with routing(service.data) as stub:
+        answer = await stub.Route(
+            routing_pb2.RouteRequest(openai_chat=body), wait_for_ready=True, timeout=CALL_S
+        )
+    assert answer.target.model == "talks"
+    (worker,) = service.children("server.app.worker")
+    (reader,) = psutil.Process(worker).children()
+    assert "server.app.chat_reader" in reader.cmdline()
+    return reader
+
+
+def talking() -> dict[str, object]:
+    model = {"name": "talks", "protocol": "openai", "endpoints": ["127.0.0.1:1"]}
+    return {"models": [{**model, "price": {"request_usd": 0.001}, "prior_accuracy": 0.9}]}
+
+
+async def test_a_worker_that_is_killed_leaves_no_process_that_reads_chats(tmp_path: Path) -> None:
+    path = write_config(tmp_path, "", **talking())
+    async with serving(path, tmp_path / "state", *OURS) as service:
+        reader = await chat_reader(service)
+        os.kill(service.children("server.app.worker")[0], signal.SIGKILL)
+        await asyncio.to_thread(reader.wait, CALL_S)
+        await service.read_until("process died")
+        assert await chat_reader(service) != reader
+
+
+async def test_a_drain_ends_the_process_that_reads_chats(tmp_path: Path) -> None:
+    path = write_config(tmp_path, "", **talking())
+    async with serving(path, tmp_path / "state", *OURS) as service:
+        reader = await chat_reader(service)
+        service.process.send_signal(signal.SIGTERM)
+        assert await service.process.wait() == 0
+        assert not reader.is_running()
 
 
 @pytest.mark.parametrize("transport", ["turnout", "grpcio"])

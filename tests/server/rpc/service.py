@@ -10,6 +10,9 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from server.app.chat_queue import ChatQueue
+from server.app.large_chats import LargeChats
+from server.app.reader_process import ReaderProcess
 from server.config import (
     ClassConfig,
     Config,
@@ -81,6 +84,7 @@ class Service:
     counters: Counters
     ledger: Ledger
     channel: grpc.aio.Channel
+    chat_reader: ReaderProcess
 
     @property
     def routing(self) -> "routing_pb2_grpc.RoutingServiceAsyncStub":
@@ -166,6 +170,9 @@ async def running(*, configured: bool = True, transport: str = "grpcio") -> Asyn
             router.configure(service_config(small, large))
             router.publish(WeightTable("p1", {CELL: row(1.0)}))
             upstream.track([small.address, large.address])
+        chat_reader = ReaderProcess()
+        large_chats = LargeChats(chat_reader, ChatQueue())
+        stack.push_async_callback(large_chats.close)
         server = _on_turnout() if transport == "turnout" else _on_grpcio()
         answering = ErrorAnswering(cast("grpc.aio.Server", server), counters.refused)
         answering.add(
@@ -174,6 +181,7 @@ async def running(*, configured: bool = True, transport: str = "grpcio") -> Asyn
                 router,
                 dispatcher,
                 ledger.settle,
+                large_chats.read,
                 counters.refused,
                 now_s=lambda: NOW_S,
                 chance=chance,
@@ -187,7 +195,7 @@ async def running(*, configured: bool = True, transport: str = "grpcio") -> Asyn
         stack.push_async_callback(server.stop, 0)
         options = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(address, options))
-        yield Service(small, large, router, counters, ledger, channel)
+        yield Service(small, large, router, counters, ledger, channel, chat_reader)
 
 
 def _on_turnout() -> Server:

@@ -106,13 +106,25 @@ def test_half_a_surrogate_pair_is_replaced() -> None:
     assert chat.asked == "a?b 😀"
 
 
+def test_half_a_pair_is_replaced_wherever_a_text_is_handed_on() -> None:
+    half = "\ud800"
+    chat = read(
+        said("system", half),
+        said("assistant", half),
+        said("user", LONG),
+        response_format={"type": half},
+        tools=[{half: half}],
+    )
+    assert (chat.earlier, chat.response_format) == ("?", "?")
+
+
 MALFORMED: list[tuple[bytes, str, str]] = [
     (b"", "openai_chat", "not JSON in UTF-8"),
     (b"\xff", "openai_chat", "not JSON in UTF-8"),
     (b"{", "openai_chat", "not JSON in UTF-8: Expecting property name"),
     (b"[]", "openai_chat", "must be a JSON object"),
     (b"[" * 100_000, "openai_chat", "nested too deep"),
-    (b"9" * 5_000, "openai_chat", "not JSON"),
+    (b"9" * 5_000, "openai_chat", "a number with too many digits"),
     (b"{}", "openai_chat.messages", "a list of at least one message"),
     (body(), "openai_chat.messages", "a list of at least one message"),
     (b'{"messages": {}}', "openai_chat.messages", "a list of at least one message"),

@@ -28,7 +28,8 @@ from server.rpc.batch import (
 )
 from server.rpc.convert import MESSAGE_BYTES_MAX
 from server.rpc.errors import Context
-from server.rpc.routing import RoutingServicer, Settle
+from server.rpc.openai_chat import INLINE_BYTES_MAX
+from server.rpc.routing import ReadLargeChat, RoutingServicer, Settle
 from tests.contract.serving import TRANSPORTS
 from tests.server.routing.configs import config
 from tests.server.rpc.service import CELL, KEY, NOW_S, Service, refused, row, running
@@ -176,6 +177,21 @@ async def test_a_dry_run_is_refused_in_a_batch(service: Service) -> None:
     assert decided.decision_id
 
 
+async def test_a_chat_that_is_not_read_on_the_loop_is_refused_in_a_batch(service: Service) -> None:
+    least = len(chat_request("").openai_chat)
+    fits = chat_request("x" * (INLINE_BYTES_MAX - least))
+    above = chat_request("x" * (INLINE_BYTES_MAX - least + 1))
+    read, refused_ = (await batch(service, fits, above)).results
+    assert read.decision_id
+    info, violations = details(status_pb2.Status.FromString(refused_.refusal.SerializeToString()))
+    assert isinstance(info, error_details_pb2.ErrorInfo)
+    assert isinstance(violations, error_details_pb2.BadRequest)
+    assert info.reason == "PAYLOAD_TOO_LARGE"
+    (violation,) = violations.field_violations
+    assert violation.field == "openai_chat"
+    assert "use Route for it" in violation.description
+
+
 async def test_an_empty_batch_is_answered_by_an_empty_one(service: Service) -> None:
     assert await batch(service) == pb.RouteBatchResponse()
 
@@ -287,6 +303,7 @@ async def test_a_configuration_that_comes_between_slices_finds_the_metadata_of_t
         router,
         cast("Dispatcher", None),  # a batch forwards nothing, and reports nothing
         cast("Settle", None),
+        cast("ReadLargeChat", None),
         lambda _: None,
         now_s=lambda: NOW_S,
         chance=lambda: 0.5,

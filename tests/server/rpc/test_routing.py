@@ -24,6 +24,7 @@ from server.rpc.convert import (
 )
 from server.rpc.errors import STATUS
 from server.rpc.oip_wire import FIELDS_MAX
+from server.rpc.openai_chat import BYTES_MAX
 from server.rpc.routing import OUTCOMES_MAX, forwarded
 from server.wire import oip_pb2
 from tests.server.rpc.service import (
@@ -81,6 +82,45 @@ async def test_a_malformed_chat_is_refused_with_the_place(service: Service) -> N
     found = await refused(service, service.routing.Route(chat_request(3)))
     assert (found.code, found.reason) == (StatusCode.INVALID_ARGUMENT, "PAYLOAD_MALFORMED")
     assert found.fields == ["openai_chat.messages[0].content"]
+
+
+async def test_a_large_chat_is_decided_as_a_small_one_and_read_by_another_process(
+    service: Service,
+) -> None:
+    small = chat_request("what is the tax?", tools=[{"type": "function"}])
+    expected = await service.routing.Route(small)
+    assert service.chat_reader.pid is None
+    padding = "x" * (200 * 2**10 - len(small.openai_chat))
+    large = chat_request("what is the tax?", tools=[{"type": "function"}], metadata=padding)
+    found = await service.routing.Route(large)
+    assert service.chat_reader.pid is not None
+    assert found.decision_id
+    for response in (expected, found):
+        response.ClearField("decision_id")
+    assert found == expected
+
+
+async def test_what_a_large_chat_says_decides(service: Service) -> None:
+    text = "x" * 200 * 2**10
+    assert (await service.routing.Route(chat_request(text))).target.model == "text"
+    pictured = chat_request([{"type": "image_url"}, {"type": "text", "text": text}])
+    assert (await refused(service, service.routing.Route(pictured))).reason == "NO_CANDIDATE"
+    named = chat_request(text)
+    named.context.traffic_class = "meta"
+    assert (await service.routing.Route(named)).cell.traffic_class == "meta"
+
+
+async def test_a_large_chat_that_is_malformed_is_refused_with_the_place(service: Service) -> None:
+    found = await refused(service, service.routing.Route(chat_request(3, x="x" * 200 * 2**10)))
+    assert (found.code, found.reason) == (StatusCode.INVALID_ARGUMENT, "PAYLOAD_MALFORMED")
+    assert found.fields == ["openai_chat.messages[0].content"]
+
+
+async def test_a_chat_above_the_limit_is_refused_and_read_by_nobody(service: Service) -> None:
+    found = await refused(service, service.routing.Route(chat_request("x" * BYTES_MAX)))
+    assert (found.code, found.reason) == (StatusCode.RESOURCE_EXHAUSTED, "PAYLOAD_TOO_LARGE")
+    assert found.fields == ["openai_chat"]
+    assert service.chat_reader.pid is None
 
 
 async def test_a_route_is_answered_with_the_decision_and_why(service: Service) -> None:

@@ -176,8 +176,9 @@ class RouteRequest(google.protobuf.message.Message):
     oip_request: builtins.bytes
     """A serialised inference.ModelInferRequest; its tensors may be left out."""
     openai_chat: builtins.bytes
-    """The body of a Chat Completions request, JSON in UTF-8, of at most 256 KiB. The last turn of
-    the user says what is asked; pictures and tools need a model that has them as capabilities.
+    """The body of a Chat Completions request, JSON in UTF-8, of at most 256 KiB; in a RouteBatch of
+    at most 32 KiB. The last turn of the user says what is asked; pictures and tools need a model
+    that has them as capabilities.
     What pictures show is not read: their data may be left out.
     """
     dry_run: builtins.bool
