@@ -8,6 +8,7 @@ from typing import cast
 import grpc
 import structlog
 
+from server.app.memory import give_back_what_is_freed
 from server.app.settings import DRAIN_S, Settings
 from server.app.tls import keep_fresh
 from server.config.named_files import tls_files
@@ -49,6 +50,9 @@ class HandedListener:
         """Takes connections from now on; returns where the supervisor accepts them."""
         if self._certificates is not None:
             self._refreshing = asyncio.create_task(keep_fresh(self._certificates))
+        self._giving_back = asyncio.create_task(
+            give_back_what_is_freed(lambda: self.transport.held.in_all)
+        )
         self._taker.start()
         return self._address
 
@@ -65,6 +69,7 @@ class HandedListener:
             limits_reached=dict(self.transport.limits_reached),
         )
         await self.transport.stop(DRAIN_S)
+        self._giving_back.cancel()
         self._taker.close()
 
     def _take(self, connection: socket.socket) -> None:

@@ -18,6 +18,7 @@ from server.app.chat_queue import ChatQueue
 from server.app.data_listener import data_listener
 from server.app.large_chats import LargeChats
 from server.app.learned import Learned
+from server.app.memory import map_large_buffers
 from server.app.reader_process import ReaderProcess
 from server.app.settings import Settings, clock, read_settings, stop_event, tell_ready
 from server.app.stats import push_request, tell_transport
@@ -232,6 +233,7 @@ def _dispatcher(
 
 async def main() -> None:
     gc.set_threshold(YOUNG_OBJECTS)
+    map_large_buffers()
     settings = read_settings()
     configure_logs(settings.name)
     try:

@@ -1,6 +1,7 @@
 """One connection of a server: an asyncio protocol around HTTP/2 and the calls that it carries."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -23,6 +24,9 @@ from server.transport.watch import Act, Look, Watch
 LINGER_S = 1.0
 # What a connection takes that holds nothing, and so the step in which held bytes are counted.
 HELD_STEP_BYTES = 16 * 2**10
+# What TLS takes beside: the loop and OpenSSL hold as much as the largest burst, each.
+TLS_BYTES = 48 * 2**10
+TLS_COPIES = 2
 # What an open stream takes with its call, beside what it holds.
 STREAM_BYTES = 4 * 2**10
 # Beyond this much that the kernel does not take, we stop reading: more calls would be more answers.
@@ -57,6 +61,8 @@ class ServerConnection(asyncio.Protocol):
         }
         self._turns = tally.turns
         self._intake = Intake(self._http2, handlers, self._turns.clock)
+        self._own_bytes = 0  # that TLS takes
+        self._burst_bytes = math.inf  # the largest that TLS has brought
         self._waits_for_turn = False
         self._is_paused = False  # reading
         self._watch = Watch(tally.limits, chance=chance, now_s=self._loop.time())
@@ -75,7 +81,10 @@ class ServerConnection(asyncio.Protocol):
         name = transport.get_extra_info("peername")
         self._link.peer = _written(name)
         self._link.flow = self._turns.join(counted_address(name))
-        if not speaks_h2(transport.get_extra_info("ssl_object")):
+        tls = transport.get_extra_info("ssl_object")
+        if tls is not None:
+            self._own_bytes, self._burst_bytes = TLS_BYTES, 0
+        if not speaks_h2(tls):
             transport.abort()
         elif not (limit := self.admit(counted_address(name))):
             self._live.add(self)
@@ -91,6 +100,9 @@ class ServerConnection(asyncio.Protocol):
             return
         now_s = self._loop.time()
         self._watch.received_s = now_s
+        if len(data) > self._burst_bytes:
+            self._burst_bytes = len(data)
+            self._own_bytes = TLS_BYTES + TLS_COPIES * len(data)
         if self._waits_for_turn:
             self._intake.add(data, now_s)
             self._set_reading()
@@ -236,7 +248,7 @@ class ServerConnection(asyncio.Protocol):
 
     def _hold(self, held_bytes: int) -> None:
         """Counted in steps, rounded up, with what its streams and the connection itself take."""
-        held_bytes += self._http2.open_streams * STREAM_BYTES
+        held_bytes += self._own_bytes + self._http2.open_streams * STREAM_BYTES
         in_steps = held_bytes - held_bytes % HELD_STEP_BYTES + HELD_STEP_BYTES
         if in_steps != self._held_bytes:
             self._held_bytes = in_steps

@@ -15,6 +15,7 @@ from server.transport.messages import framed
 from server.transport.methods import RpcHandler
 from server.transport.server import Server
 from server.transport.server_call import ServerCall
+from server.transport.server_connection import TLS_BYTES, TLS_COPIES
 from server.transport.server_limits import ServerLimits
 from server.transport.tls import TlsFiles, server_context
 from tests.server.certificates import Authority
@@ -137,6 +138,24 @@ async def test_a_connection_may_be_encrypted(authority: Authority, files: TlsFil
         await soon(adopting)
         assert (await caller.call("Echo")).status == Code.OK
     await made.stop(0)
+
+
+async def test_an_encrypted_connection_holds_what_its_largest_burst_has_left_behind(
+    authority: Authority, files: TlsFiles
+) -> None:
+    made = server(ended=asyncio.Event())
+    ours, theirs = pair()
+    adopting = asyncio.create_task(made.adopt(theirs, server_context(files)))
+    async with calling(ours, ssl=trusting(authority, "h2")) as caller:
+        await soon(adopting)
+        await caller.beat()
+        quiet = made.held.in_all
+        assert quiet >= TLS_BYTES
+        assert (await caller.call("Echo", bytes(60_000))).status == Code.OK
+        await caller.beat()
+        assert made.held.in_all >= quiet + TLS_COPIES * 16_384  # of a record at least
+    await made.stop(0)
+    assert made.held.in_all == 0
 
 
 async def test_a_caller_that_does_not_agree_on_http2_is_turned_away(
