@@ -62,6 +62,15 @@ class Calls:
                     Code.DEADLINE_EXCEEDED, f"the request took longer than {seconds:g} s"
                 )
 
+    def end_stalled(self, stream_id: int) -> None:
+        """Ends a call whose reader has stalled, or what is left of its answer."""
+        self._tally.reached("stall")
+        if (call := self._open.get(stream_id)) is not None:
+            call.interrupt(Code.RESOURCE_EXHAUSTED, "the caller has stopped reading")
+        else:
+            self._link.connection.reset(stream_id, ErrorCode.ENHANCE_YOUR_CALM)
+            self._link.flush_soon()
+
     def interrupt(self, code: Code, message: str) -> None:
         """Ends all calls under their servicers."""
         for call in list(self._open.values()):

@@ -50,6 +50,23 @@ class Connection:
         sender = self._sender
         return self._receiver.held_bytes + sender.output_bytes + sender.waiting_bytes
 
+    @property
+    def data_bytes(self) -> int:
+        """Of messages, ever, that the peer's windows let through."""
+        return self._sender.data_bytes
+
+    @property
+    def waits_for_connection(self) -> bool:
+        """Whether data waits for the window of the whole connection."""
+        return self._sender.waits_for_connection
+
+    def held_back(self) -> dict[int, int]:
+        """Streams whose data waits for their own windows, each with what it ever let through."""
+        if not self._sender.waiting_bytes:
+            return {}
+        streams = self._streams.values()
+        return {one.id: one.sent_bytes for one in streams if one.queue and one.send_window <= 0}
+
     def receive(self, data: bytes, now_s: float) -> list[Event]:
         """What these bytes mean; after ConnectionEnded nothing means anything."""
         if self.ended is None:

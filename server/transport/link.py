@@ -1,6 +1,9 @@
 """What a connection says to its peer: all of one turn of the loop leaves in one write."""
 
 import asyncio
+import fcntl
+import struct
+import termios
 from collections.abc import Callable
 
 from server.transport.connection import Connection
@@ -79,9 +82,9 @@ class Link:
             self.wake(stream_id)
 
     @property
-    def sent_bytes(self) -> int:
-        """That the kernel has taken."""
-        return self.written_bytes - self.buffered_bytes
+    def arrived_bytes(self) -> int:
+        """Of those written: that the peer's machine has taken, as far as ours knows."""
+        return self.written_bytes - self.buffered_bytes - _kernel_bytes(self.transport)
 
     @property
     def buffered_bytes(self) -> int:
@@ -92,3 +95,15 @@ class Link:
     def held_bytes(self) -> int:
         """For a peer who writes or reads slowly."""
         return self.unread_bytes + self.connection.held_bytes + self.buffered_bytes
+
+
+def _kernel_bytes(transport: asyncio.Transport | None) -> int:
+    """Of a socket, that its peer has not acknowledged; none where the system does not tell."""
+    sock = None if transport is None else transport.get_extra_info("socket")
+    if sock is None:
+        return 0
+    try:
+        (kernel_bytes,) = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)))
+    except OSError:
+        return 0
+    return int(kernel_bytes)

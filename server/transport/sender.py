@@ -24,6 +24,7 @@ class Sender:
     def __init__(self, limits: Limits, floods: Floods) -> None:
         self.encoder = Encoder()
         self.window = WINDOW_BYTES_MIN  # of the connection
+        self._opened_bytes = WINDOW_BYTES_MIN  # of it, ever
         self.stream_window = WINDOW_BYTES_MIN  # that a new stream begins with
         self.waiting_bytes = 0  # data that waits, of all streams
         self.output_bytes = 0
@@ -33,6 +34,16 @@ class Sender:
         self._frame_bytes_max = FRAME_BYTES_MIN
         self._limits = limits
         self._floods = floods
+
+    @property
+    def data_bytes(self) -> int:
+        """Of DATA, ever, that the windows let through."""
+        return self._opened_bytes - self.window
+
+    @property
+    def waits_for_connection(self) -> bool:
+        """Whether data waits that only the connection's window holds back."""
+        return bool(self._ready)
 
     def take_output(self) -> bytes:
         """Everything that can be written now."""
@@ -113,6 +124,7 @@ class Sender:
     def open_window(self, increment: int) -> None:
         """The peer takes so much more, on all streams together."""
         self.window += increment
+        self._opened_bytes += increment
         if self.window > NUMBER_MAX:
             raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "the window is above 2^31-1")
 
@@ -202,6 +214,7 @@ class Sender:
         else:
             self._floods.data_frames += 1
         stream.send_window -= size
+        stream.sent_bytes += size
         self.window -= size
         flags = frames.END_STREAM if end_stream and not left else 0
         self._write(frame_head(size, frames.DATA, flags, stream.id))

@@ -23,6 +23,8 @@ Message: TypeAlias = Any  # what the method's serializer takes and its parser gi
 _Pairs = Iterable[tuple[str, str | bytes]]
 # Larger messages are not copied behind their prefix.
 _JOINED_BYTES_MAX = 64 * 2**10
+# What gRPC makes a status of that cannot be sent; of others, CANCELLED.
+_RESETS = {Code.RESOURCE_EXHAUSTED: ErrorCode.ENHANCE_YOUR_CALM}
 
 
 class ServerCall:
@@ -229,7 +231,7 @@ class ServerCall:
             return
         if self._link.connection.waiting_bytes(self.stream_id):
             # Trailers would wait behind what the caller does not read.
-            self._link.connection.reset(self.stream_id, ErrorCode.CANCEL)
+            self._link.connection.reset(self.stream_id, _RESETS.get(code, ErrorCode.CANCEL))
             self._close()
         else:
             self.end(code, details)

@@ -14,6 +14,7 @@ from server.transport.frames import NUMBER_MAX
 from server.transport.intake import Intake
 from server.transport.link import TURN_BYTES, Link
 from server.transport.methods import Methods
+from server.transport.stalls import Flow, Stalls
 from server.transport.tally import Tally
 from server.transport.tls import speaks_h2
 from server.transport.turns import TURN_S
@@ -66,6 +67,7 @@ class ServerConnection(asyncio.Protocol):
         self._waits_for_turn = False
         self._is_paused = False  # reading
         self._watch = Watch(tally.limits, chance=chance, now_s=self._loop.time())
+        self._stalls = Stalls(tally.limits.stall_s_max, now_s=self._loop.time())
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._address: str | None = None  # that it is counted by, once it is admitted
@@ -285,7 +287,10 @@ class ServerConnection(asyncio.Protocol):
             self._watch.received_s = now_s
         self._calls.end_overdue(now_s)
         self._watch.called_s = max(self._watch.called_s, self._calls.called_s)
-        look = Look(self._http2.open_streams, self._link.is_congested, self._link.sent_bytes)
+        if self._has_stalled(now_s):
+            self.give_way("stall")
+            return
+        look = Look(self._http2.open_streams, self._link.is_congested)
         verdict = self._watch.look(look, now_s=now_s)
         if verdict.act is Act.GIVE_UP:
             self.give_way(verdict.limit)
@@ -303,6 +308,21 @@ class ServerConnection(asyncio.Protocol):
             self.retire()
         elif verdict.act is Act.LEAVE:
             self._leave()
+
+    def _has_stalled(self, now_s: float) -> bool:
+        """Ends streams whose readers have stalled; true if that of the whole connection has."""
+        link, http2 = self._link, self._http2
+        flow = Flow(
+            waits=link.is_congested or http2.waits_for_connection,
+            written_bytes=link.written_bytes,
+            arrived_bytes=link.arrived_bytes,
+            data_bytes=http2.data_bytes,
+            streams=http2.held_back(),
+        )
+        stalled = self._stalls.look(flow, now_s=now_s)
+        for stream_id in stalled.streams:
+            self._calls.end_stalled(stream_id)
+        return stalled.connection
 
     def _look_again(self, after_s: float) -> None:
         if self._timer is not None:

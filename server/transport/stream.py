@@ -34,6 +34,7 @@ class Stream:
         "receive_window",
         "remote_open",
         "send_window",
+        "sent_bytes",
         "unreturned_bytes",
         "waiting_bytes",
     )
@@ -41,6 +42,7 @@ class Stream:
     def __init__(self, stream_id: int, send_window: int, receive_window: int) -> None:
         self.id = stream_id
         self.send_window = send_window
+        self.sent_bytes = 0  # of data, unless all went in one go
         self.receive_window = receive_window
         self.local_open = True
         self.remote_open = True

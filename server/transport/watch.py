@@ -9,8 +9,6 @@ from server.transport.server_limits import ServerLimits
 # A peer that has not answered the ping behind the first GOAWAY by then has had its chance: calls
 # that it begins later are refused, unprocessed, and it may send them elsewhere.
 ACKNOWLEDGE_S = 2.0
-# What a slow reader has to take in `stall_s_max`: what a kernel buffers for the slowest of links.
-STALL_BYTES = 64 * 2**10
 
 
 class Act(Enum):
@@ -32,7 +30,6 @@ class Look(NamedTuple):
 
     calls: int  # open, of any kind
     is_congested: bool  # the peer reads more slowly than we write
-    sent_bytes: int  # ever, that the kernel has taken
 
 
 _WAIT = Verdict(Act.WAIT)
@@ -42,8 +39,8 @@ class Watch:
     """Is told what happens and when; never sleeps, never reads a clock."""
 
     __slots__ = (
-        "_age_s", "_began_s", "_flowing_bytes", "_flowing_s", "_limits", "_pinged_s", "_retired_s",
-        "called_s", "has_left", "received_s",
+        "_age_s", "_began_s", "_limits", "_pinged_s", "_retired_s", "called_s", "has_left",
+        "received_s",
     )  # fmt: skip
 
     def __init__(self, limits: ServerLimits, *, chance: float, now_s: float) -> None:
@@ -51,10 +48,11 @@ class Watch:
         self._limits = limits
         self._began_s = now_s
         self._age_s = limits.age_s_max * (0.9 + 0.2 * chance)
-        self.received_s = now_s  # something came
+        # When something came last; None while nothing has come since our ping. Their times cannot
+        # be compared: on a clock that goes in steps, as uvloop's does, they may be the same.
+        self.received_s: float | None = now_s
+        self._pinged_s = now_s
         self.called_s = now_s  # calls were open, or began
-        self._pinged_s: float | None = None
-        self._flowing_s, self._flowing_bytes = now_s, 0  # when the reader was last quick enough
         self._retired_s: float | None = None
         self.has_left = False
 
@@ -81,32 +79,21 @@ class Watch:
         if look.calls:
             self.called_s = now_s
         return (
-            self._stalled(look, now_s)
-            or self._departure(now_s)
+            self._departure(now_s)
             or self._silence(look, now_s)
             or self._end_of_service(look, now_s)
             or _WAIT
         )
 
-    def _stalled(self, look: Look, now_s: float) -> Verdict | None:
-        if not look.is_congested or look.sent_bytes - self._flowing_bytes >= STALL_BYTES:
-            self._flowing_s, self._flowing_bytes = now_s, look.sent_bytes
-            return None
-        overdue = now_s - self._flowing_s >= self._limits.stall_s_max
-        return Verdict(Act.GIVE_UP, "stall") if overdue else None
-
     def _silence(self, look: Look, now_s: float) -> Verdict | None:
         """A dead peer's calls would stay open for ever; one without calls is merely idle."""
         if look.is_congested:  # we do not read then, so no answer can come; a stall ends it
-            self.received_s, self._pinged_s = now_s, None
-            return None
-        if self._pinged_s is not None and self.received_s > self._pinged_s:
-            self._pinged_s = None
-        if self._pinged_s is not None:
+            self.received_s = now_s
+        if self.received_s is None:
             dead = now_s - self._pinged_s >= self._limits.keepalive_answer_s_max
             return Verdict(Act.GIVE_UP, "keepalive") if dead else None
         if look.calls and now_s - self.received_s >= self._limits.keepalive_s:
-            self._pinged_s = now_s
+            self._pinged_s, self.received_s = now_s, None
             return Verdict(Act.PING)
         return None
 

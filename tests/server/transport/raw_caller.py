@@ -138,9 +138,9 @@ class Caller:
         assert last.code == ErrorCode.NO_ERROR
         return last.last_stream_id
 
-    async def pinged(self) -> None:
+    async def pinged(self, times: int = 1) -> None:
         async with asyncio.timeout(PATIENCE_S):
-            while PING not in self.received:
+            while self.received.count(PING) < times:
                 await self._read()
 
     async def answer(self, stream_id: int) -> Answer:

@@ -1,12 +1,14 @@
 """Every limit of a server, reached by a caller who feels it while others do not."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
+import uvloop
 
 from server.status_code import Code
 from server.transport.errors import ErrorCode
+from server.transport.frames import SETTINGS, WINDOW_UPDATE, frame, long_frame
 from server.transport.limits import Limits
 from server.transport.messages import framed, framed_gzip
 from server.transport.server_call import ServerCall
@@ -35,6 +37,7 @@ class TurnedLoop(asyncio.SelectorEventLoop):
         return super().time() + self.ahead_s
 
 
+NARROW = Limits(stream_window_bytes=MIB, connection_window_bytes=65_535)
 WIDE = Limits(stream_window_bytes=2**31 - 1, connection_window_bytes=2**31 - 1)
 
 
@@ -213,6 +216,66 @@ async def test_a_reader_that_takes_nothing_is_given_up() -> None:
         assert server.limits_reached == {"stall": 1}
 
 
+async def endless(request: bytes, context: object) -> AsyncIterator[bytes]:
+    """Says nothing, as Health/Watch while nothing changes."""
+    await asyncio.Event().wait()
+    yield b""
+
+
+@pytest.mark.parametrize("method", ["Large", "Stream"])
+async def test_a_stream_whose_reader_stalls_is_ended_and_others_go_on(method: str) -> None:
+    limits = ServerLimits(stall_s_max=0.1)
+    async with serving(
+        limits=limits,
+        unary_Large=large,
+        output_Stream=stream,
+        output_Quiet=endless,
+        unary_Echo=echo,
+    ) as (server, address):
+        async with calling(address) as caller:
+            quiet = caller.request("Quiet", framed(b""))
+            stalled = caller.request(method, framed(b"%d" % (2 * MIB)))
+            assert (await caller.answer(stalled)).reset == ErrorCode.ENHANCE_YOUR_CALM
+            assert (await caller.call("Echo")).status == Code.OK
+            assert caller.http2.waiting_bytes(quiet) == 0
+            assert server.streams == 1
+        assert server.limits_reached == {"stall": 1}
+
+
+async def test_a_connection_whose_window_stays_closed_is_given_up() -> None:
+    limits = ServerLimits(stall_s_max=0.1)
+    async with serving(limits=limits, unary_Large=large) as (server, address):
+        async with calling(address, NARROW) as caller:
+            caller.request("Large", framed(b"%d" % MIB))
+            assert (1, ErrorCode.ENHANCE_YOUR_CALM) in await caller.ended()
+            assert caller.received.endswith(b"stall")
+        assert server.limits_reached == {"stall": 1}
+
+
+def test_a_window_that_opens_by_a_byte_now_and_then_ends_its_stream() -> None:
+    loop = TurnedLoop()
+
+    async def play() -> None:
+        async with serving(unary_Large=large, output_Quiet=endless) as (server, address):
+            async with calling(address) as caller:
+                quiet = caller.request("Quiet", framed(b""))
+                caller.writer.write(frame(SETTINGS, 0, 0, b"\0\4" + (1_000).to_bytes(4)))
+                stream_id = caller.request("Large", framed(b"%d" % (2 * MIB)))
+                for _ in range(12):
+                    loop.ahead_s += 5.0
+                    caller.writer.write(long_frame(WINDOW_UPDATE, stream_id, 1))
+                    await caller.beat()
+                assert (await caller.answer(stream_id)).reset == ErrorCode.ENHANCE_YOUR_CALM
+                for _ in range(80):  # until the connection is old
+                    loop.ahead_s += 5.0
+                    await caller.beat()
+                assert caller.answers[quiet].reset is None
+            assert server.limits_reached == {"stall": 1}
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(play())
+
+
 async def test_an_idle_connection_is_asked_to_leave() -> None:
     limits = ServerLimits(idle_s_max=0.05)
     async with serving(limits=limits, unary_Echo=echo) as (server, address):
@@ -289,6 +352,33 @@ async def test_a_peer_that_answers_is_not_given_up() -> None:
             go_on.set()
             assert (await caller.answer(stream_id)).status == Code.OK
         assert server.limits_reached == {}
+
+
+@pytest.mark.parametrize("make_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("method", ["Unary", "Stream"])
+def test_a_quiet_peer_that_answers_lives_through_many_rounds(
+    make_loop: Callable[[], asyncio.AbstractEventLoop], method: str
+) -> None:
+    limits = ServerLimits(keepalive_s=0.01, keepalive_answer_s_max=10.0)
+    wait, _, go_on, _ = waiting()
+
+    async def watch(request: bytes, context: object) -> AsyncIterator[bytes]:
+        yield await wait(request, context)
+
+    async def play() -> None:
+        async with serving(limits=limits, unary_Unary=wait, output_Stream=watch) as (
+            server,
+            address,
+        ):
+            async with calling(address) as caller:
+                stream_id = caller.request(method, framed(b"x"))
+                await caller.pinged(times=20)
+                go_on.set()
+                assert (await caller.answer(stream_id)).status == Code.OK
+            assert server.limits_reached == {}
+
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        runner.run(play())
 
 
 async def test_a_limit_of_http2_is_counted_by_its_name() -> None:
