@@ -16,7 +16,6 @@ from server.transport.events import (
     GoAwayReceived,
     Headers,
     HeadersReceived,
-    PingAcknowledged,
     SettingsChanged,
     StreamReset,
     StreamWritable,
@@ -115,6 +114,8 @@ class ClientConnection(asyncio.Protocol):
         events = self._http2.receive(data, now_s)
         if events and isinstance(events[0], _ANSWERS):
             self._silence.ended(now_s)
+        else:
+            self._silence.heard(now_s)
         for event in events:
             if isinstance(event, HeadersReceived):
                 self._on_head(event)
@@ -123,7 +124,7 @@ class ClientConnection(asyncio.Protocol):
             elif isinstance(event, TrailersReceived):
                 self._on_end(event.stream_id, event.headers)
             else:
-                self._on_other(event, now_s)
+                self._on_other(event)
         # So what callers say next, now that they are answered, leaves in the same write.
         self._link.flush_soon()
 
@@ -180,7 +181,7 @@ class ClientConnection(asyncio.Protocol):
             except CallFailed as failure:
                 call.fail(failure)
 
-    def _on_other(self, event: Event, now_s: float) -> None:
+    def _on_other(self, event: Event) -> None:
         if isinstance(event, StreamReset):
             self._on_reset(event)
         elif isinstance(event, StreamWritable):
@@ -191,8 +192,6 @@ class ClientConnection(asyncio.Protocol):
         elif isinstance(event, SettingsChanged):
             self._greeted.set()
             self._pool.freed()
-        elif isinstance(event, PingAcknowledged):
-            self._silence.acknowledged(now_s)
         elif isinstance(event, GoAwayReceived):
             self._retire()
             self._freed()

@@ -52,8 +52,11 @@ class Silence:
         self._pings = 0
         self._unanswered_s = None
 
-    def acknowledged(self, now_s: float) -> None:
-        """The peer lives, but works on the same calls as before."""
+    def heard(self, now_s: float) -> None:
+        """The peer lives, but works on the same calls as before.
+
+        Whatever it says will do: the answer to a ping may be late behind a large request.
+        """
         self._since_s = now_s
         self._unanswered_s = None
 

@@ -496,6 +496,20 @@ async def test_a_peer_that_answers_pings_may_take_its_time(server: Listening) ->
         assert await call == b"at last"
 
 
+async def test_a_peer_that_takes_a_request_bit_by_bit_is_not_silent(server: Listening) -> None:
+    eager = Keepalive(silence_s=0.05, answer_s=0.5)
+    async with channel_to(server, PATIENT._replace(keepalive=eager)) as channel:
+        call = begun(channel, bytes(100_000))
+        peer = await server.greeted()
+        for _ in range(2):  # its answer would come behind what it has not read yet
+            await peer.frame(PING)
+            peer.open_window(0, 50_000)
+        peer.open_window(1, 50_000)
+        stream_id, _ = await peer.request()
+        peer.answer(stream_id, b"at last")
+        assert await call == b"at last"
+
+
 async def test_a_deadline_resets_the_stream(channel: Channel, server: Listening) -> None:
     first, peer, stream_id = await under_way(channel, server)
     peer.answer(stream_id, b"well")

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ def pings_s(silence: Silence, *, until_s: float) -> list[float]:
         step = silence.step(now_s)
         if step.act is Act.PING:
             sent.append(now_s)
-            silence.acknowledged(now_s)
+            silence.heard(now_s)
         now_s = silence.step(now_s).next_s
     return sent
 
@@ -28,17 +29,31 @@ def test_a_peer_that_talks_is_not_asked() -> None:
     assert silence.step(10.0) == (Act.WAIT, 19.0)
 
 
-def test_a_dead_peer_is_given_up_fifteen_seconds_after_its_last_word() -> None:
+@pytest.mark.parametrize("late_s", [0.0, 0.001])
+def test_a_dead_peer_is_given_up_fifteen_seconds_after_its_last_word(late_s: float) -> None:
     silence = Silence(TIMES, now_s=0.0)
-    assert silence.step(10.0) == (Act.PING, 15.0)
-    assert silence.step(12.0) == (Act.WAIT, 15.0)
-    assert silence.step(15.0).act is Act.GIVE_UP
+    assert silence.step(9.999) == (Act.WAIT, 10.0)
+    asked_s = 10.0 + late_s
+    assert silence.step(asked_s) == (Act.PING, asked_s + 5.0)
+    assert silence.step(asked_s + 4.999) == (Act.WAIT, asked_s + 5.0)
+    assert silence.step(asked_s + 5.0).act is Act.GIVE_UP
 
 
-def test_a_peer_that_answers_is_not_given_up() -> None:
+@pytest.mark.parametrize("round_trip_s", [0.0, 0.001, 4.0, 4.999])
+def test_a_peer_that_answers_is_not_given_up(round_trip_s: float) -> None:
     silence = Silence(TIMES, now_s=0.0)
-    silence.step(10.0)
-    silence.acknowledged(14.0)
+    assert silence.step(10.0).act is Act.PING
+    silence.heard(10.0 + round_trip_s)
+    assert silence.step(15.0).act is Act.WAIT
+    assert silence.step(29.999 + round_trip_s).act is Act.WAIT
+    assert silence.step(30.0 + round_trip_s).act is Act.PING
+
+
+@pytest.mark.parametrize("late_s", [0.0, 0.001])
+def test_a_call_that_begins_in_the_step_of_a_ping_begins_the_silence_anew(late_s: float) -> None:
+    silence = Silence(TIMES, now_s=0.0)
+    assert silence.step(10.0).act is Act.PING
+    silence.begun(10.0 + late_s)
     assert silence.step(15.0).act is Act.WAIT
 
 
@@ -68,6 +83,6 @@ def test_however_late_pings_are_answered_no_silence_makes_a_second_strike(
         step = silence.step(now_s)
         if step.act is Act.PING:
             sent_s.append(now_s)
-            silence.acknowledged(now_s + delay_s)
+            silence.heard(now_s + delay_s)
         now_s = max(now_s + delay_s, silence.step(now_s + delay_s).next_s)
     assert strikes(sent_s) <= 1
