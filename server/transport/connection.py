@@ -13,7 +13,7 @@ from server.transport.limits import Limits
 from server.transport.receiver import Receiver
 from server.transport.sender import Sender
 from server.transport.stream import Stream
-from server.transport.streams import StreamTable
+from server.transport.streams import StreamsInAll, StreamTable
 
 _DEFAULT_LIMITS = Limits()
 # What was made in the turn that reaches one of these is too much to be sent.
@@ -23,8 +23,17 @@ _OF_A_TURN = ("output_bytes", "control_output_bytes")
 class Connection:
     """What a peer may do, and what we owe it. `receive` raises for nothing that a peer sends."""
 
-    def __init__(self, *, client: bool, limits: Limits = _DEFAULT_LIMITS) -> None:
-        """The preface and our SETTINGS are in the output at once."""
+    def __init__(
+        self,
+        *,
+        client: bool,
+        limits: Limits = _DEFAULT_LIMITS,
+        streams_in_all: StreamsInAll | None = None,
+    ) -> None:
+        """The preface and our SETTINGS are in the output at once.
+
+        `streams_in_all` is shared by the connections of a server.
+        """
         self.ended: ConnectionEnded | None = None  # a send may end it too: look after sending
         self._receive_window = limits.stream_window_bytes
         self._floods = Floods(limits)
@@ -34,7 +43,9 @@ class Connection:
             + frame(frames.SETTINGS, 0, 0, settings.settings_payload(limits, client=client))
         )
         self._inflow = Inflow(limits, self._sender)
-        self._streams = StreamTable(self._sender, self._inflow, client=client)
+        self._streams = StreamTable(
+            self._sender, self._inflow, streams_in_all or StreamsInAll(), client=client
+        )
         self._receiver = Receiver(
             limits, self._floods, self._sender, self._inflow, self._streams, client=client
         )
@@ -192,6 +203,11 @@ class Connection:
         if last < NUMBER_MAX:
             self._streams.going_away = True
         self._send_control(_goaway_frame(last, code, debug))
+
+    def abandon(self) -> None:
+        """The peer is gone: of the streams nothing is kept, nor of what waited."""
+        self._sender.drop()
+        self._streams.end()
 
     def take_output(self) -> bytes:
         """Everything to be written now; empty when there is nothing."""

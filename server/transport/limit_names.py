@@ -32,6 +32,7 @@ _OF_SERVER = (
     "request",
     "retirement",
     "stall",
+    "streams_in_all",
 )
 
 SERVER_LIMITS = frozenset((*_OF_EITHER_END, *_OF_CALLERS, *_OF_SERVER))

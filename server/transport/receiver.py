@@ -26,7 +26,7 @@ from server.transport.inflow import Inflow
 from server.transport.limits import Limits
 from server.transport.sender import Sender
 from server.transport.stream import Stream
-from server.transport.streams import StreamTable
+from server.transport.streams import STREAMS_ALWAYS, StreamTable
 
 # Within a millisecond even where each frame is a head.
 STRETCH_FRAMES = 64
@@ -168,15 +168,19 @@ class Receiver:
             streams.discard_rest(stream_id)
             return None
         stream = streams.add(stream_id, self._limits.stream_window_bytes)
-        if len(streams) <= self._limits.concurrent_streams:
+        open_here, in_all = len(streams), streams.in_all
+        if open_here > self._limits.concurrent_streams:
+            self._refuse(stream, "concurrent_streams")
+        elif in_all.open > in_all.most and open_here > STREAMS_ALWAYS:
+            self._refuse(stream, "streams_in_all")
+        else:
             return stream
-        self._refuse(stream)
         return None
 
-    def _refuse(self, stream: Stream) -> None:
+    def _refuse(self, stream: Stream, limit: str) -> None:
         self._floods.count("refused_streams")
         self._streams.reset(stream, ErrorCode.REFUSED_STREAM)
-        self.events.append(StreamRefused(stream.id, "concurrent_streams"))
+        self.events.append(StreamRefused(stream.id, limit))
 
     def _too_large(self, stream: Stream) -> StreamFault:
         if not self._client:

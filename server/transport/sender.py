@@ -62,6 +62,10 @@ class Sender:
         """The last frame; what waits is dropped."""
         self._output.append(frame)
         self.output_bytes += len(frame)
+        self.drop()
+
+    def drop(self) -> None:
+        """Nothing that waits is sent any more."""
         self._ready.clear()
         self.waiting_bytes = 0
 

@@ -77,7 +77,7 @@ class Server:
     @property
     def streams(self) -> int:
         """Open now: calls, and what is left of those that were answered."""
-        return sum(connection.streams for connection in self._live)
+        return self._tally.streams.open
 
     @property
     def calls(self) -> int:

@@ -52,7 +52,9 @@ class ServerConnection(asyncio.Protocol):
         self._tally = tally
         self._live = live
         self._on_ended = on_ended
-        self._http2 = Connection(client=False, limits=tally.limits.http2)
+        self._http2 = Connection(
+            client=False, limits=tally.limits.http2, streams_in_all=tally.streams
+        )
         self._link = Link(self._http2, self._loop, self._settle)
         self._calls = Calls(self._link, tally, methods)
         handlers: dict[type, Callable[[Any], None]] = {
@@ -132,6 +134,7 @@ class ServerConnection(asyncio.Protocol):
         self._calls.cancel()
         self._intake.close()
         self._turns.leave(self._link.flow)
+        self._http2.abandon()
         self._release()
         if self._timer is not None:
             self._timer.cancel()
@@ -140,11 +143,6 @@ class ServerConnection(asyncio.Protocol):
         self._on_ended()
 
     # What the server calls.
-
-    @property
-    def streams(self) -> int:
-        """Open now."""
-        return self._http2.open_streams
 
     def admit(self, address: str) -> str:
         """Counts it in, once; names the limit that turns it away, if one does."""
@@ -334,6 +332,7 @@ class ServerConnection(asyncio.Protocol):
         self._is_shut = True
         self._calls.cancel()
         self._intake.close()
+        self._http2.abandon()
         self._release()
         self._link.transport = None  # nothing is said after the last word
         if self._timer is not None:

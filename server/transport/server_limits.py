@@ -17,6 +17,9 @@ class ServerLimits:
     connections_max: int = 16_384
     # A proxy or a machine full of clients stays below; one peer alone cannot take all.
     connections_per_address_max: int = 4_096
+    # Open on all connections; each costs some 4 KB with its call, so this is some 200 MB. Beyond it
+    # a connection may still have `STREAMS_ALWAYS`.
+    streams_in_all_max: int = 50_000
     # Held for one connection: requests that are not complete or whose servicer waits, answers that
     # wait for a slow reader.
     held_bytes_max: int = 256 * 2**20

@@ -14,13 +14,29 @@ GAPS_REMEMBERED = 64
 # Streams that a client may open before it has read the server's SETTINGS: what RFC 9113 wants a
 # server to allow at least.
 STREAMS_UNTIL_SETTINGS = 100
+# A connection may have so many when all have too many together: those who take all that they can do
+# not keep others from being served.
+STREAMS_ALWAYS = 4
+
+
+class StreamsInAll:
+    """How many are open on all connections of a server together."""
+
+    __slots__ = ("most", "open")
+
+    def __init__(self, most: int = NUMBER_MAX) -> None:
+        self.most = most
+        self.open = 0
 
 
 class StreamTable(dict[int, Stream]):
     """The open streams by number; and of closed ones, as much as frames that come late need."""
 
-    def __init__(self, sender: Sender, inflow: Inflow, *, client: bool) -> None:
+    def __init__(
+        self, sender: Sender, inflow: Inflow, in_all: StreamsInAll, *, client: bool
+    ) -> None:
         super().__init__()
+        self.in_all = in_all
         self.last_own = -1 if client else 0  # the highest number opened by us
         self.last_peer = 0 if client else -1  # and by the peer
         self.own_max = STREAMS_UNTIL_SETTINGS  # how many of ours the peer allows at once
@@ -70,6 +86,7 @@ class StreamTable(dict[int, Stream]):
         """A new stream."""
         stream = Stream(stream_id, self._sender.stream_window, receive_window)
         self[stream_id] = stream
+        self.in_all.open += 1
         return stream
 
     def peer_ends(self, stream: Stream) -> None:
@@ -83,6 +100,7 @@ class StreamTable(dict[int, Stream]):
     def remove(self, stream: Stream) -> None:
         """It is gone, with what waited of it; what it holds of the connection's window is free."""
         del self[stream.id]
+        self.in_all.open -= 1
         if stream.queue:
             self._sender.forget(stream)
         if stream.unreturned_bytes:
@@ -102,6 +120,7 @@ class StreamTable(dict[int, Stream]):
 
     def end(self) -> None:
         """The connection is over."""
+        self.in_all.open -= len(self)
         self.clear()
         self.going_away = True
 

@@ -7,6 +7,7 @@ from time import perf_counter
 
 from server.transport.held_bytes import HeldBytes
 from server.transport.server_limits import ServerLimits
+from server.transport.streams import StreamsInAll
 from server.transport.turns import Turns
 
 
@@ -21,6 +22,7 @@ class Tally:
             bytes_max=limits.held_bytes_max, in_all_max=limits.held_bytes_in_all_max
         )
         self.turns = Turns(clock)
+        self.streams = StreamsInAll(limits.streams_in_all_max)
         self.connections = 0
         self.is_stopping = False
         self.calls = 0  # ever begun

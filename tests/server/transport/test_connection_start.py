@@ -20,7 +20,7 @@ from server.transport.hpack import Encoder
 from server.transport.inflow import Inflow
 from server.transport.limits import Limits
 from server.transport.sender import Sender
-from server.transport.streams import StreamTable
+from server.transport.streams import StreamsInAll, StreamTable
 from tests.server.transport import by_hand
 from tests.server.transport.by_hand import (
     ACK,
@@ -202,7 +202,7 @@ def test_the_table_is_made_anew_twice_a_frame_however_often_its_size_changes() -
     floods = Floods(Limits())
     sender = Sender(Limits(), floods)
     encoder = sender.encoder = NotingEncoder()
-    streams = StreamTable(sender, Inflow(Limits(), sender), client=True)
+    streams = StreamTable(sender, Inflow(Limits(), sender), StreamsInAll(), client=True)
     sizes = (9, *range(1, 2_730))
     Control(floods, sender, streams, client=True).settings(b"".join(setting(1, n) for n in sizes))
     assert encoder.sizes == [1, 2_729]
@@ -327,7 +327,7 @@ def test_a_client_that_has_not_heard_of_a_limit_opens_a_hundred() -> None:
 def test_a_client_that_has_used_every_number_opens_no_more() -> None:
     limits = Limits()
     sender = Sender(limits, Floods(limits))
-    streams = StreamTable(sender, Inflow(limits, sender), client=True)
+    streams = StreamTable(sender, Inflow(limits, sender), StreamsInAll(), client=True)
     streams.last_own = 2**31 - 3
     assert streams.open(65_535).id == 2**31 - 1
     with pytest.raises(NoStreamFree):

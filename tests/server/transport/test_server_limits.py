@@ -400,6 +400,34 @@ async def test_a_peer_that_breaks_http2_is_told_why() -> None:
         assert server.limits_reached == {}
 
 
+async def test_streams_too_many_of_all_connections_are_refused_until_some_end() -> None:
+    servicer, _, go_on, _ = waiting()
+    limits = ServerLimits(streams_in_all_max=1)
+    async with serving(limits=limits, unary_Wait=servicer, unary_Echo=echo) as (server, address):
+        async with calling(address) as caller, calling(address) as other:
+            streams = [caller.request("Wait", framed(b"")) for _ in range(5)]
+            assert (await caller.answer(streams[4])).reset == ErrorCode.REFUSED_STREAM
+            assert (await other.call("Echo")).status == Code.OK
+            assert server.streams == 4
+            go_on.set()
+            assert (await caller.answer(streams[0])).status == Code.OK
+            assert (await caller.call("Echo")).status == Code.OK
+        assert server.limits_reached == {"streams_in_all": 1}
+    assert server.streams == 0
+
+
+async def test_streams_of_a_connection_that_is_lost_are_open_no_more() -> None:
+    ended = asyncio.Event()
+    servicer, began, _, _ = waiting()
+    async with serving(on_ended=ended.set, unary_Wait=servicer) as (server, address):
+        async with calling(address) as caller:
+            caller.request("Wait", framed(b""))
+            await soon(began.wait())
+            assert server.streams == 1
+        await soon(ended.wait())
+        assert server.streams == 0
+
+
 async def test_streams_too_many_are_refused() -> None:
     servicer, _, go_on, _ = waiting()
     limits = ServerLimits(http2=Limits(concurrent_streams=1))
