@@ -14,13 +14,10 @@ from server.app.tls import keep_fresh
 from server.config.named_files import tls_files
 from server.rpc.convert import MESSAGE_BYTES_MAX
 from server.transport.hand_over import Taker
-from server.transport.server import Server
+from server.transport.server import GREET_S, Server
 from server.transport.server_limits import ServerLimits
 from server.transport.tls import Certificates
 
-# Handed over, and not greeted yet when the worker is told to stop: they are greeted first, so that
-# each is told to go elsewhere. Without TLS that is a matter of microseconds.
-GREET_S = 1.0
 # A little above our own limit, whose error says more.
 WIRE_BYTES_MAX = MESSAGE_BYTES_MAX + 2**20
 # What is held is two thirds of a worker's memory: the interpreter takes 50 MiB, and what was freed

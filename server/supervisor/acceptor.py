@@ -1,21 +1,14 @@
 """Accepts the connections of callers, and hands each to the worker that holds the fewest."""
 
 import asyncio
-import errno
 import socket
 
 import structlog
 
 from server.supervisor.balance import Balance
 from server.transport import hand_over
+from server.transport.accepting import ACCEPTED_AT_ONCE, PAUSE_S, SHORT
 from server.transport.listen import Listener
-
-# In one turn of the loop, so that signals and the ends of connections are heard in a flood.
-_ACCEPTED_AT_ONCE = 64
-# How long a process that has no descriptor or memory left waits before it accepts again.
-_PAUSE_S = 0.5
-# Of accept, when this process or the machine has no more of something.
-_SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 _log = structlog.get_logger()
 
@@ -57,7 +50,7 @@ class Acceptor:
 
     def _accept_some(self) -> bool:
         """True if there may be more."""
-        for _ in range(_ACCEPTED_AT_ONCE):
+        for _ in range(ACCEPTED_AT_ONCE):
             worker = self._balance.pick()
             if worker is None:
                 self._wait()  # until a worker has taken some
@@ -67,7 +60,7 @@ class Acceptor:
             except BlockingIOError:
                 return False
             except OSError as error:
-                if error.errno in _SHORT:
+                if error.errno in SHORT:
                     self._rest(error)
                     return False
                 continue  # that caller has gone already
@@ -115,7 +108,7 @@ class Acceptor:
     def _rest(self, error: OSError) -> None:
         _log.error("connections have to wait", error=error.strerror)
         self._wait()
-        self._pause = self._loop.call_later(_PAUSE_S, self._go_on)
+        self._pause = self._loop.call_later(PAUSE_S, self._go_on)
 
     def _go_on(self) -> None:
         self._pause = None

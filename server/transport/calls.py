@@ -57,14 +57,14 @@ class Calls:
         for call in list(self._open.values()):
             waits = not (call.is_requested or call.method.takes_stream)
             if waits and now_s - call.began_s >= seconds:
-                self._tally.reached("request")
+                self._tally.reached("request", self._link.peer)
                 call.interrupt(
                     Code.DEADLINE_EXCEEDED, f"the request took longer than {seconds:g} s"
                 )
 
     def end_stalled(self, stream_id: int) -> None:
         """Ends a call whose reader has stalled, or what is left of its answer."""
-        self._tally.reached("stall")
+        self._tally.reached("stall", self._link.peer)
         if (call := self._open.get(stream_id)) is not None:
             call.interrupt(Code.RESOURCE_EXHAUSTED, "the caller has stopped reading")
         else:

@@ -13,6 +13,8 @@ from server.transport.channel_limits import ChannelLimits
 from server.transport.client_call import Message, UnaryCall
 from server.transport.connection_pool import ConnectionPool
 from server.transport.events import Headers
+from server.transport.limit_log import LimitLog
+from server.transport.limit_names import CHANNEL_PREFIX
 from server.transport.metadata import CONTENT_TYPE, Metadata, metadata_headers
 from server.transport.stream_call import StreamCall
 
@@ -37,8 +39,10 @@ class Channel:
         """
         where = parse_address(address)
         self._loop = asyncio.get_running_loop()
+        self._address = address
         self._limits_reached: Counter[str] = Counter()
-        self._pool = ConnectionPool(where, tls, limits, chance, self._limits_reached)
+        self._log = LimitLog(self._loop.call_later)
+        self._pool = ConnectionPool(where, tls, limits, chance, self._reached)
         self._scheme = b"http" if tls is None else b"https"
         self._authority = where.authority.encode()
         self._methods: dict[str, Headers] = {}
@@ -75,6 +79,10 @@ class Channel:
         """Gives calls that are out so long to end; those that do not are cancelled."""
         self._is_closed = True
         await self._pool.close(grace_s)
+
+    def _reached(self, limit: str) -> None:
+        self._limits_reached[limit] += 1
+        self._log.reached(CHANNEL_PREFIX + limit, endpoint=self._address)
 
     def _method(self, path: str) -> Headers:
         """The fields that all calls of a method begin with; raises CallFailed once it is closed."""

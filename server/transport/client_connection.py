@@ -219,7 +219,7 @@ class ClientConnection(asyncio.Protocol):
     def _broken(self, ended: ConnectionEnded) -> None:
         """The peer has broken HTTP/2, or reached one of its limits."""
         if ended.limit and not self._why_over:
-            self._pool.limits_reached[ended.limit] += 1
+            self._pool.reached(ended.limit)
         self.end(Code.UNAVAILABLE, f"HTTP/2 failed: {ended.reason}")
 
     def _freed(self) -> None:
@@ -257,7 +257,7 @@ class ClientConnection(asyncio.Protocol):
             return
         act, next_s = self._silence.step(self._loop.time())
         if act is Act.GIVE_UP:
-            self._pool.limits_reached["keepalive"] += 1
+            self._pool.reached("keepalive")
             self.end(Code.UNAVAILABLE, "the peer is silent: it does not answer a ping")
             return
         if act is Act.PING:

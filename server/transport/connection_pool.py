@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -28,14 +27,14 @@ class ConnectionPool:
         tls: ssl.SSLContext | None,
         limits: ChannelLimits,
         chance: Callable[[], float],
-        limits_reached: Counter[str],
+        on_limit: Callable[[str], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._address = address
         self._tls = tls
         self._limits = limits
         self._backoff = Backoff(chance)
-        self.limits_reached = limits_reached
+        self.reached = on_limit
         self._why_down = ""  # what the last attempt met
         self._taking: list[ClientConnection] = []  # that take calls, oldest first
         self._open: set[ClientConnection] = set()  # and those that have not ended yet
@@ -51,7 +50,7 @@ class ConnectionPool:
         if not self._taking and self._is_backing_off:
             self._fail_soon(call, Code.UNAVAILABLE, self._why_down)
         elif len(self._waiting) >= self._limits.waiting_calls:
-            self.limits_reached["waiting_calls"] += 1
+            self.reached("waiting_calls")
             self._fail_soon(call, Code.RESOURCE_EXHAUSTED, "too many calls wait for the endpoint")
         else:
             self._waiting.enter(call)
@@ -137,7 +136,7 @@ class ConnectionPool:
         except (OSError, ValueError) as error:  # the second: a host that is no name
             self._connecting = None
             if isinstance(error, TimeoutError):
-                self.limits_reached["connect"] += 1
+                self.reached("connect")
             self._failed(_why(error))
             if not self._taking:
                 self._fail_waiting()

@@ -10,15 +10,26 @@ from types import MappingProxyType
 import grpc
 
 from server.status_code import Code
+from server.transport.accepting import Accepting
 from server.transport.held_bytes import HeldBytes
-from server.transport.listen import BACKLOG, Listener, listen
+from server.transport.limit_log import LimitLog
+from server.transport.listen import listen
 from server.transport.methods import Methods, RpcHandler
-from server.transport.server_connection import LINGER_S, ServerConnection, counted_address
+from server.transport.server_connection import (
+    LINGER_S,
+    ServerConnection,
+    counted_address,
+    written_address,
+)
 from server.transport.server_limits import ServerLimits
 from server.transport.tally import Tally
+from server.transport.tls import why_failed
 
 # For the handlers of calls that were cut off: to clean up, not to go on.
 _CLEAN_UP_S = 5.0
+# For handshakes that have begun when the server is told to stop: so that each peer is told to go
+# elsewhere. Without TLS that is a matter of microseconds.
+GREET_S = 1.0
 
 
 def _nothing() -> None:
@@ -43,12 +54,13 @@ class Server:
         `clock` measures turns.
         """
         limits = limits or ServerLimits()
-        self._tally = Tally(limits, clock)
+        self._tally = Tally(limits, LimitLog(asyncio.get_running_loop().call_later), clock)
         self._chance = chance
         self._on_ended = on_ended
         self._methods = Methods(limits.message_bytes_max, message_bytes_max)
         self._live: set[ServerConnection] = set()
-        self._listening: list[tuple[Listener, asyncio.Server]] = []
+        self._accepting: list[Accepting] = []
+        self._greeting: set[asyncio.Task[None]] = set()  # of connections that were accepted
         self._left = asyncio.Event()  # a connection has ended
 
     def add_generic_rpc_handlers(self, handlers: Iterable[grpc.GenericRpcHandler]) -> None:
@@ -93,29 +105,16 @@ class Server:
     async def listen(self, address: str, ssl: tls.SSLContext | None = None) -> str:
         """Accepts on host:port, [::1]:port or unix:PATH; returns the address with its free port.
 
-        Raises ListenError. With TLS a connection is heard of, and counted, after its handshake.
+        Raises ListenError.
         """
-        loop, listener = asyncio.get_running_loop(), listen(address)
-        timeout_s = self._handshake_s(ssl)
-        sock = listener.socket
-        # The loop listens once more, and its own backlog is a hundred.
-        if sock.family == socket.AF_UNIX:
-            accepting = await loop.create_unix_server(
-                self.connected,
-                sock=sock,
-                ssl=ssl,
-                backlog=BACKLOG,
-                ssl_handshake_timeout=timeout_s,
-            )
-        else:
-            accepting = await loop.create_server(
-                self.connected,
-                sock=sock,
-                ssl=ssl,
-                backlog=BACKLOG,
-                ssl_handshake_timeout=timeout_s,
-            )
-        self._listening.append((listener, accepting))
+        listener = listen(address)
+
+        def take(sock: socket.socket) -> None:
+            task = asyncio.create_task(self.adopt(sock, ssl))
+            self._greeting.add(task)
+            task.add_done_callback(self._greeting.discard)
+
+        self._accepting.append(Accepting(listener, take))
         return listener.address
 
     async def adopt(self, sock: socket.socket, ssl: tls.SSLContext | None = None) -> None:
@@ -124,26 +123,36 @@ class Server:
         One too many gets no handshake.
         """
         loop, connection = asyncio.get_running_loop(), self.connected()
-        timeout_s, began_s = self._handshake_s(ssl), loop.time()
+        name: object = None
+        timeout_s = self._tally.limits.handshake_s_max if ssl else None
         try:
-            if ssl and connection.admit(counted_address(sock.getpeername())):
+            name = sock.getpeername()
+            if ssl and connection.admit(counted_address(name)):
                 raise ConnectionRefusedError
             await loop.connect_accepted_socket(
                 lambda: connection, sock, ssl=ssl, ssl_handshake_timeout=timeout_s
             )
-        except OSError:  # ssl.SSLError is one, and so is a peer that has left
-            if timeout_s is not None and loop.time() - began_s >= timeout_s:
-                self._tally.reached("handshake")
+        except OSError as error:  # ssl.SSLError is one, and so is a peer that has left
+            if ssl:
+                self._note_failure("unknown" if name is None else written_address(name), error)
             connection.dismiss()
             sock.close()
             self._on_ended()
 
+    def _note_failure(self, peer: str, error: OSError) -> None:
+        """Of a handshake, unless it was we who refused it: that is counted by its own limit."""
+        if isinstance(error, ConnectionAbortedError):  # as both loops say that its time is over
+            self._tally.reached("handshake", peer)
+        elif not isinstance(error, ConnectionRefusedError):
+            self._tally.log.handshake_failed(peer, why_failed(error))
+
     async def stop(self, grace_s: float) -> None:
         """Takes no more connections, lets calls end, then ends those that are left."""
         self._tally.is_stopping = True
-        for listener, accepting in self._listening:
-            accepting.close()
-            listener.close()
+        while self._accepting:
+            self._accepting.pop().close()
+        if self._greeting:  # those just accepted are told to go elsewhere
+            await asyncio.wait(self._greeting, timeout=GREET_S)
         for connection in list(self._live):
             connection.retire()
         await self._emptied(grace_s)
@@ -152,11 +161,10 @@ class Server:
         await self._emptied(2 * LINGER_S)
         for connection in list(self._live):
             connection.abort()
+        for task in self._greeting:
+            task.cancel()
         if self._tally.tasks:
             await asyncio.wait(self._tally.tasks, timeout=_CLEAN_UP_S)
-
-    def _handshake_s(self, ssl: tls.SSLContext | None) -> float | None:
-        return self._tally.limits.handshake_s_max if ssl else None
 
     async def _emptied(self, timeout_s: float) -> None:
         """Waits until no connection is left, so long at most."""

@@ -205,7 +205,7 @@ class ServerCall:
     def refuse(self, refusal: CallRefused) -> None:
         """Ends a call that the transport itself has to end."""
         if refusal.code is Code.RESOURCE_EXHAUSTED and not self.is_ended:
-            self._tally.reached("message_bytes")
+            self._tally.reached("message_bytes", self._link.peer)
         self.end(refusal.code, refusal.message)
 
     def end(self, code: int, details: str) -> None:

@@ -83,12 +83,13 @@ class ServerConnection(asyncio.Protocol):
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self._transport = self._link.transport = transport
         name = transport.get_extra_info("peername")
-        self._link.peer = _written(name)
+        self._link.peer = written_address(name)
         self._link.flow = self._turns.join(counted_address(name))
         tls = transport.get_extra_info("ssl_object")
         if tls is not None:
             self._own_bytes, self._burst_bytes = TLS_BYTES, 0
         if not speaks_h2(tls):
+            self._tally.log.handshake_failed(self._link.peer, "no agreement on HTTP/2 (ALPN h2)")
             transport.abort()
         elif not (limit := self.admit(counted_address(name))):
             self._live.add(self)
@@ -181,7 +182,7 @@ class ServerConnection(asyncio.Protocol):
         """Ends a connection that has reached a limit."""
         if self._is_shut:
             return
-        self._tally.reached(limit)
+        self._tally.reached(limit, self._link.peer)
         self._is_shut = True  # the last words are not to reach it once more
         self._calls.interrupt(Code.RESOURCE_EXHAUSTED, "the connection has reached a limit")
         self._turn_away(limit)
@@ -262,7 +263,7 @@ class ServerConnection(asyncio.Protocol):
     def _broken(self, limit: str) -> None:
         """The peer has broken HTTP/2, or reached one of its limits; the GOAWAY was written."""
         if limit:
-            self._tally.reached(limit)
+            self._tally.reached(limit, self._link.peer)
         self._shut()
 
     def _acknowledged(self, event: PingAcknowledged) -> None:
@@ -270,7 +271,7 @@ class ServerConnection(asyncio.Protocol):
             self._leave()
 
     def _refused(self, event: StreamRefused) -> None:
-        self._tally.reached(event.limit)
+        self._tally.reached(event.limit, self._link.peer)
 
     def _leave(self) -> None:
         """Takes no more calls; the connection ends with the last that it has."""
@@ -294,7 +295,7 @@ class ServerConnection(asyncio.Protocol):
             self.give_way(verdict.limit)
             return
         if verdict.limit:
-            self._tally.reached(verdict.limit)
+            self._tally.reached(verdict.limit, self._link.peer)
         if verdict.act is Act.END:
             self.end(Code.UNAVAILABLE, "the connection has retired")
             return
@@ -364,7 +365,7 @@ def counted_address(name: object) -> str:
     return str(name[0]) if isinstance(name, tuple) else ""
 
 
-def _written(name: object) -> str:
+def written_address(name: object) -> str:
     """The name of a peer as gRPC writes it."""
     if not isinstance(name, tuple):
         return f"unix:{name or ''}"

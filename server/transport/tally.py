@@ -6,6 +6,7 @@ from collections.abc import Callable
 from time import perf_counter
 
 from server.transport.held_bytes import HeldBytes
+from server.transport.limit_log import LimitLog
 from server.transport.server_limits import ServerLimits
 from server.transport.streams import StreamsInAll
 from server.transport.turns import Turns
@@ -14,9 +15,12 @@ from server.transport.turns import Turns
 class Tally:
     """Of connections and calls; and of every limit, how often it was reached."""
 
-    def __init__(self, limits: ServerLimits, clock: Callable[[], float] = perf_counter) -> None:
+    def __init__(
+        self, limits: ServerLimits, log: LimitLog, clock: Callable[[], float] = perf_counter
+    ) -> None:
         """`clock` measures turns."""
         self.limits = limits
+        self.log = log
         self.limits_reached: Counter[str] = Counter()
         self.held = HeldBytes(
             bytes_max=limits.held_bytes_max, in_all_max=limits.held_bytes_in_all_max
@@ -29,8 +33,9 @@ class Tally:
         self.tasks: set[asyncio.Task[None]] = set()  # of calls, and of those that have just ended
         self._by_address: Counter[str] = Counter()
 
-    def reached(self, limit: str) -> None:
+    def reached(self, limit: str, peer: str) -> None:
         self.limits_reached[limit] += 1
+        self.log.reached(limit, peer=peer)
 
     def admit(self, address: str) -> str:
         """Counts a connection in, or names the limit beyond which it is, now counted as reached.
@@ -39,7 +44,7 @@ class Tally:
         """
         limit = self._full(address)
         if limit:
-            self.reached(limit)
+            self.reached(limit, address)
         else:
             self.connections += 1
             self._by_address[address] += 1

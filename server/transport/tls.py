@@ -78,6 +78,15 @@ def speaks_h2(connection: ssl.SSLObject | None) -> bool:
     return connection is None or connection.selected_alpn_protocol() == _ALPN
 
 
+def why_failed(error: OSError) -> str:
+    """Why a handshake has failed: in OpenSSL's words or the system's, none of the peer's."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    if isinstance(error, ssl.SSLError):
+        return error.reason or "TLS failed"
+    return error.strerror or "the peer has left"
+
+
 def _fault(load: "_Load", context: ssl.SSLContext, files: TlsFiles) -> TlsError | None:
     try:
         load(context, files)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
 from server.status_code import Code
 from server.transport.answer import CallFailed
@@ -479,8 +480,12 @@ async def test_a_dead_peer_fails_its_calls(server: Listening) -> None:
     eager = Keepalive(silence_s=0.05, answer_s=0.05)
     async with channel_to(server, PATIENT._replace(keepalive=eager)) as channel:
         call, peer, _ = await under_way(channel, server)
-        failed = await failure(call)
+        with capture_logs() as logs:
+            failed = await failure(call)
         assert (failed.code, "silent" in str(failed)) == (Code.UNAVAILABLE, True)
+        assert [(line["limit"], line["endpoint"]) for line in logs] == [
+            ("channel_keepalive", server.address)
+        ]
         assert channel.limits_reached == {"keepalive": 1}
         assert await peer.ended()
 

@@ -4,12 +4,17 @@ import asyncio
 import socket
 import ssl
 import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 
 import grpc
 import pytest
+import uvloop
+from structlog.testing import capture_logs
 
 from server.status_code import Code
+from server.transport.limit_log import LINES_MAX
 from server.transport.listen import ListenError
 from server.transport.messages import framed
 from server.transport.methods import RpcHandler
@@ -188,6 +193,106 @@ async def test_a_handshake_that_fails_is_told_as_an_end(files: TlsFiles, limit_s
     ours.close()
 
 
+Knock = Callable[[], Awaitable[socket.socket]]
+
+
+@asynccontextmanager
+async def adopting(made: Server, context: ssl.SSLContext) -> AsyncIterator[Knock]:
+    """Gives the caller's end of connections that the server is given."""
+    greeting: list[asyncio.Task[None]] = []
+
+    async def knock() -> socket.socket:
+        ours, theirs = over_tcp(listening)
+        greeting.append(asyncio.create_task(made.adopt(theirs, context)))
+        return ours
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield knock
+        await asyncio.gather(*greeting)
+
+
+@asynccontextmanager
+async def listening_to(made: Server, context: ssl.SSLContext) -> AsyncIterator[Knock]:
+    """Gives the caller's end of connections that the server accepts."""
+    host, _, port = (await made.listen("127.0.0.1:0", context)).rpartition(":")
+
+    async def knock() -> socket.socket:
+        ours = socket.create_connection((host, int(port)))
+        ours.setblocking(False)
+        return ours
+
+    yield knock
+
+
+WAYS = pytest.mark.parametrize("way", [adopting, listening_to])
+Way = Callable[[Server, ssl.SSLContext], AbstractAsyncContextManager[Knock]]
+
+
+async def rest(ours: socket.socket) -> bytes:
+    """What comes until the end of a connection, which may be a reset."""
+    loop, found = asyncio.get_running_loop(), b""
+    with suppress(ConnectionError):
+        while data := await soon(loop.sock_recv(ours, 1_024)):
+            found += data
+    ours.close()
+    return found
+
+
+@WAYS
+async def test_a_handshake_that_fails_is_logged_with_the_address_and_a_flood_of_them_is_not(
+    files: TlsFiles, way: Way
+) -> None:
+    made = server(ended=asyncio.Event())
+    with capture_logs() as logs:
+        async with way(made, server_context(files)) as knock:
+            for _ in range(LINES_MAX + 3):
+                ours = await knock()
+                ours.send(b"GET /secret HTTP/1.1\r\n\r\n")
+                await rest(ours)
+        await made.stop(0)
+    assert [line["event"] for line in logs] == ["TLS handshake failed"] * LINES_MAX
+    assert {line["log_level"] for line in logs} == {"info"}
+    assert {line["why"] for line in logs} == {"HTTP_REQUEST"}
+    peers = [line["peer"] for line in logs]
+    assert all(peer.startswith("ipv4:127.0.0.1:") for peer in peers)
+    assert len(set(peers)) == LINES_MAX
+    assert made.connections == 0
+
+
+@WAYS
+async def test_a_handshake_that_takes_too_long_is_counted_and_logged(
+    files: TlsFiles, way: Way
+) -> None:
+    made = server(ended=asyncio.Event(), limits=ServerLimits(handshake_s_max=0.01))
+    with capture_logs() as logs:
+        async with way(made, server_context(files)) as knock:
+            ours = await knock()
+            host, port = ours.getsockname()
+            assert await rest(ours) == b""
+        await made.stop(0)
+    assert made.limits_reached == {"handshake": 1}
+    (line,) = logs
+    assert (line["event"], line["limit"]) == ("limit reached", "handshake")
+    assert line["peer"] == f"ipv4:{host}:{port}"
+
+
+@pytest.mark.parametrize("make_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_the_time_of_a_handshake_is_over_whatever_step_the_clock_makes(
+    files: TlsFiles, make_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def play() -> None:
+        for handshake_s in (0.001, 0.0015, 0.002, 0.0025, 0.003):
+            limits = ServerLimits(handshake_s_max=handshake_s)
+            made = server(ended=asyncio.Event(), limits=limits)
+            ours, theirs = pair()
+            await soon(made.adopt(theirs, server_context(files)))
+            assert made.limits_reached == {"handshake": 1}
+            ours.close()
+
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        runner.run(play())
+
+
 async def test_a_peer_that_leaves_before_its_handshake_is_told_as_an_end(files: TlsFiles) -> None:
     ended = asyncio.Event()
     made = server(ended=ended)
@@ -227,15 +332,6 @@ async def test_a_connection_too_many_gets_no_handshake(
         turned_away.close()
     await made.stop(0)
     assert made.connections == 0
-
-
-async def test_a_handshake_with_a_server_that_listens_has_a_time(files: TlsFiles) -> None:
-    made = server(ended=asyncio.Event(), limits=ServerLimits(handshake_s_max=0.01))
-    host, _, port = (await made.listen("127.0.0.1:0", server_context(files))).rpartition(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    assert await soon(reader.read()) == b""
-    writer.close()
-    await made.stop(0)
 
 
 async def test_stopping_waits_for_calls_and_serves_those_that_come_before_it_is_known() -> None:

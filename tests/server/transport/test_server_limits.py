@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 import uvloop
+from structlog.testing import capture_logs
 
 from server.status_code import Code
 from server.transport.errors import ErrorCode
@@ -389,6 +390,23 @@ async def test_a_limit_of_http2_is_counted_by_its_name() -> None:
             caller.flush()
             assert (0, ErrorCode.ENHANCE_YOUR_CALM) in await caller.ended()
         assert server.limits_reached == {"pings": 1}
+
+
+async def test_a_limit_is_logged_with_the_address_of_who_reached_it() -> None:
+    with capture_logs() as logs:
+        async with serving(unary_Echo=echo) as (_, address), calling(address) as caller:
+            host, port = caller.writer.get_extra_info("sockname")
+            for _ in range(Limits().pings.burst + 1):
+                caller.http2.ping(b"12345678")
+            caller.flush()
+            await caller.ended()
+    (line,) = logs
+    assert line == {
+        "event": "limit reached",
+        "limit": "pings",
+        "log_level": "info",
+        "peer": f"ipv4:{host}:{port}",
+    }
 
 
 async def test_a_peer_that_breaks_http2_is_told_why() -> None:

@@ -1,11 +1,16 @@
 """What the connections of a server count together."""
 
+from server.transport.limit_log import LimitLog
 from server.transport.server_limits import ServerLimits
 from server.transport.tally import Tally
 
 
+def tally_of(limits: ServerLimits) -> Tally:
+    return Tally(limits, LimitLog(lambda after_s, call: None))
+
+
 def test_connections_are_admitted_up_to_the_limit() -> None:
-    tally = Tally(ServerLimits(connections_max=2))
+    tally = tally_of(ServerLimits(connections_max=2))
     assert [tally.admit(address) for address in ("a", "b", "c")] == ["", "", "connections"]
     assert tally.limits_reached == {"connections": 1}
     tally.leave("a")
@@ -14,7 +19,7 @@ def test_connections_are_admitted_up_to_the_limit() -> None:
 
 
 def test_an_address_is_admitted_up_to_its_limit() -> None:
-    tally = Tally(ServerLimits(connections_per_address_max=1))
+    tally = tally_of(ServerLimits(connections_per_address_max=1))
     refused = "connections_per_address"
     assert [tally.admit(address) for address in ("a", "a", "b")] == ["", refused, ""]
     assert tally.limits_reached == {"connections_per_address": 1}
@@ -23,5 +28,5 @@ def test_an_address_is_admitted_up_to_its_limit() -> None:
 
 
 def test_peers_without_an_address_are_not_counted_by_it() -> None:
-    tally = Tally(ServerLimits(connections_per_address_max=1))
+    tally = tally_of(ServerLimits(connections_per_address_max=1))
     assert [tally.admit(""), tally.admit("")] == ["", ""]
