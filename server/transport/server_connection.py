@@ -18,7 +18,7 @@ from server.transport.stalls import Flow, Stalls
 from server.transport.tally import Tally
 from server.transport.tls import speaks_h2
 from server.transport.turns import TURN_S
-from server.transport.watch import Act, Look, Watch
+from server.transport.watch import Act, Look, Verdict, Watch
 
 # A peer that is told why its connection ends may still be sending: closed at once, the kernel
 # would take back what the peer has not read.
@@ -290,7 +290,9 @@ class ServerConnection(asyncio.Protocol):
             self.give_way("stall")
             return
         look = Look(self._http2.open_streams, self._link.is_congested)
-        verdict = self._watch.look(look, now_s=now_s)
+        self._act(self._watch.look(look, now_s=now_s))
+
+    def _act(self, verdict: Verdict) -> None:
         if verdict.act is Act.GIVE_UP:
             self.give_way(verdict.limit)
             return
