@@ -33,6 +33,7 @@ from server.rpc.reflection import REFLECTION, add_reflection
 from server.rpc.token import TokenCheck
 from server.rpc.token_file import read_token
 from server.telemetry.logs import configure_logs
+from server.telemetry.loop_errors import log_loop_errors
 from server.telemetry.metrics import Metrics
 from server.transport.address import parse_address
 from server.version import VERSION
@@ -110,6 +111,7 @@ async def main() -> None:
     os.umask(0o077)  # sockets are for the owner
     settings = read_settings()
     configure_logs(settings.name)
+    log_loop_errors(asyncio.get_running_loop())
     try:
         await serve(settings, now_s=clock(), stop=stop_event(), on_ready=tell_ready)
     except (FileRefused, FileNotFoundError, ConfigError) as error:

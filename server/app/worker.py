@@ -36,6 +36,7 @@ from server.rpc.oip import OipServicer
 from server.rpc.reflection import REFLECTION, add_reflection
 from server.rpc.routing import RoutingServicer
 from server.telemetry.logs import configure_logs
+from server.telemetry.loop_errors import log_loop_errors
 from server.telemetry.traced_dispatch import TracedDispatcher, Tracing
 from server.telemetry.tracing import sampling_ratio, tracer
 from server.transport.server import Server
@@ -236,6 +237,7 @@ async def main() -> None:
     map_large_buffers()
     settings = read_settings()
     configure_logs(settings.name)
+    log_loop_errors(asyncio.get_running_loop())
     try:
         await serve(settings, now_s=clock(), stop=stop_event(), on_ready=tell_ready)
     except FileRefused as error:

@@ -21,6 +21,7 @@ from server.supervisor.folder_watch import FolderWatch
 from server.supervisor.open_secrets import warn_of_open_secrets
 from server.supervisor.state_folder import own
 from server.telemetry.logs import configure_logs
+from server.telemetry.loop_errors import log_loop_errors
 from server.transport.listen import Listener, ListenError, listen
 
 __all__ = ["StartError", "Transport", "run", "supervise"]
@@ -46,6 +47,7 @@ def run(config_path: Path, *, workers: int, transport: Transport) -> int:
 
 async def supervise(config: Config, folder: Path, *, workers: int, transport: Transport) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit status. Raises StartError."""
+    log_loop_errors(asyncio.get_running_loop())
     data, admin = config.listeners.data, config.listeners.admin or f"unix:{folder}/admin.sock"
     with own(folder, config) as state:
         for address in filter(None, (admin, config.listeners.prometheus)):

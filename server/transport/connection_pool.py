@@ -1,6 +1,7 @@
 """The connections to one endpoint: made when they are needed, made again when they break."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
@@ -166,16 +167,33 @@ class ConnectionPool:
 
     async def _open_socket(self, connection: ClientConnection) -> asyncio.BaseTransport:
         host, port, path = self._address
-        if path:
-            name = None if self._tls is None else self._address.authority
-            transport, _ = await self._loop.create_unix_connection(
-                lambda: connection, path, ssl=self._tls, server_hostname=name
-            )
-        else:
-            transport, _ = await self._loop.create_connection(
-                lambda: connection, host, port, ssl=self._tls
-            )
+        if not path:
+            return await self._open_tcp(connection, host, port)
+        name = None if self._tls is None else self._address.authority
+        transport, _ = await self._loop.create_unix_connection(
+            lambda: connection, path, ssl=self._tls, server_hostname=name
+        )
         return transport
+
+    async def _open_tcp(
+        self, connection: ClientConnection, host: str, port: int
+    ) -> asyncio.BaseTransport:
+        """To the first of the host's addresses that answers."""
+        # Looked up here: uvloop forgets a look-up of its own when it is given up, and when that
+        # fails later it is an error that nobody handles.
+        found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        name = None if self._tls is None else host
+        failure = OSError("the host has no address")
+        for *_, where in found:
+            try:
+                transport, _ = await self._loop.create_connection(
+                    lambda: connection, str(where[0]), port, ssl=self._tls, server_hostname=name
+                )
+            except OSError as error:
+                failure = error
+            else:
+                return transport
+        raise failure
 
     def _failed(self, why: str) -> None:
         self._backoff.failed(self._loop.time())

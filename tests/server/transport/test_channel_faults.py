@@ -124,6 +124,15 @@ async def test_a_host_that_is_no_name_is_told() -> None:
     await channel.close()
 
 
+async def test_a_look_up_that_fails_after_it_was_given_up_is_nobodys_error() -> None:
+    channel = Channel("nowhere.invalid:80", limits=ChannelLimits(connect_s=0.0))
+    assert (await failure(begun(channel))).code is Code.UNAVAILABLE
+    for _ in range(3):  # that began later, and so end later
+        with pytest.raises(OSError, match=r"\w"):
+            await asyncio.get_running_loop().getaddrinfo("nowhere.invalid", 80)
+    await channel.close()
+
+
 async def test_an_endpoint_that_accepts_but_never_speaks_is_told(server: Listening) -> None:
     async with channel_to(server, ChannelLimits(connect_s=0.05)) as channel:
         failed = await failure(begun(channel))
@@ -153,6 +162,8 @@ async def test_a_peer_that_hangs_up_at_once_does_not_use_up_the_connections(
         while not accepted.done():  # calls fail until it is time for another attempt
             call = begun(channel)
             await asyncio.wait([call, accepted], return_when=asyncio.FIRST_COMPLETED)
+            if not accepted.done():
+                assert (await failure(call)).code is Code.UNAVAILABLE
         peer = await accepted
         await peer.greet()
         peer.answer((await peer.request())[0], b"well")
