@@ -169,13 +169,15 @@ async def test_a_caller_that_does_not_agree_on_http2_is_turned_away(
     ended = asyncio.Event()
     made = server(ended=ended)
     ours, theirs = pair()
-    adopting = asyncio.create_task(made.adopt(theirs, server_context(files)))
-    reader, writer = await asyncio.open_connection(
-        sock=ours, ssl=trusting(authority, "http/1.1"), server_hostname=HOST
-    )
-    assert await soon(reader.read()) == b""
-    await soon(adopting)
-    await soon(ended.wait())
+    with capture_logs() as logs:
+        adopting = asyncio.create_task(made.adopt(theirs, server_context(files)))
+        reader, writer = await asyncio.open_connection(
+            sock=ours, ssl=trusting(authority, "http/1.1"), server_hostname=HOST
+        )
+        assert await soon(reader.read()) == b""
+        await soon(adopting)
+        await soon(ended.wait())
+    assert [line["why"] for line in logs] == ["no agreement on HTTP/2 (ALPN h2)"]
     assert made.connections == 0
     writer.close()
 

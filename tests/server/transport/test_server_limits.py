@@ -16,6 +16,7 @@ from server.transport.server_call import ServerCall
 from server.transport.server_connection import HELD_STEP_BYTES, STREAM_BYTES
 from server.transport.server_limits import ServerLimits
 from tests.server.transport.raw_caller import calling, echo, serving, soon, waiting
+from tests.server.transport.turned_loop import TurnedLoop
 
 MIB = 2**20
 
@@ -27,15 +28,6 @@ async def large(request: bytes, context: object) -> bytes:
 async def stream(request: bytes, context: ServerCall) -> AsyncIterator[bytes]:
     while True:
         yield bytes(100_000)
-
-
-class TurnedLoop(asyncio.SelectorEventLoop):
-    """Its clock can be turned forward, and then all timers up to there are due."""
-
-    ahead_s = 0.0
-
-    def time(self) -> float:
-        return super().time() + self.ahead_s
 
 
 NARROW = Limits(stream_window_bytes=MIB, connection_window_bytes=65_535)
