@@ -487,7 +487,7 @@ async def test_all_answers_of_one_turn_leave_in_one_write(waits: bool) -> None:
             await asyncio.sleep(0)
         return request
 
-    server = Server(chance=lambda: 0.5)
+    server = Server(chance=lambda: 0.5, clock=lambda: 0.0)
     server.add_registered_method_handlers(
         SERVICE, {"Call": grpc.unary_unary_rpc_method_handler(servicer)}
     )
