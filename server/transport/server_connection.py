@@ -14,7 +14,7 @@ from server.transport.frames import NUMBER_MAX
 from server.transport.intake import Intake
 from server.transport.link import TURN_BYTES, Link
 from server.transport.methods import Methods
-from server.transport.stalls import Flow, Stalls
+from server.transport.stalls import Outflow, Stalls
 from server.transport.tally import Tally
 from server.transport.tls import speaks_h2
 from server.transport.turns import TURN_S
@@ -313,7 +313,7 @@ class ServerConnection(asyncio.Protocol):
     def _has_stalled(self, now_s: float) -> bool:
         """Ends streams whose readers have stalled; true if that of the whole connection has."""
         link, http2 = self._link, self._http2
-        flow = Flow(
+        flow = Outflow(
             waits=link.is_congested or http2.waits_for_connection,
             written_bytes=link.written_bytes,
             arrived_bytes=link.arrived_bytes,

@@ -12,7 +12,7 @@ STALL_BYTES = 64 * 2**10
 STREAM_STALL_BYTES = 4 * 2**10
 
 
-class Flow(NamedTuple):
+class Outflow(NamedTuple):
     """How far all that is sent has got, at one moment."""
 
     waits: bool  # bytes wait for the kernel to take them, or for the connection's window
@@ -57,7 +57,7 @@ class Stalls:
         self._arrived_bytes = self._data_bytes = 0  # then
         self._streams: dict[int, _Waiting] = {}
 
-    def look(self, flow: Flow, *, now_s: float) -> Stalled:
+    def look(self, flow: Outflow, *, now_s: float) -> Stalled:
         """Who is to be given up now."""
         if not flow.waits or self._took_enough(flow):
             self._since_s = now_s
@@ -65,13 +65,13 @@ class Stalls:
         is_over = now_s - self._since_s >= self._stall_s
         return Stalled(self._stalled_streams(flow, now_s), is_over)
 
-    def _took_enough(self, flow: Flow) -> bool:
+    def _took_enough(self, flow: Outflow) -> bool:
         """While bytes are under way no window can open for them, so it is those that count."""
         if flow.is_under_way:
             return flow.arrived_bytes - self._arrived_bytes >= STALL_BYTES
         return flow.data_bytes - self._data_bytes >= STALL_BYTES
 
-    def _stalled_streams(self, flow: Flow, now_s: float) -> tuple[int, ...]:
+    def _stalled_streams(self, flow: Outflow, now_s: float) -> tuple[int, ...]:
         self._streams = {
             stream_id: self._waiting(stream_id, sent_bytes, flow, now_s)
             for stream_id, sent_bytes in flow.streams.items()
@@ -82,7 +82,7 @@ class Stalls:
             if since_s is not None and now_s - since_s >= self._stall_s
         )
 
-    def _waiting(self, stream_id: int, sent_bytes: int, flow: Flow, now_s: float) -> _Waiting:
+    def _waiting(self, stream_id: int, sent_bytes: int, flow: Outflow, now_s: float) -> _Waiting:
         before = self._streams.get(stream_id)
         if before is None or sent_bytes - before.sent_bytes >= STREAM_STALL_BYTES:
             before = _Waiting(sent_bytes, flow.written_bytes, None)

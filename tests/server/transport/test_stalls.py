@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.transport.stalls import STALL_BYTES, STREAM_STALL_BYTES, Flow, Stalled, Stalls
+from server.transport.stalls import STALL_BYTES, STREAM_STALL_BYTES, Outflow, Stalled, Stalls
 
 STALL_S = 30.0
 NOBODY = Stalled((), connection=False)
-NOTHING = Flow(waits=False, written_bytes=0, arrived_bytes=0, data_bytes=0, streams={})
+NOTHING = Outflow(waits=False, written_bytes=0, arrived_bytes=0, data_bytes=0, streams={})
 WAITING = NOTHING._replace(waits=True)
 
 
@@ -18,7 +18,7 @@ def stalls() -> Stalls:
     return Stalls(STALL_S, now_s=0.0)
 
 
-def under_way(arrived_bytes: int, *, data_bytes: int = 0) -> Flow:
+def under_way(arrived_bytes: int, *, data_bytes: int = 0) -> Outflow:
     """The socket takes no more: a million bytes wait in it."""
     written_bytes = arrived_bytes + 10**6
     return WAITING._replace(
@@ -26,7 +26,7 @@ def under_way(arrived_bytes: int, *, data_bytes: int = 0) -> Flow:
     )
 
 
-def held_back(sent_bytes: int, *, arrived: bool = True) -> Flow:
+def held_back(sent_bytes: int, *, arrived: bool = True) -> Outflow:
     """Stream 1 waits for its own window, behind which so much has gone."""
     return NOTHING._replace(
         written_bytes=10**6,
@@ -42,7 +42,7 @@ def test_a_connection_on_which_nothing_waits_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("slow", [WAITING, under_way(0)])
-def test_a_reader_that_takes_nothing_is_given_up_when_its_time_is_over(slow: Flow) -> None:
+def test_a_reader_that_takes_nothing_is_given_up_when_its_time_is_over(slow: Outflow) -> None:
     watched = stalls()
     assert watched.look(slow, now_s=29.999) == NOBODY
     assert watched.look(slow, now_s=30.0).connection
@@ -62,7 +62,7 @@ def test_a_reader_has_to_take_enough_of_what_its_window_holds_back() -> None:
     assert watched.look(WAITING._replace(data_bytes=STALL_BYTES), now_s=29.999) == NOBODY
     # What else is said, such as answers to its pings, arrives, but is no data.
     said = 10**6
-    trickle = Flow(
+    trickle = Outflow(
         waits=True,
         written_bytes=said,
         arrived_bytes=said,
@@ -118,7 +118,7 @@ def test_a_stream_that_has_ended_is_forgotten() -> None:
     assert watched.look(held_back(0), now_s=30.0) == NOBODY
 
 
-def looked_at(watched: Stalls, flows: Iterable[Flow], every_s: float) -> list[Stalled]:
+def looked_at(watched: Stalls, flows: Iterable[Outflow], every_s: float) -> list[Stalled]:
     return [watched.look(flow, now_s=i * every_s) for i, flow in enumerate(flows)]
 
 
@@ -149,6 +149,6 @@ def test_what_a_reader_makes_us_say_besides_is_no_progress(
     for took, more in zip(takes, says, strict=True):
         taken, said = taken + took, said + more
         both = taken + said
-        flows.append(Flow(True, both, both, data_bytes=taken, streams={}))
+        flows.append(Outflow(True, both, both, data_bytes=taken, streams={}))
     enough = sum(takes) >= STALL_BYTES
     assert looked_at(stalls(), flows, 10.0)[-1].connection is not enough

@@ -7,7 +7,7 @@ import pytest
 from server.transport.connection import Connection
 from server.transport.events import DataReceived
 from server.transport.limits import Limits
-from server.transport.stalls import Flow, Stalls
+from server.transport.stalls import Outflow, Stalls
 from tests.server.transport.raw_caller import head
 
 KIB = 1024
@@ -59,8 +59,8 @@ class Link:
         buffered = len(self.pipe) - KERNEL_BYTES
         self.is_congested = buffered > (LOW_BYTES if self.is_congested else HIGH_BYTES)
 
-    def flow(self) -> Flow:
-        return Flow(
+    def flow(self) -> Outflow:
+        return Outflow(
             waits=self.is_congested or self.server.waits_for_connection,
             written_bytes=self.written_bytes,
             arrived_bytes=self.written_bytes - len(self.pipe),
