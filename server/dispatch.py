@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from server.routing.attempts import MARGIN_S, Attempts, Blame
 from server.routing.catalog import Model
@@ -17,10 +18,11 @@ from server.status_code import Code
 # Of an endpoint's own words, what an error passes on to the caller.
 DETAIL_CHARS_MAX = 512
 
+Bytes: TypeAlias = bytes | memoryview  # large messages are views of where they were received
 Metadata = tuple[tuple[str, str], ...]
 # Sends a request to an address of a model within a time, and returns what it answered; raises
 # EndpointError. Cancelling it cancels the call.
-Send = Callable[[str, Model, bytes, float, Metadata], Awaitable[bytes]]
+Send = Callable[[str, Model, Bytes, float, Metadata], Awaitable[Bytes]]
 
 
 class EndpointError(Exception):
@@ -35,7 +37,7 @@ class EndpointError(Exception):
 class Answer:
     """What a model answered, and what it took."""
 
-    response: bytes
+    response: Bytes
     decision: Decision
     decision_id: str
     target: Target  # the one that answered
@@ -50,7 +52,7 @@ class _Trip:
 
     decision: Decision
     tenant: str
-    request: bytes
+    request: Bytes
     metadata: Metadata
     attempts: Attempts
     begun_s: float
@@ -78,7 +80,7 @@ class Dispatcher:
         self._chance = chance
 
     async def infer(
-        self, query: Query, request: bytes, *, timeout_s: float | None, metadata: Metadata = ()
+        self, query: Query, request: Bytes, *, timeout_s: float | None, metadata: Metadata = ()
     ) -> Answer:
         """Asks until a model answers; raises a RoutingError.
 
@@ -97,7 +99,7 @@ class Dispatcher:
         return self._arrive(trip, response)
 
     def _set_out(
-        self, query: Query, request: bytes, timeout_s: float | None, metadata: Metadata
+        self, query: Query, request: Bytes, timeout_s: float | None, metadata: Metadata
     ) -> _Trip:
         now_s = self._now_s()
         if timeout_s is not None and timeout_s <= MARGIN_S:
@@ -116,7 +118,7 @@ class Dispatcher:
             target=decision.target,
         )
 
-    async def _ask_until_answered(self, trip: _Trip) -> bytes:
+    async def _ask_until_answered(self, trip: _Trip) -> Bytes:
         failure: UpstreamFailed | None = None
         while (model := trip.attempts.next(self._now_s())) is not None:
             if trip.attempts.made > 1:
@@ -125,11 +127,12 @@ class Dispatcher:
                 return await self._ask(trip)
             except EndpointError as error:
                 failure = self._judge(trip, error)
-        if failure is None:
-            raise DeadlinePast("no time is left to ask a model: allow more")
-        raise failure
+        try:
+            raise failure or DeadlinePast("no time is left to ask a model: allow more")
+        finally:
+            del failure  # or with its traceback, which has this frame, it would be a cycle
 
-    async def _ask(self, trip: _Trip) -> bytes:
+    async def _ask(self, trip: _Trip) -> Bytes:
         """One attempt, counted however it ends."""
         target = trip.target
         load = self._router.endpoints.loads[_endpoint(target)]
@@ -163,7 +166,7 @@ class Dispatcher:
             callers_fault=not verdict.misses,
         )
 
-    def _arrive(self, trip: _Trip, response: bytes) -> Answer:
+    def _arrive(self, trip: _Trip, response: Bytes) -> Answer:
         latency_s = self._count_completion(trip, failed=False)
         model = trip.target.model
         return Answer(

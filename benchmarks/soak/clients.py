@@ -42,7 +42,7 @@ class Ours:
 
     async def unary(self, path: str, request: bytes, timeout_s: float) -> bytes:
         try:
-            return await self._channel.unary(path, request, timeout_s=timeout_s)
+            return bytes(await self._channel.unary(path, request, timeout_s=timeout_s))
         except CallFailed as failure:
             raise Refused(failure.code, str(failure)) from None
 

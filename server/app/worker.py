@@ -166,9 +166,9 @@ async def serve(
     counters = Counters()
     sealer = Sealer(read_key(settings.key_path), boot=secrets.randbits(64))
     router = Router(Selector(), sealer, counters)
-    upstream = OipUpstream()
-    dispatcher = _dispatcher(router, upstream, counters, now_s)
     listener = data_listener(settings)
+    upstream = OipUpstream(held=None if listener.transport is None else listener.transport.held)
+    dispatcher = _dispatcher(router, upstream, counters, now_s)
     me = Worker(router, counters, upstream, listener.transport)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(upstream.close)

@@ -121,7 +121,7 @@ class ControlClient:
                 f"the control plane does not answer ({failure.code.name}): try again in a second"
             ) from failure
         self._is_refused = False
-        return answer
+        return bytes(answer)
 
     def _tell_refusal(self, failure: CallFailed) -> None:
         """Once, until a call is answered: a thousand outcomes a second may be refused."""

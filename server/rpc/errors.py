@@ -14,6 +14,7 @@ from google.rpc import error_details_pb2, status_pb2
 from server.config import ConfigError
 from server.routing import errors
 from server.routing.errors import RoutingError, UpstreamFailed
+from server.transport.methods import takes_views
 
 _Parsed = TypeVar("_Parsed")
 _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -57,7 +58,7 @@ _log = structlog.get_logger()
 
 
 def raw(method: _Method) -> _Method:
-    """Marks a unary method of a servicer that takes bytes and returns bytes."""
+    """Marks a unary method of a servicer that takes bytes and returns bytes, whole or in parts."""
     setattr(method, _RAW, True)
     return method
 
@@ -86,7 +87,9 @@ class ErrorAnswering:
 
     def _wrap(self, handler: Handler) -> Handler:
         if getattr(handler.unary_unary, _RAW, False):
-            return grpc.unary_unary_rpc_method_handler(self._unary(handler.unary_unary, bytes))
+            return grpc.unary_unary_rpc_method_handler(
+                takes_views(self._unary(handler.unary_unary, bytes)), response_serializer=whole
+            )
         parse = handler.request_deserializer
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
@@ -143,6 +146,11 @@ def parsed(data: bytes, parse: Callable[[bytes], _Parsed]) -> _Parsed:
         return parse(data)
     except DecodeError:
         raise errors.PayloadMalformed("the request is not a message of this method") from None
+
+
+def whole(message: bytes | memoryview | Sequence[bytes | memoryview]) -> bytes:
+    """For grpcio; our own transport sends parts as they are."""
+    return b"".join((message,) if isinstance(message, bytes | memoryview) else message)
 
 
 def reason_of(error: Exception) -> str:

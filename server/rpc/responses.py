@@ -9,11 +9,13 @@ from weakref import WeakKeyDictionary
 
 from google.protobuf.duration_pb2 import Duration
 
-from server.dispatch import Answer
+from server.dispatch import Answer, Bytes
 from server.routing.catalog import Cell
 from server.routing.router import Decision, Grounds, Router, Target
 from turnout.v1 import routing_pb2 as pb
 
+# Larger answers of endpoints are not copied behind what we say of them.
+JOINED_BYTES_MAX = 64 * 2**10
 _OIP_RESPONSE = b"\x0a"  # the tag of InferResponse's field 1
 _VARINT_BITS, _VARINT_MORE = 7, 0x80
 
@@ -33,8 +35,8 @@ class Responses:
         _set_own(own, decision, request_id)
         return self._shared_by_routes(decision) + own.SerializeToString()
 
-    def infer(self, answer: Answer, request_id: str) -> bytes:
-        """An InferResponse."""
+    def infer(self, answer: Answer, request_id: str) -> bytes | tuple[bytes, Bytes]:
+        """An InferResponse; in two parts where the endpoint's answer is too large to be copied."""
         decision = answer.decision
         own = pb.InferResponse()
         own.decision_id = answer.decision_id
@@ -44,15 +46,16 @@ class Responses:
         _set_duration(own.usage.latency, answer.latency_s)
         _set_target(own.target, answer.target)
         _set_own(own, decision, request_id)
-        return b"".join(
-            (
-                self._shared_by_infers(decision.grounds),
-                own.SerializeToString(),
-                _OIP_RESPONSE,
-                _varint(len(answer.response)),
-                answer.response,
-            )
+        response = answer.response
+        parts = (
+            self._shared_by_infers(decision.grounds),
+            own.SerializeToString(),
+            _OIP_RESPONSE,
+            _varint(len(response)),
         )
+        if len(response) > JOINED_BYTES_MAX:
+            return b"".join(parts), response
+        return b"".join((*parts, response))
 
     def _shared_by_routes(self, decision: Decision) -> bytes:
         grounds = decision.grounds

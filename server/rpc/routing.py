@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from server.dispatch import Dispatcher
+from server.dispatch import Bytes, Dispatcher
 from server.routing.errors import InvalidRequest
 from server.routing.router import Router
 from server.routing.tokens import Kind
@@ -79,7 +79,9 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
         return await call.answer(request)
 
     @raw
-    async def Infer(self, data: bytes, context: Context) -> bytes:  # type: ignore[override]
+    async def Infer(  # type: ignore[override]
+        self, data: bytes, context: Context
+    ) -> bytes | tuple[bytes, Bytes]:
         request = parsed(data, pb.InferRequest.FromString)
         payload = request.oip_request
         answer = await self._dispatcher.infer(

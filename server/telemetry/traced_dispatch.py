@@ -6,7 +6,7 @@ from typing import NamedTuple
 from opentelemetry.trace import SpanKind, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from server.dispatch import Answer, Dispatcher, Metadata, Send
+from server.dispatch import Answer, Bytes, Dispatcher, Metadata, Send
 from server.routing.counters import Counters
 from server.routing.query import Query
 from server.routing.router import Router
@@ -39,7 +39,7 @@ class TracedDispatcher(Dispatcher):
         self._tracing = tracing
 
     async def infer(
-        self, query: Query, request: bytes, *, timeout_s: float | None, metadata: Metadata = ()
+        self, query: Query, request: Bytes, *, timeout_s: float | None, metadata: Metadata = ()
     ) -> Answer:
         carrier = dict(metadata)
         if not sampled(carrier.get("traceparent"), self._tracing.ratio, self._chance()):

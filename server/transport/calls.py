@@ -42,7 +42,7 @@ class Calls:
             DataReceived: self._receive,
             TrailersReceived: self._receive_trailers,
             StreamReset: self._cancel,
-            StreamWritable: self._wake,
+            StreamWritable: self.wake,
         }
 
     def arm(self) -> None:
@@ -164,7 +164,8 @@ class Calls:
         if (call := self._open.get(event.stream_id)) is not None:
             call.cancel()
 
-    def _wake(self, event: StreamWritable) -> None:
+    def wake(self, event: StreamWritable) -> None:
+        """Nothing of a stream waits any more."""
         self._link.wake(event.stream_id)
         if event.stream_id not in self._open:
             # It was answered before its request ended, and now all of the answer has left.

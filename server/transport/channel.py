@@ -10,9 +10,10 @@ from server.status_code import Code
 from server.transport.address import parse_address
 from server.transport.answer import CallFailed
 from server.transport.channel_limits import ChannelLimits
-from server.transport.client_call import Message, UnaryCall
+from server.transport.client_call import Bytes, Message, UnaryCall
 from server.transport.connection_pool import ConnectionPool
 from server.transport.events import Headers
+from server.transport.held_bytes import HeldBytes
 from server.transport.limit_log import LimitLog
 from server.transport.limit_names import CHANNEL_PREFIX
 from server.transport.metadata import CONTENT_TYPE, Metadata, metadata_headers
@@ -32,10 +33,12 @@ class Channel:
         tls: ssl.SSLContext | None = None,
         limits: ChannelLimits = ChannelLimits(),  # noqa: B008 - frozen
         chance: Callable[[], float] = random.random,
+        held: HeldBytes | None = None,
     ) -> None:
         """`address` is host:port, [::1]:port or unix:PATH; raises AddressError.
 
-        `chance` is uniform in [0, 1): it spreads attempts to connect.
+        `chance` is uniform in [0, 1): it spreads attempts to connect. In `held` large answers to
+        unary calls are counted.
         """
         where = parse_address(address)
         self._loop = asyncio.get_running_loop()
@@ -45,20 +48,27 @@ class Channel:
         self._pool = ConnectionPool(where, tls, limits, chance, self._reached)
         self._scheme = b"http" if tls is None else b"https"
         self._authority = where.authority.encode()
+        self._held = held
         self._methods: dict[str, Headers] = {}
         self._is_closed = False
 
     async def unary(
         self, path: str, request: Message, *, timeout_s: float | None, metadata: Metadata = ()
-    ) -> bytes:
-        """The answer to one request; raises CallFailed. Cancelling this cancels the call."""
+    ) -> Bytes:
+        """The answer to one request; raises CallFailed. Cancelling this cancels the call.
+
+        A large answer is a view of where it was gathered.
+        """
         method, fields = self._method(path), metadata_headers(metadata) if metadata else ()
-        call = UnaryCall(self._loop, method, fields, timeout_s, request)
+        call = UnaryCall(self._loop, method, fields, timeout_s, request, self._held)
         self._pool.begin(call)
         try:
             return await call.answer
         finally:
             call.leave()
+            if call.gave_way:
+                self._reached(call.gave_way)
+            del call  # or with a failure, whose traceback has this frame, it would be a cycle
 
     def stream(self, path: str, *, timeout_s: float | None, metadata: Metadata = ()) -> StreamCall:
         """A call with a stream of requests, of answers or of both."""

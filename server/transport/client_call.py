@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from server.status_code import Code
 from server.transport.answer import CallFailed, accepts_gzip, check_end
 from server.transport.events import Headers
+from server.transport.held_bytes import HeldBytes
 from server.transport.hpack import Header
 from server.transport.link import Link
 from server.transport.messages import MessageBuffer, only_message, prefix
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
     from server.transport.client_connection import ClientConnection
     from server.transport.waiting_calls import WaitingCalls
 
-Message = bytes | Sequence[bytes]  # whole, or in parts that are sent one after the other
+Bytes = bytes | memoryview
+Message = Bytes | Sequence[Bytes]  # whole, or in parts that are sent one after the other
 
 MESSAGE_BYTES_MAX = 64 * 2**20
 # A message up to this size is joined and sent as one frame; to join a larger one would cost more
 # than the frames that its parts need.
 JOINED_BYTES_MAX = 16 * 1024 - 5  # and its prefix
+# An answer is counted as held in steps of this: smaller ones are on their way.
+HELD_STEP_BYTES = 64 * 1024
 # A call that the peer certainly did not process is made again so often: a fleet that is restarted
 # one by one turns a call away once, or twice by bad luck.
 RETRIES_MAX = 2
@@ -118,7 +122,10 @@ class ClientCall(ABC):
 class UnaryCall(ClientCall):
     """One request, one answer: whoever made it awaits `answer`, and leaves it if it gives up."""
 
-    __slots__ = ("_buffer", "_gzip", "_message", "_request", "_retries", "answer")
+    __slots__ = (
+        "_buffer", "_gzip", "_held", "_held_bytes", "_message", "_request", "_retries", "answer",
+        "gave_way",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -127,7 +134,9 @@ class UnaryCall(ClientCall):
         fields: tuple[Header, ...],
         timeout_s: float | None,
         request: Message,
+        held: HeldBytes | None = None,
     ) -> None:
+        """What comes of a large answer is counted in `held` until the call is left."""
         self._request = framed_parts(request)  # first: one that is too large begins nothing
         super().__init__(loop, method, fields, timeout_s)
         if len(self._request) > 1:
@@ -136,7 +145,10 @@ class UnaryCall(ClientCall):
         self._gzip: bool | None = None  # until the answer begins
         self._message: bytes | memoryview | None = None
         self._buffer: MessageBuffer | None = None  # of an answer that did not come in one piece
-        self.answer: Future[bytes] = loop.create_future()
+        self._held = held
+        self._held_bytes = 0
+        self.gave_way = ""  # the limit, if it did
+        self.answer: Future[Bytes] = loop.create_future()
 
     def open(self, link: Link) -> int:
         http2, request = link.connection, self._request
@@ -172,6 +184,24 @@ class UnaryCall(ClientCall):
                 self._message = message
         except CallRefused as refused:
             raise CallFailed(refused.code, refused.message) from None
+        held_bytes = buffer.held_bytes + len(self._message or b"")
+        if held_bytes >= self._held_bytes + HELD_STEP_BYTES:
+            self._hold(held_bytes)
+
+    def _hold(self, held_bytes: int) -> None:
+        self._held_bytes = held_bytes
+        if self._held is not None:
+            self._held.hold(self.give_way, held_bytes)
+
+    def give_way(self, limit: str) -> None:
+        """Ends the call, for too much is held."""
+        self.gave_way = limit
+        self.fail(CallFailed(Code.RESOURCE_EXHAUSTED, "too much is held to take the answer"))
+
+    def leave(self) -> None:
+        super().leave()
+        if self._held_bytes:
+            self._hold(0)
 
     def on_end(self, trailers: Headers) -> None:
         check_end(trailers)
@@ -180,7 +210,7 @@ class UnaryCall(ClientCall):
             raise CallFailed(Code.INTERNAL, "the answer ended without a whole message")
         self._stop_timer()
         if not self.answer.done():  # else it was cancelled, and its task will hear of it
-            self.answer.set_result(bytes(message))
+            self.answer.set_result(message)
 
     def on_writable(self) -> None:
         """All of it was given to the connection at once."""
@@ -193,6 +223,8 @@ class UnaryCall(ClientCall):
 
     def _settle(self, failure: CallFailed) -> None:
         if not self.answer.done():
+            # These have frames, and frames have this call and what came of its answer.
+            failure.__traceback__ = failure.__context__ = None
             self.answer.set_exception(failure)
 
 
@@ -202,9 +234,9 @@ def _timeout_header(timeout_ms: int) -> Header:
     return timeout_header(timeout_ms / 1e3)
 
 
-def framed_parts(message: Message) -> Sequence[bytes]:
+def framed_parts(message: Message) -> Sequence[Bytes]:
     """A message as it travels: in one piece, or its prefix and its parts as they are."""
-    parts = (message,) if isinstance(message, bytes) else message
+    parts = (message,) if isinstance(message, bytes | memoryview) else message
     size = sum(map(len, parts))
     if size <= JOINED_BYTES_MAX:
         return (b"".join((prefix(0, size), *parts)),)

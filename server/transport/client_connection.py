@@ -132,7 +132,7 @@ class ClientConnection(asyncio.Protocol):
         self._link.is_congested = True
 
     def resume_writing(self) -> None:
-        self._link.is_congested = False
+        self._link.resume()
         for call in self._calls.values():
             call.on_writable()
         self._pool.freed()
@@ -185,10 +185,7 @@ class ClientConnection(asyncio.Protocol):
         if isinstance(event, StreamReset):
             self._on_reset(event)
         elif isinstance(event, StreamWritable):
-            if (call := self._calls.get(event.stream_id)) is not None:
-                call.on_writable()
-            self._link.flush_soon()
-            self._loop.call_soon(self._pool.freed)  # when what a window let go is written
+            self._on_writable(event)
         elif isinstance(event, SettingsChanged):
             self._greeted.set()
             self._pool.freed()
@@ -198,6 +195,12 @@ class ClientConnection(asyncio.Protocol):
         elif isinstance(event, ConnectionEnded):
             self._broken(event)
 
+    def _on_writable(self, event: StreamWritable) -> None:
+        if (call := self._calls.get(event.stream_id)) is not None:
+            call.on_writable()
+        self._link.flush_soon()
+        self._loop.call_soon(self._pool.freed)  # when what was let go is written
+
     def _on_reset(self, event: StreamReset) -> None:
         call = self._calls.pop(event.stream_id, None)
         if call is None:
@@ -206,21 +209,31 @@ class ClientConnection(asyncio.Protocol):
         if event.code == ErrorCode.REFUSED_STREAM and call.again():
             self._pool.begin(call)
         else:
-            call.fail(reset_failure(event.code))
+            call.fail(_failure(event))
         self._freed()
 
     # What becomes of it.
 
     def _on_flushed(self) -> None:
-        """What was sent may have reached a limit."""
-        if (ended := self._http2.ended) is not None:
+        """What was sent may have reached a limit, or let a call go on."""
+        if (ended := self._http2.ended) is not None and not self._why_over:
             self._broken(ended)
+        if self._http2.writable:
+            writable, self._http2.writable = self._http2.writable, []
+            for event in writable:
+                self._on_writable(event)
 
     def _broken(self, ended: ConnectionEnded) -> None:
         """The peer has broken HTTP/2, or reached one of its limits."""
         if ended.limit and not self._why_over:
             self._pool.reached(ended.limit)
-        self.end(Code.UNAVAILABLE, f"HTTP/2 failed: {ended.reason}")
+        self._give_up(f"HTTP/2 failed: {ended.reason}")
+
+    def _give_up(self, reason: str) -> None:
+        """Ends it, and at once if the peer reads too little to hear why: calls wait for another."""
+        self.end(Code.UNAVAILABLE, reason)
+        if self._link.is_congested and self._link.transport is not None:
+            self._link.transport.abort()
 
     def _freed(self) -> None:
         if self._is_retired and not self._calls:
@@ -249,6 +262,7 @@ class ClientConnection(asyncio.Protocol):
             self._link.flush()
             transport.close()
             self._abort_timer = self._loop.call_later(self._limits.goodbye_s, transport.abort)
+        self._http2.close()
 
     def _tick(self) -> None:
         """Looks after the peer while calls are out."""
@@ -258,9 +272,16 @@ class ClientConnection(asyncio.Protocol):
         act, next_s = self._silence.step(self._loop.time())
         if act is Act.GIVE_UP:
             self._pool.reached("keepalive")
-            self.end(Code.UNAVAILABLE, "the peer is silent: it does not answer a ping")
+            self._give_up("the peer is silent: it does not answer a ping")
             return
         if act is Act.PING:
             self._http2.ping(_PING)
             self._link.flush_soon()
         self._tick_timer = self._loop.call_at(next_s, self._tick)
+
+
+def _failure(event: StreamReset) -> CallFailed:
+    """A stream that the peer has broken says of the peer what a broken connection says."""
+    if not event.error or event.code == ErrorCode.ENHANCE_YOUR_CALM:  # that is a limit of ours
+        return reset_failure(event.code)
+    return CallFailed(Code.UNAVAILABLE, f"HTTP/2 failed: {event.error}")

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 
 from server.transport import frames, settings
 from server.transport.errors import ConnectionFault, ErrorCode
-from server.transport.events import ConnectionEnded, Event
+from server.transport.events import ConnectionEnded, Event, StreamWritable
 from server.transport.floods import Floods
 from server.transport.frames import NUMBER_MAX, PREFACE, frame
 from server.transport.hpack import Header
 from server.transport.inflow import Inflow
 from server.transport.limits import Limits
 from server.transport.receiver import Receiver
-from server.transport.sender import Sender
+from server.transport.sender import ROOM_BYTES, Sender
 from server.transport.stream import Stream
 from server.transport.streams import StreamsInAll, StreamTable
 
@@ -35,6 +35,7 @@ class Connection:
         `streams_in_all` is shared by the connections of a server.
         """
         self.ended: ConnectionEnded | None = None  # a send may end it too: look after sending
+        self.writable: list[StreamWritable] = []  # by `take_output`; whoever calls it clears this
         self._receive_window = limits.stream_window_bytes
         self._floods = Floods(limits)
         self._sender = Sender(limits, self._floods)
@@ -96,6 +97,8 @@ class Connection:
             try:
                 for _ in self._receiver.receive(data):
                     yield self._receiver.take_events()
+                    if self.ended is not None:  # by what was sent meanwhile
+                        break
             except ConnectionFault as fault:
                 self._end(fault)
         yield self._receiver.take_events()
@@ -109,7 +112,7 @@ class Connection:
         self.send_headers(stream.id, headers, end_stream=end_stream)
         return stream.id
 
-    def request(self, headers: Sequence[Header], data: bytes) -> int:
+    def request(self, headers: Sequence[Header], data: bytes | memoryview) -> int:
         """Sends a whole request (client) in one go: cheaper than head, then data and end."""
         stream = self._streams.open(self._receive_window)
         self._send_whole(stream, headers, data, None)
@@ -136,8 +139,10 @@ class Connection:
         except ConnectionFault as fault:
             self._end(fault)
 
-    def send_data(self, stream_id: int, data: bytes, *, end_stream: bool = False) -> None:
-        """Sends what the windows allow; the rest waits for them, in order.
+    def send_data(
+        self, stream_id: int, data: bytes | memoryview, *, end_stream: bool = False
+    ) -> None:
+        """Sends what the windows and one write allow; the rest waits, in order.
 
         On a stream that is gone, every kind of sending does nothing: its end is told by an event.
         """
@@ -151,9 +156,14 @@ class Connection:
             self._end(fault)
 
     def waiting_bytes(self, stream_id: int) -> int:
-        """How much of its data waits for a window; StreamWritable tells when it is none."""
+        """How much of its data waits; StreamWritable tells when it is none."""
         stream = self._streams.get(stream_id)
         return stream.waiting_bytes if stream is not None else 0
+
+    def is_held_back(self, stream_id: int) -> bool:
+        """Whether the peer's windows keep some of its data waiting, not our socket alone."""
+        stream = self._streams.get(stream_id)
+        return stream is not None and self._sender.is_held_back(stream)
 
     def reset(self, stream_id: int, code: int = ErrorCode.CANCEL) -> None:
         """Ends the stream at once, for both; no event follows.
@@ -204,14 +214,39 @@ class Connection:
             self._streams.going_away = True
         self._send_control(_goaway_frame(last, code, debug))
 
-    def abandon(self) -> None:
-        """The peer is gone: of the streams nothing is kept, nor of what waited."""
-        self._sender.drop()
-        self._streams.end()
-
     def take_output(self) -> bytes:
-        """Everything to be written now; empty when there is nothing."""
+        """What is to be written now, of data as much as a write should carry; empty: nothing.
+
+        After ROOM_BYTES there may be more at once.
+        """
+        if self._sender.ready:
+            self._go_on_sending()
         return self._sender.take_output()
+
+    def _go_on_sending(self) -> None:
+        """Data that waited for a write has its turn."""
+        try:
+            for stream in self._sender.flush():
+                self.writable.append(StreamWritable(stream.id))
+                self._streams.remove_if_over(stream)
+        except ConnectionFault as fault:
+            self._end(fault)
+
+    def close(self) -> None:
+        """Nothing comes or goes any more, and nothing is kept: not until a collector comes by."""
+        if self.ended is None:
+            self.ended = ConnectionEnded(ErrorCode.NO_ERROR, "the connection was closed", "")
+        self._drop()
+        self._sender.take_output()
+        self._receiver.events, self.writable = [], []
+
+    def hold_back(self) -> None:
+        """Whoever writes is behind: data waits until `let_go`, or until the output is taken."""
+        self._sender.room = 0
+
+    def let_go(self) -> None:
+        """Whoever writes takes more."""
+        self._sender.room = ROOM_BYTES
 
     def _sendable(self, stream_id: int) -> Stream | None:
         stream = self._streams.get(stream_id)
@@ -220,7 +255,11 @@ class Connection:
         return stream
 
     def _send_whole(
-        self, stream: Stream, head: Sequence[Header], data: bytes, trailers: Sequence[Header] | None
+        self,
+        stream: Stream,
+        head: Sequence[Header],
+        data: bytes | memoryview,
+        trailers: Sequence[Header] | None,
     ) -> None:
         sender = self._sender
         try:
@@ -254,8 +293,14 @@ class Connection:
         if fault.limit in _OF_A_TURN:
             self._sender.take_output()
         last = max(self._streams.last_peer, 0)
+        self._drop()
         self._sender.end(_goaway_frame(last, fault.code, fault.reason.encode()))
+
+    def _drop(self) -> None:
+        """Of streams and of what waits or came in part, nothing is kept."""
+        self._sender.drop()
         self._streams.end()
+        self._receiver.drop()
 
 
 def _goaway_frame(last_stream_id: int, code: int, debug: bytes) -> bytes:

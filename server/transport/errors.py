@@ -43,6 +43,7 @@ class StreamFault(Exception):
     def __init__(self, code: ErrorCode, reason: str) -> None:
         super().__init__(reason)
         self.code = code
+        self.reason = reason
 
 
 class NoStreamFree(Exception):

@@ -36,6 +36,7 @@ class StreamReset(NamedTuple):
 
     stream_id: int
     code: int
+    error: str = ""  # the peer's, if it made one
 
 
 class StreamRefused(NamedTuple):
@@ -46,7 +47,7 @@ class StreamRefused(NamedTuple):
 
 
 class StreamWritable(NamedTuple):
-    """Nothing of this stream waits for a window any more."""
+    """Nothing of this stream waits any more."""
 
     stream_id: int
 

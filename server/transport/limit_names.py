@@ -36,8 +36,10 @@ _OF_SERVER = (
 )
 
 SERVER_LIMITS = frozenset((*_OF_EITHER_END, *_OF_CALLERS, *_OF_SERVER))
+# Of a worker: a large answer of an endpoint gives way as a caller's connection does.
+_HELD = ("held_bytes", "held_bytes_in_all")
 # By the fields of ChannelLimits that cost a call; beyond the others it waits or goes elsewhere.
-CHANNEL_LIMITS = frozenset((*_OF_EITHER_END, "connect", "keepalive", "waiting_calls"))
+CHANNEL_LIMITS = frozenset((*_OF_EITHER_END, *_HELD, "connect", "keepalive", "waiting_calls"))
 # Of a channel, where both are told together.
 CHANNEL_PREFIX = "channel_"
 ALL = (*sorted(SERVER_LIMITS), *(CHANNEL_PREFIX + name for name in sorted(CHANNEL_LIMITS)))

@@ -61,9 +61,10 @@ class Limits:
     ignored_frames: Rate = Rate(1_000, 100)
     # Acknowledgements, resets and updates that the peer causes in one turn, read or not.
     control_output_bytes: int = 64 * KIB
-    # What waits for the peer's windows, and what one turn makes: two of the largest messages, each.
+    # What waits for the peer's windows: two of the largest messages.
     waiting_bytes: int = 128 * MIB + 64 * KIB
-    output_bytes: int = 128 * MIB + 64 * KIB
+    # What one turn makes: of data no more than a write or two, and a thousand heads of 8 KiB.
+    output_bytes: int = 8 * MIB
 
     def __post_init__(self) -> None:
         _within("control_output_bytes", self.control_output_bytes, CONTROL_BYTES_MIN, 16 * MIB)

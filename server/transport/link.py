@@ -1,4 +1,7 @@
-"""What a connection says to its peer: all of one turn of the loop leaves in one write."""
+"""What a connection says to its peer: all of one turn of the loop leaves in one write.
+
+Data that is more than one write should carry leaves in later turns, as the transport takes it.
+"""
 
 import asyncio
 import fcntl
@@ -7,6 +10,7 @@ import termios
 from collections.abc import Callable
 
 from server.transport.connection import Connection
+from server.transport.sender import ROOM_BYTES
 from server.transport.turns import Flow
 
 # A handler that writes without end gives way to others after this much.
@@ -53,7 +57,17 @@ class Link:
         if output and self.transport is not None and not self.transport.is_closing():
             self.written_bytes += len(output)
             self.transport.write(output)
+        if self.is_congested:
+            self.connection.hold_back()
+        elif len(output) >= ROOM_BYTES:  # the rest has a turn of its own: it holds up nobody
+            self.flush_soon()
         self._on_flushed()
+
+    def resume(self) -> None:
+        """The transport takes more."""
+        self.is_congested = False
+        self.connection.let_go()
+        self.flush_soon()
 
     def flush_soon(self) -> None:
         """Once for all that is said in this turn."""
@@ -71,6 +85,11 @@ class Link:
             self.flush_soon()
         while self.is_congested or self.connection.waiting_bytes(stream_id):
             await self._writable.setdefault(stream_id, asyncio.Event()).wait()
+
+    def is_held_back(self, stream_id: int) -> bool:
+        """Whether the peer keeps data of this stream waiting."""
+        waits = self.is_congested and self.connection.waiting_bytes(stream_id) > 0
+        return waits or self.connection.is_held_back(stream_id)
 
     def wake(self, stream_id: int) -> None:
         """The stream can be written, or has ended."""

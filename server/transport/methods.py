@@ -28,7 +28,7 @@ class Method(NamedTuple):
     takes_stream: bool
     gives_stream: bool
     parse: Callable[[Any], Any]
-    serialize: Callable[[Any], bytes]
+    serialize: Callable[[Any], Any]  # bytes; of a servicer that takes views, parts or a view too
     message_bytes_max: int
 
 
@@ -40,7 +40,7 @@ class _Asked(NamedTuple):
 
 
 def takes_views(servicer: _Marked) -> _Marked:
-    """Marks a servicer without a deserializer that takes large requests as views, uncopied."""
+    """Marks a servicer of bytes: it takes large requests as views, and may answer in parts."""
     setattr(servicer, _TAKES_VIEWS, True)
     return servicer
 
@@ -92,12 +92,13 @@ class Methods:
         }
         kind = (bool(handler.request_streaming), bool(handler.response_streaming))
         servicer = cast("Servicer", servicers[kind])
+        takes_views = getattr(servicer, _TAKES_VIEWS, False)
         return Method(
             path,
             servicer,
             *kind,
-            parse=_same if getattr(servicer, _TAKES_VIEWS, False) else _parser(handler),
-            serialize=handler.response_serializer or _same,
+            parse=_same if takes_views else _parser(handler),
+            serialize=(not takes_views and handler.response_serializer) or _same,
             message_bytes_max=self._bytes_max_by_path.get(path, self._bytes_max),
         )
 

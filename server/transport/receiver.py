@@ -95,6 +95,11 @@ class Receiver:
         events, self.events = self.events, []
         return events
 
+    def drop(self) -> None:
+        """Nothing is kept of a frame or a header block that is not complete."""
+        self._reader = FrameReader(self._limits.frame_bytes)
+        self._blocks = Blocks(self._limits, self._floods)
+
     def _go_on_sending(self) -> None:
         """What came may have opened windows."""
         for stream in self._sender.flush():
@@ -129,7 +134,7 @@ class Receiver:
             return
         self._streams.reset(stream, fault.code)
         if self._client or stream.head_received:  # or the application never heard of it
-            self.events.append(StreamReset(stream_id, fault.code))
+            self.events.append(StreamReset(stream_id, fault.code, fault.reason))
 
     def _take_continuation(self, flags: int, stream_id: int, payload: bytes) -> None:
         block = self._blocks.go_on(flags, stream_id, payload)

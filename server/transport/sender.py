@@ -1,5 +1,6 @@
-"""What is on its way to the peer: output that can be written now, and data that waits for windows.
+"""What is on its way to the peer: output that can be written now, and data that waits its turn.
 
+Data waits for the peer's windows and for room, which is ours: how much of it one write may carry.
 Streams whose data waits take turns, a frame each, so that none starves another.
 """
 
@@ -11,11 +12,16 @@ from server.transport.errors import ConnectionFault, ErrorCode, StreamFault, lim
 from server.transport.floods import TINY_FRAME_BYTES, Floods
 from server.transport.frames import NUMBER_MAX, frame_head, pack_head
 from server.transport.hpack import Encoder, Header
-from server.transport.limits import FRAME_BYTES_MIN, WINDOW_BYTES_MIN, Limits
+from server.transport.limits import FRAME_BYTES_MIN, KIB, WINDOW_BYTES_MIN, Limits
 from server.transport.stream import Stream, WaitingData, WaitingHead
 
 # A peer may allow frames of 16 MB; in such a turn no other stream would be served for long.
 TURN_BYTES_MAX = 65_536
+# Data beyond this waits for the next write: what windows of 2^31 allow would be copied at a
+# stretch, and held once more by the socket. Half of it makes an answer of 1 MiB cost a sixth more.
+ROOM_BYTES = 512 * KIB
+# What is sent in one go, as most answers are, needs no room until there is so much output.
+OUTPUT_BYTES = 2 * ROOM_BYTES
 
 
 class Sender:
@@ -30,7 +36,9 @@ class Sender:
         self.output_bytes = 0
         self._output: list[bytes | memoryview] = []
         self._control_bytes = 0  # of the output: what the peer made us send
-        self._ready: OrderedDict[int, Stream] = OrderedDict()  # data, and a window of their own
+        self.room = ROOM_BYTES  # for data, until the output is taken; a last frame may exceed it
+        self._waiting: dict[int, Stream] = {}  # that have a queue
+        self.ready: OrderedDict[int, Stream] = OrderedDict()  # and a window of their own
         self._frame_bytes_max = FRAME_BYTES_MIN
         self._limits = limits
         self._floods = floods
@@ -43,12 +51,13 @@ class Sender:
     @property
     def waits_for_connection(self) -> bool:
         """Whether data waits that only the connection's window holds back."""
-        return bool(self._ready)
+        return bool(self.ready) and self.window <= 0
 
     def take_output(self) -> bytes:
-        """Everything that can be written now."""
+        """What can be written now, with data for one write; more may be there at once."""
         output, self._output = self._output, []
         self.output_bytes = self._control_bytes = 0
+        self.room = ROOM_BYTES
         return output[0] if len(output) == 1 and type(output[0]) is bytes else b"".join(output)
 
     def control(self, frame: bytes) -> None:
@@ -58,16 +67,15 @@ class Sender:
         if self._control_bytes > self._limits.control_output_bytes:
             raise limit_reached("too many answers in one turn", "control_output_bytes")
 
+    def drop(self) -> None:
+        """What waits will not be sent."""
+        for stream in list(self._waiting.values()):
+            self.forget(stream)
+
     def end(self, frame: bytes) -> None:
-        """The last frame; what waits is dropped."""
+        """The last frame, whatever it is."""
         self._output.append(frame)
         self.output_bytes += len(frame)
-        self.drop()
-
-    def drop(self) -> None:
-        """Nothing that waits is sent any more."""
-        self._ready.clear()
-        self.waiting_bytes = 0
 
     def headers(self, stream: Stream, headers: Sequence[Header], *, end_stream: bool) -> None:
         """A head or trailers, behind what waits of the stream's data."""
@@ -76,29 +84,41 @@ class Sender:
         else:
             self._write_headers(stream.id, headers, end_stream)
 
-    def data(self, stream: Stream, data: bytes, *, end_stream: bool) -> None:
-        """What the windows allow is output; the rest waits."""
+    def data(self, stream: Stream, data: bytes | memoryview, *, end_stream: bool) -> None:
+        """What can be written now is output; the rest waits, behind those that waited before."""
         if not data and not end_stream:
             return
         left = memoryview(data)
         if not stream.queue:
-            left = self._write_data(stream, left, end_stream=end_stream)
-            if not left:
-                return
+            if not (data and self.ready):
+                left = self._write_data(stream, left, end_stream=end_stream)
+                if not left:
+                    return
             stream.queue = deque()
+            self._waiting[stream.id] = stream
         stream.queue.append(WaitingData(left, end_stream))
         stream.waiting_bytes += len(left)
         self.waiting_bytes += len(left)
         self._make_ready(stream)
-        if self.waiting_bytes > self._limits.waiting_bytes:
+        most = self._limits.waiting_bytes
+        if self.waiting_bytes > most and self._beyond_windows > most:
             raise limit_reached("data waits for a window", "waiting_bytes")
 
     def whole(
-        self, stream: Stream, head: Sequence[Header], data: bytes, trailers: Sequence[Header] | None
+        self,
+        stream: Stream,
+        head: Sequence[Header],
+        data: bytes | memoryview,
+        trailers: Sequence[Header] | None,
     ) -> bool:
         """Head, data and end in one go; False, and nothing done, when the data has to be cut."""
         size = len(data)
-        if size > self.window or size > stream.send_window or size > FRAME_BYTES_MIN:
+        if (
+            size > self.window
+            or size > stream.send_window
+            or size > FRAME_BYTES_MIN
+            or self.output_bytes > OUTPUT_BYTES
+        ):
             return False
         stream_id = stream.id
         end = 0 if trailers else frames.END_STREAM
@@ -123,7 +143,8 @@ class Sender:
         self.waiting_bytes -= stream.waiting_bytes
         stream.waiting_bytes = 0
         stream.queue = None
-        self._ready.pop(stream.id, None)
+        self._waiting.pop(stream.id, None)
+        self.ready.pop(stream.id, None)
 
     def open_window(self, increment: int) -> None:
         """The peer takes so much more, on all streams together."""
@@ -156,22 +177,40 @@ class Sender:
         self._frame_bytes_max = min(frame_bytes_max, TURN_BYTES_MAX)
 
     def flush(self) -> list[Stream]:
-        """Serves streams in turn while there is window; returns those that have nothing left."""
+        """Serves streams in turn while they may be; returns those that have nothing left."""
         drained: list[Stream] = []
-        while self._ready and self.window > 0:
-            _, stream = self._ready.popitem(last=False)
+        while self.ready and self._can_turn:
+            _, stream = self.ready.popitem(last=False)
             self._turn(stream)
             if not stream.queue:
+                del self._waiting[stream.id]
                 drained.append(stream)
             self._make_ready(stream)
         return drained
 
+    def is_held_back(self, stream: Stream) -> bool:
+        """Whether more of a stream's data waits than the peer's windows let through."""
+        return stream.waiting_bytes > max(min(stream.send_window, self.window), 0)
+
+    @property
+    def _can_turn(self) -> bool:
+        return self.window > 0 and self.room > 0
+
+    @property
+    def _beyond_windows(self) -> int:
+        """Of what waits, what the peer keeps waiting: the rest waits for the socket alone."""
+        streams = sum(
+            max(stream.waiting_bytes - max(stream.send_window, 0), 0)
+            for stream in self._waiting.values()
+        )
+        return max(streams, self.waiting_bytes - max(self.window, 0))
+
     def _make_ready(self, stream: Stream) -> None:
-        """What waits is data first: only a window of its own keeps the stream from its turns."""
+        """What waits is data first: of a stream's own, only its window keeps it from its turns."""
         if stream.queue and stream.send_window > 0:
-            self._ready[stream.id] = stream
+            self.ready[stream.id] = stream
         elif stream.queue:
-            self._ready.pop(stream.id, None)
+            self.ready.pop(stream.id, None)
 
     def _turn(self, stream: Stream) -> None:
         queue = stream.queue
@@ -179,6 +218,8 @@ class Sender:
         first = queue[0]
         assert isinstance(first, WaitingData), "a head in front would have been sent"
         left = self._write_frame(stream, first.data, end_stream=first.end_stream)
+        if left and not self.ready:  # nobody else waits for a turn
+            left = self._write_data(stream, left, end_stream=first.end_stream)
         sent = len(first.data) - len(left)
         stream.waiting_bytes -= sent
         self.waiting_bytes -= sent
@@ -200,10 +241,10 @@ class Sender:
         return False
 
     def _write_data(self, stream: Stream, data: memoryview, *, end_stream: bool) -> memoryview:
-        """Sends what the windows allow, and returns the rest."""
+        """Sends what may go now, and returns the rest."""
         if not data:
             return self._write_frame(stream, data, end_stream=end_stream)
-        while data and self.window > 0 and stream.send_window > 0:
+        while data and self._can_turn and stream.send_window > 0:
             data = self._write_frame(stream, data, end_stream=end_stream)
         return data
 
@@ -220,6 +261,7 @@ class Sender:
         stream.send_window -= size
         stream.sent_bytes += size
         self.window -= size
+        self.room -= size
         flags = frames.END_STREAM if end_stream and not left else 0
         self._write(frame_head(size, frames.DATA, flags, stream.id))
         self._write(data[:size])

@@ -1,7 +1,7 @@
 """One call as its servicer sees it: the part of grpc.aio.ServicerContext that servicers use."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import Context as Variables
 from typing import Any, TypeAlias
 
@@ -177,13 +177,20 @@ class ServerCall:
             raise CallRefused(Code.INTERNAL, message) from None
 
     def answer(self, message: Message) -> None:
-        """Ends a call that has one response."""
+        """Ends a call that has one response; one in bytes may come in parts, or as a view."""
         if self.is_ended:
             return
         if self._code:  # an error has no message
             self.end(self._code, self._details)
             return
         data = self.method.serialize(message)
+        if type(data) is not bytes:
+            parts = (data,) if isinstance(data, memoryview) else data
+            size = sum(map(len, parts))
+            if size > _JOINED_BYTES_MAX and not self._gzip:
+                self._answer_in_parts(parts, size)
+                return
+            data = b"".join(parts)
         if len(data) > self.method.message_bytes_max:
             self.refuse(too_large(self.method.message_bytes_max))
         elif self._has_head or self._gzip or len(data) > _JOINED_BYTES_MAX:
@@ -229,7 +236,7 @@ class ServerCall:
         """Ends the call under its servicer, which is told."""
         if self.is_ended:
             return
-        if self._link.connection.waiting_bytes(self.stream_id):
+        if self._link.is_held_back(self.stream_id):
             # Trailers would wait behind what the caller does not read.
             self._link.connection.reset(self.stream_id, _RESETS.get(code, ErrorCode.CANCEL))
             self._close()
@@ -267,6 +274,18 @@ class ServerCall:
             connection.send_data(self.stream_id, data)
         else:
             connection.send_data(self.stream_id, framed(data))
+
+    def _answer_in_parts(self, parts: Sequence[bytes | memoryview], size: int) -> None:
+        """Without joining them: most of it is in one of them, and is not copied."""
+        if size > self.method.message_bytes_max:
+            self.refuse(too_large(self.method.message_bytes_max))
+            return
+        if not self._has_head:
+            self._send_head()
+        connection = self._link.connection
+        for part in (prefix(0, size), *parts):
+            connection.send_data(self.stream_id, part)
+        self.end(0, self._details)
 
     def _end_turn(self) -> None:
         if self._turn_s is not None:

@@ -125,7 +125,7 @@ class ServerConnection(asyncio.Protocol):
         self._set_reading()
 
     def resume_writing(self) -> None:
-        self._link.is_congested = False
+        self._link.resume()
         self._set_reading()
         self._link.wake_all()
 
@@ -134,8 +134,8 @@ class ServerConnection(asyncio.Protocol):
         self._transport = self._link.transport = None
         self._calls.cancel()
         self._intake.close()
+        self._http2.close()
         self._turns.leave(self._link.flow)
-        self._http2.abandon()
         self._release()
         if self._timer is not None:
             self._timer.cancel()
@@ -240,10 +240,15 @@ class ServerConnection(asyncio.Protocol):
         """Looks at what a flush leaves behind."""
         if self._is_shut:
             return
+        if self._http2.writable:
+            writable, self._http2.writable = self._http2.writable, []
+            for event in writable:
+                self._calls.wake(event)
+            self._link.flush_soon()
         if self._http2.ended is not None:
             self._broken(self._http2.ended.limit)
-        elif self._watch.has_left and not self._http2.open_streams:
-            self._shut()
+        elif self._watch.has_left and not self._http2.open_streams and not self._link.is_congested:
+            self._shut()  # not before the last answer is with the kernel
         else:
             self._hold(self._link.held_bytes + self._intake.waiting_bytes)
 
@@ -335,7 +340,7 @@ class ServerConnection(asyncio.Protocol):
         self._is_shut = True
         self._calls.cancel()
         self._intake.close()
-        self._http2.abandon()
+        self._http2.close()
         self._release()
         self._link.transport = None  # nothing is said after the last word
         if self._timer is not None:

@@ -16,7 +16,7 @@ class WaitingHead(NamedTuple):
 
 
 class WaitingData(NamedTuple):
-    """Data that waits for a window."""
+    """Data that waits for a window, or for room in a write."""
 
     data: memoryview
     end_stream: bool

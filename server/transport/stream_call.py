@@ -7,7 +7,13 @@ from typing import Self
 
 from server.status_code import Code
 from server.transport.answer import CallFailed, accepts_gzip, check_end
-from server.transport.client_call import MESSAGE_BYTES_MAX, ClientCall, Message, framed_parts
+from server.transport.client_call import (
+    MESSAGE_BYTES_MAX,
+    Bytes,
+    ClientCall,
+    Message,
+    framed_parts,
+)
 from server.transport.events import Headers
 from server.transport.hpack import Header
 from server.transport.inbox import Inbox
@@ -58,9 +64,9 @@ class StreamCall(ClientCall):
                 self.cancel()  # what was sent of the message cannot be taken back
                 raise
 
-    async def _send(self, piece: bytes) -> None:
+    async def _send(self, piece: Bytes) -> None:
         if self._link is None or self.place is None:
-            raise self._failure or CallFailed(Code.OK, "the server has ended the call")
+            raise self._raised() or CallFailed(Code.OK, "the server has ended the call")
         self._link.connection.send_data(self.stream_id, piece)
         self._link.flush_soon()
         await asyncio.sleep(0)  # for a window that never closes: others have their turn
@@ -97,8 +103,8 @@ class StreamCall(ClientCall):
         message = None if self._inbox is None else await self._read(self._inbox)
         if message is not None:
             return message
-        if self._failure is not None:
-            raise self._failure
+        if (failure := self._raised()) is not None:
+            raise failure
         raise StopAsyncIteration
 
     async def _read(self, inbox: Inbox) -> bytes | None:
@@ -161,6 +167,11 @@ class StreamCall(ClientCall):
             self._inbox.close()
         self._end()
 
+    def _raised(self) -> CallFailed | None:
+        """Another one each time: what was raised has frames, and frames have this call."""
+        failure = self._failure
+        return failure and CallFailed(failure.code, str(failure), failure.metadata)
+
     def _end(self) -> None:
         """Whoever waits for anything finds out."""
         self._stop_timer()
@@ -173,7 +184,8 @@ async def _next_turn() -> None:
     await asyncio.sleep(0)
 
 
-def _pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
+def _pieces(parts: Iterable[Bytes]) -> Iterator[Bytes]:
     for part in parts:
+        view = memoryview(part)
         for at in range(0, len(part), _PIECE_BYTES):
-            yield part[at : at + _PIECE_BYTES]
+            yield view[at : at + _PIECE_BYTES]

@@ -4,10 +4,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable
 
-from server.dispatch import EndpointError, Metadata
+from server.dispatch import Bytes, EndpointError, Metadata
 from server.routing.catalog import Model
 from server.transport.answer import CallFailed
 from server.transport.channel import Channel
+from server.transport.held_bytes import HeldBytes
 
 _METHOD = "/inference.GRPCInferenceService/ModelInfer"
 _MODEL_NAME, _MODEL_VERSION = 0x0A, 0x12  # the tags of ModelInferRequest's fields 1 and 2
@@ -17,9 +18,11 @@ CALLS_END_S = 60.0
 
 
 class OipUpstream:
-    """One channel for each endpoint. Requests and responses pass as bytes."""
+    """One channel for each endpoint. Requests and responses pass as bytes, or views of them."""
 
-    def __init__(self, *, calls_end_s: float = CALLS_END_S) -> None:
+    def __init__(self, *, calls_end_s: float = CALLS_END_S, held: HeldBytes | None = None) -> None:
+        """In `held` large answers are counted."""
+        self._held = held
         self._calls_end_s = calls_end_s
         self._channels: dict[str, Channel] = {}
         self._closing: dict[asyncio.Task[None], Channel] = {}
@@ -29,7 +32,7 @@ class OipUpstream:
         """Opens channels for addresses that are new, and closes the others once they are idle."""
         wanted = set(addresses)
         for address in wanted - self._channels.keys():
-            self._channels[address] = Channel(address)
+            self._channels[address] = Channel(address, held=self._held)
         for address in self._channels.keys() - wanted:
             channel = self._channels.pop(address)
             closing = asyncio.create_task(channel.close(self._calls_end_s))
@@ -37,8 +40,8 @@ class OipUpstream:
             closing.add_done_callback(self._closed)
 
     async def send(
-        self, address: str, model: Model, request: bytes, timeout_s: float, metadata: Metadata
-    ) -> bytes:
+        self, address: str, model: Model, request: Bytes, timeout_s: float, metadata: Metadata
+    ) -> Bytes:
         """The endpoint's answer; raises EndpointError. Cancelling this cancels the call."""
         try:
             return await self._channels[address].unary(

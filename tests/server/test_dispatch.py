@@ -1,14 +1,24 @@
 """An Infer seen through: who is asked, what is counted, and what the caller hears."""
 
 import asyncio
+import gc
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from server.config import ClassConfig, HealthConfig, PriceConfig, SloConfig
-from server.dispatch import DETAIL_CHARS_MAX, Answer, Dispatcher, EndpointError, Metadata
+from server.dispatch import (
+    DETAIL_CHARS_MAX,
+    Answer,
+    Bytes,
+    Dispatcher,
+    EndpointError,
+    Metadata,
+)
 from server.routing.attempts import MARGIN_S, VERDICTS, Blame
 from server.routing.catalog import Cell, Model, PayloadKind
 from server.routing.counters import CellCounts, Counters, latency_bucket
@@ -50,14 +60,14 @@ class Upstream:
     behaviours: dict[str, Behaviour]
     took_s: float = 0.125
     now_s: float = START_S
-    asked: list[tuple[str, str, bytes, float, Metadata]] = field(default_factory=list)
+    asked: list[tuple[str, str, Bytes, float, Metadata]] = field(default_factory=list)
     message: str = "out of memory"
     hold: asyncio.Event | None = None
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     on_ask: Callable[[], None] = lambda: None
 
     async def send(
-        self, address: str, model: Model, request: bytes, timeout_s: float, metadata: Metadata
+        self, address: str, model: Model, request: Bytes, timeout_s: float, metadata: Metadata
     ) -> bytes:
         self.asked.append((address, model.name, request, timeout_s, metadata))
         self.on_ask()
@@ -294,6 +304,20 @@ async def test_nothing_is_in_flight_after_an_answer_or_a_failure() -> None:
     await given.infer()
     assert during == [[1, 0, 0], [0, 1, 0]]
     assert given.in_flight() == [0, 0, 0]
+
+
+async def test_nothing_keeps_a_request_once_its_failure_was_told() -> None:
+    given, request = scene(small=Code.UNAVAILABLE, large=Code.UNAVAILABLE), bytes(100)
+    gc.disable()
+    try:
+        before = sys.getrefcount(request)
+        with suppress(UpstreamFailed):
+            query = Query(payload_kind=PayloadKind.TENSORS)
+            await given.dispatcher.infer(query, request, timeout_s=10)
+        given.upstream.asked.clear()
+        assert sys.getrefcount(request) == before
+    finally:
+        gc.enable()
 
 
 async def test_a_cancelled_call_is_cancelled_upstream_and_counted_as_an_attempt() -> None:

@@ -9,15 +9,16 @@ from hypothesis import strategies as st
 
 from server.config import ClassConfig
 from server.config.match import MatchConfig
-from server.dispatch import Answer
+from server.dispatch import Answer, Bytes
 from server.routing.catalog import Cell
 from server.routing.counters import Counters
 from server.routing.query import Query
 from server.routing.router import Decision, Router
 from server.routing.selector import Selector, WeightTable
 from server.routing.tokens import KEY_BYTES, Sealer
+from server.rpc.errors import whole
 from server.rpc.oip_wire import varint
-from server.rpc.responses import Responses, batch_route
+from server.rpc.responses import JOINED_BYTES_MAX, Responses, batch_route
 from tests.server.routing.configs import config, model
 from turnout.v1 import routing_pb2 as pb
 
@@ -116,7 +117,7 @@ def test_what_was_read_of_one_request_is_not_said_of_another() -> None:
     assert batch_route(shop[0], router).reason.text == shop[0].reason
 
 
-def answered(decision: Decision, response: bytes = b"", latency_s: float = 0.25) -> Answer:
+def answered(decision: Decision, response: Bytes = b"", latency_s: float = 0.25) -> Answer:
     return Answer(response, decision, "id", decision.target, 2, 7, latency_s)
 
 
@@ -124,9 +125,16 @@ def answered(decision: Decision, response: bytes = b"", latency_s: float = 0.25)
 def test_an_endpoints_answer_is_told_to_the_byte(size: int) -> None:
     router = planned()
     data = Responses(router).infer(answered(decided(router), b"x" * size), "r1")
-    response = pb.InferResponse.FromString(data)
+    response = pb.InferResponse.FromString(whole(data))
     assert response.WhichOneof("payload") == "oip_response"
     assert response.oip_response == b"x" * size
+
+
+def test_a_large_answer_of_an_endpoint_is_not_copied() -> None:
+    router, large = planned(), memoryview(bytes(JOINED_BYTES_MAX + 1))
+    parts = Responses(router).infer(answered(decided(router), large), "r1")
+    assert parts[-1] is large
+    assert pb.InferResponse.FromString(whole(parts)).oip_response == large
 
 
 def test_an_answered_infer_is_told_with_what_it_took() -> None:
@@ -134,7 +142,7 @@ def test_an_answered_infer_is_told_with_what_it_took() -> None:
     responses = Responses(router)
     for number in range(4):
         decision = decided(router, input_tokens=number)
-        response = pb.InferResponse.FromString(responses.infer(answered(decision), "r1"))
+        response = pb.InferResponse.FromString(whole(responses.infer(answered(decision), "r1")))
         assert (response.decision_id, response.request_id, response.plan_id) == ("id", "r1", "p1")
         assert (response.attempts, response.cost_nano_usd) == (2, 7)
         assert response.target == target(decision.target)
@@ -148,7 +156,7 @@ def test_an_answered_infer_is_told_with_what_it_took() -> None:
 def test_a_time_goes_on_the_wire_to_the_nanosecond(seconds: float) -> None:
     router = planned()
     data = Responses(router).infer(answered(decided(router), latency_s=seconds), "")
-    latency = pb.InferResponse.FromString(data).usage.latency
+    latency = pb.InferResponse.FromString(whole(data)).usage.latency
     assert latency.ToNanoseconds() == pytest.approx(seconds * 1e9, abs=2)
 
 
@@ -170,6 +178,6 @@ def test_no_field_stands_twice_on_the_wire_for_not_every_reader_merges_messages(
     for labels in ({}, {"app": "shop"}):
         decision = decided(router, chance=0.0, labels=labels, input_tokens=5)
         route = [n for n in fields(responses.route(decision, "id", "r1")) if n != fallbacks]
-        infer = fields(responses.infer(answered(decision, b"answer"), "r1"))
+        infer = fields(whole(responses.infer(answered(decision, b"answer"), "r1")))
         assert (len(route), len(infer)) == (len(set(route)), len(set(infer)))
         assert len(infer) == len(pb.InferResponse.DESCRIPTOR.fields)

@@ -3,7 +3,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from server.config import ClassConfig, Config, ModelConfig, PriceConfig
-from server.dispatch import Metadata
+from server.dispatch import Bytes, Metadata
 from server.routing.catalog import Model, PayloadKind
 from server.routing.counters import Counters
 from server.routing.query import Query
@@ -48,7 +48,7 @@ class Traced:
         await self.dispatcher.infer(query, b"", timeout_s=1.0, metadata=metadata)
 
     async def _send(
-        self, address: str, model: Model, request: bytes, timeout_s: float, metadata: Metadata
+        self, address: str, model: Model, request: Bytes, timeout_s: float, metadata: Metadata
     ) -> bytes:
         self.sent.append(dict(metadata))
         return b""

@@ -106,7 +106,8 @@ class Caller:
         self.flush()
 
     def flush(self) -> None:
-        self.writer.write(self.http2.take_output())
+        while output := self.http2.take_output():
+            self.writer.write(output)
 
     async def event(self, kind: type[Kind]) -> Kind:
         """The next event of this kind; others are kept in `answers`."""
@@ -116,6 +117,9 @@ class Caller:
 
     def pause_reading(self) -> None:
         cast("asyncio.Transport", self.writer.transport).pause_reading()
+
+    def resume_reading(self) -> None:
+        cast("asyncio.Transport", self.writer.transport).resume_reading()
 
     async def step(self) -> Event:
         """The next event."""

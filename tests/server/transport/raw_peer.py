@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import NamedTuple, cast
 
@@ -123,6 +123,7 @@ class Listening:
         self.address = ""
         self._accepted: asyncio.Queue[Peer] = asyncio.Queue()
         self.peers: list[Peer] = []
+        self.stop: Callable[[], None] = lambda: None  # from then on connections are refused
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = Peer(reader, writer)
@@ -153,6 +154,7 @@ async def listening() -> AsyncIterator[Listening]:
     made = Listening()
     server = await asyncio.start_server(made, "127.0.0.1", 0)
     made.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    made.stop = server.close
     try:
         yield made
     finally:

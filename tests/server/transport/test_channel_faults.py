@@ -58,8 +58,10 @@ async def channel(server: Listening) -> AsyncIterator[Channel]:
 def begun(
     channel: Channel, request: bytes = b"x", timeout_s: float = PATIENCE_S, metadata: Metadata = ()
 ) -> asyncio.Task[bytes]:
-    call = channel.unary(PATH, request, timeout_s=timeout_s, metadata=metadata)
-    return asyncio.create_task(call)
+    async def call() -> bytes:
+        return bytes(await channel.unary(PATH, request, timeout_s=timeout_s, metadata=metadata))
+
+    return asyncio.create_task(call())
 
 
 async def failure(call: asyncio.Task[bytes]) -> CallFailed:

@@ -35,7 +35,7 @@ def path(method: str) -> str:
 
 
 async def unary(channel: Channel, method: str, request: bytes) -> bytes:
-    return await channel.unary(path(method), request, timeout_s=WAIT_S)
+    return bytes(await channel.unary(path(method), request, timeout_s=WAIT_S))
 
 
 async def fail(

@@ -23,7 +23,7 @@ WAIT_S = 20.0  # a limit for what takes milliseconds
 
 
 async def echo(channel: Channel) -> bytes:
-    return await channel.unary(ECHO, b"hello", timeout_s=WAIT_S)
+    return bytes(await channel.unary(ECHO, b"hello", timeout_s=WAIT_S))
 
 
 @asynccontextmanager

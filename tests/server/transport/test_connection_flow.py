@@ -187,7 +187,7 @@ def test_an_initial_window_that_overflows_a_streams_ends_the_connection() -> Non
 def test_an_update_that_overflows_a_window_is_an_error_of_what_it_opens() -> None:
     connection = called()
     heard = connection.receive(window_update(1, 2**31 - 1), 0.0)
-    assert heard == [StreamReset(1, ErrorCode.FLOW_CONTROL_ERROR)]
+    assert [event[:2] for event in heard] == [(1, ErrorCode.FLOW_CONTROL_ERROR)]
     assert codes(sent(connection)) == [(1, ErrorCode.FLOW_CONTROL_ERROR)]
     connection.receive(window_update(0, 2**31 - 1), 0.0)
     assert codes(sent(connection)) == [(0, ErrorCode.FLOW_CONTROL_ERROR)]
@@ -294,7 +294,9 @@ def test_data_beyond_a_streams_window_resets_it() -> None:
     connection = receiving()
     receive_data(connection, 70_000)
     heard = connection.receive(raw(DATA, 0, 1, b"x"), 0.0)
-    assert heard == [StreamReset(1, ErrorCode.FLOW_CONTROL_ERROR)]
+    assert heard == [
+        StreamReset(1, ErrorCode.FLOW_CONTROL_ERROR, "DATA goes beyond the stream's window")
+    ]
     assert codes(sent(connection)) == [(1, ErrorCode.FLOW_CONTROL_ERROR)]
 
 

@@ -1,6 +1,7 @@
 """What servicers may do with a call, and what their callers get."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from typing import Any
@@ -16,6 +17,8 @@ from server.transport.errors import ErrorCode
 from server.transport.events import DataReceived, StreamReset, TrailersReceived
 from server.transport.limits import Limits
 from server.transport.messages import MessageBuffer, framed
+from server.transport.methods import takes_views
+from server.transport.sender import ROOM_BYTES
 from server.transport.server import Server
 from server.transport.server_call import ServerCall
 from server.transport.server_limits import ServerLimits
@@ -37,8 +40,9 @@ variable = ContextVar("variable", default="outside")
 def messages(data: bytes) -> list[bytes | memoryview]:
     buffer, found = MessageBuffer(2**24, gzip=True), []
     buffer.append(data)
-    while (message := buffer.next()) is not None:
-        found.append(message)
+    while (message := buffer.next()) is not None or buffer.is_behind:
+        if message is not None:
+            found.append(message)
     assert buffer.is_between
     return found
 
@@ -455,6 +459,91 @@ async def test_a_servicer_that_ends_early_stops_its_caller() -> None:
         answer = await caller.answer(stream_id)
         assert (answer.status, messages(answer.data)) == (Code.OK, [b"enough"])
         assert (await caller.event(StreamReset)).code == ErrorCode.NO_ERROR
+
+
+LARGE = memoryview(bytes(range(256)) * 2_000).toreadonly()
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [(b"", b"small"), [memoryview(b"sm"), b"all"], (b"head", LARGE), (LARGE, b"tail"), LARGE],
+)
+@pytest.mark.parametrize("extra", ["nothing", "metadata", "gzip"])
+async def test_an_answer_may_come_in_parts(parts: Any, extra: str) -> None:
+    @takes_views
+    async def servicer(request: bytes, context: ServerCall) -> Any:
+        if extra == "metadata":
+            await context.send_initial_metadata((("x", "y"),))
+        if extra == "gzip":
+            context.set_compression(grpc.Compression.Gzip)
+        return parts
+
+    fields = ((b"grpc-accept-encoding", b"gzip"),) if extra == "gzip" else ()
+    answer = await called(servicer, *fields)
+    whole = b"".join((parts,) if parts is LARGE else parts)
+    assert [bytes(message) for message in messages(answer.data)] == [whole]
+    assert answer.status == Code.OK
+
+
+async def test_parts_that_are_too_much_together_are_refused() -> None:
+    @takes_views
+    async def servicer(request: bytes, context: ServerCall) -> Any:
+        return LARGE, LARGE
+
+    limits = ServerLimits(message_bytes_max=2 * len(LARGE) - 1)
+    async with serving(limits=limits, unary_Call=servicer) as (server, address):
+        async with calling(address) as caller:
+            assert (await caller.call("Call", b"hello")).status == Code.RESOURCE_EXHAUSTED
+        assert server.limits_reached == {"message_bytes": 1}
+
+
+async def test_a_large_part_is_not_copied_while_it_waits() -> None:
+    large = bytes(LARGE)
+    waiting = asyncio.Event()
+
+    @takes_views
+    async def servicer(request: bytes, context: ServerCall) -> Any:
+        asyncio.get_running_loop().call_soon(waiting.set)
+        return b"head", large
+
+    async with serving(unary_Call=servicer) as (_, address), calling(address) as caller:
+        caller.writer.write(b"\0\0\x06\4\0\0\0\0\0" + b"\0\4\0\0\0\0")  # windows of nothing
+        before = sys.getrefcount(large)
+        caller.request("Call", framed(b""))
+        await soon(waiting.wait())
+        assert sys.getrefcount(large) > before, "it waits as it is"
+
+
+async def test_a_deadline_that_passes_while_our_socket_is_behind_is_told_as_one() -> None:
+    """Data that waits for a write of ours alone is no reason to reset the stream."""
+
+    async def servicer(request: bytes, context: ServerCall) -> AsyncIterator[bytes]:
+        yield bytes(4 * ROOM_BYTES)
+
+    server = Server(chance=lambda: 0.5)
+    server.add_registered_method_handlers(
+        SERVICE, {"Call": grpc.unary_stream_rpc_method_handler(servicer)}
+    )
+    transport, connection = Writes(), server.connected()
+    connection.connection_made(transport)
+    wide = Limits(stream_window_bytes=2**24, connection_window_bytes=2**24)
+    caller = Connection(client=True, limits=wide)
+    caller.request((*head("Call"), (b"grpc-timeout", b"1S")), framed(b""))
+    connection.data_received(caller.take_output())
+    events: list[object] = []
+    while not any(isinstance(event, DataReceived) for event in events):
+        await asyncio.sleep(0)
+        events += [event for data in transport.kept for event in caller.receive(data, 0.0)]
+        transport.kept.clear()
+    (call,) = connection._calls._open.values()
+    call.expire()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    events += [event for data in transport.kept for event in caller.receive(data, 0.0)]
+    ended = events[-1]
+    assert isinstance(ended, TrailersReceived)
+    assert dict(ended.headers)[b"grpc-status"] == b"4"
+    connection.connection_lost(None)
 
 
 class Writes(asyncio.Transport):

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from server.status_code import Code
 from server.transport.limit_log import LINES_MAX
+from server.transport.limits import Limits
 from server.transport.listen import ListenError
 from server.transport.messages import framed
 from server.transport.methods import RpcHandler
@@ -26,6 +27,7 @@ from server.transport.tls import TlsFiles, server_context
 from tests.server.certificates import Authority
 from tests.server.transport.raw_caller import (
     HOST,
+    PATIENCE_S,
     SERVICE,
     Servicer,
     calling,
@@ -424,3 +426,30 @@ async def test_a_peer_that_left_just_before_its_connection_ends_is_no_error() ->
     ours.close()  # its kernel answers what still comes with a reset
     connection.end(Code.UNAVAILABLE, "the server stops")
     await soon(ended.wait())
+
+
+async def test_a_slow_reader_gets_a_large_answer_whole_though_its_connection_retires() -> None:
+    size, go_on = 6 * 2**20, asyncio.Event()
+
+    async def servicer(request: bytes, context: object) -> bytes:
+        await go_on.wait()
+        return bytes(size)
+
+    wide = Limits(stream_window_bytes=2**25, connection_window_bytes=2**25)
+    limits = ServerLimits(message_bytes_max=size)
+    async with (
+        serving(limits=limits, unary_Call=servicer) as (server, address),
+        calling(address, wide) as caller,
+    ):
+        stream_id = caller.request("Call", framed(b""))
+        await caller.beat()
+        stopping = asyncio.create_task(server.stop(PATIENCE_S))
+        await caller.left()
+        caller.pause_reading()
+        go_on.set()
+        for _ in range(300):  # what the kernel takes is with it by then
+            await asyncio.sleep(0)
+        caller.resume_reading()
+        answer = await caller.answer(stream_id)
+        assert (answer.status, len(answer.data)) == (Code.OK, size + 5)
+        await soon(stopping)

@@ -48,7 +48,7 @@ def test_streams_that_are_over_are_free_for_others(how: str) -> None:
     pair = Pair(in_all)
     assert pair.open(10) == in_all.open == 10
     if how == "abandoned":
-        pair.server.abandon()
+        pair.server.close()
     elif how == "broken":
         pair.server.receive(bytes(9), 0.0)
     for stream_id in range(1, 21, 2):

@@ -54,7 +54,8 @@ async def upstream(endpoint: Endpoint) -> AsyncIterator[OipUpstream]:
 async def send(
     upstream: OipUpstream, address: str, request: bytes = REQUEST, timeout_s: float = 20
 ) -> bytes:
-    return await upstream.send(address, SMALL, request, timeout_s, (("x-request-id", "r1"),))
+    metadata = (("x-request-id", "r1"),)
+    return bytes(await upstream.send(address, SMALL, request, timeout_s, metadata))
 
 
 async def fail(upstream: OipUpstream, address: str, timeout_s: float = 20) -> EndpointError:
