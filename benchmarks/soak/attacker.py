@@ -53,9 +53,9 @@ async def _again(life: Life, address: str, attempts: Attempts, toll: Toll) -> No
         try:
             await life(address, attempts)
         except Ended as ended:
-            attempts.count(f"ended: {ended}", 0)
+            attempts.count(f"ended: {ended}")
         except OSError as error:
-            attempts.count(f"broken: {type(error).__name__}", 0)
+            attempts.count(f"broken: {type(error).__name__}")
         except Fault as fault:
             toll.faults.append(str(fault))
         await asyncio.sleep(_AGAIN_S)

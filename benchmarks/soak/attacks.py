@@ -7,7 +7,8 @@ effort, a few Mbit/s, unless the act is about a connection that is always full.
 import asyncio
 import itertools
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from benchmarks.soak import honest, prepared, raw
@@ -15,7 +16,15 @@ from benchmarks.soak.attempts import Attempts
 from benchmarks.soak.callers import INFER, REPORT, ROUTE, ROUTE_BATCH, WATCH
 from benchmarks.soak.memory import MIB
 from benchmarks.soak.raw import connected, frame
-from benchmarks.soak.session import Ended, Request, request, session, zipped
+from benchmarks.soak.session import (
+    WINDOW_BYTES_MAX,
+    Ended,
+    Request,
+    Session,
+    request,
+    session,
+    zipped,
+)
 from benchmarks.soak.stage import ATTACKERS
 from benchmarks.soak.tally import Fault
 
@@ -44,12 +53,12 @@ def calls(*requests: Request, streams: int = 1) -> Life:
     """Calls one after the other on each stream."""
 
     async def life(address: str, attempts: Attempts) -> None:
-        async with connected(address, source=ATTACKERS) as peer, session(peer) as made:
+        async with _session(address, attempts) as made:
 
             async def again() -> None:
                 for one in itertools.cycle(requests):
                     await attempts.turn()
-                    attempts.count(await made.call(one), one.size_bytes)
+                    attempts.count(await made.call(one))
 
             await asyncio.gather(*(again() for _ in range(streams)))
 
@@ -61,10 +70,10 @@ def unread(*requests: Request) -> Life:
 
     async def life(address: str, attempts: Attempts) -> None:
         await attempts.turn()
-        async with connected(address, source=ATTACKERS) as peer, session(peer, window=0) as made:
+        async with _session(address, attempts, window=0) as made:
             await asyncio.gather(*(made.begin(one) for one in requests))
-            attempts.count("left", sum(one.size_bytes for one in requests))
-            peer.vanish()
+            attempts.count("left")
+            made.peer.vanish()
 
     return life
 
@@ -74,8 +83,8 @@ def unfinished(one: Request) -> Life:
 
     async def life(address: str, attempts: Attempts) -> None:
         await attempts.turn()
-        async with connected(address, source=ATTACKERS) as peer, session(peer) as made:
-            attempts.count(await made.call(one, ends=False), one.size_bytes)
+        async with _session(address, attempts) as made:
+            attempts.count(await made.call(one, ends=False))
 
     return life
 
@@ -90,7 +99,8 @@ def always_full(octets: bytes) -> Life:
             for at in range(0, len(octets), _PIECE_BYTES):
                 peer.say(octets[at : at + _PIECE_BYTES])
                 await peer.flushed()
-                attempts.count("taken", _PIECE_BYTES)
+                attempts.count("taken")
+                attempts.sent_bytes += _PIECE_BYTES
             reading.cancel()
 
     return life
@@ -107,7 +117,8 @@ def open_streams() -> Life:
                 await attempts.turn()
                 octets = b"".join(begun[at : at + _AT_ONCE])
                 peer.say(octets)
-                attempts.count("hundred streams", len(octets))
+                attempts.count("hundred streams")
+                attempts.sent_bytes += len(octets)
             await peer.received()
 
     return life
@@ -119,17 +130,32 @@ def trickle() -> Life:
     more = frame(raw.WINDOW_UPDATE, 0, 1, (1).to_bytes(4))
 
     async def life(address: str, attempts: Attempts) -> None:
-        async with connected(address, source=ATTACKERS) as peer, session(peer, window=0) as made:
+        async with _session(address, attempts, window=0) as made:
             await made.begin(asked)
-            attempts.count("begun", asked.size_bytes)
+            attempts.count("begun")
             for _ in range(round(_TRICKLED_S_MAX / _TRICKLE_S)):
                 await asyncio.sleep(_TRICKLE_S)
                 if made.why_over:
                     raise Ended(made.why_over)
-                peer.say(more)
+                made.peer.say(more)
         raise Fault(f"still open after {_TRICKLED_S_MAX:g} s")
 
     return life
+
+
+@asynccontextmanager
+async def _session(
+    address: str, attempts: Attempts, *, window: int = WINDOW_BYTES_MAX
+) -> AsyncIterator[Session]:
+    """On a connection of its own; what it sends is counted."""
+    async with (
+        connected(address, source=ATTACKERS) as peer,
+        session(peer, window=window) as made,
+    ):
+        try:
+            yield made
+        finally:
+            attempts.sent_bytes += made.sent_bytes
 
 
 # Inflated; 65 KB zipped.

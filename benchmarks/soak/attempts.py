@@ -24,6 +24,5 @@ class Attempts:
         self._next_s = max(now_s, self._next_s + self._gap_s)
         return self._next_s
 
-    def count(self, outcome: str, sent_bytes: int) -> None:
+    def count(self, outcome: str) -> None:
         self.outcomes[outcome] += 1
-        self.sent_bytes += sent_bytes

@@ -14,7 +14,7 @@ from server.transport.hpack import Decoder
 
 _INITIAL_WINDOW_SIZE = 4
 _WINDOW_BYTES = 65_535
-_WINDOW_BYTES_MAX = 2**31 - 1
+WINDOW_BYTES_MAX = 2**31 - 1
 _FRAME_BYTES = 16_384
 
 
@@ -65,14 +65,15 @@ class Session:
     """Reads all the while that it is open; made by `session`."""
 
     def __init__(self, peer: Peer, window: int) -> None:
-        self._peer = peer
+        self.peer = peer
         self._window = self._stream_window = _WINDOW_BYTES  # what we may send
         self._calls: dict[int, _Call] = {}
         self._next_stream = 1
         self._opened = asyncio.Event()  # a window was
         self._decoder = Decoder()
         self.why_over = ""
-        wide_open = (_WINDOW_BYTES_MAX - _WINDOW_BYTES).to_bytes(4)
+        self.sent_bytes = 0
+        wide_open = (WINDOW_BYTES_MAX - _WINDOW_BYTES).to_bytes(4)
         peer.say(
             raw.PREFACE
             + frame(raw.SETTINGS, 0, 0, raw.setting(_INITIAL_WINDOW_SIZE, window))
@@ -120,12 +121,13 @@ class Session:
     def _say(self, octets: bytes) -> None:
         if self.why_over:
             raise Ended(self.why_over)
-        self._peer.say(octets)
+        self.peer.say(octets)
+        self.sent_bytes += len(octets)
 
     async def read(self) -> None:
         """Until the connection ends; then so do the calls that are out."""
         try:
-            while (heard := await self._peer.heard()) is not None:
+            while (heard := await self.peer.heard()) is not None:
                 self._take(heard)
             self.why_over = self.why_over or "closed without a word"
         except Fault as fault:
@@ -144,7 +146,7 @@ class Session:
         elif heard.kind == raw.SETTINGS and not heard.flags & raw.ACK:
             self._take_settings(heard.payload)
         elif heard.kind == raw.PING and not heard.flags & raw.ACK:
-            self._peer.say(frame(raw.PING, raw.ACK, 0, heard.payload))
+            self.peer.say(frame(raw.PING, raw.ACK, 0, heard.payload))
         elif heard.kind == raw.GOAWAY:
             self.why_over = f"GOAWAY {raw.code(heard)} {heard.payload[8:].decode()}".rstrip()
 
@@ -169,7 +171,7 @@ class Session:
                 for call in self._calls.values():
                     call.window += window - self._stream_window
                 self._stream_window = window
-        self._peer.say(frame(raw.SETTINGS, raw.ACK, 0))
+        self.peer.say(frame(raw.SETTINGS, raw.ACK, 0))
         self._wake()
 
     def _take_window(self, stream_id: int, more: int) -> None:
@@ -186,7 +188,7 @@ class Session:
 
 
 @asynccontextmanager
-async def session(peer: Peer, *, window: int = _WINDOW_BYTES_MAX) -> AsyncIterator[Session]:
+async def session(peer: Peer, *, window: int = WINDOW_BYTES_MAX) -> AsyncIterator[Session]:
     """On a connection that nothing was said on yet; `window` is that of each answer."""
     made = Session(peer, window)
     reading = asyncio.create_task(made.read())

@@ -34,24 +34,13 @@ async def echo() -> AsyncIterator[str]:
     async def same(said: bytes, _context: Any) -> bytes:
         return said
 
-    handler: "grpc.RpcMethodHandler[bytes, bytes]" = grpc.unary_unary_rpc_method_handler(same)
+    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(same)
     server = Server(ServerLimits(message_bytes_max=16 * MIB), chance=random.random)
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler("turnout.v1.RoutingService", {"Infer": handler}),)
     )
     yield await server.listen("127.0.0.1:0")
     await server.stop(0)
-
-
-@pytest.fixture
-async def deaf() -> AsyncIterator[str]:
-    """Hangs up on everybody."""
-
-    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.close()
-
-    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 async def test_calls_larger_than_the_windows_are_answered(echo: str) -> None:
@@ -66,22 +55,22 @@ async def test_an_answer_begins_and_goes_no_further_without_a_window(echo: str) 
         assert not made.why_over
 
 
-async def test_a_connection_that_ends_ends_its_calls(deaf: str) -> None:
-    async with connected(deaf) as peer, session(peer) as made:
+async def test_a_connection_that_ends_ends_its_calls(hanging_up: str) -> None:
+    async with connected(hanging_up) as peer, session(peer) as made:
         with pytest.raises(Ended):
             await made.call(request(ROUTE, b""))
 
 
-async def test_whoever_attacks_may_be_hung_up_on(deaf: str) -> None:
+async def test_whoever_attacks_may_be_hung_up_on(hanging_up: str) -> None:
     planned = Attack("calls", 2, math.inf, BY_NAME["harmless"].prepare)
-    toll = await attack(planned, planned.prepare(), deaf, 0.2)
+    toll = await attack(planned, planned.prepare(), hanging_up, 0.2)
     assert toll.faults == []
     assert set(toll.outcomes) <= {"ended: closed without a word", "broken: ConnectionResetError"}
 
 
-async def test_whoever_is_honest_may_not(deaf: str) -> None:
+async def test_whoever_is_honest_may_not(hanging_up: str) -> None:
     planned = BY_NAME["large Reports"]
-    toll = await attack(planned, planned.prepare(), deaf, 0.2)
+    toll = await attack(planned, planned.prepare(), hanging_up, 0.2)
     assert "UNAVAILABLE" in toll.faults[0]
 
 

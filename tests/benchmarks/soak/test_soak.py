@@ -1,9 +1,8 @@
 """The soak itself: seconds of it against a real service, and what it must not overlook."""
 
-import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -59,17 +58,6 @@ def test_an_attack_that_is_not_known_is_told_with_those_that_are() -> None:
     done = CliRunner().invoke(app, ["--only", "bombs"])
     assert done.exit_code == 2
     assert "overrun" in done.stderr
-
-
-@pytest.fixture
-async def hanging_up() -> AsyncIterator[str]:
-    """Where everybody is hung up on, without a word."""
-
-    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.close()
-
-    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 @pytest.mark.parametrize("misdeed", MISDEEDS, ids=lambda misdeed: misdeed.name)
