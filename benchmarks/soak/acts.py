@@ -20,7 +20,7 @@ from benchmarks.soak.beside import Heard
 from benchmarks.soak.memory import MIB
 from benchmarks.soak.stage import WORKER_MEMORY_MIB, Stage, stage
 from benchmarks.soak.tally import Tally
-from benchmarks.soak.verdict import Measured, Resident, back_mib_max, faults, latency
+from benchmarks.soak.verdict import Measured, Resident, back_mib_max, better, faults, latency
 
 _SAMPLE_S = 0.1
 # After which memory has to be back.
@@ -97,7 +97,7 @@ def _act(
         wrong=toll.faults,
         calls=len(beside.latencies_s),
         lost=dict(Counter((*beside.lost, *after.lost))),
-        alone=latency((*before.latencies_s, *after.latencies_s)),
+        alone=better(latency(before.latencies_s), latency(after.latencies_s)),
         attacked=latency(beside.latencies_s),
         resident=Resident(before_mib, peak_mib, after_mib),
     )

@@ -8,6 +8,7 @@ from benchmarks.soak import prepared
 from benchmarks.soak.attempts import Attempts
 from benchmarks.soak.callers import INFER, REPORT, ROUTE_BATCH, watch_for
 from benchmarks.soak.clients import DEADLINE_S, Client, Grpcio, Ours, Refused
+from benchmarks.soak.memory import MIB
 from benchmarks.soak.stage import WILD
 from benchmarks.soak.tally import Fault
 from turnout.v1 import routing_pb2 as pb
@@ -15,6 +16,7 @@ from turnout.v1 import routing_pb2 as pb
 # Longer than a connection may be silent and then leave a PING unanswered, both looked at late.
 QUIET_S = 100.0
 _OUTCOMES = 1_000
+_REPORT_BYTES = 4 * MIB
 # Above 256 of them the endpoint has overrun the window of their connection.
 _WILD_CALLS = 300
 # Of an outcome: what is new, what was counted, what has too long a label.
@@ -24,12 +26,12 @@ Life = Callable[[str, Attempts], Awaitable[None]]
 
 
 def large_reports() -> Life:
-    """Reports above 4 MiB."""
+    """Reports as large as may be: what the control plane is told is larger still."""
     asked = prepared.batch(_OUTCOMES, 0)
 
     async def rounds(client: Client, attempts: Attempts) -> None:
         batch = pb.RouteBatchResponse.FromString(await client.unary(ROUTE_BATCH, asked, DEADLINE_S))
-        report = prepared.large_report([one.decision_id for one in batch.results])
+        report = prepared.large_report([one.decision_id for one in batch.results], _REPORT_BYTES)
         while True:
             await attempts.turn()
             answer = await client.unary(REPORT, report, DEADLINE_S)

@@ -81,15 +81,21 @@ def worst_chat() -> bytes:
     return pb.RouteRequest(openai_chat=body).SerializeToString()
 
 
-def large_report(decision_ids: Sequence[str]) -> bytes:
-    """An outcome for each decision. Half of them are as large as may be, half are larger."""
+def large_report(decision_ids: Sequence[str], size_bytes: int) -> bytes:
+    """An outcome for each decision, with as much in it as there may be, and intents that are too
+    long: all of this size together.
+    """
     made = pb.ReportRequest()
-    for number, decision_id in enumerate(decision_ids):
-        label = (_LABEL_CHARS + number % 2 * 6 * _LABEL_CHARS) * _WIDE
-        outcome = made.outcomes.add(decision_id=decision_id, domain=label, intent=label)
+    for decision_id in decision_ids:
+        outcome = made.outcomes.add(decision_id=decision_id, domain=_LABEL_CHARS * _WIDE)
         outcome.usage.input_tokens = 10
+        outcome.intent = _LABEL_CHARS * "i"
         for metric in range(_METRICS):
             outcome.feedback.add(metric=f"{metric}{(_METRIC_CHARS - 1) * _WIDE}", value=1)
+    more, rest = divmod(size_bytes - made.ByteSize(), len(decision_ids))
+    for outcome in made.outcomes:
+        outcome.intent += more * "i"
+    made.outcomes[0].intent += rest * "i"
     return made.SerializeToString()
 
 

@@ -71,6 +71,13 @@ def latency(latencies_s: Sequence[float]) -> Latency | None:
     )
 
 
+def better(before: Latency | None, after: Latency | None) -> Latency | None:
+    """What a client feels that is alone: what an attack left behind may have slowed it too."""
+    if before is None or after is None:
+        return before or after
+    return min(before, after, key=lambda one: one.p99_ms)
+
+
 def back_mib_max(before_mib: float) -> float:
     """What a worker may still hold when an attack is over."""
     return (1 + BACK_PART_MAX) * before_mib

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.soak.acts import Performance
 from benchmarks.soak.report import told_acts
-from benchmarks.soak.verdict import CALLS_MIN, Latency, Measured, Resident, faults, latency
+from benchmarks.soak.verdict import CALLS_MIN, Latency, Measured, Resident, better, faults, latency
 
 MEMORY_MIB = 512.0
 FINE = Measured(
@@ -52,6 +52,11 @@ def test_latency_is_not_judged_by_too_few_calls() -> None:
 def test_a_p99_lies_in_its_interval_whatever_the_order_of_the_calls() -> None:
     found = latency([(number * 7 % 1_000 + 1) / 1_000 for number in range(1_000)])
     assert found == Latency(p99_ms=990.0, low_ms=983.0, high_ms=997.0)
+
+
+def test_who_is_slowed_by_what_an_attack_left_behind_is_not_alone() -> None:
+    slow, quick = Latency(700.0, 600.0, 800.0), Latency(5.0, 4.0, 6.0)
+    assert better(slow, quick) == better(quick, slow) == better(None, quick) == quick
 
 
 def test_people_are_told_each_act_and_what_was_wrong() -> None:
