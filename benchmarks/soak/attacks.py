@@ -203,5 +203,5 @@ ATTACKS = (
     Attack("trickle", 4, 1, trickle, seconds_min=_TRICKLED_S_MAX + 5),
     Attack("large Reports", 1, 1, honest.large_reports),
     Attack("overrun", 1, 0.5, honest.wild_calls),
-    Attack("quiet", 10, 10, honest.quiet, seconds_min=honest.QUIET_S + 5),
+    Attack("quiet", 30, 30, honest.quiet, seconds_min=honest.QUIET_S + 5),
 )
