@@ -15,8 +15,8 @@ import psutil
 
 from benchmarks.processes import Server, serving
 
-# What a worker stays within.
-WORKER_MEMORY_MIB = 1_536
+# What a worker stays within: as little as may be configured, so that attacks reach it.
+WORKER_MEMORY_MIB = 512
 # Where attacks come from: peers are told apart by their addresses.
 ATTACKERS = "127.0.0.2"
 # What a request says that may go to a model whose endpoint breaks HTTP/2.
@@ -30,6 +30,7 @@ _ASK_EVERY_S = 0.05
 # is asked by its capability only, and a tame one for when it fails; and one for texts.
 _CONFIG = """\
 state_dir: STATE_DIR
+worker_memory_mib: MEMORY
 listeners: {data: "127.0.0.1:0", prometheus: "PROMETHEUS"}
 models:
   - {name: small, protocol: oip, endpoints: [SMALL], price: {request_usd: 0.0001}, prior_accuracy: 0.85}
@@ -102,7 +103,7 @@ def stage(folder: Path, *, workers: int) -> Iterator[Stage]:
     with ExitStack() as stack:
         prometheus, file = _free_address(), folder / "turnout.yaml"
         text = _CONFIG.replace("STATE_DIR", str(folder / "state"))
-        text = text.replace("PROMETHEUS", prometheus)
+        text = text.replace("PROMETHEUS", prometheus).replace("MEMORY", str(WORKER_MEMORY_MIB))
         for name, kind in _ENDPOINTS.items():
             endpoint = ("-m", "benchmarks.soak.endpoint", kind)
             made = stack.enter_context(serving(name.lower(), *endpoint, folder=folder))
