@@ -1,18 +1,26 @@
-"""`python -m benchmarks.soak [--minutes 10] [--seed N] [--json]`; exit status 1 if it failed."""
+"""`python -m benchmarks.soak [--minutes 10] [--seed N] [--only ATTACK] [--json]`; exit status 1 if
+it failed.
+"""
 
 import json
 import random
 import tempfile
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from benchmarks.soak.acts import Lengths, Performance, perform
 from benchmarks.soak.aftermath import JUDGED_MINUTES
-from benchmarks.soak.memory import Slope
+from benchmarks.soak.attacks import ATTACKS, Attack
+from benchmarks.soak.report import told, told_acts
 from benchmarks.soak.run import Findings, soak
+
+# Gives as many calls as a p99 needs.
+_ATTACK_S = 10.0
+# Of a run that is too short to judge by; memory and losses are judged all the same.
+_ATTACK_SHORT_S = 3.0
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -20,43 +28,49 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def main(
     minutes: Annotated[
-        float, typer.Option(min=0.05, help=f"Memory is judged from {JUDGED_MINUTES:g} on.")
+        float,
+        typer.Option(
+            min=0.05, help=f"Of the mixed load. From {JUDGED_MINUTES:g} on all is judged."
+        ),
     ] = JUDGED_MINUTES,
     seed: Annotated[int | None, typer.Option(help="As an earlier run told it.")] = None,
+    only: Annotated[str, typer.Option(help="One attack, and no mixed load.")] = "",
+    seconds: Annotated[float, typer.Option(min=0.5, help="Of that attack.")] = _ATTACK_S,
     as_json: Annotated[bool, typer.Option("--json", help="The findings.")] = False,
 ) -> None:
-    """Loads a real service for so long, with callers that behave and callers that do not."""
+    """Attacks a real service in every way that is known, each with a good client beside it; then
+    loads it for so long with everybody at once.
+    """
     seed = random.SystemRandom().randrange(10**6) if seed is None else seed
-    with tempfile.TemporaryDirectory() as folder:
-        findings = soak(Path(folder), minutes, seed)
-    print(json.dumps(asdict(findings), indent=2) if as_json else told(findings))
-    raise typer.Exit(1 if findings.faults_count else 0)
+    with tempfile.TemporaryDirectory() as name:
+        folder, mixed = Path(name), None
+        if only:
+            acts = perform(folder / "acts", _named(only), Lengths(seconds, seconds))
+        else:
+            is_judged = minutes >= JUDGED_MINUTES
+            lengths = Lengths(_ATTACK_S, _ATTACK_S) if is_judged else Lengths(_ATTACK_SHORT_S, 0)
+            acts = perform(
+                folder / "acts", [one for one in ATTACKS if not one.seconds_min], lengths
+            )
+            mixed = soak(folder / "mixed", minutes, seed)
+    print(_json(acts, mixed) if as_json else _text(acts, mixed))
+    raise typer.Exit(1 if acts.faults or (mixed and mixed.faults_count) else 0)
 
 
-def told(findings: Findings) -> str:
-    """For people."""
-    lines = [f"soak of {findings.minutes:g} minutes, seed {findings.seed}"]
-    lines += [
-        f"  {name:26} {count:8,}  slowest {findings.slowest_s[name]:6.2f} s"
-        for name, count in sorted(findings.done.items())
-    ]
-    lines.append(f"decisions answered and counted: {findings.decided:,}")
-    lines.append("limits reached: " + _pairs(findings.limits_reached))
-    lines.append("memory, MiB a minute, and at most at 95 % confidence:")
-    lines += [f"  {name:26} {_grown(found)}" for name, found in findings.memory.items()]
-    if findings.minutes < JUDGED_MINUTES:
-        lines.append(f"  not judged in less than {JUDGED_MINUTES:g} minutes")
-    lines += [f"FAULT {fault}" for fault in findings.faults]
-    lines.append(f"{findings.faults_count} faults" if findings.faults_count else "passed")
-    return "\n".join(lines)
+def _named(name: str) -> list[Attack]:
+    found = [one for one in ATTACKS if one.name == name]
+    if not found:
+        known = ", ".join(one.name for one in ATTACKS)
+        raise typer.BadParameter(f"there is no attack {name!r}: name one of {known}")
+    return found
 
 
-def _grown(found: Slope | None) -> str:
-    return "too few samples" if found is None else f"{found.mib_per_min:8.2f} {found.high:8.2f}"
+def _text(acts: Performance, mixed: Findings | None) -> str:
+    return "\n".join((told_acts(acts), *([told(mixed)] if mixed else [])))
 
 
-def _pairs(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())) or "none"
+def _json(acts: Performance, mixed: Findings | None) -> str:
+    return json.dumps({"attacks": asdict(acts), "mixed": mixed and asdict(mixed)}, indent=2)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from server.wire import oip_pb2
 from turnout.v1 import routing_pb2 as pb
 
 ROUTE = "/turnout.v1.RoutingService/Route"
+ROUTE_BATCH = "/turnout.v1.RoutingService/RouteBatch"
 INFER = "/turnout.v1.RoutingService/Infer"
 REPORT = "/turnout.v1.RoutingService/Report"
 WATCH = "/grpc.health.v1.Health/Watch"
@@ -72,8 +73,13 @@ async def report(client: Client, tally: Tally, dice: random.Random) -> None:
 
 
 async def watch(client: Client, _tally: Tally, dice: random.Random) -> None:
+    await watch_for(client, dice.uniform(0, _WATCHED_S))
+
+
+async def watch_for(client: Client, held_s: float) -> None:
+    """Hears that all is well, and nothing else for so long."""
     try:
-        answer = await client.first(WATCH, b"", dice.uniform(0, _WATCHED_S))
+        answer = await client.first(WATCH, b"", held_s)
     except Refused as refused:
         raise Fault(str(refused)) from None
     status = health_pb2.HealthCheckResponse.FromString(answer).status

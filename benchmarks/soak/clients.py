@@ -1,6 +1,7 @@
 """What well-behaved callers call through: our channel, and grpcio's."""
 
 import asyncio
+import contextlib
 from typing import Protocol
 
 import grpc
@@ -11,6 +12,7 @@ from server.transport.channel import Channel
 
 # Far more than any call takes, so that one that is late was lost.
 DEADLINE_S = 20.0
+_NOT_HELD = "the stream ended, or said more than it had to"
 
 
 class Refused(Exception):
@@ -28,7 +30,7 @@ class Client(Protocol):
         """The answer; raises Refused."""
 
     async def first(self, path: str, request: bytes, held_s: float) -> bytes:
-        """The first answer of a stream that is held for a while; raises Refused."""
+        """The first answer of a stream that has to live for a while; raises Refused."""
 
     async def close(self) -> None:
         """Ends what is left."""
@@ -48,11 +50,14 @@ class Ours:
 
     async def first(self, path: str, request: bytes, held_s: float) -> bytes:
         try:
-            async with self._channel.stream(path, timeout_s=DEADLINE_S) as call:
+            async with self._channel.stream(path, timeout_s=DEADLINE_S + held_s) as call:
                 await call.send(request)
                 call.half_close()
                 answer = await anext(call, b"")
-                await asyncio.sleep(held_s)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(held_s):
+                        await anext(call, b"")
+                    raise Refused(Code.OK, _NOT_HELD)
                 return answer
         except CallFailed as failure:
             raise Refused(failure.code, str(failure)) from None
@@ -78,10 +83,13 @@ class Grpcio:
 
     async def first(self, path: str, request: bytes, held_s: float) -> bytes:
         multi: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = self._channel.unary_stream(path)
-        call = multi(request, timeout=DEADLINE_S)
+        call = multi(request, timeout=DEADLINE_S + held_s)
         try:
             answer = await call.read()
-            await asyncio.sleep(held_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(held_s):
+                    await call.read()
+                raise Refused(Code.OK, _NOT_HELD)
         except grpc.aio.AioRpcError as error:
             raise _refused(error) from None
         finally:

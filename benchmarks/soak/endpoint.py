@@ -1,10 +1,12 @@
-"""`python -m benchmarks.soak.endpoint turnout|grpcio`: a model that gives back what it is sent.
+"""`python -m benchmarks.soak.endpoint turnout|grpcio|overrunning`: a model that gives back what it
+is sent, but for the last, which sends more than it may.
 
 A request whose id is "slow" is answered after SLOW_S, if its caller still waits. Prints where it
 listens, and serves until SIGTERM or the end of its standard input.
 """
 
 import asyncio
+import contextlib
 import random
 import signal
 import sys
@@ -15,6 +17,8 @@ from typing import Any
 import grpc
 import uvloop
 
+from benchmarks.soak import raw
+from benchmarks.soak.raw import frame
 from server.transport.server import Server
 from server.transport.server_limits import ServerLimits
 from server.wire import oip_pb2
@@ -23,6 +27,9 @@ SLOW = "slow"
 SLOW_S = 5.0
 _MESSAGE_BYTES_MAX = 64 * 2**20
 _ADDRESS = "127.0.0.1:0"
+# A frame with its prefix.
+_MESSAGE_BYTES = 16_384 - 5
+_ANSWERED = b"\x88" + raw.literal("content-type", "application/grpc")  # :status 200
 
 
 async def infer(request: oip_pb2.ModelInferRequest, _context: Any) -> oip_pb2.ModelInferResponse:
@@ -65,9 +72,37 @@ async def _grpcio() -> AsyncIterator[str]:
     await server.stop(None)
 
 
+@asynccontextmanager
+async def _overrunning() -> AsyncIterator[str]:
+    async with await asyncio.start_server(_overrun, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        yield f"127.0.0.1:{port}"
+
+
+async def _overrun(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answers each call at once with a whole message, and withholds the end: as many calls as fill
+    the connection's window are within their right, one more is not.
+    """
+    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        await reader.readexactly(len(raw.PREFACE))
+        writer.write(frame(raw.SETTINGS, 0, 0))
+        while True:
+            start = await reader.readexactly(raw.HEAD_BYTES)
+            payload = await reader.readexactly(int.from_bytes(start[:3]))
+            kind, flags, stream_id = start[3], start[4], int.from_bytes(start[5:])
+            if kind == raw.DATA and flags & raw.END_STREAM:
+                writer.write(frame(raw.HEADERS, raw.END_HEADERS, stream_id, _ANSWERED))
+                writer.write(raw.body(stream_id, bytes(_MESSAGE_BYTES), flags=0))
+            elif kind == raw.PING and not flags & raw.ACK:
+                writer.write(frame(raw.PING, raw.ACK, 0, payload))
+            await writer.drain()
+    writer.close()
+
+
 TRANSPORTS: Mapping[str, Callable[[], AbstractAsyncContextManager[str]]] = {
     "turnout": _turnout,
     "grpcio": _grpcio,
+    "overrunning": _overrunning,
 }
 
 

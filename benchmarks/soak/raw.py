@@ -14,6 +14,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, _PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE = range(9)
 CONTINUATION = 9
 END_STREAM, ACK, END_HEADERS = 0x1, 0x1, 0x4
+HEAD_BYTES = 9  # of a frame
 
 NO_ERROR, PROTOCOL_ERROR, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR = 0, 1, 3, 6
 CANCEL, COMPRESSION_ERROR, ENHANCE_YOUR_CALM = 8, 9, 11
@@ -40,12 +41,17 @@ def setting(name: int, value: int) -> bytes:
 
 
 def block(path: str, *more: tuple[str, str]) -> bytes:
-    """The head of a call; every field is a literal that leaves no trace in a table."""
+    """The head of a call."""
     fields = (
         *((":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "soak")),
         *(("te", "trailers"), ("content-type", "application/grpc"), *more),
     )
-    return b"".join(b"\0" + _string(name) + _string(value) for name, value in fields)
+    return b"".join(literal(name, value) for name, value in fields)
+
+
+def literal(name: str, value: str) -> bytes:
+    """A field that leaves no trace in a table."""
+    return b"\0" + _string(name) + _string(value)
 
 
 def head(stream_id: int, path: str, *more: tuple[str, str]) -> bytes:
@@ -85,11 +91,15 @@ class Peer:
     def say(self, octets: bytes) -> None:
         self._writer.write(octets)
 
+    async def flushed(self) -> None:
+        """What was said has left, but for a little; raises ConnectionError."""
+        await self._writer.drain()
+
     async def heard(self) -> Frame | None:
         """The next frame; None at the end."""
         try:
             async with asyncio.timeout(PATIENCE_S):
-                start = await self._reader.readexactly(9)
+                start = await self._reader.readexactly(HEAD_BYTES)
                 payload = await self._reader.readexactly(int.from_bytes(start[:3]))
         except (asyncio.IncompleteReadError, ConnectionError):
             return None
@@ -102,8 +112,8 @@ class Peer:
         while (frame := await self.heard()) is not None:
             if frame.kind == kind and frame.stream_id == stream_id and frame.flags & flags == flags:
                 return frame
-            if frame.kind == GOAWAY and _code(frame) != NO_ERROR:
-                raise Fault(f"GOAWAY {_code(frame)} {frame.payload[8:]!r} instead of {kind}")
+            if frame.kind == GOAWAY and code(frame) != NO_ERROR:
+                raise Fault(f"GOAWAY {code(frame)} {frame.payload[8:]!r} instead of {kind}")
         raise Fault(f"the connection ended before a frame of type {kind}")
 
     async def answer(self, stream_id: int) -> None:
@@ -115,7 +125,7 @@ class Peer:
         said: list[int] = []
         while (frame := await self.heard()) is not None:
             if frame.kind == GOAWAY:
-                said.append(_code(frame))
+                said.append(code(frame))
         if not said or said[-1] not in codes:
             raise Fault(f"closed after GOAWAY {said}; {' or '.join(map(str, codes))} is right")
 
@@ -135,20 +145,25 @@ class Peer:
         self._writer.transport.abort()
 
 
-def _code(goaway: Frame) -> int:
+def code(goaway: Frame) -> int:
     return int.from_bytes(goaway.payload[4:8])
 
 
 @asynccontextmanager
 async def connected(
-    address: str, options: Sequence[tuple[int, int, int]] = ()
+    address: str, options: Sequence[tuple[int, int, int]] = (), *, source: str = ""
 ) -> AsyncIterator[Peer]:
-    """A connection before its first octet, closed at the end; `options` are of its socket."""
+    """A connection before its first octet, closed at the end; `options` are of its socket.
+
+    `source` is the address that it comes from; empty: whichever.
+    """
     host, _, port = address.rpartition(":")
     made = socket.socket()
     made.setblocking(False)
     for option in ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), *options):
         made.setsockopt(*option)
+    if source:
+        made.bind((source, 0))
     try:
         await asyncio.get_running_loop().sock_connect(made, (host, int(port)))
     except BaseException:  # cancelled too: nobody else knows of the socket yet

@@ -14,10 +14,12 @@ from benchmarks.soak.callers import CALLERS, Caller
 from benchmarks.soak.clients import DEADLINE_S
 from benchmarks.soak.memory import Sample, Slope, slope
 from benchmarks.soak.misdeeds import MISDEEDS, Misdeed
+from benchmarks.soak.rotation import rotate, rotations
 from benchmarks.soak.stage import Stage, stage
 from benchmarks.soak.tally import Fault, Tally
 
 _WARM_UP_S_MAX, _WARM_UP_PART = 120.0, 0.2
+_WORKERS = 2
 _COPIES = 2  # of each kind of well-behaved caller
 _SAMPLE_S = 1.0
 
@@ -39,9 +41,10 @@ class Findings:
 
 def soak(folder: Path, minutes: float, seed: int) -> Findings:
     """Runs it, with logs in the folder."""
+    folder.mkdir()
     tally, memory = Tally(), dict[str, list[Sample]]()
-    with stage(folder) as service:
-        uvloop.run(_load(service, tally, minutes * 60, seed, memory))
+    with stage(folder, workers=_WORKERS) as service:
+        uvloop.run(_load(service, tally, minutes * 60, seed, memory, folder))
         slopes = {name: slope(samples) for name, samples in memory.items()}
     judge_memory(slopes, minutes, tally)
     return Findings(
@@ -58,7 +61,12 @@ def soak(folder: Path, minutes: float, seed: int) -> Findings:
 
 
 async def _load(
-    service: Stage, tally: Tally, seconds: float, seed: int, memory: dict[str, list[Sample]]
+    service: Stage,
+    tally: Tally,
+    seconds: float,
+    seed: int,
+    memory: dict[str, list[Sample]],
+    folder: Path,
 ) -> None:
     """Everybody at once, then nobody."""
     stop = asyncio.Event()
@@ -73,7 +81,13 @@ async def _load(
         asyncio.create_task(_misbehave_again(service.data, misdeed, tally, _die(dice)))
         for misdeed in MISDEEDS
     ]
+    until_s = time.monotonic() + seconds
+    attacks = [
+        asyncio.create_task(rotate(attacks, service.data, folder, until_s, tally))
+        for attacks in rotations(seconds)
+    ]
     await _watch_memory(service, seconds, memory)
+    await asyncio.gather(*attacks)
     stop.set()
     await _end(good, bad, tally)
     await settle(service, tally, descriptors)

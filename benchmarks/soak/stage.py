@@ -1,12 +1,13 @@
-"""The service that is soaked: `turnout serve` with two workers and two endpoints, on loopback."""
+"""The service that is soaked: `turnout serve`, and the endpoints of its models, on loopback."""
 
 import contextlib
 import json
 import socket
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,34 @@ import psutil
 
 from benchmarks.processes import Server, serving
 
-WORKERS = 2
+# What a worker stays within: as little as may be configured, so that attacks reach it.
+WORKER_MEMORY_MIB = 512
+# Where attacks come from: peers are told apart by their addresses.
+ATTACKERS = "127.0.0.2"
+# What a request says that may go to a model whose endpoint breaks HTTP/2.
+WILD = "wild"
 # What well-behaved callers say, so that their decisions are counted apart.
 KEPT, STRAY = "kept", "stray"
 _READY_S = 30.0
 _ASK_EVERY_S = 0.05
 
-# Two models with a floor between them, so that the plan sends to both.
+# Two models with a floor between them, so that the plan sends to both; a wild one, so dear that it
+# is asked by its capability only, and a tame one for when it fails; and one for texts.
 _CONFIG = """\
 state_dir: STATE_DIR
+worker_memory_mib: MEMORY
 listeners: {data: "127.0.0.1:0", prometheus: "PROMETHEUS"}
 models:
   - {name: small, protocol: oip, endpoints: [SMALL], price: {request_usd: 0.0001}, prior_accuracy: 0.85}
   - {name: large, protocol: oip, endpoints: [LARGE], price: {request_usd: 0.002}, prior_accuracy: 0.97}
+  - {name: wild, protocol: oip, endpoints: [OVERRUNS], price: {request_usd: 0.003}, prior_accuracy: 0.97, capabilities: [wild]}
+  - {name: tame, protocol: oip, endpoints: [LARGE], price: {request_usd: 0.02}, prior_accuracy: 0.97, capabilities: [wild]}
+  - {name: chat, protocol: openai, endpoints: [], price: {input_usd_per_mtok: 1}, prior_accuracy: 0.97}
 classes:
   - {name: kept, floor: 0.9}
   - {name: stray, floor: 0.9, default: true}
 """  # noqa: E501 - a model a line
+_ENDPOINTS = {"SMALL": "turnout", "LARGE": "grpcio", "OVERRUNS": "overrunning"}
 
 
 class Stage:
@@ -51,11 +63,24 @@ class Stage:
 
     def decided(self, traffic_class: str) -> int:
         """Decisions of a class, as the control plane exports them."""
+        wanted = f'traffic_class="{traffic_class}"'
+        counts = self._exported("turnout_decisions_total")
+        return sum(count for labels, count in counts if wanted in labels)
+
+    def limits_reached(self) -> Counter[str]:
+        """How often each was, as the control plane exports it."""
+        counts = self._exported("turnout_transport_limits_reached_total")
+        return Counter({labels.split('"')[1]: count for labels, count in counts if count})
+
+    def _exported(self, metric: str) -> Iterator[tuple[str, int]]:
+        """Labels and counts."""
         with urllib.request.urlopen(f"http://{self._prometheus}/metrics", timeout=_READY_S) as page:
             lines = page.read().decode().splitlines()
-        wanted = f'traffic_class="{traffic_class}"'
-        counts = (line for line in lines if line.startswith("turnout_decisions_total{"))
-        return sum(round(float(line.split()[-1])) for line in counts if wanted in line)
+        for line in lines:
+            name, _, rest = line.partition("{")
+            if name == metric:
+                labels, _, count = rest.rpartition("} ")
+                yield labels, round(float(count.split()[0]))
 
     def log(self) -> list[dict[str, Any]]:
         """Every line that is an entry."""
@@ -73,21 +98,18 @@ class Stage:
 
 
 @contextmanager
-def stage(folder: Path) -> Iterator[Stage]:
+def stage(folder: Path, *, workers: int) -> Iterator[Stage]:
     """Everything that runs; told to drain at the end."""
-    with (
-        serving("small", "-m", "benchmarks.soak.endpoint", "turnout", folder=folder) as small,
-        serving("large", "-m", "benchmarks.soak.endpoint", "grpcio", folder=folder) as large,
-    ):
+    with ExitStack() as stack:
         prometheus, file = _free_address(), folder / "turnout.yaml"
         text = _CONFIG.replace("STATE_DIR", str(folder / "state"))
-        text = text.replace("PROMETHEUS", prometheus)
-        file.write_text(
-            text.replace("SMALL", json.dumps(small.line())).replace(
-                "LARGE", json.dumps(large.line())
-            )
-        )
-        options = ("--workers", str(WORKERS), "--transport", "turnout")
+        text = text.replace("PROMETHEUS", prometheus).replace("MEMORY", str(WORKER_MEMORY_MIB))
+        for name, kind in _ENDPOINTS.items():
+            endpoint = ("-m", "benchmarks.soak.endpoint", kind)
+            made = stack.enter_context(serving(name.lower(), *endpoint, folder=folder))
+            text = text.replace(name, json.dumps(made.line()))
+        file.write_text(text)
+        options = ("--workers", str(workers), "--transport", "turnout")
         command = ("-m", "server.cli", "serve", str(file), *options)
         with serving("turnout", *command, folder=folder) as server:
             yield Stage(server, prometheus)

@@ -1,20 +1,22 @@
 """The soak itself: seconds of it against a real service, and what it must not overlook."""
 
-import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.soak.__main__ import app, told
+from benchmarks.soak.__main__ import app
 from benchmarks.soak.aftermath import judge_memory
+from benchmarks.soak.beside import CALLS_PER_S
 from benchmarks.soak.callers import Act, be_late, infer, report, route, watch
 from benchmarks.soak.clients import Client, Grpcio, Ours
 from benchmarks.soak.memory import Slope
 from benchmarks.soak.misdeeds import MISDEEDS, Misdeed
-from benchmarks.soak.run import Findings, act
+from benchmarks.soak.report import told
+from benchmarks.soak.run import Findings, act, soak
 from benchmarks.soak.tally import FAULTS_TOLD_MAX, Fault, Tally
 
 PASSED = Findings(
@@ -32,24 +34,30 @@ PASSED = Findings(
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_seconds_of_it_pass() -> None:
-    done = CliRunner().invoke(app, ["--minutes", "0.1", "--seed", "7", "--json"])
-    findings = json.loads(done.stdout)
-    assert (done.exit_code, findings["faults"]) == (0, [])
-    assert findings["decided"] > 0
-    assert findings["limits_reached"]["pings"] > 0
-    assert {"supervisor", "control plane", "worker-0", "worker-1"} <= set(findings["memory"])
+def test_seconds_of_the_mixed_load_pass(tmp_path: Path) -> None:
+    findings = soak(tmp_path / "mixed", minutes=0.1, seed=7)
+    assert findings.faults == ()
+    assert findings.decided > 0
+    assert findings.limits_reached["pings"] > 0
+    assert {"supervisor", "control plane", "worker-0", "worker-1"} <= set(findings.memory)
 
 
-@pytest.fixture
-async def hanging_up() -> AsyncIterator[str]:
-    """Where everybody is hung up on, without a word."""
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_a_second_of_one_attack_is_measured() -> None:
+    done = CliRunner().invoke(app, ["--only", "harmless", "--seconds", "1", "--json"])
+    attacks = json.loads(done.stdout)["attacks"]
+    assert (done.exit_code, attacks["faults"]) == (0, [])
+    (harmless,) = attacks["measured"]
+    assert set(harmless["answers"]) == {"OK"}
+    assert harmless["calls"] == CALLS_PER_S
+    assert 0 < harmless["resident"]["before"] <= harmless["resident"]["peak"]
 
-    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.close()
 
-    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+def test_an_attack_that_is_not_known_is_told_with_those_that_are() -> None:
+    done = CliRunner().invoke(app, ["--only", "bombs"])
+    assert done.exit_code == 2
+    assert "overrun" in done.stderr
 
 
 @pytest.mark.parametrize("misdeed", MISDEEDS, ids=lambda misdeed: misdeed.name)
@@ -78,6 +86,13 @@ def test_memory_that_may_grow_too_fast_is_a_fault_of_a_long_run() -> None:
     judge_memory(slopes, 10.0, tally)
     assert len(tally.faults) == 1
     assert "worker-0" in tally.faults[0]
+
+
+def test_an_hour_shows_less_growth_and_that_of_the_control_plane() -> None:
+    tally = Tally()
+    judge_memory({"worker-0": Slope(0.0, 0.1), "control plane": Slope(0.1, 0.3)}, 60.0, tally)
+    assert len(tally.faults) == 1
+    assert "control plane" in tally.faults[0]
 
 
 def test_memory_is_not_judged_in_a_short_run() -> None:
