@@ -39,17 +39,17 @@ class HandedListener:
         self._address = settings.data_address
         self._taker = Taker(socket.socket(fileno=connections_fd), self._take)
         self._adopting: set[asyncio.Task[None]] = set()
+        self._beside: list[asyncio.Task[None]] = []  # as long as it listens
         self._certificates: Certificates | None = None
         if settings.tls is not None and not self._address.startswith("unix:"):
             self._certificates = Certificates(tls_files(settings.tls))
 
     async def start(self) -> str:
         """Takes connections from now on; returns where the supervisor accepts them."""
+        beside = [give_back_what_is_freed(lambda: self.transport.held.in_all)]
         if self._certificates is not None:
-            self._refreshing = asyncio.create_task(keep_fresh(self._certificates))
-        self._giving_back = asyncio.create_task(
-            give_back_what_is_freed(lambda: self.transport.held.in_all)
-        )
+            beside.append(keep_fresh(self._certificates))
+        self._beside = [asyncio.create_task(one) for one in beside]
         self._taker.start()
         return self._address
 
@@ -62,11 +62,12 @@ class HandedListener:
             "draining connections",
             connections=self.transport.connections,
             streams=self.transport.streams,
-            tasks=len(asyncio.all_tasks()) - 1,  # but for this one
+            tasks=len(asyncio.all_tasks()) - 1 - len(self._beside),  # but for this one
             limits_reached=dict(self.transport.limits_reached),
         )
         await self.transport.stop(DRAIN_S)
-        self._giving_back.cancel()
+        for task in self._beside:
+            task.cancel()
         self._taker.close()
 
     def _take(self, connection: socket.socket) -> None:
