@@ -184,12 +184,13 @@ class MessageBuffer:
             body += piece
             room -= len(piece)
             self._hold_ratio(len(body), inflate)
-            if not (octets or piece):  # all that came is inflated
+            if inflate.eof or not (octets or piece):  # of all that came
                 break
         self.is_behind = not room and not inflate.eof
         if self.is_behind or (self._left_bytes and not inflate.eof):
             return None
-        if not inflate.eof or inflate.unused_data or self._left_bytes:
+        behind_its_end = self._left_bytes or inflate.unused_data or inflate.unconsumed_tail
+        if not inflate.eof or behind_its_end:
             raise _not_gzip()
         message = self._given(body)
         return message if len(body) > LARGE_BYTES else bytes(message)

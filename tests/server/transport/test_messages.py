@@ -144,6 +144,19 @@ def test_a_message_is_inflated_in_stretches() -> None:
     assert (len(message), buffer.is_behind, buffer.held_bytes) == (size, False, 0)
 
 
+@pytest.mark.parametrize("size", [0, INFLATED_AT_ONCE_BYTES, INFLATED_AT_ONCE_BYTES + 50_000])
+@pytest.mark.parametrize("behind", [b"x", bytes(200_000)], ids=["an octet", "many"])
+def test_what_stands_behind_the_end_of_gzip_is_refused_in_a_few_stretches(
+    size: int, behind: bytes
+) -> None:
+    body = gzip.compress(bytes(size)) + behind
+    buffer = MessageBuffer(2**24, gzip=True)
+    buffer.append(b"\1" + len(body).to_bytes(4, "big") + body)
+    with pytest.raises(CallRefused, match="not what gzip makes"):
+        for _ in range(3):
+            buffer.next()
+
+
 def test_what_is_inflated_waits_for_the_rest_of_its_message() -> None:
     data = framed_gzip(random.Random(1).randbytes(100_000))
     buffer = MessageBuffer(2**20, gzip=True)
