@@ -153,8 +153,7 @@ def test_what_stands_behind_the_end_of_gzip_is_refused_in_a_few_stretches(
     buffer = MessageBuffer(2**24, gzip=True)
     buffer.append(b"\1" + len(body).to_bytes(4, "big") + body)
     with pytest.raises(CallRefused, match="not what gzip makes"):
-        for _ in range(3):
-            buffer.next()
+        _ = [buffer.next() for _ in range(3)]
 
 
 def test_what_is_inflated_waits_for_the_rest_of_its_message() -> None:
