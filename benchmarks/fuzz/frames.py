@@ -15,6 +15,11 @@ END_STREAM, ACK, END_HEADERS = 0x1, 0x1, 0x4
 _HEAD_BYTES = 9
 _FRAMES_MAX = 512
 _TIMES = (2, 5, 30, 200, 2_000)
+# Of HPACK: kept in the table, or not; the last that was kept; a smaller table; Huffman-coded; long.
+_FIELDS = (
+    b"\x40\x01x\x01x", b"\0\x01x\x01x", b"\x10\x01x\0", b"\xbe", b"\xbf", b"\x3f\xe1\x1f",
+    b"\0\x01x\x9f" + b"\x1f" * 31, b"\x40\x01x\x7f\x80\x01" + b"x" * 255, b"\x0f\x2f\x01x",
+)  # fmt: skip
 _STREAM_IDS = (0, 1, 2, 3, 5, 7, 2**31 - 1, 2**32 - 1)
 _PREFIX_BYTES = 5
 
@@ -63,8 +68,8 @@ def _inflated(body: bytes, bytes_max: int) -> int:
 
 
 def _changed(data: bytes, dice: random.Random) -> bytes:
-    """One of the frames, or their order."""
-    start = len(PREFACE) if data.startswith(PREFACE) else 0
+    """One of the frames, or their order; the byte that says how they are read stays."""
+    start = 1 + (len(PREFACE) if data.startswith(PREFACE, 1) else 0)
     found = []
     at = start
     for frame in read_frames(data[start:]):
@@ -130,11 +135,15 @@ def _with_payload(frame: Frame, dice: random.Random) -> bytes:
 
 
 def _with_more_fields(frame: Frame, dice: random.Random) -> bytes:
-    """A part of a block many times: fields that are cheap to say and not to read."""
-    payload, times = frame.payload, dice.choice(_TIMES)
-    at = dice.randint(0, len(payload))
-    part = payload[at : at + dice.choice((1, 2, 3, 8, 30))]
-    return frame._replace(payload=(payload[:at] + part * times + payload[at:])[:16_384]).octets()
+    """Many fields behind those of a block, cheap to say and not to read."""
+    if frame.kind not in (HEADERS, CONTINUATION):
+        return frame.octets()
+    name = b"%c" % dice.randrange(97, 123)
+    fields = b"".join(
+        dice.choice(_FIELDS).replace(b"x", name) for _ in range(dice.choice((1, 2, 5)))
+    )
+    more = mutate.many(fields, dice)[: dice.choice((100, 1_000, 16_000))]
+    return frame._replace(payload=frame.payload + more).octets()
 
 
 def _lost(_frame: Frame, _dice: random.Random) -> bytes:
@@ -143,7 +152,7 @@ def _lost(_frame: Frame, _dice: random.Random) -> bytes:
 
 _CHANGES = (
     _again, _on_new_streams, _flagged, _elsewhere, _of_another_kind, _split, _in_bytes,
-    _with_payload, _with_more_fields, _lost,
+    _with_payload, _with_more_fields, _with_more_fields, _lost,
 )  # fmt: skip
 
 

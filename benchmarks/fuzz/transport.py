@@ -17,6 +17,7 @@ from benchmarks.fuzz.meter import Meter
 from benchmarks.fuzz.methods import ON_THE_LOOP, check_left
 from benchmarks.fuzz.mutate import ANY, squeeze
 from benchmarks.fuzz.peers import READ_BYTES, Wire, method_headers, plain, told
+from benchmarks.fuzz.sessions import mending
 from benchmarks.fuzz.targets import Act, Target
 from server.app.handed_listener import WIRE_BYTES_MAX
 from server.transport.answer import CallFailed
@@ -251,9 +252,10 @@ def _sans_io(*, client: bool) -> Callable[[TurnLoop], AbstractAsyncContextManage
 
 
 _CHANGES = (*FRAMES, *FRAMES, *ANY)
+_OF_CALLERS = tuple(map(mending, _CHANGES))
 TRANSPORT = (
-    Target("connection", _server, _caller_seeds, _CHANGES, ON_THE_LOOP),
+    Target("connection", _server, _caller_seeds, _OF_CALLERS, ON_THE_LOOP),
     Target("channel", _client, _endpoint_seeds, _CHANGES, ON_THE_LOOP),
-    Target("http2 of a server", _sans_io(client=False), _caller_seeds, _CHANGES, ON_THE_LOOP),
+    Target("http2 of a server", _sans_io(client=False), _caller_seeds, _OF_CALLERS, ON_THE_LOOP),
     Target("http2 of a client", _sans_io(client=True), _endpoint_seeds, _CHANGES, ON_THE_LOOP),
 )
