@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from benchmarks.fuzz.json_text import change_json, nest_json
 from benchmarks.fuzz.loop import TurnLoop
 from benchmarks.fuzz.meter import Allowance, Meter
 from benchmarks.fuzz.methods import decision_id
@@ -154,6 +155,7 @@ _JSON_WORDS = words(
     b"9" * 400, b"\\ud800", b"\n", b'{"id":"a","text": "b","domain":"c","intent":"d"}\n',
     b'{"id":"a","true_domain":"x"}\n', b"\\",
 )  # fmt: skip
+_JSON = (*(change_json,) * 10, nest_json, *(_JSON_WORDS,) * 3)
 _LINES = (
     b'{"id": "d1", "text": "who heard the appeal?", "domain": "law", "intent": "law.appeal"}\n'
     b'{"id": "d1", "true_domain": "data"}\n'
@@ -179,8 +181,8 @@ def _target(
 
 FILES = (
     _target("configuration", _configuration, _example, *(_YAML_WORDS,) * 5),
-    _target("live.json", _live_config, lambda: [to_json(CONFIG)], *(_JSON_WORDS,) * 5),
-    _target("spent.json", _spent, lambda: [_SPENT], *(_JSON_WORDS,) * 5),
+    _target("live.json", _live_config, lambda: [to_json(CONFIG)], *_JSON),
+    _target("spent.json", _spent, lambda: [_SPENT], *_JSON),
     _target("kept requests", _kept, lambda: [_LINES], *(_JSON_WORDS,) * 5),
     _target("classifier", _classifier, lambda: [classifier()], *(_with_checksum,) * 10),
     _target(

@@ -10,6 +10,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from benchmarks.fuzz.data_plane import data_plane
+from benchmarks.fuzz.json_text import change_json, nest_json
 from benchmarks.fuzz.loop import TurnLoop
 from benchmarks.fuzz.meter import Allowance, Meter
 from benchmarks.fuzz.mutate import (
@@ -23,7 +24,7 @@ from benchmarks.fuzz.mutate import (
 )
 from benchmarks.fuzz.peers import Caller, method_headers
 from benchmarks.fuzz.planned import KEY, NOW_S
-from benchmarks.fuzz.protobuf import PROTOBUF, delimited
+from benchmarks.fuzz.protobuf import PROTOBUF, delimited, within_field
 from benchmarks.fuzz.targets import Act, Left, Target
 from server.app.handed_listener import WIRE_BYTES_MAX
 from server.routing.catalog import Cell
@@ -87,7 +88,8 @@ def target(
     *more: Mutation,
     server: Opened = data_plane,
 ) -> Target:
-    mutations = (*PROTOBUF, *PROTOBUF, *ANY, *more)
+    inside = map(within_field, (*more, *ANY))
+    mutations = (*PROTOBUF, *PROTOBUF, *ANY, *inside)
     return Target(
         name,
         opened(path, server),
@@ -216,8 +218,16 @@ def _tensor_seeds() -> Sequence[bytes]:
 
 
 METHODS = (
-    target("route", f"{_ROUTING}Route", _route_seeds, _TEXT_WORDS),
-    target("route chat", f"{_ROUTING}Route", _chat_seeds, *(_JSON_WORDS,) * 6),
+    target("route", f"{_ROUTING}Route", _route_seeds, *(_TEXT_WORDS,) * 10),
+    target(
+        "route chat",
+        f"{_ROUTING}Route",
+        _chat_seeds,
+        *(change_json,) * 20,
+        nest_json,
+        _JSON_WORDS,
+        _TEXT_WORDS,
+    ),
     target(
         "route tensors",
         f"{_ROUTING}Route",
@@ -237,7 +247,7 @@ METHODS = (
         ),
     ),
     target("report", f"{_ROUTING}Report", _report_seeds),
-    target("model infer", f"{_OIP}ModelInfer", _tensor_seeds, _TEXT_WORDS),
+    target("model infer", f"{_OIP}ModelInfer", _tensor_seeds, *(_TEXT_WORDS,) * 5),
     target(
         "model ready",
         f"{_OIP}ModelReady",

@@ -60,6 +60,26 @@ def mutation(change: _Change) -> Mutation:
     return lambda data, dice, _others: changed(data, change, dice)
 
 
+def within_field(of_content: Mutation) -> Mutation:
+    """Changes the content of a field as text or whatever else it is."""
+
+    def change(data: bytes, dice: random.Random, others: Sequence[bytes]) -> bytes:
+        return changed(data, lambda found, _dice: _with_content(found, dice, others), dice)
+
+    def _with_content(
+        found: list[Field], dice: random.Random, others: Sequence[bytes]
+    ) -> list[bytes]:
+        octets = [field.octets for field in found]
+        inner = [i for i, field in enumerate(found) if field.content]
+        if inner:
+            i = dice.choice(inner)
+            content = of_content(found[i].content, dice, others)
+            octets[i] = delimited(found[i].tag, content)
+        return octets
+
+    return change
+
+
 def _again(found: list[Field], dice: random.Random) -> list[bytes]:
     """A field, many times."""
     octets = [field.octets for field in found]

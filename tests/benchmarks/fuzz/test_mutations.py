@@ -1,5 +1,6 @@
 """Inputs are changed by the dice alone, and stay what they are where that is promised."""
 
+import json
 import random
 import zlib
 from collections.abc import Sequence
@@ -10,11 +11,24 @@ from hypothesis import strategies as st
 
 from benchmarks.fuzz import frames
 from benchmarks.fuzz.frames import FRAMES, Frame, inflated_bytes, read_frames
-from benchmarks.fuzz.mutate import ANY, Mutation, inflated, squeeze, varint, within_gzip, words
-from benchmarks.fuzz.protobuf import PROTOBUF, delimited, fields
+from benchmarks.fuzz.json_text import change_json, nest_json
+from benchmarks.fuzz.mutate import (
+    ANY,
+    Mutation,
+    flip,
+    inflated,
+    squeeze,
+    varint,
+    within_gzip,
+    words,
+)
+from benchmarks.fuzz.protobuf import PROTOBUF, delimited, fields, within_field
 from turnout.v1 import routing_pb2 as pb
 
-MUTATIONS = [*ANY, *PROTOBUF, FRAMES[0], words(b"[", b"]"), squeeze]
+MUTATIONS = [
+    *(*ANY, *PROTOBUF, FRAMES[0]),
+    *(words(b"[", b"]"), squeeze, change_json, nest_json, within_field(flip)),
+]
 REQUEST = pb.RouteRequest(
     context=pb.RequestContext(tenant="acme", labels={"a": "b"}), text="hello", dry_run=True
 )
@@ -73,6 +87,25 @@ def test_fields_are_changed_at_every_depth() -> None:
     data = REQUEST.SerializeToString()
     changed = {PROTOBUF[0](data, random.Random(i), ())[:12] for i in range(200)}
     assert len(changed) > 3
+
+
+def test_lengths_are_right_around_changed_content() -> None:
+    def shout(_data: bytes, _dice: random.Random, _others: Sequence[bytes]) -> bytes:
+        return b"\x0a\x01!" * 30
+
+    data = REQUEST.SerializeToString()
+    changed = {within_field(shout)(data, random.Random(i), ()) for i in range(100)}
+    assert len({pb.RouteRequest.FromString(octets).text for octets in changed}) > 1
+
+
+@given(seed=seeds)
+def test_changed_json_is_json(seed: int) -> None:
+    data = b'{"messages": [{"role": "user", "content": "a"}], "tools": [1, {}]}'
+    json.loads(change_json(data, random.Random(seed), ()))
+
+
+def test_what_is_no_json_stays_as_it_is() -> None:
+    assert change_json(b"[", random.Random(1), ()) == b"["
 
 
 def test_fields_are_read_as_protobuf_writes_them() -> None:
