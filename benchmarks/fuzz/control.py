@@ -35,6 +35,8 @@ from turnout.v1.routing_pb2 import Cell
 # Workers and operators are the owner's own: nobody waits for milliseconds there, and what they say
 # is held by the size of a message alone. What grows faster than its bytes is found still.
 IN_CONTROL = Allowance(stretch_s=0.050, stretch_s_a_kb=0.001, bytes_a_byte=64.0)
+# An outcome of two bytes is answered by a hundred, and a worker sends a thousand at most.
+SETTLED = replace(IN_CONTROL, stretch_s_a_kb=0.006, bytes_a_byte=1_024.0)
 # What grpcio's server there takes.
 _CONTROL_BYTES_MAX, _ADMIN_BYTES_MAX = 4 * 2**20, 11_000_000
 
@@ -163,8 +165,11 @@ _CONTROL, _ADMIN = "/turnout.v1.ControlService/", "/turnout.v1.AdminService/"
 CONTROL = (
     _method("watch plan", f"{_CONTROL}WatchPlan", pb.WatchPlanRequest(protocol=1, worker="w0")),
     _method("push stats", f"{_CONTROL}PushStats", _PUSH),
-    _method(
-        "settle", f"{_CONTROL}Settle", pb.SettleRequest(protocol=PROTOCOL, outcomes=outcomes())
+    replace(
+        _method(
+            "settle", f"{_CONTROL}Settle", pb.SettleRequest(protocol=PROTOCOL, outcomes=outcomes())
+        ),
+        allowance=SETTLED,
     ),
     Target("plan", _plan, octets(*_PARTS), (*PROTOBUF, *ANY), IN_CONTROL),
     _method(

@@ -4,6 +4,7 @@ import hashlib
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,8 @@ from server.routing.tokens import open_decision
 AT_A_START = Allowance(
     stretch_s=0.050, stretch_s_a_kb=0.012, bytes_a_byte=64.0, free_bytes=2 * 2**20
 )
+# Each mistake takes a KB until all are known, and two bytes can be one.
+OF_MISTAKES = replace(AT_A_START, bytes_a_byte=1_024.0)
 # An id is opened for each outcome of a report.
 EACH_OUTCOME = Allowance(stretch_s=0.002)
 
@@ -180,7 +183,13 @@ def _target(
 
 
 FILES = (
-    _target("configuration", _configuration, _example, *(_YAML_WORDS,) * 5),
+    _target(
+        "configuration",
+        _configuration,
+        _example,
+        *(_YAML_WORDS,) * 5,
+        allowance=OF_MISTAKES,
+    ),
     _target("live.json", _live_config, lambda: [to_json(CONFIG)], *_JSON),
     _target("spent.json", _spent, lambda: [_SPENT], *_JSON),
     _target("kept requests", _kept, lambda: [_LINES], *(_JSON_WORDS,) * 5),

@@ -75,6 +75,19 @@ def test_a_cost_that_does_not_come_again_is_no_failure() -> None:
     assert search.findings.worst["stretch_s"].cost.stretch_s == 0.001
 
 
+@pytest.mark.parametrize(("calm_after", "failed"), [(4, 0), (99, 1)])
+def test_a_failure_is_measured_again_before_it_is_told(calm_after: int, failed: int) -> None:
+    measured: list[bytes] = []
+
+    def busy(data: bytes, before: Cost) -> Cost:
+        measured.append(data)
+        return before._replace(stretch_s=0.1) if len(measured) >= calm_after else before
+
+    search = Search(lambda data: cost(data, s=9.0), busy, target(), random.Random(1))
+    search.take(b"seed")
+    assert (search.findings.failures_count, len(measured)) == (failed, 4 if not failed else 5)
+
+
 def test_of_a_kind_of_failure_the_worst_is_told_and_all_are_counted() -> None:
     slow = {b"a": 3.0, b"b": 5.0, b"c": 4.0}
     search = Search(lambda data: cost(data, s=slow[data]), same, target(), random.Random(1))
