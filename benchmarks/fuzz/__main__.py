@@ -67,7 +67,10 @@ def _keep(found: Mapping[str, Findings]) -> None:
         corpus.keep(name, findings.population.inputs())
         with Runner(TARGETS[name]) as runner:
             kept = corpus.read(name)
-            ends[name] = {corpus.file_name(data): runner.run(data).outcome for data in kept}
+            ends[name] = {
+                corpus.file_name(data): corpus.kind_of_end(runner.run(data).outcome)
+                for data in kept
+            }
     corpus.ENDS.write_text(json.dumps(ends, indent=1, sort_keys=True) + "\n")
 
 

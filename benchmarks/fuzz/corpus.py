@@ -1,10 +1,12 @@
 """Inputs that are kept from run to run, a folder for each target."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "corpus"
+_CODE = re.compile(r"\w+( \d+)?")
 # How each input ended when it was kept, by target and file.
 ENDS = FOLDER / "ends.json"
 # Of a target: what a repository can carry, and a test replays in a second.
@@ -15,6 +17,11 @@ def read(target: str, folder: Path = FOLDER) -> list[bytes]:
     """Those of a target, in the order of their names."""
     place = folder / target.replace(" ", "-")
     return [file.read_bytes() for file in sorted(place.glob("*"))] if place.is_dir() else []
+
+
+def kind_of_end(outcome: str) -> str:
+    """The codes of an end without its words, which may be put better one day."""
+    return "; ".join(found[0] for part in outcome.split("; ") if (found := _CODE.match(part)))
 
 
 def file_name(data: bytes) -> str:

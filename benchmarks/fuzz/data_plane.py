@@ -8,12 +8,11 @@ from typing import cast
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
-from grpc_reflection.v1alpha import reflection_pb2_grpc
-from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from benchmarks.fuzz.loop import TurnLoop
 from benchmarks.fuzz.planned import CONFIG, KEY, NOW_S, control_plane
-from server.app.handed_listener import WIRE_BYTES_MAX
+from server.app.chat_reader import answer_to, chat_of
+from server.app.handed_listener import worker_limits
 from server.dispatch import Dispatcher, Metadata
 from server.routing.catalog import Cell, Model
 from server.routing.counters import Counters
@@ -22,9 +21,10 @@ from server.routing.selector import Selector, WeightTable
 from server.routing.tokens import Sealer
 from server.rpc.errors import ErrorAnswering
 from server.rpc.oip import OipServicer
+from server.rpc.openai_chat import Chat
+from server.rpc.reflection import REFLECTION, add_reflection
 from server.rpc.routing import RoutingServicer
 from server.transport.server import Server
-from server.transport.server_limits import ServerLimits
 from server.wire import oip_pb2, oip_pb2_grpc
 from turnout.v1 import routing_pb2, routing_pb2_grpc
 
@@ -32,6 +32,7 @@ _DOMAINS = ("other", "law")
 _ANSWER = oip_pb2.ModelInferResponse(
     model_name="small", raw_output_contents=[bytes(64)]
 ).SerializeToString()
+_MEMORY_MIB = 1_536  # as a worker has it by default
 # Of some cells and classes only: others are decided without a plan.
 _TABLE = WeightTable(
     "p1",
@@ -41,10 +42,8 @@ _TABLE = WeightTable(
 _SERVICES = (
     routing_pb2.DESCRIPTOR.services_by_name["RoutingService"].full_name,
     oip_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name,
-)
-
-_add_reflection: Callable[[ReflectionServicer, grpc.aio.Server], None] = (
-    reflection_pb2_grpc.add_ServerReflectionServicer_to_server
+    health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
+    REFLECTION,
 )
 
 
@@ -64,13 +63,24 @@ async def data_plane(loop: TurnLoop) -> AsyncIterator[Server]:
             with loop.beside():  # another process's work
                 return plane.settle(outcomes)
 
-        server = Server(ServerLimits(message_bytes_max=WIRE_BYTES_MAX), chance=lambda: 0.5)
+        async def read_large_chat(body: bytes, _peer: str) -> Chat:
+            with loop.beside():
+                answer = answer_to(bytes(body))
+            return chat_of(answer)
+
+        server = Server(worker_limits(_MEMORY_MIB), chance=lambda: 0.5)
         like_grpcio = cast("grpc.aio.Server", server)  # it takes servicers as grpcio's does
         answering = ErrorAnswering(like_grpcio, counters.refused)
         answering.add(
             routing_pb2_grpc.add_RoutingServiceServicer_to_server,
             RoutingServicer(
-                router, dispatcher, settle, counters.refused, now_s=_clock(loop), chance=chance
+                router,
+                dispatcher,
+                settle,
+                read_large_chat,
+                counters.refused,
+                now_s=_clock(loop),
+                chance=chance,
             ),
         )
         answering.add(
@@ -86,7 +96,7 @@ async def _add_stock(server: grpc.aio.Server) -> None:
     health = HealthServicer()
     await health.set("", health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    _add_reflection(ReflectionServicer(_SERVICES), server)
+    add_reflection(server, _SERVICES)
 
 
 def _clock(loop: TurnLoop) -> Callable[[], float]:

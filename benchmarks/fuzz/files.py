@@ -67,7 +67,7 @@ def _configuration(data: bytes, made: Path) -> str:
     try:
         config = load(file)
     except ConfigError as error:
-        return plain(error.problems[0].message)[:40]
+        return f"refused: {plain(error.problems[0].message)[:40]}"
     return "warned" if warnings(file, config) else "sound"
 
 
@@ -75,7 +75,7 @@ def _live_config(data: bytes, _made: Path) -> str:
     try:
         return f"models {len(from_json(data).models).bit_length()}"
     except ConfigError as error:
-        return plain(error.problems[0].message)
+        return f"refused: {plain(error.problems[0].message)}"
 
 
 def _spent(data: bytes, _made: Path) -> str:
@@ -84,7 +84,7 @@ def _spent(data: bytes, _made: Path) -> str:
     try:
         spending.restore(data)
     except ValueError:
-        return "none of ours"
+        return "refused"
     spending.spend("all", _SPEND, now_s=NOW_S)
     state = spending.states(window_s=5.0, now_s=NOW_S)["all"]
     spending.to_json()
@@ -103,7 +103,7 @@ def _classifier(data: bytes, _made: Path) -> str:
     try:
         model = LinearModel(load_classifier(data))
     except ClassifierInvalid as error:
-        return plain(str(error))
+        return f"refused: {plain(str(error))}"
     return f"domain {model.classify('the court heard the appeal of a judge').domain}"[:20]
 
 
@@ -111,7 +111,7 @@ def _open_decision(data: bytes, _made: Path) -> str:
     try:
         opened = open_decision(KEY, data.decode(errors="replace"), now_s=NOW_S)
     except RoutingError as error:
-        return error.reason
+        return f"refused: {error.reason}"
     return opened.kind.name
 
 

@@ -28,6 +28,12 @@ def test_a_target_without_a_corpus_has_no_inputs(tmp_path: Path) -> None:
     assert corpus.read("a target", tmp_path) == []
 
 
+def test_an_end_is_known_by_its_codes() -> None:
+    assert corpus.kind_of_end("INVALID_ARGUMENT there is no class") == "INVALID_ARGUMENT"
+    assert corpus.kind_of_end("OK; reset 1; goaway 11 too many pings") == "OK; reset 1; goaway 11"
+    assert corpus.kind_of_end("refused: must be a number") == "refused"
+
+
 def test_the_corpora_of_this_repository_are_of_targets_and_within_their_bounds() -> None:
     folders = [place for place in corpus.FOLDER.iterdir() if place.is_dir()]
     assert {place.name for place in folders} == {name.replace(" ", "-") for name in TARGETS}
