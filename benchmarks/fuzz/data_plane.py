@@ -1,0 +1,110 @@
+"""The data plane as a worker composes it, in one process: endpoints answer at once."""
+
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import cast
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+
+from benchmarks.fuzz.loop import TurnLoop
+from benchmarks.fuzz.planned import CONFIG, KEY, NOW_S, control_plane
+from server.app.chat_reader import answer_to, chat_of
+from server.app.handed_listener import worker_limits
+from server.dispatch import Dispatcher, Metadata
+from server.routing.catalog import Cell, Model
+from server.routing.counters import Counters
+from server.routing.router import Router
+from server.routing.selector import Selector, WeightTable
+from server.routing.tokens import Sealer
+from server.rpc.errors import ErrorAnswering
+from server.rpc.oip import OipServicer
+from server.rpc.openai_chat import Chat
+from server.rpc.reflection import REFLECTION, add_reflection
+from server.rpc.routing import RoutingServicer
+from server.transport.server import Server
+from server.wire import oip_pb2, oip_pb2_grpc
+from turnout.v1 import routing_pb2, routing_pb2_grpc
+
+_DOMAINS = ("other", "law")
+_ANSWER = oip_pb2.ModelInferResponse(
+    model_name="small", raw_output_contents=[bytes(64)]
+).SerializeToString()
+_MEMORY_MIB = 1_536  # as a worker has it by default
+# Of some cells and classes only: others are decided without a plan.
+_TABLE = WeightTable(
+    "p1",
+    {Cell("chat", "all", domain, "s0"): ((0, 0.5, 1_000), (1, 0.5, 9_000)) for domain in _DOMAINS},
+    {"acme": ((1, 1.0, 9_000),)},
+)
+_SERVICES = (
+    routing_pb2.DESCRIPTOR.services_by_name["RoutingService"].full_name,
+    oip_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name,
+    health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
+    REFLECTION,
+)
+
+
+@asynccontextmanager
+async def data_plane(loop: TurnLoop) -> AsyncIterator[Server]:
+    """A server that nobody has connected to yet."""
+    counters, chance = Counters(), random.Random(1).random
+    router = Router(Selector(), Sealer(KEY, boot=7), counters)
+    router.configure(CONFIG)
+    router.publish(_TABLE)
+    dispatcher = Dispatcher(router, _answer, counters, now_s=_clock(loop), chance=chance)
+    with control_plane(loop) as plane:
+
+        async def settle(
+            outcomes: Sequence[routing_pb2.Outcome],
+        ) -> Sequence[routing_pb2.OutcomeResult]:
+            with loop.beside():  # another process's work
+                return plane.settle(outcomes)
+
+        async def read_large_chat(body: bytes, _peer: str) -> Chat:
+            with loop.beside():
+                answer = answer_to(bytes(body))
+            return chat_of(answer)
+
+        server = Server(worker_limits(_MEMORY_MIB), chance=lambda: 0.5)
+        like_grpcio = cast("grpc.aio.Server", server)  # it takes servicers as grpcio's does
+        answering = ErrorAnswering(like_grpcio, counters.refused)
+        answering.add(
+            routing_pb2_grpc.add_RoutingServiceServicer_to_server,
+            RoutingServicer(
+                router,
+                dispatcher,
+                settle,
+                read_large_chat,
+                counters.refused,
+                now_s=_clock(loop),
+                chance=chance,
+            ),
+        )
+        answering.add(
+            oip_pb2_grpc.add_GRPCInferenceServiceServicer_to_server,
+            OipServicer(router, dispatcher, version="0"),
+        )
+        await _add_stock(like_grpcio)
+        yield server
+
+
+async def _add_stock(server: grpc.aio.Server) -> None:
+    """The servicers that gRPC brings."""
+    health = HealthServicer()
+    await health.set("", health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    add_reflection(server, _SERVICES)
+
+
+def _clock(loop: TurnLoop) -> Callable[[], float]:
+    return lambda: NOW_S + loop.time()
+
+
+async def _answer(
+    _address: str, _model: Model, _request: bytes, _timeout_s: float, _metadata: Metadata
+) -> bytes:
+    """Stands for all endpoints."""
+    return _ANSWER

@@ -1,0 +1,200 @@
+"""Files: the configuration, and those of the state folder, read at a start or by threads."""
+
+import hashlib
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from benchmarks.fuzz.json_text import change_json, nest_json
+from benchmarks.fuzz.loop import TurnLoop
+from benchmarks.fuzz.meter import Allowance, Meter
+from benchmarks.fuzz.methods import decision_id
+from benchmarks.fuzz.mutate import ANY, Mutation, words
+from benchmarks.fuzz.peers import plain
+from benchmarks.fuzz.planned import CONFIG, DOCUMENT, KEY, NOW_S, folder
+from benchmarks.fuzz.targets import Act, Target
+from server.config import ConfigError, from_json, to_json
+from server.config.file import load, warnings
+from server.control.budgets import Spending
+from server.control.kept_requests import KeptRequests, kept_ids, read_kept
+from server.routing.errors import RoutingError
+from server.routing.learned import ClassifierInvalid, LinearModel
+from server.routing.learned.file_format import Contents, Header, dump
+from server.routing.learned.file_format import load as load_classifier
+from server.routing.tokens import open_decision
+
+# Read once, at a start or in a thread: what is looked for is what grows faster than its file.
+AT_A_START = Allowance(
+    stretch_s=0.050, stretch_s_a_kb=0.012, bytes_a_byte=64.0, free_bytes=2 * 2**20
+)
+# Each mistake takes a KB until all are known, and two bytes can be one.
+OF_MISTAKES = replace(AT_A_START, bytes_a_byte=1_024.0)
+# An id is opened for each outcome of a report.
+EACH_OUTCOME = Allowance(stretch_s=0.002)
+
+_SPEND = 5
+
+Read = Callable[[bytes, Path], str]
+
+
+def reading(read: Read) -> Callable[[TurnLoop], AbstractAsyncContextManager[Act]]:
+    """Reads an input in one go, with a folder at hand."""
+
+    @asynccontextmanager
+    async def open_(_loop: TurnLoop) -> AsyncIterator[Act]:
+        with folder() as made:
+
+            async def act(data: bytes, meter: Meter) -> str:
+                meter.begin(len(data))
+                outcome = read(data, made)
+                meter.loop.end()
+                return outcome
+
+            yield act
+
+    return open_
+
+
+def _configuration(data: bytes, made: Path) -> str:
+    """As `turnout check` does."""
+    file = made / "turnout.yaml"
+    file.write_bytes(data)
+    try:
+        config = load(file)
+    except ConfigError as error:
+        return f"refused: {plain(error.problems[0].message)[:40]}"
+    return "warned" if warnings(file, config) else "sound"
+
+
+def _live_config(data: bytes, _made: Path) -> str:
+    try:
+        return f"models {len(from_json(data).models).bit_length()}"
+    except ConfigError as error:
+        return f"refused: {plain(error.problems[0].message)}"
+
+
+def _spent(data: bytes, _made: Path) -> str:
+    spending = Spending()
+    spending.configure(CONFIG.budgets)
+    try:
+        spending.restore(data)
+    except ValueError:
+        return "refused"
+    spending.spend("all", _SPEND, now_s=NOW_S)
+    state = spending.states(window_s=5.0, now_s=NOW_S)["all"]
+    spending.to_json()
+    return "nothing spent before" if state.spent_nano_usd == _SPEND else "spent"
+
+
+def _kept(data: bytes, made: Path) -> str:
+    """As the control plane does at its start, and `turnout train`."""
+    (made / "requests.jsonl").write_bytes(data)
+    ids, read = kept_ids(made), read_kept(made)
+    KeptRequests(made, 100).writing()()
+    return f"{'' if ids else 'no '}ids, {'' if read else 'no '}texts"
+
+
+def _classifier(data: bytes, _made: Path) -> str:
+    try:
+        model = LinearModel(load_classifier(data))
+    except ClassifierInvalid as error:
+        return f"refused: {plain(str(error))}"
+    return f"domain {model.classify('the court heard the appeal of a judge').domain}"[:20]
+
+
+def _open_decision(data: bytes, _made: Path) -> str:
+    try:
+        opened = open_decision(KEY, data.decode(errors="replace"), now_s=NOW_S)
+    except RoutingError as error:
+        return f"refused: {error.reason}"
+    return opened.kind.name
+
+
+def classifier() -> bytes:
+    """A small one."""
+    header = Header(
+        intents=("law.appeal", "law.claim", "data.query"),
+        domains=("law", "law", "data"),
+        outside=1,
+        threshold=0.5,
+        shares={"law": 0.5, "data": 0.3, "other": 0.2},
+        words=2,
+        pairs=1,
+        parts=1,
+        vocabulary_bytes=0,
+    )
+    rows, labels = 4, 4
+    return dump(
+        Contents(
+            header,
+            ["court", "appeal", "appeal of", "jud"],
+            np.zeros(labels, np.float32),
+            np.ones(rows, np.float32),
+            np.full(rows, 0.1, np.float32),
+            np.ones((rows, labels), np.int8),
+        )
+    )
+
+
+def _with_checksum(data: bytes, _dice: random.Random, _others: Sequence[bytes]) -> bytes:
+    """The classifier's, over whatever became of the rest."""
+    body = data[:-32]
+    return body + hashlib.sha256(body).digest()
+
+
+_YAML_WORDS = words(
+    b"- ", b": ", b"\n", b"  ", b"[", b"]", b"{", b"}", b"&a ", b"*a ", b"[*a,*a]", b"<<: *a\n",
+    b"!!str ", b"? ", b"|\n", b">\n", b"'", b'"', b"#", b"---\n", b"...\n", b"%YAML 1.2\n",
+    b"1e400", b"0x10", b".nan", b"name: x\n", b"match: {any_of: [a]}\n", b"keywords: ",
+    b"\xef\xbb\xbf", b"\0", b"a,", b"[[", b"\t",
+)  # fmt: skip
+_JSON_WORDS = words(
+    b"[", b"]", b"{", b"}", b",", b'"', b"[[", b'{"a":', b"null", b"1e400", b"NaN", b"-1",
+    b"9" * 400, b"\\ud800", b"\n", b'{"id":"a","text": "b","domain":"c","intent":"d"}\n',
+    b'{"id":"a","true_domain":"x"}\n', b"\\",
+)  # fmt: skip
+_JSON = (*(change_json,) * 10, nest_json, *(_JSON_WORDS,) * 3)
+_LINES = (
+    b'{"id": "d1", "text": "who heard the appeal?", "domain": "law", "intent": "law.appeal"}\n'
+    b'{"id": "d1", "true_domain": "data"}\n'
+    b'{"id": "d2", "text": "select 1", "domain": "", "intent": ""}\n'
+)
+_SPENT = b'{"all": {"start_s": 1719878400, "nano_usd": 5}}'
+
+
+def _example() -> Sequence[bytes]:
+    example = Path(__file__).parents[2] / "deploy" / "example.yaml"
+    return [example.read_bytes(), yaml.safe_dump(DOCUMENT).encode()]
+
+
+def _target(
+    name: str,
+    read: Read,
+    seeds: Callable[[], Sequence[bytes]],
+    *more: Mutation,
+    allowance: Allowance = AT_A_START,
+) -> Target:
+    return Target(name, reading(read), seeds, (*ANY, *more), allowance)
+
+
+FILES = (
+    _target(
+        "configuration",
+        _configuration,
+        _example,
+        *(_YAML_WORDS,) * 5,
+        allowance=OF_MISTAKES,
+    ),
+    _target("live.json", _live_config, lambda: [to_json(CONFIG)], *_JSON),
+    _target("spent.json", _spent, lambda: [_SPENT], *_JSON),
+    _target("kept requests", _kept, lambda: [_LINES], *(_JSON_WORDS,) * 5),
+    _target("classifier", _classifier, lambda: [classifier()], *(_with_checksum,) * 10),
+    _target(
+        "decision id", _open_decision, lambda: [decision_id().encode()], allowance=EACH_OUTCOME
+    ),
+)
