@@ -1,0 +1,37 @@
+"""Cuts a request that is a list into its parts: each is parsed by itself, when its turn comes."""
+
+from itertools import islice
+
+from server.routing.errors import InvalidRequest
+from server.rpc.carve import SMALL_BYTES_MAX
+from server.rpc.shapes import REPEATED, STEPS_MAX, refuse
+from server.rpc.turns import Turn
+from server.rpc.wire import Bytes, Malformed, Steps, TooManySteps, fields, tag
+
+# At one stretch: a millisecond.
+FIELDS_AT_ONCE = 2_000
+_STEPS_A_PART = 2  # of more than 127 bytes
+_PART = tag(1)
+
+
+async def cut(data: Bytes, field: str, turn: Turn) -> list[Bytes]:
+    """Field 1 of a message, which is repeated; `field` is its full name.
+
+    Large parts are not copied where `data` is a memoryview. Raises InvalidRequest or
+    PayloadMalformed.
+    """
+    limit, parts = REPEATED[field], list[Bytes]()
+    walked = fields(data, 0, len(data), Steps(STEPS_MAX + _STEPS_A_PART * limit.most))
+    try:
+        while stretch := list(islice(walked, FIELDS_AT_ONCE)):
+            for key, start, end in stretch:
+                if key == _PART:
+                    part = data[start:end]
+                    parts.append(bytes(part) if end - start <= SMALL_BYTES_MAX else part)
+            if len(parts) > limit.most:
+                raise InvalidRequest(limit.refusal, field=field.rpartition(".")[2])
+            if len(stretch) == FIELDS_AT_ONCE:
+                await turn()
+    except (Malformed, TooManySteps) as error:
+        refuse(error)
+    return parts
