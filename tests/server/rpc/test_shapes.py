@@ -1,6 +1,8 @@
 """Every request of a worker says how often it may repeat what it can repeat."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from google.protobuf.descriptor import Descriptor, MethodDescriptor
@@ -57,3 +59,15 @@ def test_a_repeated_field_without_a_limit_has_no_shape() -> None:
 
 def test_every_method_that_a_worker_serves_has_a_size_limit() -> None:
     assert MESSAGE_BYTES_MAX.keys() == METHODS.keys()
+
+
+def test_the_design_page_says_how_large_requests_may_be() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "design.md").read_text()
+    rows = re.findall(r"^  \| (.+?)(?: \(.*)? \| (\d+) (MiB|KiB)", page, re.MULTILINE)
+    named = {
+        name: int(count) * {"MiB": 2**20, "KiB": 2**10}[unit]
+        for names, count, unit in rows
+        for name in re.findall(r"\w+", names)
+    }
+    said = {path: named.get(path.rpartition("/")[2], named["others"]) for path in METHODS}
+    assert said == MESSAGE_BYTES_MAX
