@@ -7,8 +7,8 @@ from server.routing.errors import InvalidRequest, NotReady, PayloadTooLarge, Rou
 from server.routing.query import Query
 from server.routing.router import Router
 from server.rpc import convert
+from server.rpc.batch_results import BatchResults
 from server.rpc.carve import ROUTE, Content
-from server.rpc.errors import status_of
 from server.rpc.openai_chat import INLINE_BYTES_MAX
 from server.rpc.parts import cut
 from server.rpc.responses import batch_route
@@ -24,8 +24,6 @@ UNLIKE_WORK = 4
 # requests take no longer than work counts for them.
 SLICE_BYTES_MAX = 16 * 1_024
 SHORT_BYTES_MAX = 128
-# Refusals that are kept as they stand in the response: those of one batch are few, often one.
-REFUSALS_MAX = 100
 # Requests that are kept converted, for later slices: about a KB each.
 CONVERTED_MAX = 1_000
 
@@ -56,8 +54,7 @@ class BatchCall:
         self._turn = turn
         self._now_s = now_s
         self._chance = chance
-        self._routes: dict[bytes, int] = {}  # where the response has each, by its bytes
-        self._refusals: dict[tuple[type, str, str], bytes] = {}  # by what they say
+        self._results = BatchResults()
 
     async def answer(self, data: Bytes) -> AsyncIterator[bytes]:
         """A response, in parts that make one when they are joined.
@@ -76,43 +73,23 @@ class BatchCall:
         yield self._answer(slice_)
 
     def _answer(self, slice_: "_Slice") -> bytes:
-        response = pb.RouteBatchResponse()
         batch = decide_batch(
             self._router, slice_.read_alike.values(), now_s=self._now_s(), chance=self._chance
         )
-        routes = [self._route(batch_route(d, self._router), response) for d in batch.decisions]
+        routes, pieces = [], []
+        for decision in batch.decisions:
+            route, data = self._results.route(batch_route(decision, self._router))
+            routes.append(route)
+            pieces.append(data)
         answers = slice_.refused | batch.answers
         for place, request_id in enumerate(slice_.request_ids):
-            result, answer = response.results.add(), answers[place]
+            answer = answers[place]
             if isinstance(answer, Decided):
-                # Set one by one: in half the time that keywords take.
-                result.route = routes[answer.decision]
-                result.decision_id = answer.decision_id
-                if answer.audited:
-                    result.report_wanted = True
-                if request_id:
-                    result.request_id = request_id
+                pieces += self._results.decided(routes[answer.decision], answer, request_id)
             else:
-                self._refuse(result, answer)
-        return response.SerializeToString()
-
-    def _route(self, route: pb.BatchRoute, response: pb.RouteBatchResponse) -> int:
-        """Where the whole response has a route; equal ones stand in it once."""
-        data = route.SerializeToString()
-        if data not in self._routes:
-            self._routes[data] = len(self._routes)
-            response.routes.append(route)
-        return self._routes[data]
-
-    def _refuse(self, result: pb.BatchResult, error: RoutingError) -> None:
-        self._on_refused(error.reason)
-        key = type(error), str(error), error.field
-        refusal = self._refusals.get(key)
-        if refusal is None:
-            refusal = status_of(error).SerializeToString()
-            if len(self._refusals) < REFUSALS_MAX:
-                self._refusals[key] = refusal
-        result.refusal.MergeFromString(refusal)
+                self._on_refused(answer.reason)
+                pieces.append(self._results.refused(answer))
+        return b"".join(pieces)
 
 
 class _Slice:

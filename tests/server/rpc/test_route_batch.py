@@ -21,12 +21,12 @@ from server.routing.selector import Selector, WeightTable
 from server.routing.tokens import Kind, Sealer, open_decision
 from server.rpc.batch import (
     CONVERTED_MAX,
-    REFUSALS_MAX,
     SLICE_BYTES_MAX,
     SLICE_WORK_MAX,
     UNLIKE_WORK,
     BatchCall,
 )
+from server.rpc.batch_results import REFUSALS_MAX
 from server.rpc.errors import Context
 from server.rpc.method_limits import MESSAGE_BYTES_MAX
 from server.rpc.openai_chat import INLINE_BYTES_MAX
