@@ -144,9 +144,13 @@ class Router:
         """Whether a rule looks at what a call's metadata say."""
         return self._routes is not None and self._routes.classifier.asks_metadata
 
-    def token_range(self, input_tokens: int) -> int:
-        """The range of tokens that a request is read by: within one, `read` says the same."""
-        return self._ready().classifier.token_range(input_tokens)
+    @property
+    def token_range(self) -> Callable[[int], int]:
+        """Finds the range of tokens that a request is read by: within one, `read` says the same.
+
+        Of the configuration in force; raises NotReady before there is one.
+        """
+        return self._ready().classifier.token_range
 
     def dry_run(self, query: Query, *, now_s: float) -> Decision:
         """The decision that would be made; counts nothing and spends no credit."""

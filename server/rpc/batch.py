@@ -98,6 +98,7 @@ class _Slice:
     def __init__(self, router: Router, queries: "_Queries") -> None:
         self._router = router
         self._queries = queries
+        self._token_range = router.token_range
         self._bytes = self._work = 0
         # Before the first plan nothing is decided alike: each is priced by its own tokens.
         self._each_work = 1 if router.table.plan_id else 1 + UNLIKE_WORK
@@ -148,7 +149,7 @@ class _Slice:
 
     def _alike(self, request: pb.RouteRequest, tokens: int | None) -> Alike:
         data = request.SerializeToString()
-        key = data, None if tokens is None else self._router.token_range(tokens)
+        key = data, None if tokens is None else self._token_range(tokens)
         alike = self.read_alike.get(key)
         if alike is None:
             alike = self._asked(key, self._queries.of(request, data), tokens)

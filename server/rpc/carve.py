@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from google.protobuf.descriptor import Descriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from server.routing.errors import InvalidRequest, PayloadMalformed
 from server.rpc.errors import parsed
@@ -49,7 +49,10 @@ class Carver(Generic[_Request]):
         Raises InvalidRequest or PayloadMalformed.
         """
         if len(data) <= SMALL_BYTES_MAX:
-            return parsed(data, self._parse), None
+            try:
+                return self._parse(data), None
+            except DecodeError:
+                refuse(Malformed())
         try:
             content, rest = self._cut(memoryview(data))
         except (Malformed, TooManySteps) as error:

@@ -12,22 +12,26 @@ from server.rpc.wire import Bytes, Malformed, Steps, TooManySteps, fields, tag
 FIELDS_AT_ONCE = 2_000
 _STEPS_A_PART = 2  # of more than 127 bytes
 _PART = tag(1)
+# To cut up bytes takes half the time that a memoryview takes.
+COPIED_BYTES_MAX = 2**20
 
 
 async def cut(data: Bytes, field: str, turn: Turn) -> list[Bytes]:
     """Field 1 of a message, which is repeated; `field` is its full name.
 
-    Large parts are not copied where `data` is a memoryview. Raises InvalidRequest or
-    PayloadMalformed.
+    Of a large memoryview, large parts are not copied. Raises InvalidRequest or PayloadMalformed.
     """
     limit, parts = REPEATED[field], list[Bytes]()
+    if len(data) <= COPIED_BYTES_MAX:
+        data = bytes(data)
     walked = fields(data, 0, len(data), Steps(STEPS_MAX + _STEPS_A_PART * limit.most))
     try:
         while stretch := list(islice(walked, FIELDS_AT_ONCE)):
             for key, start, end in stretch:
                 if key == _PART:
                     part = data[start:end]
-                    parts.append(bytes(part) if end - start <= SMALL_BYTES_MAX else part)
+                    small = isinstance(part, memoryview) and len(part) <= SMALL_BYTES_MAX
+                    parts.append(bytes(part) if small else part)
             if len(parts) > limit.most:
                 raise InvalidRequest(limit.refusal, field=field.rpartition(".")[2])
             if len(stretch) == FIELDS_AT_ONCE:

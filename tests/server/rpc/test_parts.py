@@ -3,8 +3,7 @@
 import pytest
 
 from server.routing.errors import InvalidRequest, PayloadMalformed
-from server.rpc.carve import SMALL_BYTES_MAX
-from server.rpc.parts import FIELDS_AT_ONCE, cut
+from server.rpc.parts import COPIED_BYTES_MAX, FIELDS_AT_ONCE, cut
 from server.rpc.shapes import OUTCOMES_MAX, REQUESTS_MAX, STEPS_MAX
 from server.rpc.wire import Bytes
 from turnout.v1 import routing_pb2 as pb
@@ -35,8 +34,8 @@ async def test_each_part_is_the_bytes_of_one_message() -> None:
     assert [pb.RouteRequest.FromString(bytes(part)) for part in found] == requests
 
 
-async def test_of_a_memoryview_small_parts_are_copied_and_large_ones_are_not() -> None:
-    large = pb.RouteRequest(text="x" * SMALL_BYTES_MAX)
+async def test_of_a_large_message_small_parts_are_copied_and_large_ones_are_not() -> None:
+    large = pb.RouteRequest(text="x" * COPIED_BYTES_MAX)
     batch = pb.RouteBatchRequest(requests=[pb.RouteRequest(text="x"), large])
     small, left = await parts_of(memoryview(batch.SerializeToString()))
     assert isinstance(small, bytes)
