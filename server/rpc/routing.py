@@ -67,7 +67,9 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
         return self._responses.route(decision, decision_id, request.context.request_id)
 
     @raw
-    async def RouteBatch(self, data: Bytes, context: Context) -> bytes:  # type: ignore[override]
+    async def RouteBatch(  # type: ignore[override]
+        self, data: Bytes, context: Context
+    ) -> list[bytes]:
         call = BatchCall(
             self._router,
             # A configuration that comes between two slices may ask for what none asked before.
@@ -81,7 +83,7 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
         async for part in call.answer(data):
             hold(context, len(part))
             parts.append(part)
-        return b"".join(parts)
+        return parts
 
     @raw
     async def Infer(  # type: ignore[override]

@@ -387,7 +387,7 @@ async def test_a_configuration_that_comes_between_slices_finds_the_metadata_of_t
     await asyncio.sleep(0)  # its first slice
     blue = ClassConfig(name="blue", match=MatchConfig(metadata={"x-team": ("blue",)}))
     router.configure(config(classes=(blue, ClassConfig(name="chat", default=True))))
-    answer = await answering
+    answer = b"".join(await answering)
     assert called.held == len(answer)  # what is answered is counted while it grows
     response = pb.RouteBatchResponse.FromString(answer)
     first, last = response.results[0], response.results[-1]
