@@ -1,12 +1,13 @@
 """Cuts a request that is a list into its parts: each is parsed by itself, when its turn comes."""
 
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from server.routing.errors import InvalidRequest
 from server.rpc.carve import SMALL_BYTES_MAX
 from server.rpc.shapes import REPEATED, STEPS_MAX, refuse
 from server.rpc.turns import Turn
-from server.rpc.wire import Bytes, Malformed, Steps, TooManySteps, fields, tag
+from server.rpc.wire import Bytes, Field, Malformed, Steps, TooManySteps, fields, tag
 
 # At one stretch: a millisecond.
 FIELDS_AT_ONCE = 2_000
@@ -27,11 +28,7 @@ async def cut(data: Bytes, field: str, turn: Turn) -> list[Bytes]:
     walked = fields(data, 0, len(data), Steps(STEPS_MAX + _STEPS_A_PART * limit.most))
     try:
         while stretch := list(islice(walked, FIELDS_AT_ONCE)):
-            for key, start, end in stretch:
-                if key == _PART:
-                    part = data[start:end]
-                    small = isinstance(part, memoryview) and len(part) <= SMALL_BYTES_MAX
-                    parts.append(bytes(part) if small else part)
+            parts += _cut_out(data, stretch)
             if len(parts) > limit.most:
                 raise InvalidRequest(limit.refusal, field=field.rpartition(".")[2])
             if len(stretch) == FIELDS_AT_ONCE:
@@ -39,3 +36,10 @@ async def cut(data: Bytes, field: str, turn: Turn) -> list[Bytes]:
     except (Malformed, TooManySteps) as error:
         refuse(error)
     return parts
+
+
+def _cut_out(data: Bytes, stretch: Iterable[Field]) -> Sequence[Bytes]:
+    parts = [data[start:end] for key, start, end in stretch if key == _PART]
+    if isinstance(data, bytes):
+        return parts
+    return [bytes(part) if len(part) <= SMALL_BYTES_MAX else part for part in parts]
