@@ -12,14 +12,14 @@ from server.app.memory import give_back_what_is_freed
 from server.app.settings import DRAIN_S, Settings
 from server.app.tls import keep_fresh
 from server.config.named_files import tls_files
-from server.rpc.convert import MESSAGE_BYTES_MAX
+from server.rpc.method_limits import PAYLOAD_BYTES_MAX
 from server.transport.hand_over import Taker
 from server.transport.server import GREET_S, Server
 from server.transport.server_limits import ServerLimits
 from server.transport.tls import Certificates
 
 # A little above our own limit, whose error says more.
-WIRE_BYTES_MAX = MESSAGE_BYTES_MAX + 2**20
+WIRE_BYTES_MAX = PAYLOAD_BYTES_MAX + 2**20
 # What is held is two thirds of a worker's memory: the interpreter takes 50 MiB, and what was freed
 # does not all go back to the system.
 _HELD_PART = 2 / 3

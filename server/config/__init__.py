@@ -27,6 +27,7 @@ CAPABILITIES_MAX = 64  # of one model
 USD_MAX = 1e9
 PERIOD_USD_MAX = 1e9
 SECONDS_MAX = 86_400.0
+REQUEST_BYTES_MAX = 64 * 2**20  # what the largest of the methods takes
 GRADES_MAX = 1_000_000_000
 KEPT_REQUESTS_MAX = 100_000  # 0.7 KB each in English, twice as many at a time: 140 MB
 
@@ -143,6 +144,8 @@ class ClassConfig(_Section):
     """What yields first where not both can hold: the floor (degrade), or the SLO (refuse)."""
     deadline_s: Seconds = 60.0
     """Of a call that brings no deadline."""
+    request_bytes_max: Annotated[int, Field(ge=1, le=REQUEST_BYTES_MAX)] | None = None
+    """Bytes of a request's text, chat or tensors; as many as its method takes, unless given."""
 
 
 class DomainConfig(_Section):

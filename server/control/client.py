@@ -23,6 +23,9 @@ RETRY_FIRST_S = 0.05
 RETRY_LAST_S = 1.0
 # Both calls are answered in about a millisecond by a control plane that is well.
 CALL_TIMEOUT_S = 5.0
+# Settled in one go: the control plane does nothing else for 3 ms. Of 4 KiB each, the most that
+# workers send, they are 1 MiB: a quarter of what its listener takes.
+SETTLED_AT_ONCE = 250
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["ControlService"].full_name
 _WATCH, _PUSH, _SETTLE = (f"/{_SERVICE}/{name}" for name in ("WatchPlan", "PushStats", "Settle"))
@@ -84,10 +87,17 @@ class ControlClient:
         await self._call(_PUSH, request.SerializeToString())
 
     async def settle(self, outcomes: Sequence[Outcome]) -> Sequence[OutcomeResult]:
-        """One result for each outcome, in order; raises ControlPlaneDown if none was counted."""
-        request = pb.SettleRequest(protocol=PROTOCOL, outcomes=outcomes)
-        answer = await self._call(_SETTLE, request.SerializeToString())
-        return pb.SettleResponse.FromString(answer).results
+        """One result for each outcome, in order.
+
+        Raises ControlPlaneDown where some were not counted: told again, none is counted twice.
+        """
+        results: list[OutcomeResult] = []
+        for begin in range(0, len(outcomes), SETTLED_AT_ONCE):
+            piece = outcomes[begin : begin + SETTLED_AT_ONCE]
+            request = pb.SettleRequest(protocol=PROTOCOL, outcomes=piece)
+            answer = await self._call(_SETTLE, request.SerializeToString())
+            results += pb.SettleResponse.FromString(answer).results
+        return results
 
     async def _watch(self) -> AsyncGenerator[Snapshot, None]:
         assembly = _Assembly()

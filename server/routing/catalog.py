@@ -84,6 +84,7 @@ class TrafficClass:
     slo_s: float | None
     audit_rate: float
     deadline_s: float
+    request_bytes_max: int | None  # of the content; None: no less than the method takes
     greedy: tuple[int, ...]  # models in the order to try them where no plan says better
 
 
@@ -165,6 +166,7 @@ def _traffic_class(config: ClassConfig, models: tuple[Model, ...]) -> TrafficCla
         slo_s=None if config.slo is None else config.slo.ms / 1_000,
         audit_rate=config.audit_rate,
         deadline_s=config.deadline_s,
+        request_bytes_max=config.request_bytes_max,
         greedy=_greedy(models, config.floor or 0.0),
     )
 

@@ -32,13 +32,17 @@ def check_usage(latency_s: float, input_tokens: int, output_tokens: int) -> None
 
 def check_feedback(feedback: Sequence[tuple[str, float]]) -> None:
     """Raises where a metric or its value cannot be what was meant."""
-    if len(feedback) > FEEDBACK_MAX:
-        raise InvalidRequest(
-            f"{len(feedback)} feedbacks on one decision: send at most {FEEDBACK_MAX}",
-            field="feedback",
-        )
+    check_feedback_count(len(feedback))
     for metric, value in feedback:
         _check(metric, value)
+
+
+def check_feedback_count(count: int) -> None:
+    """Raises InvalidRequest where there are too many on one decision."""
+    if count > FEEDBACK_MAX:
+        raise InvalidRequest(
+            f"{count} feedbacks on one decision: send at most {FEEDBACK_MAX}", field="feedback"
+        )
 
 
 def check_labels(domain: str, intent: str) -> None:

@@ -33,6 +33,7 @@ class Query:
     text: str = ""  # what is asked: the text itself, or the last turn of a chat
     earlier: str = ""  # what was said before it, without the system prompt
     messages: int = 0
+    size_bytes: int = 0  # of the content, as it was sent
     # Of a chat: the system prompt, tools, pictures and what joins messages, in tokens.
     overhead_tokens: int = 0
     # Read when a rule asks for them: most requests are forwarded without.

@@ -16,7 +16,7 @@ from server.routing.catalog import (
 )
 from server.routing.counters import Counters
 from server.routing.endpoints import Endpoints
-from server.routing.errors import NoCandidate, NotReady
+from server.routing.errors import NoCandidate, NotReady, PayloadTooLarge
 from server.routing.health import HealthTracker
 from server.routing.learned import LinearModel
 from server.routing.query import Query
@@ -132,6 +132,8 @@ class Router:
         """Reads a request; raises RoutingError."""
         catalog, classifier, _ = self._ready()
         reading = classifier.read(query)
+        if query.size_bytes:
+            _hold_size(query.size_bytes, catalog.classes[reading.cell.traffic_class])
         unfit = catalog.unfit[query.payload_kind]
         if query.capabilities:
             unfit |= catalog.lacking(query.capabilities)
@@ -142,9 +144,13 @@ class Router:
         """Whether a rule looks at what a call's metadata say."""
         return self._routes is not None and self._routes.classifier.asks_metadata
 
-    def token_range(self, input_tokens: int) -> int:
-        """The range of tokens that a request is read by: within one, `read` says the same."""
-        return self._ready().classifier.token_range(input_tokens)
+    @property
+    def token_range(self) -> Callable[[int], int]:
+        """Finds the range of tokens that a request is read by: within one, `read` says the same.
+
+        Of the configuration in force; raises NotReady before there is one.
+        """
+        return self._ready().classifier.token_range
 
     def dry_run(self, query: Query, *, now_s: float) -> Decision:
         """The decision that would be made; counts nothing and spends no credit."""
@@ -298,6 +304,15 @@ def _fallbacks(pick: Pick, traffic_class: TrafficClass, blocked: int) -> tuple[i
             if len(fallbacks) == FALLBACKS_MAX:
                 break
     return tuple(fallbacks)
+
+
+def _hold_size(size_bytes: int, traffic_class: TrafficClass) -> None:
+    most = traffic_class.request_bytes_max
+    if most is not None and size_bytes > most:
+        raise PayloadTooLarge(
+            f"{size_bytes:,} bytes: class {traffic_class.name} takes at most {most:,}; "
+            "shorten it, or send features instead"
+        )
 
 
 def _no_candidate(*, demanding: bool) -> NoCandidate:

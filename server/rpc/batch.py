@@ -1,26 +1,31 @@
 """RouteBatch: what its requests have in common is read once, decided once and told once."""
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 
 from server.routing.batch import Alike, Decided, decide_batch
 from server.routing.errors import InvalidRequest, NotReady, PayloadTooLarge, RoutingError
 from server.routing.query import Query
 from server.routing.router import Router
 from server.rpc import convert
-from server.rpc.errors import status_of
+from server.rpc.batch_results import BatchResults
+from server.rpc.carve import ROUTE, Content
 from server.rpc.openai_chat import INLINE_BYTES_MAX
+from server.rpc.parts import cut
 from server.rpc.responses import batch_route
+from server.rpc.turns import Turn
+from server.rpc.wire import Bytes
 from turnout.v1 import routing_pb2 as pb
 
-# Decided within 50 ms; the answer, of 2 MB, is encoded and sent in one piece.
-REQUESTS_MAX = 10_000
-# Other calls wait for a slice: about 5 ms. A request that is like one before it takes as much as
-# one of these, and others as many more, to be read or to be refused.
-SLICE_WORK_MAX = 1_000
+# Other calls wait for a slice: about 2 ms, and 5 of the worst. A request that is like one before
+# takes as much as one of these, and others as many more, to be read or to be refused.
+SLICE_WORK_MAX = 600
 UNLIKE_WORK = 4
-# Short texts are read at 150 ns a byte: 5 ms too.
-SLICE_BYTES_MAX = 32 * 1_024
+# Texts are read at 150 ns a byte, what is nothing but small fields at 250: 5 ms. Shorter
+# requests take no longer than work counts for them.
+SLICE_BYTES_MAX = 16 * 1_024
+SHORT_BYTES_MAX = 128
+# Requests that are kept converted, for later slices: about a KB each.
+CONVERTED_MAX = 1_000
 
 
 class BatchCall:
@@ -34,67 +39,57 @@ class BatchCall:
         router: Router,
         metadata: Mapping[str, str],
         on_refused: Callable[[str], None],
+        turn: Turn,
         *,
         now_s: Callable[[], float],
         chance: Callable[[], float],
     ) -> None:
-        """`on_refused` is told the reason of each request that is refused."""
+        """`on_refused` is told the reason of each request that is refused.
+
+        `turn` is waited for between slices.
+        """
         self._router = router
         self._metadata = metadata
         self._on_refused = on_refused
+        self._turn = turn
         self._now_s = now_s
         self._chance = chance
-        self._response = pb.RouteBatchResponse()
-        self._routes: dict[bytes, int] = {}  # where the response has each, by its bytes
+        self._results = BatchResults()
 
-    async def answer(self, request: pb.RouteBatchRequest) -> pb.RouteBatchResponse:
-        """Decides or refuses each request; raises only what holds for all of them."""
-        convert.hold_size(request.ByteSize())
-        if len(request.requests) > REQUESTS_MAX:
-            raise InvalidRequest(
-                f"more than {REQUESTS_MAX:,} requests: send them in several calls", field="requests"
-            )
+    async def answer(self, data: Bytes) -> AsyncIterator[bytes]:
+        """A response, in parts that make one when they are joined.
+
+        Decides or refuses each request; raises only what holds for all of them.
+        """
+        requests = await cut(data, "turnout.v1.RouteBatchRequest.requests", self._turn)
         queries = _Queries(self._metadata)
         slice_ = _Slice(self._router, queries)
-        for each in request.requests:
+        for each in requests:
             if slice_.is_full:
-                self._answer(slice_)
+                yield self._answer(slice_)
                 slice_ = _Slice(self._router, queries)
-                await asyncio.sleep(0)
+                await self._turn()
             slice_.read(each)
-        self._answer(slice_)
-        return self._response
+        yield self._answer(slice_)
 
-    def _answer(self, slice_: "_Slice") -> None:
+    def _answer(self, slice_: "_Slice") -> bytes:
         batch = decide_batch(
             self._router, slice_.read_alike.values(), now_s=self._now_s(), chance=self._chance
         )
-        routes = [self._route(batch_route(d, self._router)) for d in batch.decisions]
+        routes, pieces = [], []
+        for decision in batch.decisions:
+            route, data = self._results.route(batch_route(decision, self._router))
+            routes.append(route)
+            pieces.append(data)
         answers = slice_.refused | batch.answers
         for place, request_id in enumerate(slice_.request_ids):
-            result, answer = self._response.results.add(), answers[place]
+            answer = answers[place]
             if isinstance(answer, Decided):
-                # Set one by one: in half the time that keywords take.
-                result.route = routes[answer.decision]
-                result.decision_id = answer.decision_id
-                if answer.audited:
-                    result.report_wanted = True
-                if request_id:
-                    result.request_id = request_id
+                pieces += self._results.decided(routes[answer.decision], answer, request_id)
             else:
-                self._refuse(result, answer)
-
-    def _route(self, route: pb.BatchRoute) -> int:
-        """Where the response has a route; equal ones stand in it once."""
-        data = route.SerializeToString()
-        if data not in self._routes:
-            self._routes[data] = len(self._routes)
-            self._response.routes.append(route)
-        return self._routes[data]
-
-    def _refuse(self, result: pb.BatchResult, error: RoutingError) -> None:
-        self._on_refused(error.reason)
-        result.refusal.MergeFromString(status_of(error).SerializeToString())
+                self._on_refused(answer.reason)
+                pieces.append(self._results.refused(answer))
+        return b"".join(pieces)
 
 
 class _Slice:
@@ -103,44 +98,72 @@ class _Slice:
     def __init__(self, router: Router, queries: "_Queries") -> None:
         self._router = router
         self._queries = queries
-        self._bytes = 0
+        self._token_range = router.token_range
+        self._bytes = self._work = 0
+        # Before the first plan nothing is decided alike: each is priced by its own tokens.
+        self._each_work = 1 if router.table.plan_id else 1 + UNLIKE_WORK
+        self._unlike_work = UNLIKE_WORK if router.table.plan_id else 0
+        # The request that was read last, and what it was read as.
+        self._last: tuple[Bytes, str, int | None, Alike | None] = b"", "", None, None
         self.request_ids: list[str] = []  # one for each request
-        self.read_alike: dict[tuple[bytes, int | None], Alike] = {}  # by query and range of tokens
+        self.read_alike: dict[Hashable, Alike] = {}  # by query and range of tokens
         self.refused: dict[int, RoutingError] = {}  # by place
 
     @property
     def is_full(self) -> bool:
-        requests = len(self.request_ids)
-        # Before the first plan nothing is decided alike: each is priced by its own tokens.
-        planned = bool(self._router.table.plan_id)
-        unlike = len(self.read_alike) + len(self.refused) if planned else requests
-        work = requests + UNLIKE_WORK * unlike
-        return work >= SLICE_WORK_MAX or self._bytes >= SLICE_BYTES_MAX
+        return self._work >= SLICE_WORK_MAX or self._bytes >= SLICE_BYTES_MAX
 
-    def read(self, request: pb.RouteRequest) -> None:
+    def read(self, data: Bytes) -> None:
         """Takes a request in, read or refused; takes out of it what makes it differ."""
-        place, request_id = len(self.request_ids), request.context.request_id
-        self.request_ids.append(request_id)
+        place = len(self.request_ids)
+        self._work += self._each_work
+        last, request_id, tokens, alike = self._last
+        if data == last and alike is not None:
+            self.request_ids.append(request_id)
+            alike.tokens[place] = tokens
+            return
+        self.request_ids.append("")
+        if len(data) > SHORT_BYTES_MAX:
+            self._bytes += len(data)
         try:
-            if request_id:
-                convert.short(request_id, "context.request_id")
-                request.context.ClearField("request_id")
-            tokens = _taken_tokens(request.features)
-            self._alike(request, tokens).tokens[place] = tokens
+            self._read(place, data)
         except NotReady:
             raise
         except RoutingError as error:
+            self._work += self._unlike_work
             self.refused[place] = error
+
+    def _read(self, place: int, data: Bytes) -> None:
+        request, content = ROUTE.read(data)
+        if request_id := request.context.request_id:
+            self.request_ids[place] = request_id
+            convert.short(request_id, "context.request_id")
+            request.context.ClearField("request_id")
+        tokens = _taken_tokens(request.features)
+        if content is None:
+            alike = self._alike(request, tokens)
+            self._last = data, request_id, tokens, alike
+        else:  # it is large: to compare it would cost more than it saves
+            alike = self._unlike(request, content, tokens)
+        alike.tokens[place] = tokens
 
     def _alike(self, request: pb.RouteRequest, tokens: int | None) -> Alike:
         data = request.SerializeToString()
-        self._bytes += len(data)
-        key = data, None if tokens is None else self._router.token_range(tokens)
+        key = data, None if tokens is None else self._token_range(tokens)
         alike = self.read_alike.get(key)
         if alike is None:
-            query = self._queries.of(request, data)
-            query.input_tokens = tokens
-            alike = self.read_alike[key] = Alike(self._router.read(query))
+            alike = self._asked(key, self._queries.of(request, data), tokens)
+        return alike
+
+    def _unlike(self, request: pb.RouteRequest, content: Content, tokens: int | None) -> Alike:
+        _hold_chat(content)
+        query = self._queries.made(request, request.ByteSize(), content)
+        return self._asked(len(self.read_alike), query, tokens)
+
+    def _asked(self, key: Hashable, query: Query, tokens: int | None) -> Alike:
+        query.input_tokens = tokens
+        alike = self.read_alike[key] = Alike(self._router.read(query))
+        self._work += self._unlike_work
         return alike
 
 
@@ -155,15 +178,22 @@ class _Queries:
         """`data` is the request's; equal ones are converted once."""
         query = self._known.get(data)
         if query is None:
-            if request.dry_run:
-                raise InvalidRequest("a batch has no dry runs: use Route for it", field="dry_run")
-            _hold_chat(request)
-            query = self._known[data] = convert.route_query(request, len(data), self._metadata)
+            query = self.made(request, len(data))
+            if len(self._known) < CONVERTED_MAX:
+                self._known[data] = query
         return query
 
+    def made(
+        self, request: pb.RouteRequest, size_bytes: int, content: Content | None = None
+    ) -> Query:
+        """Raises InvalidRequest, PayloadMalformed or PayloadTooLarge."""
+        if request.dry_run:
+            raise InvalidRequest("a batch has no dry runs: use Route for it", field="dry_run")
+        return convert.route_query(request, size_bytes, self._metadata, content)
 
-def _hold_chat(request: pb.RouteRequest) -> None:
-    if len(request.openai_chat) > INLINE_BYTES_MAX:
+
+def _hold_chat(content: Content) -> None:
+    if content.field == "openai_chat" and len(content.data) > INLINE_BYTES_MAX:
         raise PayloadTooLarge(
             f"in a batch at most {INLINE_BYTES_MAX:,} bytes: use Route for it, or send features",
             field="openai_chat",
@@ -171,8 +201,8 @@ def _hold_chat(request: pb.RouteRequest) -> None:
 
 
 def _taken_tokens(features: pb.Features) -> int | None:
-    if not features.HasField("input_tokens"):
-        return None
     tokens = features.input_tokens
+    if not tokens and not features.HasField("input_tokens"):
+        return None
     features.ClearField("input_tokens")
     return tokens

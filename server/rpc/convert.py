@@ -4,19 +4,27 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import partial
 
 from server.routing.catalog import PayloadKind
-from server.routing.errors import InvalidRequest, PayloadTooLarge, UnknownClass
+from server.routing.errors import (
+    InvalidRequest,
+    PayloadMalformed,
+    PayloadTooLarge,
+    UnknownClass,
+)
 from server.routing.query import Query
+from server.rpc.carve import Content
+from server.rpc.long_text import decode_text
+from server.rpc.method_limits import PAYLOAD_BYTES_MAX
 from server.rpc.oip_tensors import read_tensors, read_text
-from server.rpc.oip_wire import read_head
+from server.rpc.oip_wire import NAME_BYTES_MAX, OipRequest, read_request
 from server.rpc.openai_chat import BYTES_MAX, INLINE_BYTES_MAX, Chat, read_chat
+from server.rpc.shapes import CAPABILITIES_MAX, LABELS_MAX, REPEATED
+from server.rpc.wire import Bytes
 from turnout.v1 import routing_pb2 as pb
 
-# Larger than any tensor request in common use; grpc itself cuts off a little above.
-MESSAGE_BYTES_MAX = 64 * 2**20
 # What rules look at is short: names, ids, labels.
-TEXT_BYTES_MAX = 256
-LABELS_MAX = 64
-CAPABILITIES_MAX = 16
+TEXT_BYTES_MAX = NAME_BYTES_MAX
+_LABELS = REPEATED["turnout.v1.RequestContext.labels"]
+_CAPABILITIES = REPEATED["turnout.v1.Features.capabilities"]
 # To look a kind up takes a tenth of the time that its enum takes.
 _PAYLOAD_KINDS: Mapping[int, PayloadKind] = {int(kind): kind for kind in PayloadKind}
 # What an OIP caller, whose messages have no place for it, says in metadata.
@@ -31,63 +39,59 @@ def route_query(
     request: pb.RouteRequest,
     size_bytes: int,
     metadata: Mapping[str, str],
+    content: Content | None = None,
     chat: Chat | None = None,
 ) -> Query:
-    """What a RouteRequest asks; raises InvalidRequest, PayloadMalformed or PayloadTooLarge.
+    """What a RouteRequest asks, whose content may be cut out of it.
 
-    `chat` is what was read of a large one already.
+    `chat` is what was read of a large one already. Raises InvalidRequest, PayloadMalformed or
+    PayloadTooLarge.
     """
-    hold_size(size_bytes)
     query = _query(request.context, request.features, size_bytes, metadata)
-    content = request.WhichOneof("content")
-    if content == "text":
-        query.text = request.text
-        query.messages = 1
-        query.payload_kind = PayloadKind.TEXT
-    elif content == "openai_chat":
-        _take_chat(chat or read_chat(request.openai_chat, field="openai_chat"), query)
-    elif content == "oip_request":
-        read_head(request.oip_request, field="oip_request")
-        _read_tensors(request.oip_request, "oip_request", query)
+    if chat is not None and content is not None:
+        _take_chat(chat, len(content.data), query)
+    elif content is not None:
+        _read_content(content.field, content.data, query)
+    elif (field := request.WhichOneof("content")) == "text":
+        _take_text(request.text, query)
+    elif field is not None:
+        _read_content(field, getattr(request, field), query)
     return query
 
 
-def large_chat(request: pb.RouteRequest) -> bytes | None:
+def large_chat(content: Content) -> bytes | None:
     """The body of a chat that is read beside the loop; None where there is no such."""
-    body = request.openai_chat
-    return body if INLINE_BYTES_MAX < len(body) <= BYTES_MAX else None
+    is_large = content.field == "openai_chat" and INLINE_BYTES_MAX < len(content.data) <= BYTES_MAX
+    return bytes(content.data) if is_large else None
 
 
 def infer_query(
-    request: pb.InferRequest, payload: bytes, size_bytes: int, metadata: Mapping[str, str]
+    request: pb.InferRequest, payload: Bytes, size_bytes: int, metadata: Mapping[str, str]
 ) -> Query:
-    """What an InferRequest asks; raises InvalidRequest, PayloadMalformed or PayloadTooLarge.
+    """What an InferRequest asks, whose payload may be cut out of it.
 
-    `payload` is the request's own: asked for once more, it would be copied once more.
+    Raises InvalidRequest, PayloadMalformed or PayloadTooLarge.
     """
-    if not payload and request.WhichOneof("payload") is None:
-        raise InvalidRequest("there is nothing to infer: set it", field="oip_request")
-    hold_size(len(payload))
+    _hold_payload(len(payload))
     query = _query(request.context, request.features, size_bytes - len(payload), metadata)
-    read_head(payload, field="oip_request")
-    _read_tensors(payload, "oip_request", query)
+    _read_oip(payload, "oip_request", query)
     return query
 
 
-def oip_query(request: bytes, metadata: Mapping[str, str], classes: Container[str]) -> Query:
+def oip_query(data: Bytes, metadata: Mapping[str, str], classes: Container[str]) -> Query:
     """What a call of the Open Inference Protocol asks: its model_name is a class, or "auto".
 
     Raises InvalidRequest, UnknownClass, PayloadMalformed or PayloadTooLarge.
     """
-    hold_size(len(request))
-    head = read_head(request, field="")
-    name = short(head.model_name, "model_name")
+    _hold_payload(len(data))
+    request = read_request(data, field="")
+    name = request.model_name
     if name not in ("", AUTO) and name not in classes:
         raise UnknownClass(
             f"there is no class {name!r}: name one of the configuration, or {AUTO!r}",
             field="model_name",
         )
-    if head.model_version:
+    if request.model_version:
         raise InvalidRequest(
             "a class has no versions: leave model_version out", field="model_version"
         )
@@ -113,11 +117,11 @@ def short(text: str, field: str) -> str:
     return text
 
 
-def hold_size(size_bytes: int) -> None:
+def _hold_payload(size_bytes: int) -> None:
     """Raises PayloadTooLarge."""
-    if size_bytes > MESSAGE_BYTES_MAX:
+    if size_bytes > PAYLOAD_BYTES_MAX:
         raise PayloadTooLarge(
-            f"{size_bytes} bytes: at most {MESSAGE_BYTES_MAX}, or send features instead"
+            f"{size_bytes} bytes: at most {PAYLOAD_BYTES_MAX}, or send features instead"
         )
 
 
@@ -158,9 +162,31 @@ def _check_texts(context: pb.RequestContext, features: pb.Features) -> None:
         short(name, "features.capabilities")
 
 
-def _take_chat(chat: Chat, query: Query) -> None:
+def _read_content(field: str, data: Bytes, query: Query) -> None:
+    if field == "openai_chat":
+        _take_chat(read_chat(data, field=field), len(data), query)
+    elif field == "oip_request":
+        _read_oip(data, field, query)
+    else:
+        try:
+            text, query.overhead_tokens = decode_text(memoryview(data))
+        except UnicodeDecodeError:
+            raise PayloadMalformed("not UTF-8: send text", field=field) from None
+        _take_text(text, query)
+        query.size_bytes = len(data)
+
+
+def _take_text(text: str, query: Query) -> None:
+    query.text = text
+    query.messages = 1
+    query.payload_kind = PayloadKind.TEXT
+    query.size_bytes = len(text) if text.isascii() else len(text.encode())
+
+
+def _take_chat(chat: Chat, size_bytes: int, query: Query) -> None:
     """What the body says counts where the context and the features say nothing else."""
     query.payload_kind = PayloadKind.TEXT
+    query.size_bytes = size_bytes
     query.text, query.earlier = chat.asked, chat.earlier
     query.messages = chat.messages
     query.overhead_tokens = chat.overhead_tokens
@@ -168,23 +194,26 @@ def _take_chat(chat: Chat, query: Query) -> None:
     query.capabilities = tuple(dict.fromkeys(query.capabilities + chat.capabilities))
 
 
-def _read_tensors(request: bytes, field: str, query: Query) -> None:
+def _read_oip(data: Bytes, field: str, query: Query) -> None:
+    _read_tensors(read_request(data, field=field), field, query)
+
+
+def _read_tensors(request: OipRequest, field: str, query: Query) -> None:
     query.payload_kind = PayloadKind.TENSORS
+    query.size_bytes = len(request.data)
     query.text, query.overhead_tokens = read_text(request)
     query.tensors = partial(read_tensors, request, field=field)
 
 
 def _labels(labels: Mapping[str, str]) -> Mapping[str, str]:
     if len(labels) > LABELS_MAX:
-        raise InvalidRequest(f"more than {LABELS_MAX} labels: send fewer", field="context.labels")
+        raise InvalidRequest(_LABELS.refusal, field="context.labels")
     return labels
 
 
 def _capabilities(names: Sequence[str]) -> tuple[str, ...]:
     if len(names) > CAPABILITIES_MAX:
-        raise InvalidRequest(
-            f"more than {CAPABILITIES_MAX}: send fewer", field="features.capabilities"
-        )
+        raise InvalidRequest(_CAPABILITIES.refusal, field="features.capabilities")
     return tuple(names) if names else ()
 
 

@@ -1,6 +1,7 @@
 """What a servicer raises becomes a status: one table, applied where servicers are registered."""
 
 import functools
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -14,9 +15,12 @@ from google.rpc import error_details_pb2, status_pb2
 from server.config import ConfigError
 from server.routing import errors
 from server.routing.errors import RoutingError, UpstreamFailed
+from server.rpc import method_limits
+from server.rpc.wire import Bytes
 from server.transport.methods import takes_views
 
 _Parsed = TypeVar("_Parsed")
+_Read: TypeAlias = Callable[[Bytes], Any]
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 _RAW = "takes_and_returns_bytes"
 
@@ -58,7 +62,10 @@ _log = structlog.get_logger()
 
 
 def raw(method: _Method) -> _Method:
-    """Marks a unary method of a servicer that takes bytes and returns bytes, whole or in parts."""
+    """Marks a unary method of a servicer that takes bytes, or a view of many, and returns bytes.
+
+    What it returns may come in parts.
+    """
     setattr(method, _RAW, True)
     return method
 
@@ -78,34 +85,33 @@ class ErrorAnswering:
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
         """Adds the methods of a servicer, each wrapped."""
-        wrapped = {name: self._wrap(handler) for name, handler in handlers.items()}
+        wrapped = {name: self._wrap(f"/{service}/{name}", h) for name, h in handlers.items()}
         handler = grpc.method_handlers_generic_handler(service, wrapped)
         self._server.add_generic_rpc_handlers((handler,))
 
     def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
         """The same handlers again, as older servers take them; nothing is left to do."""
 
-    def _wrap(self, handler: Handler) -> Handler:
+    def _wrap(self, path: str, handler: Handler) -> Handler:
         if getattr(handler.unary_unary, _RAW, False):
-            return grpc.unary_unary_rpc_method_handler(
-                takes_views(self._unary(handler.unary_unary, bytes)), response_serializer=whole
-            )
-        parse = handler.request_deserializer
+            answer = takes_views(self._unary(handler.unary_unary, _reader(path, None)))
+            return grpc.unary_unary_rpc_method_handler(answer, response_serializer=whole)
+        read = _reader(path, handler.request_deserializer)
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
-                self._streaming(handler.unary_stream, parse),
+                self._streaming(handler.unary_stream, read),
                 response_serializer=handler.response_serializer,
             )
         return grpc.unary_unary_rpc_method_handler(
-            self._unary(handler.unary_unary, parse),
+            self._unary(handler.unary_unary, read),
             response_serializer=handler.response_serializer,
         )
 
-    def _unary(self, method: Any, parse: Any) -> Callable[[bytes, Context], Awaitable[Any]]:
+    def _unary(self, method: Any, read: _Read) -> Callable[[Bytes, Context], Awaitable[Any]]:
         @functools.wraps(method)
-        async def answer(data: bytes, context: Context) -> Any:
+        async def answer(data: Bytes, context: Context) -> Any:
             try:
-                return await method(parsed(data, parse), context)
+                return await method(read(data), context)
             except grpc.aio.AbortError:
                 raise
             except Exception as error:  # noqa: BLE001 - this is where every error ends
@@ -113,11 +119,11 @@ class ErrorAnswering:
 
         return answer
 
-    def _streaming(self, method: Any, parse: Any) -> Callable[[bytes, Context], Any]:
+    def _streaming(self, method: Any, read: _Read) -> Callable[[Bytes, Context], Any]:
         @functools.wraps(method)
-        async def answer(data: bytes, context: Context) -> Any:
+        async def answer(data: Bytes, context: Context) -> Any:
             try:
-                async for response in method(parsed(data, parse), context):
+                async for response in method(read(data), context):
                     yield response
             except grpc.aio.AbortError:
                 raise
@@ -140,7 +146,21 @@ async def abort(context: Context, status: status_pb2.Status) -> None:
     await context.abort(_CODES[status.code], status.message, details)
 
 
-def parsed(data: bytes, parse: Callable[[bytes], _Parsed]) -> _Parsed:
+def _reader(path: str, parse: Callable[[bytes], Any] | None) -> _Read:
+    """Makes of a message what its method takes; raises PayloadTooLarge or PayloadMalformed."""
+    bytes_max = method_limits.MESSAGE_BYTES_MAX.get(path, sys.maxsize)
+
+    def read(data: Bytes) -> Any:
+        if len(data) > bytes_max:
+            raise errors.PayloadTooLarge(
+                f"{len(data):,} bytes: at most {bytes_max:,} for {path.rpartition('/')[2]}"
+            )
+        return data if parse is None else parsed(data, parse)
+
+    return read
+
+
+def parsed(data: Bytes, parse: Callable[[Any], _Parsed]) -> _Parsed:
     """Raises PayloadMalformed."""
     try:
         return parse(data)

@@ -4,13 +4,14 @@ A model's name is a class, or "auto": then the rules decide. Requests and respon
 stay bytes; the model_name of a response is the model that answered.
 """
 
-from server.dispatch import Bytes, Dispatcher
+from server.dispatch import Dispatcher
 from server.routing.errors import NotFound, NotReady
 from server.routing.router import Router
 from server.rpc import convert
 from server.rpc.convert import AUTO
 from server.rpc.errors import Context, raw
 from server.rpc.routing import forwarded
+from server.rpc.wire import Bytes
 from server.wire import oip_pb2, oip_pb2_grpc
 
 
@@ -54,7 +55,7 @@ class OipServicer(oip_pb2_grpc.GRPCInferenceServiceServicer):
         return oip_pb2.ModelMetadataResponse(name=request.name, platform="turnout")
 
     @raw
-    async def ModelInfer(self, request: bytes, context: Context) -> Bytes:  # type: ignore[override]
+    async def ModelInfer(self, request: Bytes, context: Context) -> Bytes:  # type: ignore[override]
         invocation_metadata = context.invocation_metadata()
         metadata = convert.text_metadata(invocation_metadata)
         answer = await self._dispatcher.infer(

@@ -3,149 +3,121 @@
 Most requests are forwarded without: this is for rules that ask, and for models of text.
 """
 
-import math
-from collections.abc import Iterator
-from itertools import islice
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from server.routing.errors import PayloadMalformed
 from server.routing.query import Tensor
-from server.rpc.oip_wire import FIELDS_MAX, varint
+from server.rpc.long_text import LongText, decode_text
+from server.rpc.oip_wire import INPUTS, NAME_BYTES_MAX, RAW_CONTENTS, OipRequest, Span, within
+from server.rpc.wire import (
+    VARINT,
+    Bytes,
+    Malformed,
+    Steps,
+    TooManySteps,
+    fields,
+    tag,
+    varints,
+)
 
-# More than models have; of further ones nothing is known.
-TENSORS_MAX = 64
-# A text is read from its first string; of a longer one only its ends, the rest is counted.
-TEXT_BYTES_MAX = 256 * 2**10
 # A request of text says so early: its datatype stands before any content.
 _LOOKED_THROUGH_BYTES = 4_096
 _SAYS_BYTES = b"\x12\x05BYTES"  # field 2, of 5 bytes
-_BYTES_A_TOKEN = 4
 
-_INPUTS, _RAW_CONTENTS = 5, 7  # of the request
-_NAME, _DATATYPE, _SHAPE, _CONTENTS = 1, 2, 3, 5  # of a tensor
-_STRINGS = 8  # of its contents
-_VARINT, _DELIMITED = 0, 2  # wire types
-_FIXED_BYTES = {1: 8, 5: 4}
+_NAME, _DATATYPE, _CONTENTS = (tag(number) for number in (1, 2, 5))  # of a tensor
+_SHAPES = frozenset({tag(3), tag(3, VARINT)})  # packed, or size by size
+_STRINGS = tag(8)  # of its contents
 _RAW_LENGTH_BYTES = 4
 _ELEMENTS_MAX = 2**31 - 1
-_DIMENSIONS_MAX = 32
+_NOTHING = LongText("", 0)
 
 
-class TensorText(NamedTuple):
-    """The text of a request, and how many tokens more it has than what was read of it."""
+@dataclass(slots=True)
+class _Head:
+    """Of a tensor."""
 
-    text: str
-    more_tokens: int
-
-
-class _Field(NamedTuple):
-    number: int
-    wire_type: int
-    start: int  # of its content
-    end: int
+    name: str = ""
+    datatype: str = ""
+    elements: int = 1
+    contents: Span | None = None
 
 
-def read_tensors(request: bytes, *, field: str) -> tuple[Tensor, ...]:
+def read_tensors(request: OipRequest, *, field: str) -> tuple[Tensor, ...]:
     """The heads of the input tensors; raises PayloadMalformed. `field` is the path of `request`."""
+    steps = Steps(request.steps_left)
     try:
-        return tuple(_tensor(request, part) for part in _parts(request, _INPUTS, TENSORS_MAX))
-    except (LookupError, ValueError):
+        heads = [_head(request.data, span, steps) for span in request.parts[INPUTS]]
+    except TooManySteps:
+        raise PayloadMalformed(
+            "too many fields, all tensors together: send fewer", field=within(field, "inputs")
+        ) from None
+    except (Malformed, UnicodeDecodeError):
         raise PayloadMalformed(
             "not a serialised inference.ModelInferRequest: send its SerializeToString()",
-            field=f"{field}.inputs" if field else "inputs",
+            field=within(field, "inputs"),
         ) from None
+    return tuple([Tensor(head.name, head.datatype, head.elements) for head in heads])
 
 
-def read_text(request: bytes) -> TensorText:
+def read_text(request: OipRequest) -> LongText:
     """The first string of the first tensor of strings; empty where there is none."""
-    if request.find(_SAYS_BYTES, 0, _LOOKED_THROUGH_BYTES) < 0:
-        return TensorText("", 0)
+    data = request.data
+    if bytes(data[:_LOOKED_THROUGH_BYTES]).find(_SAYS_BYTES) < 0:
+        return _NOTHING
     try:
-        return _decoded(memoryview(request)[_span_of_text(request)])
-    except (LookupError, ValueError):
-        return TensorText("", 0)
+        span = _span_of_text(request, Steps(request.steps_left))
+        return _NOTHING if span is None else decode_text(memoryview(data)[slice(*span)])
+    except (Malformed, TooManySteps, UnicodeDecodeError):
+        return _NOTHING
 
 
-def _span_of_text(request: bytes) -> slice:
-    """Where it stands; raises ValueError or IndexError where there is none."""
-    for i, part in enumerate(_parts(request, _INPUTS, TENSORS_MAX)):
-        if _tensor(request, part).datatype != "BYTES":
+def _span_of_text(request: OipRequest, steps: Steps) -> Span | None:
+    data = request.data
+    for place, span in enumerate(request.parts[INPUTS]):
+        head = _head(data, span, steps)
+        if head.datatype != "BYTES":
             continue
-        for contents in _parts(request, _CONTENTS, 1, part):
-            for string in _parts(request, _STRINGS, 1, contents):
-                return slice(string.start, string.end)
-        raw = list(_parts(request, _RAW_CONTENTS, i + 1))[i]
-        start = raw.start + _RAW_LENGTH_BYTES
-        length = int.from_bytes(request[raw.start : start], "little")
-        if start + length > raw.end:
-            raise ValueError
-        return slice(start, start + length)
-    raise ValueError
+        if head.contents is not None:
+            for key, start, end in fields(data, *head.contents, steps):
+                if key == _STRINGS:
+                    return start, end
+        if place < len(request.parts[RAW_CONTENTS]):
+            return _first_string(data, request.parts[RAW_CONTENTS][place])
+        return None
+    return None
 
 
-def _decoded(data: memoryview) -> TensorText:
-    if len(data) <= TEXT_BYTES_MAX:
-        return TensorText(bytes(data).decode(), 0)
-    half = TEXT_BYTES_MAX // 2
-    # A character that is cut in two is left out.
-    first, last = bytes(data[:half]).decode("utf-8", "ignore"), bytes(data[-half:])
-    text = f"{first}\n{last.decode('utf-8', 'ignore')}"
-    return TensorText(text, (len(data) - TEXT_BYTES_MAX) // _BYTES_A_TOKEN)
+def _first_string(data: Bytes, raw: Span) -> Span | None:
+    """Of contents that are strings, each behind its length."""
+    start, end = raw[0] + _RAW_LENGTH_BYTES, raw[1]
+    length = int.from_bytes(data[raw[0] : min(start, end)], "little")
+    return (start, start + length) if start + length <= end else None
 
 
-def _tensor(request: bytes, part: _Field) -> Tensor:
-    texts = {_NAME: "", _DATATYPE: ""}
-    elements = 1
-    for field in _fields(request, part.start, part.end):
-        if field.number in texts and field.wire_type == _DELIMITED:
-            texts[field.number] = request[field.start : field.end].decode()
-        elif field.number == _SHAPE and field.wire_type == _DELIMITED:
-            sizes = islice(_packed(request, field.start, field.end), _DIMENSIONS_MAX)
-            elements *= math.prod(map(_known, sizes))
-        elif field.number == _SHAPE and field.wire_type == _VARINT:
-            elements *= _known(varint(request, field.start)[0])
-        elements = min(elements, _ELEMENTS_MAX)
-    return Tensor(texts[_NAME], texts[_DATATYPE], elements)
+def _head(data: Bytes, span: Span, steps: Steps) -> _Head:
+    """Raises Malformed, UnicodeDecodeError or TooManySteps."""
+    head = _Head()
+    for key, start, end in fields(data, *span, steps):
+        if key == _NAME:
+            head.name = _name(data, start, end)
+        elif key == _DATATYPE:
+            head.datatype = _name(data, start, end)
+        elif key in _SHAPES:
+            head.elements = _multiplied(head.elements, data, start, end, steps)
+        elif key == _CONTENTS and head.contents is None:
+            head.contents = start, end
+    return head
 
 
-def _known(size: int) -> int:
-    # -1, in 64 bits, says that a size is not known.
-    return size if size <= _ELEMENTS_MAX else 1
+def _multiplied(elements: int, data: Bytes, at: int, end: int, steps: Steps) -> int:
+    """By each size of a shape."""
+    for size in varints(data, at, end, steps):
+        if size <= _ELEMENTS_MAX:  # -1, in 64 bits, says that a size is not known
+            elements = min(elements * size, _ELEMENTS_MAX)
+    return elements
 
 
-def _packed(data: bytes, at: int, end: int) -> Iterator[int]:
-    while at < end:
-        value, at = varint(data, at)
-        yield value
-
-
-def _parts(data: bytes, number: int, most: int, within: _Field | None = None) -> Iterator[_Field]:
-    """The first fields of this number."""
-    start, end = (0, len(data)) if within is None else (within.start, within.end)
-    return islice(
-        (
-            field
-            for field in _fields(data, start, end)
-            if field.number == number and field.wire_type == _DELIMITED
-        ),
-        most,
-    )
-
-
-def _fields(data: bytes, at: int, end: int) -> Iterator[_Field]:
-    for _ in range(FIELDS_MAX):
-        if at == end:
-            return
-        tag, start = varint(data, at)
-        wire_type = tag & 7
-        if wire_type == _DELIMITED:
-            length, start = varint(data, start)
-            at = start + length
-        elif wire_type == _VARINT:
-            _, at = varint(data, start)
-        else:
-            at = start + _FIXED_BYTES[wire_type]
-        if at > end:
-            raise IndexError
-        yield _Field(tag >> 3, wire_type, start, at)
-    raise ValueError
+def _name(data: Bytes, start: int, end: int) -> str:
+    if end - start > NAME_BYTES_MAX:
+        raise Malformed
+    return str(data[start:end], "utf-8")

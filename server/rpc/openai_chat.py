@@ -10,6 +10,7 @@ from typing import NamedTuple, NoReturn, TypeAlias
 
 from server.routing.errors import PayloadMalformed, PayloadTooLarge
 from server.routing.reading.token_estimate import estimate_tokens
+from server.rpc.wire import Bytes
 
 BYTES_MAX = 256 * 2**10
 # Parsing cannot be split, and holds the loop: 3.6 ms for the worst of this size (small numbers in
@@ -43,7 +44,7 @@ class _Message(NamedTuple):
     pictures: int
 
 
-def read_chat(body: bytes, *, field: str) -> Chat:
+def read_chat(body: Bytes, *, field: str) -> Chat:
     """Raises PayloadTooLarge, or PayloadMalformed with the place; `field` is the path of `body`."""
     if len(body) > BYTES_MAX:
         raise PayloadTooLarge(
@@ -52,7 +53,7 @@ def read_chat(body: bytes, *, field: str) -> Chat:
             field=field,
         )
     try:
-        return _read(body, field)
+        return _read(bytes(body), field)
     except RecursionError:
         _refuse(field, "it is nested too deep: send features instead")
 

@@ -1,25 +1,26 @@
 """turnout.v1.RoutingService: convert, call inward, convert back. No decision is taken here."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
-from server.dispatch import Bytes, Dispatcher
+from server.dispatch import Dispatcher
 from server.routing.errors import InvalidRequest
 from server.routing.router import Router
 from server.routing.tokens import Kind
 from server.rpc import convert
 from server.rpc.batch import BatchCall
-from server.rpc.errors import Context, parsed, raw
-from server.rpc.openai_chat import INLINE_BYTES_MAX, Chat
+from server.rpc.carve import INFER, ROUTE
+from server.rpc.errors import Context, raw
+from server.rpc.openai_chat import Chat
+from server.rpc.reports import Settle, settled
 from server.rpc.responses import Responses
+from server.rpc.turns import hold, turn_of
+from server.rpc.wire import Bytes
 from turnout.v1 import routing_pb2 as pb
 from turnout.v1 import routing_pb2_grpc
 
-# One settlement holds the control plane for about 10 ms at this size.
-OUTCOMES_MAX = 1_000
 # What is passed on to endpoints: tracing, never credentials.
 FORWARDED_KEYS = frozenset({"traceparent", "tracestate", "baggage", "x-request-id"})
 
-Settle = Callable[[Sequence[pb.Outcome]], Awaitable[Sequence[pb.OutcomeResult]]]
 # Takes the body and the peer that sent it.
 ReadLargeChat = Callable[[bytes, str], Awaitable[Chat]]
 
@@ -49,12 +50,12 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
         self._chance = chance
 
     @raw
-    async def Route(self, data: bytes, context: Context) -> bytes:  # type: ignore[override]
-        request = parsed(data, pb.RouteRequest.FromString)
+    async def Route(self, data: Bytes, context: Context) -> bytes:  # type: ignore[override]
+        request, content = ROUTE.read(data)
         chat = None
-        if len(data) > INLINE_BYTES_MAX and (body := convert.large_chat(request)):
+        if content is not None and (body := convert.large_chat(content)):
             chat = await self._read_large_chat(body, context.peer())
-        query = convert.route_query(request, len(data), self._metadata(context), chat)
+        query = convert.route_query(request, len(data), self._metadata(context), content, chat)
         now_s = self._now_s()
         if request.dry_run:
             decision, decision_id = self._router.dry_run(query, now_s=now_s), ""
@@ -65,25 +66,31 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
             )
         return self._responses.route(decision, decision_id, request.context.request_id)
 
-    async def RouteBatch(
-        self, request: pb.RouteBatchRequest, context: Context
-    ) -> pb.RouteBatchResponse:
+    @raw
+    async def RouteBatch(  # type: ignore[override]
+        self, data: Bytes, context: Context
+    ) -> list[bytes]:
         call = BatchCall(
             self._router,
             # A configuration that comes between two slices may ask for what none asked before.
             convert.text_metadata(context.invocation_metadata()),
             self._on_refused,
+            turn_of(context),
             now_s=self._now_s,
             chance=self._chance,
         )
-        return await call.answer(request)
+        parts = []
+        async for part in call.answer(data):
+            hold(context, len(part))
+            parts.append(part)
+        return parts
 
     @raw
     async def Infer(  # type: ignore[override]
-        self, data: bytes, context: Context
+        self, data: Bytes, context: Context
     ) -> bytes | tuple[bytes, Bytes]:
-        request = parsed(data, pb.InferRequest.FromString)
-        payload = request.oip_request
+        request, content = INFER.read(data)
+        payload = _payload(request) if content is None else content.data
         answer = await self._dispatcher.infer(
             convert.infer_query(request, payload, len(data), self._metadata(context)),
             payload,
@@ -92,18 +99,24 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
         )
         return self._responses.infer(answer, request.context.request_id)
 
-    async def Report(self, request: pb.ReportRequest, context: Context) -> pb.ReportResponse:
-        if len(request.outcomes) > OUTCOMES_MAX:
-            raise InvalidRequest(
-                f"more than {OUTCOMES_MAX:,} outcomes: send them in several calls", field="outcomes"
-            )
-        return pb.ReportResponse(results=await self._settle(request.outcomes))
+    @raw
+    async def Report(self, data: Bytes, context: Context) -> bytes:  # type: ignore[override]
+        response = await settled(data, self._settle, turn_of(context))
+        return response.SerializeToString()
 
     def _metadata(self, context: Context) -> dict[str, str]:
         """What rules may look at; most look at none, and it takes as long as all rules."""
         if not self._router.asks_metadata:
             return {}
         return convert.text_metadata(context.invocation_metadata())
+
+
+def _payload(request: pb.InferRequest) -> bytes:
+    """Asked for once: each time it is copied."""
+    payload = request.oip_request
+    if not payload and request.WhichOneof("payload") is None:
+        raise InvalidRequest("there is nothing to infer: set it", field="oip_request")
+    return payload
 
 
 def forwarded(metadata: convert.Metadata | None) -> tuple[tuple[str, str], ...]:

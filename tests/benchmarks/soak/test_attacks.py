@@ -18,7 +18,9 @@ from benchmarks.soak.callers import INFER, REPORT, ROUTE
 from benchmarks.soak.memory import MIB
 from benchmarks.soak.raw import connected
 from benchmarks.soak.session import Ended, request, session, zipped
-from server.rpc.oip_tensors import TENSORS_MAX, read_tensors
+from server.routing.errors import PayloadMalformed
+from server.rpc.oip_tensors import read_tensors
+from server.rpc.oip_wire import INPUTS, TENSORS_MAX, read_request
 from server.transport.hpack import Decoder
 from server.transport.server import Server
 from server.transport.server_limits import ServerLimits
@@ -92,8 +94,11 @@ def test_a_bomb_is_a_thousand_times_smaller(make: Callable[[int], bytes]) -> Non
     assert pb.ReportRequest.FromString(prepared.empty_parts(10)).outcomes[4:] == [pb.Outcome()]
 
 
-def test_many_fields_are_as_many_as_are_read() -> None:
-    assert len(read_tensors(prepared.many_fields(), field="")) == TENSORS_MAX - 1
+def test_many_fields_are_in_as_many_tensors_as_are_looked_at() -> None:
+    request = read_request(prepared.many_fields(), field="")
+    assert len(request.parts[INPUTS]) == TENSORS_MAX - 1
+    with pytest.raises(PayloadMalformed, match="too many fields"):
+        read_tensors(request, field="")
 
 
 def test_costly_heads_are_within_what_a_list_of_headers_may_take() -> None:

@@ -97,6 +97,7 @@ def test_the_reference_has_every_key_with_its_default_and_meaning() -> None:
         ("128 bytes", rules.KEYWORD_BYTES_MAX, 1),
         ("at most 10,000", rules.KEYWORDS_MAX, 1),
         ("at most 87 bytes", state_dir.STATE_DIR_BYTES_MAX, 1),
+        ("at most 67,108,864", config.REQUEST_BYTES_MAX, 1),
     ],
 )
 def test_the_reference_states_the_limits(words: str, number: int, unit: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from server.config import to_json
-from server.control.client import ControlClient, Snapshot, control_channel
+from server.control.client import SETTLED_AT_ONCE, ControlClient, Snapshot, control_channel
 from server.control.parts import PART_CELLS_MAX, Shares, parts_of
 from server.control.protocol import PROTOCOL
 from server.routing.catalog import Cell
@@ -40,6 +40,8 @@ class Scripted(ControlServiceServicer):
         self.watches: list[pb.WatchPlanRequest] = []
         self.pushes: list[pb.PushStatsRequest] = []
         self.settled: list[Outcome] = []
+        self.pieces: list[int] = []  # how many outcomes each call of Settle had
+        self.fails_after: int | None = None
         self.refuses = False
 
     async def WatchPlan(
@@ -59,8 +61,13 @@ class Scripted(ControlServiceServicer):
     async def Settle(self, request: pb.SettleRequest, context: Context) -> pb.SettleResponse:
         if self.refuses:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "another protocol")
+        if len(self.pieces) == self.fails_after:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
+        self.pieces.append(len(request.outcomes))
         self.settled.extend(request.outcomes)
-        return pb.SettleResponse(results=[OutcomeResult(reason="R")] * len(request.outcomes))
+        return pb.SettleResponse(
+            results=[OutcomeResult(reason="R", message=o.decision_id) for o in request.outcomes]
+        )
 
 
 @asynccontextmanager
@@ -203,13 +210,39 @@ async def test_outcomes_are_answered_one_by_one(tmp_path: Path) -> None:
     assert [result.reason for result in results] == ["R", "R"]
 
 
+async def test_outcomes_go_in_pieces_that_the_control_plane_takes(tmp_path: Path) -> None:
+    count = 2 * SETTLED_AT_ONCE + 1
+    outcomes = [Outcome(decision_id=f"d{n}", intent="x" * 4_000) for n in range(count)]
+    async with scripted(tmp_path, []) as (servicer, worker):
+        results = await worker.client.settle(outcomes)
+    assert servicer.pieces == [SETTLED_AT_ONCE, SETTLED_AT_ONCE, 1]
+    assert servicer.settled == outcomes
+    assert [result.message for result in results] == [f"d{n}" for n in range(count)]
+
+
+async def test_a_piece_that_fails_fails_them_all_and_says_that_they_may_be_told_again(
+    tmp_path: Path,
+) -> None:
+    outcomes = [Outcome(decision_id=f"d{n}") for n in range(SETTLED_AT_ONCE + 1)]
+    async with scripted(tmp_path, []) as (servicer, worker):
+        servicer.fails_after = 1
+        with pytest.raises(ControlPlaneDown, match="UNAVAILABLE"):
+            await worker.client.settle(outcomes)
+        assert servicer.settled == outcomes[:SETTLED_AT_ONCE]
+
+
+async def test_no_outcomes_ask_nobody(tmp_path: Path) -> None:
+    async with control_channel(f"unix:{tmp_path / 'none.sock'}") as channel:
+        assert await ControlClient(channel, "w0").settle([]) == []
+
+
 async def test_with_the_control_plane_gone_pushes_and_outcomes_say_so(tmp_path: Path) -> None:
     async with control_channel(f"unix:{tmp_path / 'none.sock'}") as channel:
         client = ControlClient(channel, "w0")
         with pytest.raises(ControlPlaneDown, match="UNAVAILABLE"):
             await client.push(push())
         with pytest.raises(ControlPlaneDown, match="UNAVAILABLE"):
-            await client.settle([])
+            await client.settle([Outcome()])
 
 
 async def test_a_control_plane_that_stands_still_is_lost_and_watched_again() -> None:
@@ -265,9 +298,9 @@ async def test_a_control_plane_that_refuses_is_told_once_until_it_answers(tmp_pa
             for servicer.refuses in (True, True, False, True):
                 if servicer.refuses:
                     with pytest.raises(ControlPlaneDown, match="INVALID_ARGUMENT"):
-                        await worker.client.settle([])
+                        await worker.client.settle([Outcome()])
                 else:
-                    await worker.client.settle([])
+                    await worker.client.settle([Outcome()])
     assert [(log["event"], log["details"]) for log in logs] == [
         ("control plane refuses", "another protocol")
     ] * 2

@@ -19,6 +19,7 @@ from server.control.plane import SPENT_BYTES_MAX, ControlPlane, KeptFiles
 from server.control.replanner import solve_window
 from server.control.window import Window
 from server.routing.catalog import Cell
+from server.routing.tokens import Sealer
 from tests.server.control.served import (
     PATIENCE_S,
     Served,
@@ -358,6 +359,19 @@ async def test_each_outcome_is_counted_or_refused_by_itself(tmp_path: Path) -> N
         results = await Worker(served.channel).client.settle(outcomes)
     assert [result.reason for result in results] == ["", "DECISION_INVALID", "USAGE_DUPLICATE"]
     assert all(result.message for result in results[1:])
+
+
+async def test_a_report_that_is_told_again_is_counted_once(tmp_path: Path) -> None:
+    plane = control_plane(tmp_path, service(window_s=3_600.0), clock=lambda: NOW_S)
+    sealer = Sealer(KEY, 1)
+    ids = [decision_id(sealer=sealer) for _ in range(3)]
+    outcomes = [Outcome(decision_id=each, usage=usage()) for each in ids]
+    async with serving(plane, tmp_path) as served:
+        client = Worker(served.channel).client
+        first = await client.settle(outcomes[:2])  # the piece that came through
+        again = await client.settle(outcomes)
+    assert [result.reason for result in first] == ["", ""]
+    assert [result.reason for result in again] == ["USAGE_DUPLICATE", "USAGE_DUPLICATE", ""]
 
 
 async def test_operators_see_which_workers_push(tmp_path: Path) -> None:

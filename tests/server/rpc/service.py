@@ -27,8 +27,8 @@ from server.routing.counters import Counters
 from server.routing.router import Router
 from server.routing.selector import Row, Selector, WeightTable
 from server.routing.tokens import KEY_BYTES, Sealer
-from server.rpc.convert import MESSAGE_BYTES_MAX
 from server.rpc.errors import ErrorAnswering
+from server.rpc.method_limits import PAYLOAD_BYTES_MAX
 from server.rpc.oip import OipServicer
 from server.rpc.routing import RoutingServicer
 from server.transport.server import Server
@@ -44,7 +44,7 @@ KEY = bytes(KEY_BYTES)
 NOW_S = 1_700_000_000.0
 VERSION = "1.2.3"
 # What is larger than a request may be has to arrive to be refused by us.
-_WIRE_BYTES_MAX = MESSAGE_BYTES_MAX + 2**20
+_WIRE_BYTES_MAX = PAYLOAD_BYTES_MAX + 2**20
 CELL = Cell("chat", "-", "other", "s0")
 
 

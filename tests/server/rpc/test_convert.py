@@ -9,14 +9,13 @@ from server.routing.catalog import PayloadKind
 from server.routing.errors import InvalidRequest, PayloadMalformed
 from server.routing.query import Query, Tensor
 from server.rpc.convert import (
-    CAPABILITIES_MAX,
-    LABELS_MAX,
     TEXT_BYTES_MAX,
     infer_query,
     oip_query,
     route_query,
     text_metadata,
 )
+from server.rpc.shapes import CAPABILITIES_MAX, LABELS_MAX
 from server.wire import oip_pb2
 from turnout.v1 import routing_pb2 as pb
 
@@ -162,7 +161,9 @@ def test_a_stated_kind_holds_where_no_content_is_sent(stated: pb.PayloadKind.Val
 
 def test_an_infer_carries_tensors() -> None:
     query = inferred(pb.InferRequest(oip_request=TENSORS), METADATA)
-    assert query == Query(payload_kind=PayloadKind.TENSORS, metadata=METADATA)
+    assert query == Query(
+        payload_kind=PayloadKind.TENSORS, metadata=METADATA, size_bytes=len(TENSORS)
+    )
 
 
 def test_an_empty_message_of_the_protocol_is_a_payload() -> None:
@@ -199,6 +200,7 @@ def test_an_oip_call_says_its_class_by_the_models_name_and_who_it_is_in_metadata
         user="ada",
         metadata=metadata,
         payload_kind=PayloadKind.TENSORS,
+        size_bytes=len(request),
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -19,11 +19,15 @@ from server.rpc.errors import (
     STATUS,
     VIOLATIONS_MAX,
     ErrorAnswering,
+    raw,
     status_of,
 )
+from server.rpc.wire import Bytes
+from server.transport.server import Server
+from server.transport.server_limits import ServerLimits
 from tests.server.rpc.service import Refusal, refusal_of
 from turnout.v1 import control_pb2 as pb
-from turnout.v1 import control_pb2_grpc
+from turnout.v1 import control_pb2_grpc, routing_pb2, routing_pb2_grpc
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -263,3 +267,25 @@ async def test_what_is_no_message_of_a_method_is_malformed(scene: Scene, method:
 
 def test_the_status_of_an_error_has_no_more_than_the_reason_where_it_tells_nothing_else() -> None:
     assert len(status_of(errors.NoCandidate("none is fit")).details) == 1
+
+
+class Weighing:
+    """Says what it was given."""
+
+    @raw
+    async def Route(self, data: Bytes, context: Context) -> bytes:
+        return routing_pb2.RouteResponse(decision_id=type(data).__name__).SerializeToString()
+
+    RouteBatch = Infer = Report = Route
+
+
+async def test_a_raw_method_is_given_a_large_request_where_it_lies() -> None:
+    server = Server(ServerLimits(), chance=lambda: 0.5)
+    answering = ErrorAnswering(cast("grpc.aio.Server", server), lambda _: None)
+    answering.add(routing_pb2_grpc.add_RoutingServiceServicer_to_server, Weighing())
+    async with grpc.aio.insecure_channel(await server.listen("127.0.0.1:0")) as channel:
+        stub: routing_pb2_grpc.RoutingServiceAsyncStub
+        stub = routing_pb2_grpc.RoutingServiceStub(channel)
+        given = [await stub.Route(routing_pb2.RouteRequest(text=n * "x")) for n in (9, 2**17)]
+    await server.stop(0)
+    assert [response.decision_id for response in given] == ["bytes", "memoryview"]

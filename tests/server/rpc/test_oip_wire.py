@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.routing.errors import InvalidRequest, PayloadMalformed
-from server.rpc.oip_wire import FIELDS_MAX, OipHead, read_head
+from server.rpc.oip_wire import NAME_BYTES_MAX, STEPS_MAX, read_request
 from server.wire import oip_pb2
 
 Request = oip_pb2.ModelInferRequest
@@ -37,6 +37,11 @@ requests = st.builds(
 )
 
 
+def read_head(data: bytes, *, field: str) -> tuple[str, str]:
+    request = read_request(data, field=field)
+    return request.model_name, request.model_version
+
+
 def refused(data: bytes, field: str = "oip_request") -> PayloadMalformed:
     with pytest.raises(PayloadMalformed) as found:
         read_head(data, field=field)
@@ -46,7 +51,7 @@ def refused(data: bytes, field: str = "oip_request") -> PayloadMalformed:
 @given(requests)
 def test_name_and_version_are_read_of_any_request(request: Request) -> None:
     head = read_head(request.SerializeToString(), field="oip_request")
-    assert head == OipHead(request.model_name, request.model_version)
+    assert head == (request.model_name, request.model_version)
 
 
 @given(requests, requests)
@@ -55,11 +60,11 @@ def test_of_what_is_said_twice_the_last_holds_as_in_protobuf(
 ) -> None:
     both = first.SerializeToString() + second.SerializeToString()
     merged = Request.FromString(both)
-    assert read_head(both, field="") == OipHead(merged.model_name, merged.model_version)
+    assert read_head(both, field="") == (merged.model_name, merged.model_version)
 
 
 def test_an_empty_request_names_nothing() -> None:
-    assert read_head(b"", field="oip_request") == OipHead("", "")
+    assert read_head(b"", field="oip_request") == ("", "")
 
 
 @given(st.binary())
@@ -101,8 +106,8 @@ def test_a_request_that_is_cut_off_is_refused_unless_it_is_cut_between_fields(
 
 def test_a_request_of_many_fields_is_read_up_to_a_bound() -> None:
     empty = b"\x3a\x00"  # an empty tensor
-    assert read_head(empty * FIELDS_MAX, field="oip_request") == OipHead("", "")
-    assert str(FIELDS_MAX) in str(refused(empty * (FIELDS_MAX + 1)))
+    assert read_head(empty * STEPS_MAX, field="oip_request") == ("", "")
+    assert f"{STEPS_MAX:,}" in str(refused(empty * (STEPS_MAX + 1)))
 
 
 @pytest.mark.parametrize(
@@ -124,4 +129,15 @@ def test_a_sequence_is_refused_for_it_needs_one_endpoint(
 @pytest.mark.parametrize("key", ["sequence_idx", "sequence_i", "my_sequence_id", "sequence_start"])
 def test_a_parameter_of_another_name_is_no_sequence(key: str) -> None:
     request = Request(parameters={key: oip_pb2.InferParameter(int64_param=1)})
-    assert read_head(request.SerializeToString(), field="oip_request") == OipHead("", "")
+    assert read_head(request.SerializeToString(), field="oip_request") == ("", "")
+
+
+@pytest.mark.parametrize("field", ["model_name", "model_version"])
+def test_a_name_is_no_longer_than_what_rules_look_at(field: str) -> None:
+    named = Request()
+    setattr(named, field, "x" * NAME_BYTES_MAX)
+    assert "x" * NAME_BYTES_MAX in read_head(named.SerializeToString(), field="")
+    setattr(named, field, "x" * (NAME_BYTES_MAX + 1))
+    with pytest.raises(InvalidRequest, match="256 bytes") as found:
+        read_head(named.SerializeToString(), field="f")
+    assert found.value.field == f"f.{field}"

@@ -16,8 +16,8 @@ from server.routing.query import Query
 from server.routing.router import Decision, Router
 from server.routing.selector import Selector, WeightTable
 from server.routing.tokens import KEY_BYTES, Sealer
+from server.rpc import wire
 from server.rpc.errors import whole
-from server.rpc.oip_wire import varint
 from server.rpc.responses import JOINED_BYTES_MAX, Responses, batch_route
 from tests.server.routing.configs import config, model
 from turnout.v1 import routing_pb2 as pb
@@ -162,13 +162,7 @@ def test_a_time_goes_on_the_wire_to_the_nanosecond(seconds: float) -> None:
 
 def fields(data: bytes) -> list[int]:
     """The numbers of a message's fields, as they stand on the wire."""
-    numbers, at = [], 0
-    while at < len(data):
-        tag, at = varint(data, at)
-        numbers.append(tag >> 3)
-        length, at = varint(data, at)
-        at += length if tag & 7 == 2 else 0
-    return numbers
+    return [tag >> 3 for tag, _, _ in wire.fields(data, 0, len(data), wire.Steps(1_000))]
 
 
 def test_no_field_stands_twice_on_the_wire_for_not_every_reader_merges_messages() -> None:

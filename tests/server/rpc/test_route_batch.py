@@ -12,26 +12,30 @@ from google.rpc import error_details_pb2, status_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.config import ClassConfig
-from server.config.match import MatchConfig
+from server.config import ClassConfig, DomainConfig
+from server.config.match import KeywordsConfig, MatchConfig
 from server.dispatch import Dispatcher
 from server.routing.counters import Counters
 from server.routing.router import Router
 from server.routing.selector import Selector, WeightTable
 from server.routing.tokens import Kind, Sealer, open_decision
 from server.rpc.batch import (
-    REQUESTS_MAX,
+    CONVERTED_MAX,
     SLICE_BYTES_MAX,
     SLICE_WORK_MAX,
     UNLIKE_WORK,
     BatchCall,
 )
-from server.rpc.convert import MESSAGE_BYTES_MAX
+from server.rpc.batch_results import REFUSALS_MAX
 from server.rpc.errors import Context
+from server.rpc.method_limits import MESSAGE_BYTES_MAX
 from server.rpc.openai_chat import INLINE_BYTES_MAX
-from server.rpc.routing import ReadLargeChat, RoutingServicer, Settle
+from server.rpc.reports import Settle
+from server.rpc.routing import ReadLargeChat, RoutingServicer
+from server.rpc.shapes import REQUESTS_MAX
 from tests.contract.serving import TRANSPORTS
 from tests.server.routing.configs import config
+from tests.server.routing.configs import model as model_config
 from tests.server.rpc.service import CELL, KEY, NOW_S, Service, refused, row, running
 from tests.server.rpc.test_routing import LONG, TENSORS, chat_request, check, route_request
 from tests.server.rpc.test_routing import route_requests as any_requests
@@ -61,6 +65,10 @@ async def batch(service: Service, *requests: pb.RouteRequest) -> pb.RouteBatchRe
     return await service.routing.RouteBatch(
         pb.RouteBatchRequest(requests=requests), timeout=TIMEOUT_S
     )
+
+
+async def next_pass() -> None:
+    await asyncio.sleep(0)
 
 
 def models(response: pb.RouteBatchResponse) -> list[str]:
@@ -205,8 +213,59 @@ async def test_a_batch_of_too_many_is_refused_whole(service: Service) -> None:
 
 
 async def test_a_batch_that_is_too_large_is_refused_whole(service: Service) -> None:
-    half = pb.RouteRequest(text="x" * (MESSAGE_BYTES_MAX // 2))
+    half = pb.RouteRequest(
+        text="x" * (MESSAGE_BYTES_MAX["/turnout.v1.RoutingService/RouteBatch"] // 2)
+    )
     check(await refused(service, batch(service, half, half)), "PAYLOAD_TOO_LARGE", [])
+
+
+async def test_a_request_that_is_no_message_is_refused_by_itself(service: Service) -> None:
+    good = pb.RouteBatchRequest(requests=[route_request()]).SerializeToString()
+    data = await service.raw("/turnout.v1.RoutingService/RouteBatch", good + b"\x0a\x01\xff" + good)
+    results = pb.RouteBatchResponse.FromString(data).results
+    assert [bool(result.decision_id) for result in results] == [True, False, True]
+    assert results[1].refusal.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+
+
+async def test_large_requests_of_a_batch_are_read_as_route_reads_them(service: Service) -> None:
+    law = DomainConfig(name="law", match=MatchConfig(keywords=KeywordsConfig(any_of=("clause",))))
+    text = model_config("text", protocol="openai", endpoints=("text:1",))
+    service.router.configure(config(text, domains=(law,)))
+    context = pb.RequestContext(request_id="r9")
+    requests = [
+        pb.RouteRequest(context=context, text=5_000 * "x " + "a clause"),
+        pb.RouteRequest(text=5_000 * "x "),
+        pb.RouteRequest(text=SLICE_BYTES_MAX * "x "),
+    ]
+    response = await batch(service, *requests, *requests)
+    routes = [response.routes[result.route] for result in response.results]
+    assert [route.cell.domain for route in routes] == ["law", "other", "other"] * 2
+    assert [result.request_id for result in response.results] == ["r9", "", ""] * 2
+    for request, route in zip(requests, routes, strict=False):
+        alone = await service.routing.Route(request, timeout=TIMEOUT_S)
+        assert (route.cell, route.target) == (alone.cell, alone.target)
+
+
+async def test_equal_requests_are_each_answered_with_their_own_id(service: Service) -> None:
+    named = route_request(request_id="r1", labels={"app": "audit"})
+    tokens = pb.RouteRequest(features=pb.Features(input_tokens=5_000))
+    response = await batch(service, named, named, tokens, tokens, named)
+    assert [result.request_id for result in response.results] == ["r1", "r1", "", "", "r1"]
+    assert len({result.decision_id for result in response.results}) == 5
+    sizes = [response.routes[result.route].cell.size_bucket for result in response.results]
+    assert sizes == ["s0", "s0", "s1", "s1", "s0"]
+
+
+async def test_more_kinds_of_requests_and_refusals_than_are_kept_are_answered_too(
+    service: Service,
+) -> None:
+    users = [route_request(user=f"u{n}") for n in range(CONVERTED_MAX + 1)]
+    nopes = [route_request(traffic_class=f"n{n}") for n in range(REFUSALS_MAX + 1)]
+    results = (await batch(service, *users, *nopes, *users, *nopes)).results
+    assert sum(bool(result.decision_id) for result in results) == 2 * len(users)
+    messages = [result.refusal.message for result in results if result.HasField("refusal")]
+    assert len(set(messages)) == len(nopes)
+    assert messages[: len(nopes)] == messages[len(nopes) :]
 
 
 async def test_before_a_configuration_a_batch_is_refused_whole() -> None:
@@ -256,8 +315,15 @@ async def test_slices_are_smaller_before_the_first_plan_for_each_request_is_deci
     service: Service,
 ) -> None:
     service.router.publish(WeightTable())
-    call = BatchCall(service.router, {}, print, now_s=lambda: NOW_S, chance=lambda: 0.5)
-    answering = asyncio.create_task(call.answer(pb.RouteBatchRequest(requests=SLICES["alike"])))
+    call = BatchCall(service.router, {}, print, next_pass, now_s=lambda: NOW_S, chance=lambda: 0.5)
+    data = pb.RouteBatchRequest(requests=SLICES["alike"]).SerializeToString()
+
+    async def answer() -> pb.RouteBatchResponse:
+        return pb.RouteBatchResponse.FromString(
+            b"".join([part async for part in call.answer(data)])
+        )
+
+    answering = asyncio.create_task(answer())
     await asyncio.sleep(0)  # to the end of the first slice
     service.router.publish(WeightTable("p1", {CELL: row(1.0)}, {}))
     response = await answering
@@ -290,7 +356,12 @@ async def test_any_batch_is_answered_and_every_request_by_itself(
 
 
 class Called:
-    """The metadata of a call."""
+    """A call: its metadata, and how many bytes are held for it."""
+
+    held = 0
+
+    def hold(self, more_bytes: int) -> None:
+        self.held += more_bytes
 
     def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
         return (("x-team", "blue"),)
@@ -309,12 +380,16 @@ async def test_a_configuration_that_comes_between_slices_finds_the_metadata_of_t
         chance=lambda: 0.5,
     )
     users = [route_request(user=f"u{number}") for number in range(SLICE_WORK_MAX)]
-    call = servicer.RouteBatch(pb.RouteBatchRequest(requests=users), cast("Context", Called()))
+    data = pb.RouteBatchRequest(requests=users).SerializeToString()
+    called = Called()
+    call = servicer.RouteBatch(data, cast("Context", called))
     answering = asyncio.create_task(call)
     await asyncio.sleep(0)  # its first slice
     blue = ClassConfig(name="blue", match=MatchConfig(metadata={"x-team": ("blue",)}))
     router.configure(config(classes=(blue, ClassConfig(name="chat", default=True))))
-    response = await answering
+    answer = b"".join(await answering)
+    assert called.held == len(answer)  # what is answered is counted while it grows
+    response = pb.RouteBatchResponse.FromString(answer)
     first, last = response.results[0], response.results[-1]
     cells = [response.routes[result.route].cell for result in (first, last)]
     assert [cell.traffic_class for cell in cells] == ["chat", "blue"]

@@ -12,21 +12,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from server.config import ClassConfig
 from server.routing.attempts import MARGIN_S
 from server.routing.errors import ControlPlaneDown
 from server.routing.selector import WeightTable
 from server.routing.tokens import Kind, open_decision
-from server.rpc.convert import (
-    CAPABILITIES_MAX,
-    LABELS_MAX,
-    MESSAGE_BYTES_MAX,
-    TEXT_BYTES_MAX,
-)
+from server.rpc.convert import TEXT_BYTES_MAX
 from server.rpc.errors import STATUS
-from server.rpc.oip_wire import FIELDS_MAX
+from server.rpc.method_limits import MESSAGE_BYTES_MAX, PAYLOAD_BYTES_MAX
+from server.rpc.oip_wire import STEPS_MAX
 from server.rpc.openai_chat import BYTES_MAX
-from server.rpc.routing import OUTCOMES_MAX, forwarded
+from server.rpc.routing import forwarded
+from server.rpc.shapes import CAPABILITIES_MAX, LABELS_MAX, OUTCOMES_MAX
 from server.wire import oip_pb2
+from tests.server.routing.configs import config
 from tests.server.rpc.service import (
     CELL,
     KEY,
@@ -346,7 +345,7 @@ async def test_more_outcomes_than_one_report_may_hold_are_refused(service: Servi
 SEQUENCE = oip_pb2.ModelInferRequest(
     parameters={"sequence_id": oip_pb2.InferParameter(int64_param=1)}
 ).SerializeToString()
-MANY_FIELDS = b"\x3a\x00" * (FIELDS_MAX + 1)
+MANY_FIELDS = b"\x3a\x00" * (STEPS_MAX + 1)
 
 # Of the context and the features, which Route and Infer share.
 BAD_SHARED: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
@@ -436,13 +435,65 @@ async def test_a_payload_that_no_model_takes_has_no_candidate(service: Service) 
 
 
 async def test_an_oversized_message_is_refused_for_its_size(service: Service) -> None:
-    infer = pb.InferRequest(oip_request=bytes(MESSAGE_BYTES_MAX + 1))
+    infer = pb.InferRequest(oip_request=bytes(PAYLOAD_BYTES_MAX + 1))
     check(await refused(service, service.routing.Infer(infer)), "PAYLOAD_TOO_LARGE", [])
-    route = pb.RouteRequest(text="x" * (MESSAGE_BYTES_MAX + 1))
+    route = pb.RouteRequest(text="x" * MESSAGE_BYTES_MAX["/turnout.v1.RoutingService/Route"])
     check(await refused(service, service.routing.Route(route)), "PAYLOAD_TOO_LARGE", [])
 
 
-@pytest.mark.parametrize("method", ["Route", "Infer", "Report"])
+@pytest.mark.parametrize(
+    "path", ["/turnout.v1.RoutingService/Report", "/inference.GRPCInferenceService/ServerMetadata"]
+)
+async def test_a_message_that_is_larger_than_its_method_takes_is_refused(
+    service: Service, path: str
+) -> None:
+    most = MESSAGE_BYTES_MAX[path]
+    await service.raw(path, unknown_field(most))
+    found = await refused(service, service.raw(path, unknown_field(most + 1)))
+    check(found, "PAYLOAD_TOO_LARGE", [])
+    assert found.message == f"{most + 1:,} bytes: at most {most:,} for {path.rpartition('/')[2]}"
+
+
+def unknown_field(size_bytes: int) -> bytes:
+    """A message of any method: one field that none has."""
+    left = size_bytes - 6
+    length = bytes([left & 127 | 128, left >> 7 & 127 | 128, left >> 14 & 127 | 128, left >> 21])
+    return b"\xfa\x7f" + length + bytes(left)
+
+
+@pytest.mark.parametrize("method", ["Route", "Infer", "RouteBatch", "ModelInfer"])
+async def test_a_request_that_is_larger_than_its_class_takes_is_refused(
+    service: Service, method: str
+) -> None:
+    fits = oip_pb2.ModelInferRequest(raw_input_contents=[bytes(98)]).SerializeToString()
+    small = ClassConfig(name="chat", default=True, request_bytes_max=len(fits))
+    service.router.configure(config(classes=(small,)))
+    assert await sent(service, method, fits) == ""
+    error = await sent(service, method, fits + b"\x3a\x00")
+    assert error.startswith("102 bytes: class chat takes at most 100;")
+
+
+async def sent(service: Service, method: str, tensors: bytes) -> str:
+    """What a request is refused with, as too large; empty where it is not."""
+    route, infer = pb.RouteRequest(oip_request=tensors), pb.InferRequest(oip_request=tensors)
+    try:
+        if method == "RouteBatch":
+            batch = pb.RouteBatchRequest(requests=[route])
+            (result,) = (await service.routing.RouteBatch(batch)).results
+            return result.refusal.message
+        if method == "Route":
+            await service.routing.Route(route)
+        elif method == "Infer":
+            await service.routing.Infer(infer)
+        else:
+            await service.raw("/inference.GRPCInferenceService/ModelInfer", tensors)
+    except grpc.aio.AioRpcError as error:
+        found = refusal_of(error)
+        return found.message if found.reason == "PAYLOAD_TOO_LARGE" else ""
+    return ""
+
+
+@pytest.mark.parametrize("method", ["Route", "Infer", "RouteBatch", "Report"])
 async def test_what_is_no_message_is_refused_as_malformed(service: Service, method: str) -> None:
     call = service.raw(f"/turnout.v1.RoutingService/{method}", b"\xff\xff\xff")
     check(await refused(service, call), "PAYLOAD_MALFORMED", [])

@@ -173,6 +173,7 @@ class RouteRequest(google.protobuf.message.Message):
     FEATURES_FIELD_NUMBER: builtins.int
     DRY_RUN_FIELD_NUMBER: builtins.int
     text: builtins.str
+    """Of more than 256 KiB the first and last 128 KiB are read, and the rest is counted."""
     oip_request: builtins.bytes
     """A serialised inference.ModelInferRequest; its tensors may be left out."""
     openai_chat: builtins.bytes
@@ -342,7 +343,7 @@ class RouteBatchRequest(google.protobuf.message.Message):
     REQUESTS_FIELD_NUMBER: builtins.int
     @property
     def requests(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___RouteRequest]:
-        """At most 10,000, of 64 MiB together, none of them a dry run. The metadata of the call is that of
+        """At most 10,000, of 16 MiB together, none of them a dry run. The metadata of the call is that of
         each. The response has about 110 bytes for each, more where names are long; gRPC clients take
         4 MiB unless they are told otherwise.
         """
@@ -670,7 +671,7 @@ class ReportRequest(google.protobuf.message.Message):
     OUTCOMES_FIELD_NUMBER: builtins.int
     @property
     def outcomes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Outcome]:
-        """At most 1,000."""
+        """At most 1,000, each of 4 KiB."""
 
     def __init__(
         self,

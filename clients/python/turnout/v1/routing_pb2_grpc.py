@@ -95,7 +95,8 @@ class RoutingServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Report(self, request, context):
-        """Tells what became of earlier decisions. Each outcome is counted or refused by itself.
+        """Tells what became of earlier decisions. Each outcome is counted or refused by itself. A call
+        that fails as UNAVAILABLE may have counted some of them: repeated whole, it counts none twice.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -151,7 +151,9 @@ class RoutingServiceStub(typing.Generic[_RoutingServiceRouteType, _RoutingServic
     """Decides, forwards to the model's endpoint and returns what it answered."""
 
     Report: _RoutingServiceReportType
-    """Tells what became of earlier decisions. Each outcome is counted or refused by itself."""
+    """Tells what became of earlier decisions. Each outcome is counted or refused by itself. A call
+    that fails as UNAVAILABLE may have counted some of them: repeated whole, it counts none twice.
+    """
 
 RoutingServiceAsyncStub: typing_extensions.TypeAlias = RoutingServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
@@ -214,6 +216,8 @@ class RoutingServiceServicer(metaclass=abc.ABCMeta):
         request: turnout.v1.routing_pb2.ReportRequest,
         context: _ServicerContext,
     ) -> typing.Union[turnout.v1.routing_pb2.ReportResponse, collections.abc.Awaitable[turnout.v1.routing_pb2.ReportResponse]]:
-        """Tells what became of earlier decisions. Each outcome is counted or refused by itself."""
+        """Tells what became of earlier decisions. Each outcome is counted or refused by itself. A call
+        that fails as UNAVAILABLE may have counted some of them: repeated whole, it counts none twice.
+        """
 
 def add_RoutingServiceServicer_to_server(servicer: RoutingServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -1,0 +1,60 @@
+"""Report: each outcome is parsed by itself, and refused if settling it would cost too much."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from server.routing.errors import InvalidRequest
+from server.routing.outcomes import check_feedback_count
+from server.rpc.errors import parsed
+from server.rpc.parts import cut
+from server.rpc.turns import Turn
+from server.rpc.wire import Bytes
+from turnout.v1 import routing_pb2 as pb
+
+# One with all that it may hold takes 1.5 KB.
+OUTCOME_BYTES_MAX = 4_096
+# Parsed in one stretch: the worst takes 2 ms.
+STRETCH_BYTES = 128 * 2**10
+
+# One result for each outcome, in order.
+Settle = Callable[[Sequence[pb.Outcome]], Awaitable[Sequence[pb.OutcomeResult]]]
+
+
+async def settled(data: Bytes, settle: Settle, turn: Turn) -> pb.ReportResponse:
+    """The answer to a serialised ReportRequest.
+
+    Raises before anything is counted, but for ControlPlaneDown: then some may have been.
+    """
+    parts = await cut(data, "turnout.v1.ReportRequest.outcomes", turn)
+    good, refused = await _read(parts, turn)
+    results = list(await settle(good))
+    for place, result in refused.items():  # from the first to the last, so that places hold
+        results.insert(place, result)
+    return pb.ReportResponse(results=results)
+
+
+async def _read(
+    parts: Sequence[Bytes], turn: Turn
+) -> tuple[list[pb.Outcome], dict[int, pb.OutcomeResult]]:
+    """Those that may be settled, and the others' results by place."""
+    good: list[pb.Outcome] = []
+    refused: dict[int, pb.OutcomeResult] = {}
+    stretch_bytes = 0
+    for place, data in enumerate(parts):
+        try:
+            good.append(_outcome(data))
+        except InvalidRequest as error:
+            refused[place] = pb.OutcomeResult(reason=error.reason, message=str(error))
+        stretch_bytes += len(data)
+        if stretch_bytes >= STRETCH_BYTES:
+            stretch_bytes = 0
+            await turn()
+    return good, refused
+
+
+def _outcome(data: Bytes) -> pb.Outcome:
+    """Raises InvalidRequest for one that would cost too much, PayloadMalformed for none at all."""
+    if len(data) > OUTCOME_BYTES_MAX:
+        raise InvalidRequest(f"{len(data):,} bytes: an outcome has at most {OUTCOME_BYTES_MAX:,}")
+    outcome = parsed(data, pb.Outcome.FromString)
+    check_feedback_count(len(outcome.feedback))
+    return outcome
