@@ -12,14 +12,16 @@ from server.app.memory import give_back_what_is_freed
 from server.app.settings import DRAIN_S, Settings
 from server.app.tls import keep_fresh
 from server.config.named_files import tls_files
-from server.rpc.method_limits import PAYLOAD_BYTES_MAX
+from server.rpc.method_limits import MESSAGE_BYTES_MAX, PAYLOAD_BYTES_MAX
 from server.transport.hand_over import Taker
 from server.transport.server import GREET_S, Server
 from server.transport.server_limits import ServerLimits
 from server.transport.tls import Certificates
 
-# A little above our own limit, whose error says more.
-WIRE_BYTES_MAX = PAYLOAD_BYTES_MAX + 2**20
+# A little above our own limits, whose errors say more.
+_ABOVE_BYTES = 64 * 2**10
+WIRE_BYTES_MAX = PAYLOAD_BYTES_MAX + 2**20 + _ABOVE_BYTES
+_BYTES_MAX_BY_PATH = {path: most + _ABOVE_BYTES for path, most in MESSAGE_BYTES_MAX.items()}
 # What is held is two thirds of a worker's memory: the interpreter takes 50 MiB, and what was freed
 # does not all go back to the system.
 _HELD_PART = 2 / 3
@@ -33,7 +35,12 @@ class HandedListener:
 
     def __init__(self, settings: Settings, connections_fd: int) -> None:
         limits = worker_limits(settings.worker_memory_mib)
-        self.transport = Server(limits, chance=random.random, on_ended=self._ended)
+        self.transport = Server(
+            limits,
+            chance=random.random,
+            on_ended=self._ended,
+            message_bytes_max=_BYTES_MAX_BY_PATH,
+        )
         # It takes servicers as grpcio's does, and this is all that anyone does with it.
         self.server = cast("grpc.aio.Server", self.transport)
         self._address = settings.data_address

@@ -51,7 +51,7 @@ class Methods:
     def __init__(
         self, bytes_max: int, bytes_max_by_path: Mapping[str, int] = MappingProxyType({})
     ) -> None:
-        """What a message may take, in and out, of the methods by path and of all others."""
+        """What a message of a request may take, of the methods by path and of all others."""
         self._bytes_max = bytes_max
         self._bytes_max_by_path = bytes_max_by_path
         self._registered: dict[bytes, Method] = {}

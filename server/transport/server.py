@@ -50,8 +50,8 @@ class Server:
     ) -> None:
         """`on_ended` is called for each connection that ended, or came to nothing in `adopt`.
 
-        `message_bytes_max` has the paths of methods that take less, or more, than the limits say;
-        `clock` measures turns.
+        `message_bytes_max` has the paths of methods whose requests may have less, or more, than the
+        limits say; `clock` measures turns.
         """
         limits = limits or ServerLimits()
         self._tally = Tally(limits, LimitLog(asyncio.get_running_loop().call_later), clock)

@@ -160,8 +160,8 @@ class ServerCall:
         if self.is_ended:
             raise asyncio.InvalidStateError("the call has ended")
         data = self.method.serialize(message)
-        if len(data) > self.method.message_bytes_max:
-            self.refuse(too_large(self.method.message_bytes_max))
+        if len(data) > self._tally.limits.message_bytes_max:
+            self.refuse(too_large(self._tally.limits.message_bytes_max))
             raise AbortError
         self._send_message(data)
         await self._link.drained(self.stream_id, len(data))
@@ -191,8 +191,8 @@ class ServerCall:
                 self._answer_in_parts(parts, size)
                 return
             data = b"".join(parts)
-        if len(data) > self.method.message_bytes_max:
-            self.refuse(too_large(self.method.message_bytes_max))
+        if len(data) > self._tally.limits.message_bytes_max:
+            self.refuse(too_large(self._tally.limits.message_bytes_max))
         elif self._has_head or self._gzip or len(data) > _JOINED_BYTES_MAX:
             self._send_message(data)
             self.end(0, self._details)
@@ -277,8 +277,8 @@ class ServerCall:
 
     def _answer_in_parts(self, parts: Sequence[bytes | memoryview], size: int) -> None:
         """Without joining them: most of it is in one of them, and is not copied."""
-        if size > self.method.message_bytes_max:
-            self.refuse(too_large(self.method.message_bytes_max))
+        if size > self._tally.limits.message_bytes_max:
+            self.refuse(too_large(self._tally.limits.message_bytes_max))
             return
         if not self._has_head:
             self._send_head()
