@@ -115,7 +115,7 @@ class ServerConnection(asyncio.Protocol):
             began_s = self._turns.clock()
             self._intake.begin(data, now_s)
             self._handle(began_s + TURN_S)
-            self._turns.charge(self._link.flow, self._turns.clock() - began_s)
+            self._turns.charge_at_once(self._link.flow, self._turns.clock() - began_s)
         else:
             self._intake.add(data, now_s)
             self._ask_for_turn()

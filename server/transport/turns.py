@@ -82,9 +82,15 @@ class Turns:
             self._at_s, self._spent_s = now_s, 0.0
         return not self._waiting and self._spent_s < TURN_S
 
-    def charge(self, flow: Flow, took_s: float) -> None:
-        """Counts work that was done outside of `ask`."""
+    def charge_at_once(self, flow: Flow, took_s: float) -> None:
+        """Counts work that was done at once, when that was free."""
         self._spent_s += took_s
+        self._waiting.pass_by(flow.address)
+        flow.address.waiting.pass_by(flow)
+        self.charge(flow, took_s)
+
+    def charge(self, flow: Flow, took_s: float) -> None:
+        """Counts work that was done in a turn which was waited for."""
         flow.mark_s += took_s
         flow.address.mark_s += took_s
 
@@ -120,9 +126,7 @@ class Turns:
             work()
         finally:
             self._served = None
-            took_s = self.clock() - began_s
-            flow.mark_s += took_s
-            address.mark_s += took_s
+            self.charge(flow, self.clock() - began_s)
             if flow.work:
                 address.waiting.enter(flow, flow)
             if address.waiting:

@@ -72,7 +72,19 @@ async def test_many_connections_of_one_address_get_no_more_than_one_of_another()
     assert 49 <= order.count("one") <= 51
 
 
-async def test_what_was_done_outside_of_turns_counts() -> None:
+async def test_what_was_done_at_once_while_another_was_away_is_not_held_against_anyone() -> None:
+    world = World()
+    honest = world.turns.join("honest")
+    for _ in range(1_000):
+        world.turns.charge_at_once(honest, TURN_S)
+    world.ask(world.turns.join("greedy"), "greedy", times=100)
+    await world.run(10)
+    world.ask(honest, "honest")
+    await world.run(2)
+    assert "honest" in world.order[10:12]
+
+
+async def test_what_was_done_in_a_turn_that_was_waited_for_counts() -> None:
     world = World()
     first, second = world.turns.join("host"), world.turns.join("host")
     world.turns.charge(first, 3 * TURN_S)
@@ -85,7 +97,7 @@ async def test_work_may_be_done_at_once_until_a_turn_is_spent_in_one_step_of_the
     turns = Turns(Clock())
     flow = turns.join("host")
     assert turns.is_free(1.0)
-    turns.charge(flow, TURN_S)
+    turns.charge_at_once(flow, TURN_S)
     assert not turns.is_free(1.0)
     assert turns.is_free(1.001)
 
