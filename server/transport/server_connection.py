@@ -111,7 +111,7 @@ class ServerConnection(asyncio.Protocol):
         if self._waits_for_turn:
             self._intake.add(data, now_s)
             self._set_reading()
-        elif self._turns.is_free(now_s):
+        elif self._turns.is_free:
             began_s = self._turns.clock()
             self._intake.begin(data, now_s)
             self._handle(began_s + TURN_S)

@@ -14,6 +14,8 @@ from server.transport.fair_queue import FairQueue, Share
 # What a connection may do in one go before others are looked at. An honest caller waits for about
 # two of these beside any number of peers that always have more; shorter ones cost more writes.
 TURN_S = 0.002
+# Less than this may be counted for the next pass as well: to see each pass end would cost more.
+_UNNOTICED_S = TURN_S / 4
 
 Work = Callable[[], None]
 
@@ -52,8 +54,8 @@ class Turns:
         self._waiting: FairQueue[_Address] = FairQueue()
         self._served: Flow | None = None  # whose turn it is
         self._is_due = False  # the next turn is scheduled
-        self._at_s = 0.0  # the loop's time, for which `_spent_s` counts
-        self._spent_s = 0.0
+        self._spent_s = 0.0  # at once, in this pass of the loop
+        self._pass_ends = False  # when the loop gets to what is due soon
 
     @property
     def addresses(self) -> int:
@@ -72,19 +74,21 @@ class Turns:
         if not flow.address.flows:
             del self._addresses[flow.name]
 
-    def is_free(self, now_s: float) -> bool:
-        """Whether work may be done at once, outside of turns; `now_s` is the loop's.
+    @property
+    def is_free(self) -> bool:
+        """Whether work may be done at once, outside of turns.
 
-        Nobody waits, and what was done so in this step of the loop's clock is less than a turn:
-        however many peers say something at once, who waits is soon chosen fairly.
+        Nobody waits, and what was done so in this pass of the loop is less than a turn: however
+        much comes at once, of one peer or of many, who is next is soon chosen fairly.
         """
-        if now_s != self._at_s:
-            self._at_s, self._spent_s = now_s, 0.0
         return not self._waiting and self._spent_s < TURN_S
 
     def charge_at_once(self, flow: Flow, took_s: float) -> None:
         """Counts work that was done at once, when that was free."""
         self._spent_s += took_s
+        if self._spent_s > _UNNOTICED_S and not self._pass_ends:
+            self._pass_ends = True
+            asyncio.get_running_loop().call_soon(self._end_pass)
         self._waiting.pass_by(flow.address)
         flow.address.waiting.pass_by(flow)
         self.charge(flow, took_s)
@@ -108,6 +112,9 @@ class Turns:
         turn = asyncio.Event()
         self.ask(flow, turn.set)
         await turn.wait()
+
+    def _end_pass(self) -> None:
+        self._spent_s, self._pass_ends = 0.0, False
 
     def _enter(self, flow: Flow) -> None:
         address = flow.address
