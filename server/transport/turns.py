@@ -13,7 +13,7 @@ from server.transport.fair_queue import FairQueue, Share
 
 # What a connection may do in one go before others are looked at. An honest caller waits for about
 # two of these beside any number of peers that always have more; shorter ones cost more writes.
-TURN_S = 0.002
+TURN_S = 0.001
 # Less than this may be counted for the next pass as well: to see each pass end would cost more.
 _UNNOTICED_S = TURN_S / 4
 
