@@ -8,7 +8,7 @@ from collections.abc import Callable
 # system when it is freed. The library would raise this to 32 MiB by itself.
 MAPPED_BYTES = 2**20
 # So much less is held than there was: worth the milliseconds that giving it back takes.
-FREED_BYTES = 32 * 2**20
+FREED_BYTES = 8 * 2**20
 # Between two times, so that nobody makes it the worker's main work.
 REST_S = 5.0
 LOOK_EVERY_S = 1.0
