@@ -13,7 +13,7 @@ from benchmarks.fuzz.loop import TurnLoop
 from benchmarks.fuzz.planned import CONFIG, KEY, NOW_S, control_plane
 from server.app.chat_reader import answer_to, chat_of
 from server.app.handed_listener import worker_limits
-from server.dispatch import Dispatcher, Metadata
+from server.dispatch import Bytes, Dispatcher, Metadata
 from server.routing.catalog import Cell, Model
 from server.routing.counters import Counters
 from server.routing.router import Router
@@ -104,7 +104,7 @@ def _clock(loop: TurnLoop) -> Callable[[], float]:
 
 
 async def _answer(
-    _address: str, _model: Model, _request: bytes, _timeout_s: float, _metadata: Metadata
+    _address: str, _model: Model, _request: Bytes, _timeout_s: float, _metadata: Metadata
 ) -> bytes:
     """Stands for all endpoints."""
     return _ANSWER

@@ -1,7 +1,7 @@
 """Decides many requests at once: each as if it came alone, what they share only once."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -10,11 +10,12 @@ from server.routing.router import Asked, Decision, Router
 from server.routing.tokens import Kind
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Alike:
     """Requests that were read as one: they differ in tokens, within what is told apart, alone."""
 
     asked: Asked
+    each_s: float  # to decide and answer one of them takes so long
     tokens: dict[int, int | None] = field(default_factory=dict)  # as stated, by place in the batch
 
 
@@ -47,16 +48,19 @@ def decide_batch(
     return Batch(making.decisions, making.answers)
 
 
+def row_of(asked: Asked) -> Hashable:
+    """Equal for what a plan decides alike, for the same reason."""
+    reading, unfit, demanding, _ = asked
+    return reading.cell, reading.rule, reading.why, unfit, demanding
+
+
 _Placed = tuple[int, Alike]
 
 
 def _of_one_row(requests: Iterable[Alike]) -> Iterable[list[_Placed]]:
-    """Together what a plan decides alike, for the same reason."""
-    rows: defaultdict[tuple[object, ...], list[_Placed]] = defaultdict(list)
+    rows: defaultdict[Hashable, list[_Placed]] = defaultdict(list)
     for alike in requests:
-        reading, unfit, demanding, _ = alike.asked
-        row = rows[reading.cell, reading.rule, reading.why, unfit, demanding]
-        row.extend((place, alike) for place in alike.tokens)
+        rows[row_of(alike.asked)].extend([(place, alike) for place in alike.tokens])
     return rows.values()
 
 
@@ -87,14 +91,14 @@ class _Making:
         """Answers all of them with it, each by an id of its own."""
         rate = decision.grounds.traffic_class.audit_rate
         seal = self._router.sealing(decision, Kind.ROUTE, now_s=self._now_s)
-        audited = replace(decision, audit_probability=rate)
+        audited = replace(decision, audit_probability=rate) if rate else decision
         seal_audited = self._router.sealing(audited, Kind.ROUTE, now_s=self._now_s)
-        index = len(self.decisions)
+        chance, answers, index = self._chance, self.answers, len(self.decisions)
         self.decisions.append(decision)
         for place, alike in requests:
-            is_audited = self._chance() < rate
+            is_audited = chance() < rate
             decision_id = seal_audited() if is_audited else seal()
-            self.answers[place] = Decided(index, decision_id, is_audited)
+            answers[place] = Decided(index, decision_id, is_audited)
             if alike.asked.text:
                 self._keep_text(decision_id, alike.asked)
 

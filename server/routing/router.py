@@ -168,6 +168,15 @@ class Router:
         self._counters.of(decision.reading.cell, decision.target.model.name).decided += 1
         return decision
 
+    def is_planned(self, asked: Asked) -> bool:
+        """Whether `decide_alike` finds a model for such requests, as far as can be told now."""
+        for blocked in (asked.unfit | self.health.down, asked.unfit):
+            if self._selector.is_open(asked.reading.cell, blocked):
+                return True
+            if self._greedy(asked, blocked):
+                return False
+        return False
+
     def decide_alike(self, asked: Asked, count: int, *, now_s: float) -> list[tuple[Decision, int]]:
         """Decides and counts so many requests of one cell by the plan: who answers how many.
 

@@ -94,6 +94,10 @@ class Selector:
         opened = self._opened.get((cell, blocked)) or self._open(cell, blocked)
         return None if opened is None else _most_owed(opened)
 
+    def is_open(self, cell: Cell, blocked: int) -> bool:
+        """Whether `pick` would find one."""
+        return bool(self._opened.get((cell, blocked)) or self._parts(cell, blocked))
+
     def peek(self, cell: Cell, blocked: int) -> Pick | None:
         """What `pick` would take; no credit is spent."""
         parts = self._parts(cell, blocked)

@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import struct
+from binascii import b2a_base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -25,6 +26,7 @@ KEY_BYTES = 32
 # A file's key is for no more than this, and for this layout: ids of another are not ours.
 _PURPOSE = b"turnout decision id 2"
 _TAG_BYTES = 16
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 # Of tag and body together: 32 characters, so that none is padding, and a length says little.
 _STEP_BYTES = 24
 # What ends the names, with zeros up to the next step.
@@ -89,7 +91,7 @@ class Sealer:
             self._count,
             expected_cost_nano_usd,
         )
-        return self._sealed(head + _names(cell, model))
+        return _text(self._encrypt(head + _names(cell, model), None))
 
     def sealing(
         self,
@@ -106,14 +108,18 @@ class Sealer:
         body = _HEAD.pack(*said) + _names(cell, model)
         before, after = body[:_COUNT_AT], body[_COUNT_AT + _COUNT_BYTES :]
 
+        encrypt = self._encrypt
+
         def seal() -> str:
-            self._count += 1
-            return self._sealed(before + self._count.to_bytes(_COUNT_BYTES, "little") + after)
+            self._count = count = self._count + 1
+            return _text(encrypt(before + count.to_bytes(_COUNT_BYTES, "little") + after, None))
 
         return seal
 
-    def _sealed(self, body: bytes) -> str:
-        return base64.urlsafe_b64encode(self._encrypt(body, None)).decode()
+
+def _text(sealed: bytes) -> str:
+    # What base64.urlsafe_b64encode does, in two calls less: of an id of a batch it is a tenth.
+    return b2a_base64(sealed, newline=False).translate(_URL_SAFE).decode()
 
 
 def open_decision(key: bytes, decision_id: str, *, now_s: float) -> OpenDecision:

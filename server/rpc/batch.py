@@ -2,10 +2,16 @@
 
 from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 
-from server.routing.batch import Alike, Decided, decide_batch
-from server.routing.errors import InvalidRequest, NotReady, PayloadTooLarge, RoutingError
-from server.routing.query import Query
-from server.routing.router import Router
+from server.routing.batch import Alike, Decided, decide_batch, row_of
+from server.routing.catalog import Catalog
+from server.routing.errors import (
+    InvalidRequest,
+    NoCandidate,
+    NotReady,
+    PayloadTooLarge,
+    RoutingError,
+)
+from server.routing.router import Asked, Router
 from server.rpc import convert
 from server.rpc.batch_results import BatchResults
 from server.rpc.carve import ROUTE, Content
@@ -16,16 +22,13 @@ from server.rpc.turns import Turn
 from server.rpc.wire import Bytes
 from turnout.v1 import routing_pb2 as pb
 
-# Other calls wait for a slice: about 2 ms, and 5 of the worst. A request that is like one before
-# takes as much as one of these, and others as many more, to be read or to be refused.
-SLICE_WORK_MAX = 600
-UNLIKE_WORK = 4
-# Texts are read at 150 ns a byte, what is nothing but small fields at 250: 5 ms. Shorter
-# requests take no longer than work counts for them.
-SLICE_BYTES_MAX = 16 * 1_024
-SHORT_BYTES_MAX = 128
-# Requests that are kept converted, for later slices: about a KB each.
-CONVERTED_MAX = 1_000
+# Other calls wait for a slice. What reading takes is measured. What deciding and answering will
+# take is known by then: a row's decision, each request that shares it, and each that no plan
+# decides, as measured with a plan of two models.
+SLICE_S = 0.002
+ROW_S, PLANNED_S, UNPLANNED_S = 30e-6, 3e-6, 20e-6
+# Requests that are kept as they were read, for later slices: about a KB each.
+KNOWN_MAX = 1_000
 
 
 class BatchCall:
@@ -34,7 +37,7 @@ class BatchCall:
     A slice is read and decided in one go, under one configuration and one plan.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it needs of the call and the worker, and time and chance
         self,
         router: Router,
         metadata: Mapping[str, str],
@@ -42,18 +45,20 @@ class BatchCall:
         turn: Turn,
         *,
         now_s: Callable[[], float],
+        clock: Callable[[], float],
         chance: Callable[[], float],
     ) -> None:
         """`on_refused` is told the reason of each request that is refused.
 
-        `turn` is waited for between slices.
+        `turn` is waited for between slices, which `clock` measures.
         """
         self._router = router
-        self._metadata = metadata
         self._on_refused = on_refused
         self._turn = turn
         self._now_s = now_s
+        self._clock = clock
         self._chance = chance
+        self._known = _Known(router, metadata)
         self._results = BatchResults()
 
     async def answer(self, data: Bytes) -> AsyncIterator[bytes]:
@@ -62,78 +67,84 @@ class BatchCall:
         Decides or refuses each request; raises only what holds for all of them.
         """
         requests = await cut(data, "turnout.v1.RouteBatchRequest.requests", self._turn)
-        queries = _Queries(self._metadata)
-        slice_ = _Slice(self._router, queries)
+        clock, slice_ = self._clock, self._slice()
         for each in requests:
-            if slice_.is_full:
+            if clock() >= slice_.until_s and slice_.request_ids:
                 yield self._answer(slice_)
-                slice_ = _Slice(self._router, queries)
                 await self._turn()
+                slice_ = self._slice()
             slice_.read(each)
         yield self._answer(slice_)
+
+    def _slice(self) -> "_Slice":
+        self._known.renew()
+        return _Slice(self._router, self._known, self._refusal, self._clock() + SLICE_S)
+
+    def _refusal(self, error: RoutingError) -> bytes:
+        self._on_refused(error.reason)
+        return self._results.refused(error)
 
     def _answer(self, slice_: "_Slice") -> bytes:
         batch = decide_batch(
             self._router, slice_.read_alike.values(), now_s=self._now_s(), chance=self._chance
         )
-        routes, pieces = [], []
+        results, routes, pieces = self._results, list[int](), list[bytes]()
         for decision in batch.decisions:
-            route, data = self._results.route(batch_route(decision, self._router))
+            route, data = results.route(batch_route(decision, self._router))
             routes.append(route)
             pieces.append(data)
-        answers = slice_.refused | batch.answers
+        answers: dict[int, bytes | Decided | NoCandidate] = {**slice_.refused, **batch.answers}
         for place, request_id in enumerate(slice_.request_ids):
             answer = answers[place]
             if isinstance(answer, Decided):
-                pieces += self._results.decided(routes[answer.decision], answer, request_id)
+                pieces += results.decided(routes[answer.decision], answer, request_id)
             else:
-                self._on_refused(answer.reason)
-                pieces.append(self._results.refused(answer))
+                pieces.append(answer if isinstance(answer, bytes) else self._refusal(answer))
         return b"".join(pieces)
 
 
 class _Slice:
     """Requests that are read under one configuration; those that are alike once."""
 
-    def __init__(self, router: Router, queries: "_Queries") -> None:
+    def __init__(
+        self,
+        router: Router,
+        known: "_Known",
+        refusal: Callable[[RoutingError], bytes],
+        until_s: float,
+    ) -> None:
+        """Each request that is taken in brings `until_s` nearer, for it has to be decided too."""
         self._router = router
-        self._queries = queries
+        self._known = known
+        self._refusal = refusal
         self._token_range = router.token_range
-        self._bytes = self._work = 0
-        # Before the first plan nothing is decided alike: each is priced by its own tokens.
-        self._each_work = 1 if router.table.plan_id else 1 + UNLIKE_WORK
-        self._unlike_work = UNLIKE_WORK if router.table.plan_id else 0
+        self._each_s: dict[Hashable, float] = {}  # what a request of a row takes
         # The request that was read last, and what it was read as.
         self._last: tuple[Bytes, str, int | None, Alike | None] = b"", "", None, None
+        self.until_s = until_s
         self.request_ids: list[str] = []  # one for each request
         self.read_alike: dict[Hashable, Alike] = {}  # by query and range of tokens
-        self.refused: dict[int, RoutingError] = {}  # by place
-
-    @property
-    def is_full(self) -> bool:
-        return self._work >= SLICE_WORK_MAX or self._bytes >= SLICE_BYTES_MAX
+        self.refused: dict[int, bytes] = {}  # results by place
 
     def read(self, data: Bytes) -> None:
         """Takes a request in, read or refused; takes out of it what makes it differ."""
         place = len(self.request_ids)
-        self._work += self._each_work
         last, request_id, tokens, alike = self._last
         if data == last and alike is not None:
             self.request_ids.append(request_id)
-            alike.tokens[place] = tokens
-            return
-        self.request_ids.append("")
-        if len(data) > SHORT_BYTES_MAX:
-            self._bytes += len(data)
-        try:
-            self._read(place, data)
-        except NotReady:
-            raise
-        except RoutingError as error:
-            self._work += self._unlike_work
-            self.refused[place] = error
+        else:
+            self.request_ids.append("")
+            try:
+                tokens, alike = self._read(place, data)
+            except NotReady:
+                raise
+            except RoutingError as error:
+                self.refused[place] = self._refusal(error)
+                return
+        alike.tokens[place] = tokens
+        self.until_s -= alike.each_s
 
-    def _read(self, place: int, data: Bytes) -> None:
+    def _read(self, place: int, data: Bytes) -> tuple[int | None, Alike]:
         request, content = ROUTE.read(data)
         if request_id := request.context.request_id:
             self.request_ids[place] = request_id
@@ -144,52 +155,67 @@ class _Slice:
             alike = self._alike(request, tokens)
             self._last = data, request_id, tokens, alike
         else:  # it is large: to compare it would cost more than it saves
-            alike = self._unlike(request, content, tokens)
-        alike.tokens[place] = tokens
+            _hold_chat(content)
+            asked = self._known.read(request, request.ByteSize(), tokens, content)
+            alike = self._asked(len(self.read_alike), asked)
+        return tokens, alike
 
     def _alike(self, request: pb.RouteRequest, tokens: int | None) -> Alike:
         data = request.SerializeToString()
         key = data, None if tokens is None else self._token_range(tokens)
         alike = self.read_alike.get(key)
-        if alike is None:
-            alike = self._asked(key, self._queries.of(request, data), tokens)
-        return alike
+        return alike or self._asked(key, self._known.of(key, request, tokens))
 
-    def _unlike(self, request: pb.RouteRequest, content: Content, tokens: int | None) -> Alike:
-        _hold_chat(content)
-        query = self._queries.made(request, request.ByteSize(), content)
-        return self._asked(len(self.read_alike), query, tokens)
-
-    def _asked(self, key: Hashable, query: Query, tokens: int | None) -> Alike:
-        query.input_tokens = tokens
-        alike = self.read_alike[key] = Alike(self._router.read(query))
-        self._work += self._unlike_work
+    def _asked(self, key: Hashable, asked: Asked) -> Alike:
+        row = row_of(asked)
+        each_s = self._each_s.get(row)
+        if each_s is None:
+            each_s = PLANNED_S if self._router.is_planned(asked) else UNPLANNED_S
+            self._each_s[row] = each_s
+            self.until_s -= ROW_S
+        alike = self.read_alike[key] = Alike(asked, each_s)
         return alike
 
 
-class _Queries:
-    """The requests of a batch as routing speaks of them, but for their tokens."""
+class _Known:
+    """What requests of a batch were read as under the configuration in force."""
 
-    def __init__(self, metadata: Mapping[str, str]) -> None:
+    def __init__(self, router: Router, metadata: Mapping[str, str]) -> None:
+        self._router = router
         self._metadata = metadata
-        self._known: dict[bytes, Query] = {}
+        self._catalog: Catalog | None = None
+        self._asked: dict[tuple[bytes, int | None], Asked] = {}  # by query and range of tokens
 
-    def of(self, request: pb.RouteRequest, data: bytes) -> Query:
-        """`data` is the request's; equal ones are converted once."""
-        query = self._known.get(data)
-        if query is None:
-            query = self.made(request, len(data))
-            if len(self._known) < CONVERTED_MAX:
-                self._known[data] = query
-        return query
+    def renew(self) -> None:
+        """Forgets what was read under another configuration; raises NotReady without one."""
+        if self._catalog is not self._router.catalog:
+            self._catalog = self._router.catalog
+            self._asked.clear()
 
-    def made(
-        self, request: pb.RouteRequest, size_bytes: int, content: Content | None = None
-    ) -> Query:
-        """Raises InvalidRequest, PayloadMalformed or PayloadTooLarge."""
+    def of(
+        self, key: tuple[bytes, int | None], request: pb.RouteRequest, tokens: int | None
+    ) -> Asked:
+        """What the request asks; equal ones are read once."""
+        asked = self._asked.get(key)
+        if asked is None:
+            asked = self.read(request, len(key[0]), tokens)
+            if len(self._asked) < KNOWN_MAX:
+                self._asked[key] = asked
+        return asked
+
+    def read(
+        self,
+        request: pb.RouteRequest,
+        size_bytes: int,
+        tokens: int | None,
+        content: Content | None = None,
+    ) -> Asked:
+        """Raises RoutingError."""
         if request.dry_run:
             raise InvalidRequest("a batch has no dry runs: use Route for it", field="dry_run")
-        return convert.route_query(request, size_bytes, self._metadata, content)
+        query = convert.route_query(request, size_bytes, self._metadata, content)
+        query.input_tokens = tokens
+        return self._router.read(query)
 
 
 def _hold_chat(content: Content) -> None:

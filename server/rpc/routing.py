@@ -1,6 +1,7 @@
 """turnout.v1.RoutingService: convert, call inward, convert back. No decision is taken here."""
 
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 
 from server.dispatch import Dispatcher
 from server.routing.errors import InvalidRequest
@@ -37,9 +38,13 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
         on_refused: Callable[[str], None],
         *,
         now_s: Callable[[], float],
+        clock: Callable[[], float] = perf_counter,
         chance: Callable[[], float],
     ) -> None:
-        """`on_refused` is told the reason of each request of a batch that is refused."""
+        """`on_refused` is told the reason of each request of a batch that is refused.
+
+        `clock` measures how long work takes.
+        """
         self._router = router
         self._responses = Responses(router)
         self._dispatcher = dispatcher
@@ -47,6 +52,7 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
         self._read_large_chat = read_large_chat
         self._on_refused = on_refused
         self._now_s = now_s
+        self._clock = clock
         self._chance = chance
 
     @raw
@@ -77,6 +83,7 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
             self._on_refused,
             turn_of(context),
             now_s=self._now_s,
+            clock=self._clock,
             chance=self._chance,
         )
         parts = []

@@ -15,7 +15,7 @@ from server.rpc.wire import Bytes, Malformed, Steps, TooManySteps, fields, tag
 STEPS_MAX = 2_000
 LABELS_MAX = 64
 CAPABILITIES_MAX = 16
-# Decided in some 30 ms, slice by slice.
+# Decided in 40 ms where all are alike, in 250 where no plan decides them, slice by slice.
 REQUESTS_MAX = 10_000
 # Settled by the control plane in about 10 ms, piece by piece.
 OUTCOMES_MAX = 1_000

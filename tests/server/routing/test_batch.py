@@ -14,7 +14,7 @@ from server.routing.batch import Alike, Batch, Decided, decide_batch
 from server.routing.catalog import PayloadKind
 from server.routing.errors import NoCandidate
 from server.routing.query import Query
-from server.routing.router import Router
+from server.routing.router import Asked, Router
 from server.routing.tokens import Kind, OpenDecision, open_decision
 from tests.server.routing.test_router import (
     CELL,
@@ -33,7 +33,7 @@ NOW_S = 1_000.0
 
 def alike(router: Router, places: range, tokens: int | None = None, **query: Any) -> Alike:
     asked = router.read(Query(input_tokens=tokens, **query))
-    return Alike(asked, dict.fromkeys(places, tokens))
+    return Alike(asked, 0.0, dict.fromkeys(places, tokens))
 
 
 def batch(router: Router, *requests: Alike, chance: Callable[[], float] | None = None) -> Batch:
@@ -143,7 +143,7 @@ def test_the_audit_sample_of_a_mix_does_not_lean_to_a_model() -> None:
 def test_before_a_plan_each_is_decided_by_itself_and_priced_by_its_own_tokens() -> None:
     router, _ = routed()
     asked = router.read(Query(input_tokens=1))
-    made = batch(router, Alike(asked, {0: 1, 1: 900, 2: 1_000}))
+    made = batch(router, Alike(asked, 0.0, {0: 1, 1: 900, 2: 1_000}))
     assert models(made) == ["small"] * 3
     for place, tokens in ((0, 1), (1, 900), (2, 1_000)):
         alone = decide(router, input_tokens=tokens)
@@ -181,6 +181,26 @@ def test_where_the_plans_models_are_ejected_the_first_that_is_fit_is_asked() -> 
     plan(router, 1.0)
     eject(router, SMALL, now_s=NOW_S)
     assert models(batch(router, alike(router, range(3)))) == ["large"] * 3
+
+
+def test_what_is_planned_is_what_a_plan_decides_alike() -> None:
+    router, _ = routed()
+    asked = router.read(Query(payload_kind=PayloadKind.TENSORS))
+    demanding = router.read(Query(capabilities=("magic",)))
+
+    def is_planned(asked: Asked) -> bool:
+        planned = router.is_planned(asked)
+        assert planned == bool(router.decide_alike(asked, 2, now_s=NOW_S))
+        return planned
+
+    assert not is_planned(asked)
+    plan(router, 1.0)
+    assert is_planned(asked)
+    assert not is_planned(demanding)
+    eject(router, SMALL, now_s=NOW_S)
+    assert not is_planned(asked)  # another that is fit is open
+    eject(router, LARGE, now_s=NOW_S)
+    assert is_planned(asked)  # none is: ejection is ignored
 
 
 def test_texts_are_kept_each_with_its_own_id() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from math import ceil
 from typing import cast
 
 import grpc
@@ -20,10 +21,11 @@ from server.routing.router import Router
 from server.routing.selector import Selector, WeightTable
 from server.routing.tokens import Kind, Sealer, open_decision
 from server.rpc.batch import (
-    CONVERTED_MAX,
-    SLICE_BYTES_MAX,
-    SLICE_WORK_MAX,
-    UNLIKE_WORK,
+    KNOWN_MAX,
+    PLANNED_S,
+    ROW_S,
+    SLICE_S,
+    UNPLANNED_S,
     BatchCall,
 )
 from server.rpc.batch_results import REFUSALS_MAX
@@ -65,10 +67,6 @@ async def batch(service: Service, *requests: pb.RouteRequest) -> pb.RouteBatchRe
     return await service.routing.RouteBatch(
         pb.RouteBatchRequest(requests=requests), timeout=TIMEOUT_S
     )
-
-
-async def next_pass() -> None:
-    await asyncio.sleep(0)
 
 
 def models(response: pb.RouteBatchResponse) -> list[str]:
@@ -235,7 +233,7 @@ async def test_large_requests_of_a_batch_are_read_as_route_reads_them(service: S
     requests = [
         pb.RouteRequest(context=context, text=5_000 * "x " + "a clause"),
         pb.RouteRequest(text=5_000 * "x "),
-        pb.RouteRequest(text=SLICE_BYTES_MAX * "x "),
+        pb.RouteRequest(text=16_384 * "x "),
     ]
     response = await batch(service, *requests, *requests)
     routes = [response.routes[result.route] for result in response.results]
@@ -259,7 +257,7 @@ async def test_equal_requests_are_each_answered_with_their_own_id(service: Servi
 async def test_more_kinds_of_requests_and_refusals_than_are_kept_are_answered_too(
     service: Service,
 ) -> None:
-    users = [route_request(user=f"u{n}") for n in range(CONVERTED_MAX + 1)]
+    users = [route_request(user=f"u{n}") for n in range(KNOWN_MAX + 1)]
     nopes = [route_request(traffic_class=f"n{n}") for n in range(REFUSALS_MAX + 1)]
     results = (await batch(service, *users, *nopes, *users, *nopes)).results
     assert sum(bool(result.decision_id) for result in results) == 2 * len(users)
@@ -274,62 +272,110 @@ async def test_before_a_configuration_a_batch_is_refused_whole() -> None:
         assert (found.reason, found.retry_s) == ("NOT_READY", 1.0)
 
 
-UNLIKE = SLICE_WORK_MAX // (1 + UNLIKE_WORK)
-SLICES = {
-    "alike": [pb.RouteRequest()] * (SLICE_WORK_MAX - UNLIKE_WORK),
-    "large": [pb.RouteRequest(text="x" * SLICE_BYTES_MAX)],
-    "unlike": [route_request(user=f"u{i}") for i in range(UNLIKE)],
-    "refused": [route_request(traffic_class="nope")] * (UNLIKE - 1) + [route_request()],
+class Clock:
+    """Each reading of a request takes so long, and nothing else."""
+
+    def __init__(self, step_s: float = 0.0) -> None:
+        self._step_s = step_s
+        self._now_s = 0.0
+
+    def __call__(self) -> float:
+        self._now_s += self._step_s
+        return self._now_s
+
+
+async def answered_in_slices(
+    service: Service, requests: list[pb.RouteRequest], step_s: float = 0.0
+) -> list[int]:
+    """How many results each slice has; between two of them comes a new plan."""
+    plans = 1
+
+    async def turn() -> None:
+        nonlocal plans
+        plans += 1
+        publish(service, plans)
+
+    publish(service, plans)
+    call = BatchCall(
+        service.router,
+        {},
+        lambda _: None,
+        turn,
+        now_s=lambda: NOW_S,
+        clock=Clock(step_s),
+        chance=lambda: 0.5,
+    )
+    data = pb.RouteBatchRequest(requests=requests).SerializeToString()
+    parts = [pb.RouteBatchResponse.FromString(part) async for part in call.answer(data)]
+    for number, part in enumerate(parts, 1):
+        assert {route.plan_id for route in part.routes} <= {f"p{number}"}
+    assert plans == len(parts)
+    return [len(part.results) for part in parts]
+
+
+def publish(service: Service, number: int) -> None:
+    service.router.publish(WeightTable(f"p{number}", {CELL: row(1.0)}))
+
+
+def in_a_slice(each_s: float) -> int:
+    """Requests of one row, where only what they will take counts."""
+    return ceil((SLICE_S - ROW_S) / each_s)
+
+
+USERS = [route_request(user=f"u{number}") for number in range(1_000)]
+META = [
+    pb.RouteRequest(
+        context=pb.RequestContext(traffic_class="meta"), features=pb.Features(input_tokens=n)
+    )
+    for n in range(1_000)
+]
+# What takes how long to decide: of one row all, whether they are read as one or each by itself.
+ESTIMATED = {
+    "alike": ([route_request()] * 1_000, PLANNED_S),
+    "unlike": (USERS, PLANNED_S),
+    "without a row": (META, UNPLANNED_S),
+    "alike without a row": ([META[0]] * 1_000, UNPLANNED_S),
 }
 
 
-@pytest.mark.parametrize("kind", SLICES)
-async def test_the_loop_is_let_go_between_slices_and_each_is_of_one_plan(
+@pytest.mark.parametrize("kind", ESTIMATED)
+async def test_a_slice_ends_before_deciding_it_takes_too_long_and_each_is_of_one_plan(
     service: Service, kind: str
 ) -> None:
-    plans, answered = 0, asyncio.Event()
-
-    async def publish() -> None:
-        """A new plan whenever the loop is free."""
-        nonlocal plans
-        while not answered.is_set():
-            plans += 1
-            table = WeightTable(f"p{plans}", {CELL: row(1.0)}, {"chat": row(0, 0, 1.0)})
-            service.router.publish(table)
-            await asyncio.sleep(0)
-
-    publishing = asyncio.create_task(publish())
-    response = await batch(service, *SLICES[kind] * 4)
-    answered.set()
-    await publishing
-    plan_ids = [
-        response.routes[result.route].plan_id
-        for result in response.results
-        if not result.HasField("refusal")
-    ]
-    decided = 1 if kind == "refused" else len(SLICES[kind])
-    assert list(Counter(plan_ids).values()) == [decided] * 4
+    requests, each_s = ESTIMATED[kind]
+    most = in_a_slice(each_s)
+    found = await answered_in_slices(service, requests)
+    assert found == [most] * (1_000 // most) + [1_000 % most]
 
 
-async def test_slices_are_smaller_before_the_first_plan_for_each_request_is_decided_alone(
-    service: Service,
+@pytest.mark.parametrize(
+    "request_",
+    [
+        route_request(),
+        route_request(traffic_class="nope"),
+        pb.RouteRequest(text=5_000 * "x "),
+        pb.RouteRequest(oip_request=TENSORS),
+        chat_request("hello"),
+    ],
+    ids=["alike", "refused", "large", "tensors", "chat"],
+)
+async def test_a_slice_ends_when_reading_it_took_its_time_whatever_was_read(
+    service: Service, request_: pb.RouteRequest
 ) -> None:
-    service.router.publish(WeightTable())
-    call = BatchCall(service.router, {}, print, next_pass, now_s=lambda: NOW_S, chance=lambda: 0.5)
-    data = pb.RouteBatchRequest(requests=SLICES["alike"]).SerializeToString()
+    found = await answered_in_slices(service, [request_] * 100, SLICE_S / 8)
+    assert sum(found) == 100
+    assert max(found) <= 8
 
-    async def answer() -> pb.RouteBatchResponse:
-        return pb.RouteBatchResponse.FromString(
-            b"".join([part async for part in call.answer(data)])
-        )
 
-    answering = asyncio.create_task(answer())
-    await asyncio.sleep(0)  # to the end of the first slice
-    service.router.publish(WeightTable("p1", {CELL: row(1.0)}, {}))
-    response = await answering
-    plan_ids = [response.routes[result.route].plan_id for result in response.results]
-    assert plan_ids.count("") == UNLIKE
-    assert plan_ids.count("p1") == len(SLICES["alike"]) - UNLIKE
+async def test_each_slice_has_a_request_however_long_it_takes(service: Service) -> None:
+    assert await answered_in_slices(service, [route_request()] * 5, 2 * SLICE_S) == [1] * 5
+
+
+async def test_each_row_of_a_slice_counts_as_a_decision(service: Service) -> None:
+    sizes = [pb.RouteRequest(features=pb.Features(input_tokens=n)) for n in (1, 5_000)]
+    first, *_ = await answered_in_slices(service, sizes * 500)
+    spent_s = 2 * ROW_S + (PLANNED_S + UNPLANNED_S) * first / 2  # the plan has but one of them
+    assert SLICE_S <= spent_s < SLICE_S + UNPLANNED_S
 
 
 @pytest.mark.slow
@@ -379,7 +425,7 @@ async def test_a_configuration_that_comes_between_slices_finds_the_metadata_of_t
         now_s=lambda: NOW_S,
         chance=lambda: 0.5,
     )
-    users = [route_request(user=f"u{number}") for number in range(SLICE_WORK_MAX)]
+    users = [route_request(user=f"u{number}") for number in range(in_a_slice(PLANNED_S) + 1)]
     data = pb.RouteBatchRequest(requests=users).SerializeToString()
     called = Called()
     call = servicer.RouteBatch(data, cast("Context", called))
