@@ -37,9 +37,11 @@ class FairQueue(Generic[_Entry]):
         self._entered += 1
         heappush(self._waiting, (share.mark_s, self._entered, share, entry))
 
-    def pass_by(self, share: Share) -> None:
-        """Goes at once, as nobody waits; it counts like a turn."""
-        self._present_s = share.mark_s = max(share.mark_s, self._present_s)
+    def pass_by(self, share: Share, took_s: float) -> None:
+        """Has gone at once, as nobody waits; it counts like a turn."""
+        if share.mark_s > self._present_s:
+            self._present_s = share.mark_s
+        share.mark_s = self._present_s + took_s
 
     def take(self) -> _Entry:
         """The next, which waits no more; raises IndexError where none waits."""

@@ -56,13 +56,11 @@ class Intake:
                     handler(event)
                     if self._is_closed or clock() >= until_s:
                         return self._is_closed
-            if (events := next(self._stretches, None)) is not None:
-                self._events = iter(events)
-            elif self._next_read():
-                if clock() >= until_s:
-                    return False
-            else:
+            if not self.waiting_bytes:
                 break
+            self._go_on()
+            if clock() >= until_s:
+                return False
         return True
 
     def close(self) -> None:
@@ -73,14 +71,14 @@ class Intake:
         self._handlers = {}
         self.waiting_bytes = 0
 
-    def _next_read(self) -> bool:
-        if not self.waiting_bytes:
-            return False
+    def _go_on(self) -> None:
+        """To the next stretch of a read, or to the next read."""
+        if (events := next(self._stretches, None)) is not None:
+            self._events = iter(events)
+            return
         self.waiting_bytes -= self._size
         self._size = 0
-        if not self._reads:
-            return False
-        data, now_s = self._reads.popleft()
-        self._size = len(data)
-        self._stretches = self._http2.receive_in_stretches(data, now_s)
-        return True
+        if self._reads:
+            data, now_s = self._reads.popleft()
+            self._size = len(data)
+            self._stretches = self._http2.receive_in_stretches(data, now_s)

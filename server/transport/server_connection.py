@@ -17,7 +17,7 @@ from server.transport.methods import Methods
 from server.transport.stalls import Outflow, Stalls
 from server.transport.tally import Tally
 from server.transport.tls import speaks_h2
-from server.transport.turns import TURN_S
+from server.transport.turns import AT_ONCE_S, TURN_S
 from server.transport.watch import Act, Look, Verdict, Watch
 
 # A peer that is told why its connection ends may still be sending: closed at once, the kernel
@@ -114,7 +114,7 @@ class ServerConnection(asyncio.Protocol):
         elif self._turns.is_free:
             began_s = self._turns.clock()
             self._intake.begin(data, now_s)
-            self._handle(began_s + TURN_S)
+            self._handle(began_s + AT_ONCE_S)
             self._turns.charge_at_once(self._link.flow, self._turns.clock() - began_s)
         else:
             self._intake.add(data, now_s)

@@ -11,11 +11,14 @@ from time import perf_counter
 
 from server.transport.fair_queue import FairQueue, Share
 
-# What a connection may do in one go before others are looked at. An honest caller waits for about
-# two of these beside any number of peers that always have more; shorter ones cost more writes.
+# What a connection may do in one go while others wait. An honest caller waits for about two of
+# these beside any number of peers that always have more; shorter ones cost more writes.
 TURN_S = 0.001
+# The same while nobody is known to wait: what a client of many calls says in one read is answered
+# in one write.
+AT_ONCE_S = 0.003
 # Less than this may be counted for the next pass as well: to see each pass end would cost more.
-_UNNOTICED_S = TURN_S / 4
+_UNNOTICED_S = AT_ONCE_S / 8
 
 Work = Callable[[], None]
 
@@ -78,10 +81,10 @@ class Turns:
     def is_free(self) -> bool:
         """Whether work may be done at once, outside of turns.
 
-        Nobody waits, and what was done so in this pass of the loop is less than a turn: however
-        much comes at once, of one peer or of many, who is next is soon chosen fairly.
+        Nobody waits, and little enough was done so in this pass of the loop: however much comes at
+        once, of one peer or of many, who is next is soon chosen fairly.
         """
-        return not self._waiting and self._spent_s < TURN_S
+        return self._spent_s < AT_ONCE_S and not self._waiting
 
     def charge_at_once(self, flow: Flow, took_s: float) -> None:
         """Counts work that was done at once, when that was free."""
@@ -89,9 +92,9 @@ class Turns:
         if self._spent_s > _UNNOTICED_S and not self._pass_ends:
             self._pass_ends = True
             asyncio.get_running_loop().call_soon(self._end_pass)
-        self._waiting.pass_by(flow.address)
-        flow.address.waiting.pass_by(flow)
-        self.charge(flow, took_s)
+        address = flow.address
+        self._waiting.pass_by(address, took_s)
+        address.waiting.pass_by(flow, took_s)
 
     def charge(self, flow: Flow, took_s: float) -> None:
         """Counts work that was done in a turn which was waited for."""

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from server.transport.turns import TURN_S, Flow, Turns
+from server.transport.turns import AT_ONCE_S, TURN_S, Flow, Turns
 
 
 class Clock:
@@ -93,13 +93,13 @@ async def test_what_was_done_in_a_turn_that_was_waited_for_counts() -> None:
     assert await world.run(5) == ["second"] * 3 + ["first"] * 2
 
 
-async def test_work_may_be_done_at_once_until_a_turn_is_spent_in_one_pass_of_the_loop() -> None:
+async def test_work_may_be_done_at_once_until_enough_is_done_in_one_pass_of_the_loop() -> None:
     turns = Turns(Clock())
     flow = turns.join("host")
     assert turns.is_free
-    turns.charge_at_once(flow, TURN_S / 2)
+    turns.charge_at_once(flow, AT_ONCE_S / 2)
     assert turns.is_free
-    turns.charge_at_once(flow, TURN_S / 2)
+    turns.charge_at_once(flow, AT_ONCE_S / 2)
     assert not turns.is_free
     await asyncio.sleep(0)
     assert turns.is_free
