@@ -57,6 +57,7 @@ class Turns:
         self._waiting: FairQueue[_Address] = FairQueue()
         self._served: Flow | None = None  # whose turn it is
         self._is_due = False  # the next turn is scheduled
+        self._is_given = False  # the turn is somebody's who goes on in the next pass
         self._spent_s = 0.0  # at once, in this pass of the loop
         self._pass_ends = False  # when the loop gets to what is due soon
 
@@ -113,7 +114,12 @@ class Turns:
     async def wait(self, flow: Flow) -> None:
         """Returns when the flow's turn has come; whoever waited charges what it then does."""
         turn = asyncio.Event()
-        self.ask(flow, turn.set)
+
+        def give() -> None:
+            turn.set()
+            self._is_given = True
+
+        self.ask(flow, give)
         await turn.wait()
 
     def _end_pass(self) -> None:
@@ -127,20 +133,31 @@ class Turns:
         address.waiting.enter(flow, flow)
 
     def _give(self) -> None:
-        """One turn; then the loop looks at its sockets."""
+        """Turns for one turn's time, however short each is; then the loop looks at its sockets."""
+        until_s, self._is_given = self.clock() + TURN_S, False
+        try:
+            while self._waiting and not self._is_given:
+                if self._give_one() >= until_s:
+                    break
+        finally:
+            self._is_due = bool(self._waiting)
+            if self._is_due:
+                asyncio.get_running_loop().call_soon(self._give)
+
+    def _give_one(self) -> float:
+        """Returns when it was over."""
         address = self._waiting.take()
         flow = self._served = address.waiting.take()
         work = flow.work.popleft()
-        began_s = self.clock()
+        began_s = ended_s = self.clock()
         try:
             work()
+            ended_s = self.clock()
         finally:
             self._served = None
-            self.charge(flow, self.clock() - began_s)
+            self.charge(flow, ended_s - began_s)
             if flow.work:
                 address.waiting.enter(flow, flow)
             if address.waiting:
                 self._waiting.enter(address, address)
-            self._is_due = bool(self._waiting)
-            if self._is_due:
-                asyncio.get_running_loop().call_soon(self._give)
+        return ended_s
