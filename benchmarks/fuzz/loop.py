@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import selectors
+import socket
 import time
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterator, Mapping
@@ -63,6 +64,10 @@ class TurnLoop(asyncio.SelectorEventLoop):
             yield
         finally:
             self._turns.began_ns += time.thread_time_ns() - began_ns
+
+    async def getaddrinfo(self, host: Any, port: Any, **_: object) -> list[Any]:
+        """Addresses are numbers here: no thread looks them up."""
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (host, port))]
 
     async def create_connection(
         self, protocol_factory: Callable[[], _Protocol], *_: object, **__: object
