@@ -2,7 +2,6 @@
 
 import json
 import random
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -11,10 +10,10 @@ import typer
 
 from benchmarks.fuzz import corpus, failures
 from benchmarks.fuzz.catalogue import TARGETS
+from benchmarks.fuzz.hunt import hunt
 from benchmarks.fuzz.report import as_json, told
 from benchmarks.fuzz.run import Runner
-from benchmarks.fuzz.search import Findings, Search
-from benchmarks.fuzz.targets import Target
+from benchmarks.fuzz.search import Findings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -34,30 +33,13 @@ def main(  # noqa: PLR0913 - the options of a command
     if repeat is not None:
         raise typer.Exit(_repeat(chosen, repeat.read_bytes()))
     seed = random.SystemRandom().randrange(10**6) if seed is None else seed
-    found = {one.name: fuzz(one, seconds / len(chosen), seed) for one in chosen}
+    found = {name: hunt(name, seconds / len(chosen), seed) for name in chosen}
     if keep:
         _keep(found)
     print(json.dumps(as_json(found, seed), indent=2) if json_ else told(found, seed))
     failed = failures.write(found, minimize=minimize)
     print("\n".join(failed), end="\n" if failed else "")
     raise typer.Exit(1 if failed else 0)
-
-
-def fuzz(target: Target, seconds: float, seed: int) -> Findings:
-    """Runs one target for so long, but its seeds and what was kept of it in any case."""
-    with Runner(target) as runner:
-        search = Search(
-            runner.run,
-            runner.confirmed,
-            target,
-            random.Random(f"{seed} {target.name}"),
-        )
-        until_s = time.monotonic() + seconds
-        for data in (*target.seeds(), *corpus.read(target.name)):
-            search.take(data)
-        while time.monotonic() < until_s:
-            search.step()
-        return search.findings
 
 
 def _keep(found: Mapping[str, Findings]) -> None:
@@ -74,16 +56,16 @@ def _keep(found: Mapping[str, Findings]) -> None:
     corpus.ENDS.write_text(json.dumps(ends, indent=1, sort_keys=True) + "\n")
 
 
-def _chosen(names: Sequence[str] | None) -> list[Target]:
+def _chosen(names: Sequence[str] | None) -> list[str]:
     unknown = set(names or ()) - TARGETS.keys()
     if unknown:
         raise typer.BadParameter(f"{min(unknown)!r}: there is {', '.join(TARGETS)}")
-    return [TARGETS[name] for name in names or TARGETS]
+    return list(names or TARGETS)
 
 
-def _repeat(targets: Sequence[Target], data: bytes) -> int:
+def _repeat(names: Sequence[str], data: bytes) -> int:
     """The exit status."""
-    measured = {target.name: failures.repeat(target, data) for target in targets}
+    measured = {name: failures.repeat(name, data) for name in names}
     for name, (breach, cost) in measured.items():
         print(f"{name}: {breach or 'passed'}: {cost}")
     return int(any(breach for breach, _ in measured.values()))

@@ -12,8 +12,8 @@ from grpc_health.v1._async import HealthServicer
 from benchmarks.fuzz.loop import TurnLoop
 from benchmarks.fuzz.planned import CONFIG, KEY, NOW_S, control_plane
 from server.app.chat_reader import answer_to, chat_of
-from server.app.handed_listener import worker_limits
-from server.dispatch import Bytes, Dispatcher, Metadata
+from server.app.handed_listener import BYTES_MAX_BY_PATH, worker_limits
+from server.dispatch import Dispatcher, Metadata
 from server.routing.catalog import Cell, Model
 from server.routing.counters import Counters
 from server.routing.router import Router
@@ -69,7 +69,9 @@ async def data_plane(loop: TurnLoop) -> AsyncIterator[Server]:
                 answer = answer_to(bytes(body))
             return chat_of(answer)
 
-        server = Server(worker_limits(_MEMORY_MIB), chance=lambda: 0.5)
+        server = Server(
+            worker_limits(_MEMORY_MIB), chance=lambda: 0.5, message_bytes_max=BYTES_MAX_BY_PATH
+        )
         like_grpcio = cast("grpc.aio.Server", server)  # it takes servicers as grpcio's does
         answering = ErrorAnswering(like_grpcio, counters.refused)
         answering.add(

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import structlog.testing
 
+from benchmarks.fuzz.apart import Begin
 from benchmarks.fuzz.loop import TurnLoop
 from benchmarks.fuzz.meter import Cost, Meter
 from benchmarks.fuzz.targets import Act, Target
@@ -16,11 +17,17 @@ from benchmarks.fuzz.targets import Act, Target
 INPUTS_A_WORLD = 2_000
 
 
+def _nobody_asks(_data: bytes) -> None:
+    """Which input runs."""
+
+
 class Runner:
     """Use it as a context: it closes what it opens."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, begin: Begin = _nobody_asks) -> None:
+        """`begin` is told of each input."""
         self._target = target
+        self._begin = begin
         self._loop = TurnLoop()
         self._threads = ThreadPoolExecutor()
         self._loop.set_default_executor(self._threads)
@@ -43,6 +50,7 @@ class Runner:
     def run(self, data: bytes) -> Cost:
         """Of one input, once."""
         act = self._opened()
+        self._begin(data)
         self.inputs += 1
         self._left -= 1
         self._loop.complaints.clear()

@@ -21,7 +21,7 @@ from server.transport.tls import Certificates
 # A little above our own limits, whose errors say more.
 _ABOVE_BYTES = 64 * 2**10
 WIRE_BYTES_MAX = PAYLOAD_BYTES_MAX + 2**20 + _ABOVE_BYTES
-_BYTES_MAX_BY_PATH = {path: most + _ABOVE_BYTES for path, most in MESSAGE_BYTES_MAX.items()}
+BYTES_MAX_BY_PATH = {path: most + _ABOVE_BYTES for path, most in MESSAGE_BYTES_MAX.items()}
 # What is held is two thirds of a worker's memory: the interpreter takes 50 MiB, and what was freed
 # does not all go back to the system.
 _HELD_PART = 2 / 3
@@ -39,7 +39,7 @@ class HandedListener:
             limits,
             chance=random.random,
             on_ended=self._ended,
-            message_bytes_max=_BYTES_MAX_BY_PATH,
+            message_bytes_max=BYTES_MAX_BY_PATH,
         )
         # It takes servicers as grpcio's does, and this is all that anyone does with it.
         self.server = cast("grpc.aio.Server", self.transport)
