@@ -34,9 +34,9 @@ from turnout.v1.routing_pb2 import Cell
 
 # Workers and operators are the owner's own: nobody waits for milliseconds there, and what they say
 # is held by the size of a message alone. What grows faster than its bytes is found still.
-IN_CONTROL = Allowance(stretch_s=0.050, stretch_s_a_kb=0.001, bytes_a_byte=64.0)
-# An outcome of two bytes is answered by a hundred, and a worker sends a thousand at most.
-SETTLED = replace(IN_CONTROL, stretch_s_a_kb=0.006, bytes_a_byte=1_024.0)
+IN_CONTROL = Allowance(stretch_s=0.030, stretch_s_a_kb=0.000_3, bytes_a_byte=64.0)
+# A worker reads a configuration in one go, as it comes from its own control plane.
+OF_A_PLAN = replace(IN_CONTROL, stretch_s_a_kb=0.001)
 # What grpcio's server there takes.
 _CONTROL_BYTES_MAX, _ADMIN_BYTES_MAX = 4 * 2**20, 11_000_000
 
@@ -165,13 +165,10 @@ _CONTROL, _ADMIN = "/turnout.v1.ControlService/", "/turnout.v1.AdminService/"
 CONTROL = (
     _method("watch plan", f"{_CONTROL}WatchPlan", pb.WatchPlanRequest(protocol=1, worker="w0")),
     _method("push stats", f"{_CONTROL}PushStats", _PUSH),
-    replace(
-        _method(
-            "settle", f"{_CONTROL}Settle", pb.SettleRequest(protocol=PROTOCOL, outcomes=outcomes())
-        ),
-        allowance=SETTLED,
+    _method(
+        "settle", f"{_CONTROL}Settle", pb.SettleRequest(protocol=PROTOCOL, outcomes=outcomes())
     ),
-    Target("plan", _plan, octets(*_PARTS), (*PROTOBUF, *ANY), IN_CONTROL),
+    Target("plan", _plan, octets(*_PARTS), (*PROTOBUF, *ANY), OF_A_PLAN),
     _method(
         "update model", f"{_ADMIN}UpdateModel",
         admin_pb2.UpdateModelRequest(model=_MODEL, allow_missing=True),

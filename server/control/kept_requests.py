@@ -213,6 +213,8 @@ def _read(line: str, kept: dict[str, KeptRequest]) -> None:
 
 def _fields(line: str) -> dict[str, str]:
     """Empty where the line is not one that we wrote."""
+    if not line.startswith("{"):  # seen at once: a file may have a line a byte
+        return {}
     try:
         fields = json.loads(line)
     except (ValueError, RecursionError):

@@ -1,12 +1,47 @@
-"""turnout.v1.ControlService: what workers call. No decision is taken here."""
+"""turnout.v1.ControlService: what workers call. No decision is taken here.
 
-from collections.abc import AsyncIterator
+Workers are the owner's own; what callers could make them say is counted before it is parsed.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+
+from google.protobuf.message import Message
 
 from server.control.plane import ControlPlane
 from server.control.protocol import check_protocol
-from server.rpc.errors import Context
+from server.rpc.errors import Context, parsed, raw
+from server.rpc.shapes import OUTCOMES_MAX, Repeated, Shape, hold_shape
+from server.rpc.wire import Bytes, tag
 from turnout.v1 import control_pb2 as pb
 from turnout.v1 import control_pb2_grpc
+
+# A worker pushes 200 cells at once, 100 texts and some 50 counts. Of endpoints it pushes all.
+PUSHED_MAX = 1_000
+_STEPS_A_PART = 2  # of more than 127 bytes
+_SETTLE_STEPS_MAX = _STEPS_A_PART * OUTCOMES_MAX + 100
+# Of as many endpoints as 200 models have at most. To walk as many takes 30 ms.
+_PUSH_STEPS_MAX = 100_000
+
+
+def _counted(most: Mapping[str, int], message: type[Message]) -> Shape:
+    """Only the fields of the message itself: what is in them is not looked at."""
+    return Shape(
+        {},
+        {
+            tag(message.DESCRIPTOR.fields_by_name[name].number): (
+                name,
+                Repeated(count, f"more than {count:,}: send them in several calls"),
+            )
+            for name, count in most.items()
+        },
+    )
+
+
+_SETTLED = _counted({"outcomes": OUTCOMES_MAX}, pb.SettleRequest)
+_PUSHED = _counted(
+    dict.fromkeys(("cells", "refusals", "kept", "limits_reached"), PUSHED_MAX),
+    pb.PushStatsRequest,
+)
 
 
 class ControlServicer(control_pb2_grpc.ControlServiceServicer):
@@ -22,13 +57,17 @@ class ControlServicer(control_pb2_grpc.ControlServiceServicer):
         async for part in self._plane.watch():
             yield part
 
-    async def PushStats(
-        self, request: pb.PushStatsRequest, context: Context
-    ) -> pb.PushStatsResponse:
+    @raw
+    async def PushStats(self, data: Bytes, context: Context) -> bytes:  # type: ignore[override]
+        hold_shape(data, _PUSHED, _PUSH_STEPS_MAX)
+        request = parsed(data, pb.PushStatsRequest.FromString)
         check_protocol(request.protocol)
         self._plane.push(request)
-        return pb.PushStatsResponse()
+        return pb.PushStatsResponse().SerializeToString()
 
-    async def Settle(self, request: pb.SettleRequest, context: Context) -> pb.SettleResponse:
+    @raw
+    async def Settle(self, data: Bytes, context: Context) -> bytes:  # type: ignore[override]
+        hold_shape(data, _SETTLED, _SETTLE_STEPS_MAX)
+        request = parsed(data, pb.SettleRequest.FromString)
         check_protocol(request.protocol)
-        return pb.SettleResponse(results=self._plane.settle(request.outcomes))
+        return pb.SettleResponse(results=self._plane.settle(request.outcomes)).SerializeToString()

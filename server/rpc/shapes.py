@@ -72,10 +72,10 @@ def shape_of(message: Descriptor, path: str = "") -> Shape:
     )
 
 
-def hold_shape(data: Bytes, shape: Shape) -> None:
+def hold_shape(data: Bytes, shape: Shape, steps_max: int = STEPS_MAX) -> None:
     """Raises InvalidRequest for what is too many, PayloadMalformed for what is no message."""
     try:
-        _walk(data, 0, len(data), shape, Steps(STEPS_MAX), Counter())
+        _walk(data, 0, len(data), shape, Steps(steps_max), Counter())
     except (Malformed, TooManySteps) as error:
         refuse(error)
 
