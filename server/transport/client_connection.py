@@ -1,7 +1,10 @@
 """One connection to an endpoint and the calls that are out on it."""
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable
+from math import inf
+from time import perf_counter
+from typing import TYPE_CHECKING, cast, get_args
 
 from server.status_code import Code
 from server.transport.answer import CallFailed, reset_failure, says_status
@@ -21,27 +24,39 @@ from server.transport.events import (
     StreamWritable,
     TrailersReceived,
 )
+from server.transport.intake import Intake
 from server.transport.keepalive import Act, Silence
 from server.transport.link import Link
+from server.transport.turns import TURN_S
 
 if TYPE_CHECKING:
     from server.transport.connection_pool import ConnectionPool
 
 _PING = b"turnout."  # the eight bytes of a PING say nothing
-_ANSWERS = (HeadersReceived, DataReceived, TrailersReceived)
+_EVENTS: tuple[type, ...] = get_args(Event)
 
 
 class ClientConnection(asyncio.Protocol):
     """Takes calls from its peer's SETTINGS on until a GOAWAY, or its end."""
 
-    def __init__(self, pool: "ConnectionPool", limits: ChannelLimits) -> None:
+    def __init__(
+        self,
+        pool: "ConnectionPool",
+        limits: ChannelLimits,
+        clock: Callable[[], float] = perf_counter,
+    ) -> None:
+        """`clock` measures turns."""
         self._loop = asyncio.get_running_loop()
         self._pool = pool
         self._limits = limits
         self._calls: dict[int, ClientCall] = {}
         self._http2 = Connection(client=True)
         self._link = Link(self._http2, self._loop, self._on_flushed)
-        self._silence = Silence(limits.keepalive, now_s=self._loop.time())
+        self._clock = clock
+        self._intake = Intake(self._http2, dict.fromkeys(_EVENTS, self._on_event), clock)
+        self._waits_for_turn = False
+        self._heard_s = self._loop.time()
+        self._silence = Silence(limits.keepalive, now_s=self._heard_s)
         self._tick_timer: asyncio.TimerHandle | None = None
         self._abort_timer: asyncio.TimerHandle | None = None
         self._last_stream_id = 2 * limits.calls_ever - 2  # those above it are the last
@@ -110,23 +125,13 @@ class ClientConnection(asyncio.Protocol):
         self._pool.opened(self)
 
     def data_received(self, data: bytes) -> None:
-        now_s = self._loop.time()
-        events = self._http2.receive(data, now_s)
-        if events and isinstance(events[0], _ANSWERS):
-            self._silence.ended(now_s)
-        else:
-            self._silence.heard(now_s)
-        for event in events:
-            if isinstance(event, HeadersReceived):
-                self._on_head(event)
-            elif isinstance(event, DataReceived):
-                self._on_data(event)
-            elif isinstance(event, TrailersReceived):
-                self._on_end(event.stream_id, event.headers)
-            else:
-                self._on_other(event)
-        # So what callers say next, now that they are answered, leaves in the same write.
-        self._link.flush_soon()
+        now_s = self._heard_s = self._loop.time()
+        self._silence.heard(now_s)
+        if self._waits_for_turn:
+            self._intake.add(data, now_s)
+            return
+        self._intake.begin(data, now_s)
+        self._handle()
 
     def pause_writing(self) -> None:
         self._link.is_congested = True
@@ -138,6 +143,8 @@ class ClientConnection(asyncio.Protocol):
         self._pool.freed()
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._intake.handle(inf)  # an answer may be in what it said last
+        self._intake.close()
         self._link.transport = None
         self.end(Code.UNAVAILABLE, f"the connection broke: {error or 'the peer closed it'}")
         if self._abort_timer is not None:
@@ -146,6 +153,47 @@ class ClientConnection(asyncio.Protocol):
         self._pool.lost(self)
 
     # What the peer says.
+
+    def _handle(self) -> None:
+        """A turn's worth of what came; while more waits, nothing is read."""
+        is_done = self._intake.handle(self._clock() + TURN_S)
+        if not is_done:
+            self._loop.call_soon(self._take_turn)
+        if is_done is self._waits_for_turn:
+            self._waits_for_turn = not is_done
+            self._set_reading()
+        # So what callers say next, now that they are answered, leaves in the same write.
+        self._link.flush_soon()
+
+    def _take_turn(self) -> None:
+        try:
+            self._handle()
+        except BaseException:  # as the loop does when `data_received` raises
+            if self._link.transport is not None:
+                self._link.transport.abort()
+            raise
+
+    def _set_reading(self) -> None:
+        transport = self._link.transport
+        if transport is None or transport.is_closing():
+            return
+        if self._waits_for_turn:
+            transport.pause_reading()
+        else:
+            transport.resume_reading()
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, HeadersReceived):
+            self._silence.ended(self._heard_s)
+            self._on_head(event)
+        elif isinstance(event, DataReceived):
+            self._silence.ended(self._heard_s)
+            self._on_data(event)
+        elif isinstance(event, TrailersReceived):
+            self._silence.ended(self._heard_s)
+            self._on_end(event.stream_id, event.headers)
+        else:
+            self._on_other(event)
 
     def _on_head(self, event: HeadersReceived) -> None:
         stream_id, headers, end_stream = event
