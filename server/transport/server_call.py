@@ -251,7 +251,17 @@ class ServerCall:
     def arm(self) -> None:
         """Sets the timer of the deadline, of a call that was not answered at once."""
         if self._deadline_s is not None and not self.is_ended:
-            self._timer = self._link.loop.call_at(self._deadline_s, self.expire)
+            self._timer = self._link.loop.call_at(self._deadline_s, self._come_due)
+
+    def _come_due(self) -> None:
+        """A peer may have thousands of deadlines pass at once: they take turns like all it says."""
+        turns, flow = self._tally.turns, self._link.flow
+        if not turns.is_free:
+            turns.ask(flow, self.expire)
+            return
+        began_s = turns.clock()
+        self.expire()
+        turns.charge_at_once(flow, turns.clock() - began_s)
 
     def work(self, coroutine: Any, variables: Variables | None = None) -> None:
         """Runs the servicer, or the rest of it, as a task."""

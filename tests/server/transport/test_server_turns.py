@@ -207,3 +207,36 @@ def _only(data: bytes) -> bytes:
     message = buffer.next()
     assert isinstance(message, bytes)
     return message
+
+
+async def test_deadlines_that_pass_at_once_take_turns() -> None:
+    ticks, waiting, ended_in = ticking(calls_a_turn=1), list[bytes](), list[int]()
+    passes = count()
+    seen = 0
+
+    async def wait(request: bytes, context: object) -> bytes:
+        waiting.append(request)
+        try:
+            return await asyncio.Future()
+        finally:
+            ended_in.append(seen)
+
+    async with (
+        # It stands still until all calls have come, so that their deadlines are the same.
+        serving(clock=lambda: next(ticks) if len(waiting) == 20 else 0.0, unary_Wait=wait) as (
+            _,
+            address,
+        ),
+        calling(address) as caller,
+    ):
+        await caller.beat()
+        for _ in range(20):
+            last = caller.prepare("Wait", framed(b""), grpc_timeout="100m")
+        caller.flush()
+        answering = asyncio.create_task(caller.answer(last))
+        while not answering.done():
+            seen = next(passes)
+            await asyncio.sleep(0)
+    assert (await answering).status == Code.DEADLINE_EXCEEDED
+    assert len(ended_in) == 20
+    assert len(set(ended_in)) > 10
