@@ -154,9 +154,10 @@ async def _http2(*, client: bool) -> AsyncIterator[Act]:
         meter.begin(len(data))
         for piece in given:
             for at in range(0, len(piece), _HTTP2_READ_BYTES):
-                connection.receive(piece[at : at + _HTTP2_READ_BYTES], 0.0)
-                connection.take_output()
-                await asyncio.sleep(0)
+                read = piece[at : at + _HTTP2_READ_BYTES]
+                for _ in connection.receive_in_stretches(read, 0.0):
+                    connection.take_output()
+                    await asyncio.sleep(0)
         meter.loop.end()
         ended = connection.ended
         return "open" if ended is None else f"{ended.code} {plain(ended.reason)}"
