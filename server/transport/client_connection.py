@@ -27,7 +27,7 @@ from server.transport.events import (
 from server.transport.intake import Intake
 from server.transport.keepalive import Act, Silence
 from server.transport.link import Link
-from server.transport.turns import TURN_S
+from server.transport.turns import AT_ONCE_S, TURN_S
 
 if TYPE_CHECKING:
     from server.transport.connection_pool import ConnectionPool
@@ -131,7 +131,7 @@ class ClientConnection(asyncio.Protocol):
             self._intake.add(data, now_s)
             return
         self._intake.begin(data, now_s)
-        self._handle()
+        self._handle(AT_ONCE_S)
 
     def pause_writing(self) -> None:
         self._link.is_congested = True
@@ -154,9 +154,9 @@ class ClientConnection(asyncio.Protocol):
 
     # What the peer says.
 
-    def _handle(self) -> None:
+    def _handle(self, turn_s: float) -> None:
         """A turn's worth of what came; while more waits, nothing is read."""
-        is_done = self._intake.handle(self._clock() + TURN_S)
+        is_done = self._intake.handle(self._clock() + turn_s)
         if not is_done:
             self._loop.call_soon(self._take_turn)
         if is_done is self._waits_for_turn:
@@ -167,7 +167,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _take_turn(self) -> None:
         try:
-            self._handle()
+            self._handle(TURN_S)
         except BaseException:  # as the loop does when `data_received` raises
             if self._link.transport is not None:
                 self._link.transport.abort()
