@@ -28,7 +28,7 @@ from turnout.v1 import routing_pb2 as pb
 SLICE_S = 0.002
 ROW_S, PLANNED_S, UNPLANNED_S = 30e-6, 3e-6, 20e-6
 # Requests that are kept as they were read, for later slices: about a KB each.
-KNOWN_MAX = 1_000
+KNOWN_MAX = 200
 
 
 class BatchCall:

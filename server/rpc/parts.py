@@ -1,6 +1,7 @@
 """Cuts a request that is a list into its parts: each is parsed by itself, when its turn comes."""
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from server.routing.errors import InvalidRequest
@@ -17,18 +18,47 @@ _PART = tag(1)
 COPIED_BYTES_MAX = 2**20
 
 
-async def cut(data: Bytes, field: str, turn: Turn) -> list[Bytes]:
+class Parts:
+    """Parts of a message, each cut out when it is come to; until then it is two numbers.
+
+    Of a large memoryview, large parts are not copied.
+    """
+
+    def __init__(self, data: Bytes) -> None:
+        self._data = data
+        self._bounds = array("L")  # where each begins and ends
+
+    def __len__(self) -> int:
+        return len(self._bounds) // 2
+
+    def __iter__(self) -> Iterator[Bytes]:
+        bounds = iter(self._bounds)
+        for start, end in zip(bounds, bounds, strict=True):
+            part = self._data[start:end]
+            is_copied = type(part) is memoryview and len(part) <= SMALL_BYTES_MAX
+            yield bytes(part) if is_copied else part
+
+    def add(self, stretch: Iterable[Field]) -> None:
+        """Those among these fields."""
+        for key, start, end in stretch:
+            if key == _PART:
+                self._bounds.append(start)
+                self._bounds.append(end)
+
+
+async def cut(data: Bytes, field: str, turn: Turn) -> Parts:
     """Field 1 of a message, which is repeated; `field` is its full name.
 
-    Of a large memoryview, large parts are not copied. Raises InvalidRequest or PayloadMalformed.
+    Raises InvalidRequest or PayloadMalformed.
     """
-    limit, parts = REPEATED[field], list[Bytes]()
+    limit = REPEATED[field]
     if len(data) <= COPIED_BYTES_MAX:
         data = bytes(data)
+    parts = Parts(data)
     walked = fields(data, 0, len(data), Steps(STEPS_MAX + _STEPS_A_PART * limit.most))
     try:
         while stretch := list(islice(walked, FIELDS_AT_ONCE)):
-            parts += _cut_out(data, stretch)
+            parts.add(stretch)
             if len(parts) > limit.most:
                 raise InvalidRequest(limit.refusal, field=field.rpartition(".")[2])
             if len(stretch) == FIELDS_AT_ONCE:
@@ -36,10 +66,3 @@ async def cut(data: Bytes, field: str, turn: Turn) -> list[Bytes]:
     except (Malformed, TooManySteps) as error:
         refuse(error)
     return parts
-
-
-def _cut_out(data: Bytes, stretch: Iterable[Field]) -> Sequence[Bytes]:
-    parts = [data[start:end] for key, start, end in stretch if key == _PART]
-    if isinstance(data, bytes):
-        return parts
-    return [bytes(part) if len(part) <= SMALL_BYTES_MAX else part for part in parts]

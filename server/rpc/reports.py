@@ -1,6 +1,6 @@
 """Report: each outcome is parsed by itself, and refused if settling it would cost too much."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from server.routing.errors import InvalidRequest
 from server.routing.outcomes import check_feedback_count
@@ -33,7 +33,7 @@ async def settled(data: Bytes, settle: Settle, turn: Turn) -> pb.ReportResponse:
 
 
 async def _read(
-    parts: Sequence[Bytes], turn: Turn
+    parts: Iterable[Bytes], turn: Turn
 ) -> tuple[list[pb.Outcome], dict[int, pb.OutcomeResult]]:
     """Those that may be settled, and the others' results by place."""
     good: list[pb.Outcome] = []

@@ -23,7 +23,7 @@ class Turns:
 
 
 async def parts_of(data: Bytes, field: str = REQUESTS) -> list[Bytes]:
-    return await cut(data, field, Turns())
+    return list(await cut(data, field, Turns()))
 
 
 async def test_each_part_is_the_bytes_of_one_message() -> None:
