@@ -52,8 +52,13 @@ def main(
             acts = perform(
                 folder / "acts", [one for one in ATTACKS if not one.seconds_min], lengths
             )
+            if not as_json:
+                print(told_acts(acts), flush=True)  # the rest takes long
             mixed = soak(folder / "mixed", minutes, seed)
-    print(_json(acts, mixed) if as_json else _text(acts, mixed))
+    if as_json:
+        print(_json(acts, mixed))
+    else:
+        print(told(mixed) if mixed else told_acts(acts))
     raise typer.Exit(1 if acts.faults or (mixed and mixed.faults_count) else 0)
 
 
@@ -63,10 +68,6 @@ def _named(name: str) -> list[Attack]:
         known = ", ".join(one.name for one in ATTACKS)
         raise typer.BadParameter(f"there is no attack {name!r}: name one of {known}")
     return found
-
-
-def _text(acts: Performance, mixed: Findings | None) -> str:
-    return "\n".join((told_acts(acts), *([told(mixed)] if mixed else [])))
 
 
 def _json(acts: Performance, mixed: Findings | None) -> str:

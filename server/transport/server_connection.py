@@ -179,8 +179,9 @@ class ServerConnection(asyncio.Protocol):
             self._transport.abort()
 
     def give_way(self, limit: str) -> None:
-        """Ends a connection that has reached a limit."""
+        """Ends a connection that has reached a limit; one that is ending has no more time."""
         if self._is_shut:
+            self.abort()
             return
         self._tally.reached(limit, self._link.peer)
         self._is_shut = True  # the last words are not to reach it once more
@@ -341,12 +342,13 @@ class ServerConnection(asyncio.Protocol):
         self._calls.cancel()
         self._intake.close()
         self._http2.close()
-        self._release()
         self._link.transport = None  # nothing is said after the last word
         if self._timer is not None:
             self._timer.cancel()
         if self._transport is None:
             return
+        # What is written and not taken is there until the socket is closed.
+        self._hold(self._transport.get_write_buffer_size())
         if self._link.is_congested:
             self._transport.abort()
             return
