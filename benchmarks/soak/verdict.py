@@ -12,8 +12,6 @@ P99_TIMES_MAX = 8.0
 # Fewer calls have no p99 to speak of: it is their fifth largest.
 CALLS_MIN = 500
 BACK_PART_MAX = 0.2
-# An interpreter keeps some of what it once took for small objects, and uses it again.
-KEPT_MIB = 32.0
 _TAIL = 0.99
 _CONFIDENCE = 0.95
 
@@ -82,7 +80,7 @@ def better(before: Latency | None, after: Latency | None) -> Latency | None:
 
 def back_mib_max(before_mib: float) -> float:
     """What a worker may still hold when an attack is over."""
-    return max((1 + BACK_PART_MAX) * before_mib, before_mib + KEPT_MIB)
+    return (1 + BACK_PART_MAX) * before_mib
 
 
 def faults(measured: Measured, worker_memory_mib: float) -> list[str]:

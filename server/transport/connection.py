@@ -88,7 +88,9 @@ class Connection:
                     pass
             except ConnectionFault as fault:
                 self._end(fault)
-        return self._receiver.take_events()
+        receiver = self._receiver
+        events, receiver.events = receiver.events, []
+        return events
 
     def receive_in_stretches(self, data: bytes, now_s: float) -> Iterator[list[Event]]:
         """The same, a millisecond's work at a time; to be gone through before more is received."""

@@ -56,7 +56,7 @@ class Turns:
         self._addresses: dict[str, _Address] = {}
         self._waiting: FairQueue[_Address] = FairQueue()
         self._served: Flow | None = None  # whose turn it is
-        self._is_due = False  # the next turn is scheduled
+        self._is_due = False  # the next turn is scheduled, for somebody waits
         self._is_given = False  # the turn is somebody's who goes on in the next pass
         self._spent_s = 0.0  # at once, in this pass of the loop
         self._pass_ends = False  # when the loop gets to what is due soon
@@ -85,7 +85,7 @@ class Turns:
         Nobody waits, and little enough was done so in this pass of the loop: however much comes at
         once, of one peer or of many, who is next is soon chosen fairly.
         """
-        return self._spent_s < AT_ONCE_S and not self._waiting
+        return self._spent_s < AT_ONCE_S and not self._is_due
 
     def charge_at_once(self, flow: Flow, took_s: float) -> None:
         """Counts work that was done at once, when that was free."""

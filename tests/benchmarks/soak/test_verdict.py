@@ -36,7 +36,7 @@ def test_what_stays_within_its_limits_is_no_fault() -> None:
         ({"attacked": Latency(40.1, 30.0, 60.0)}, "p99 is 8.0 times what it is alone, 8 at most"),
         ({"lost": {"UNAVAILABLE": 3}}, "the good client lost calls: 3 by UNAVAILABLE"),
         ({"resident": Resident(100.0, 513.0, 100.0)}, "the worker took 513 MiB, 512 at most"),
-        ({"resident": Resident(100.0, 200.0, 133.0)}, "of 100 MiB the worker kept 133"),
+        ({"resident": Resident(100.0, 200.0, 121.0)}, "of 100 MiB the worker kept 121"),
         ({"wrong": ("UNAVAILABLE: later",)}, "UNAVAILABLE: later"),
     ],
 )
