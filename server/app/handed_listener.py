@@ -12,6 +12,7 @@ from server.app.memory import give_back_what_is_freed
 from server.app.settings import DRAIN_S, Settings
 from server.app.tls import keep_fresh
 from server.config.named_files import tls_files
+from server.rpc.errors import too_large_metadata
 from server.rpc.method_limits import MESSAGE_BYTES_MAX, PAYLOAD_BYTES_MAX
 from server.transport.hand_over import Taker
 from server.transport.server import GREET_S, Server
@@ -40,6 +41,7 @@ class HandedListener:
             chance=random.random,
             on_ended=self._ended,
             message_bytes_max=BYTES_MAX_BY_PATH,
+            too_large=too_large_metadata,
         )
         # It takes servicers as grpcio's does, and this is all that anyone does with it.
         self.server = cast("grpc.aio.Server", self.transport)

@@ -33,9 +33,12 @@ class LargeChats:
             outcome = await waiting.answer
         finally:
             self._queue.discard(waiting)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+        try:
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+        finally:  # an error that is told would keep this frame, and with it the request, in a cycle
+            del outcome, waiting, body
 
     async def close(self) -> None:
         """Ends the process; whoever still waits is refused."""

@@ -5,12 +5,14 @@ import ctypes
 from collections.abc import Callable
 
 # From here on a buffer is a mapping of its own: it grows without being copied, and goes back to the
-# system when it is freed. The library would raise this to 32 MiB by itself.
-MAPPED_BYTES = 2**20
+# system when it is freed. The library would raise this to 32 MiB by itself. What is read from a
+# socket at once stays below: to map it each time would cost more than reading it.
+MAPPED_BYTES = 512 * 2**10
 # So much less is held than there was: worth the milliseconds that giving it back takes.
 FREED_BYTES = 8 * 2**20
-# Between two times, so that nobody makes it the worker's main work.
-REST_S = 5.0
+# Between two times: where 600 MiB were freed in small pieces, a worker that wants memory meanwhile
+# waits for up to 45 ms.
+REST_S = 10.0
 LOOK_EVERY_S = 1.0
 
 _M_MMAP_THRESHOLD = -3  # of mallopt, in glibc's malloc.h

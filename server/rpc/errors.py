@@ -173,6 +173,11 @@ def whole(message: bytes | memoryview | Sequence[bytes | memoryview]) -> bytes:
     return b"".join((message,) if isinstance(message, bytes | memoryview) else message)
 
 
+def too_large_metadata(message: str) -> tuple[tuple[str, bytes], ...]:
+    """What callers are told of a message that the transport refuses before it is here."""
+    return ((_DETAILS, status_of(errors.PayloadTooLarge(message)).SerializeToString()),)
+
+
 def reason_of(error: Exception) -> str:
     """The stable reason that a caller may switch on."""
     if isinstance(error, RoutingError):

@@ -23,6 +23,7 @@ class FolderWatch:
         self._control = control
         self._said = ""  # why it cannot be made again
         self._said_data = False
+        self._said_closed: list[str] = []
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Looks again and again, until the service stops."""
@@ -43,9 +44,21 @@ class FolderWatch:
             return
         settings = self._control.settings
         sockets = _removed(settings.control_address, settings.admin_address)
-        if sockets and self._control.is_ready:
+        if sockets and self._control.is_ready and await self._can_start_again(sockets):
             _log.error("sockets were removed: the control plane starts again", removed=sockets)
             await self._control.stop()
+
+    async def _can_start_again(self, sockets: list[str]) -> bool:
+        """A control plane that runs without its socket is better than none."""
+        closed = [path for path in sockets if not _can_be_made(path)]
+        if closed and closed != self._said_closed:
+            _log.error(
+                "sockets were removed, and their folders let no new ones be made: "
+                "make the folders again",
+                removed=closed,
+            )
+        self._said_closed = closed
+        return not closed and await self._restored([])
 
     def _look_at_data(self) -> None:
         """The supervisor accepts there itself: connections that are open would go with it."""
@@ -68,7 +81,8 @@ class FolderWatch:
                 )
             return False
         self._said = ""
-        _log.error("files of the service were removed, and are made again", removed=missing)
+        if missing:
+            _log.error("files of the service were removed, and are made again", removed=missing)
         return True
 
 
@@ -76,3 +90,8 @@ def _removed(*addresses: str) -> list[str]:
     """Those of Unix sockets that nobody can connect to any more, for their files are gone."""
     paths = [a.removeprefix("unix:") for a in addresses if a.startswith("unix:")]
     return [path for path in paths if not os.path.exists(path)]
+
+
+def _can_be_made(path: str) -> bool:
+    """Whether a socket can be made there."""
+    return os.access(os.path.dirname(path), os.W_OK | os.X_OK)

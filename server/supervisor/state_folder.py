@@ -106,7 +106,17 @@ class StateFolder:
         try:
             if self._key and not self._key_path.exists():
                 write_whole(self._key_path, self._key)
-            self._key = make_key(self._key_path)
+            key = make_key(self._key_path)
+            if self._key and key != self._key:
+                # Half of our processes have the old one: ids of the others would be refused.
+                _log.error(
+                    "the key of decision ids was replaced while the service runs: the one of its "
+                    "start is put back; stop the service to change it",
+                    file=str(self._key_path),
+                )
+                write_whole(self._key_path, self._key)
+            else:
+                self._key = key
         except FileRefused as error:
             raise StartError(str(error)) from None
         except OSError as error:

@@ -143,7 +143,12 @@ class ClientConnection(asyncio.Protocol):
         self._pool.freed()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._intake.handle(inf)  # an answer may be in what it said last
+        try:
+            self._intake.handle(inf)  # an answer may be in what it said last
+        finally:
+            self._lose(error)
+
+    def _lose(self, error: Exception | None) -> None:
         self._intake.close()
         self._link.transport = None
         self.end(Code.UNAVAILABLE, f"the connection broke: {error or 'the peer closed it'}")

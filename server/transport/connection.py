@@ -60,7 +60,7 @@ class Connection:
     def held_bytes(self) -> int:
         """What is kept now: for the peer to take, and of frames and heads that are not complete."""
         sender = self._sender
-        return self._receiver.held_bytes + sender.output_bytes + sender.waiting_bytes
+        return self._receiver.held_bytes + sender.output_bytes + sender.kept_bytes
 
     @property
     def data_bytes(self) -> int:
@@ -72,12 +72,15 @@ class Connection:
         """Whether data waits for the window of the whole connection."""
         return self._sender.waits_for_connection
 
-    def held_back(self) -> dict[int, int]:
-        """Streams whose data waits for their own windows, each with what it ever let through."""
+    def held_back(self) -> tuple[dict[int, int], frozenset[int]]:
+        """Streams whose data waits, each with what it ever let through; and those among them that
+        wait for a window of their own.
+        """
         if not self._sender.waiting_bytes:
-            return {}
-        streams = self._streams.values()
-        return {one.id: one.sent_bytes for one in streams if one.queue and one.send_window <= 0}
+            return {}, frozenset()
+        waiting = [one for one in self._streams.values() if one.queue]
+        own = frozenset(one.id for one in waiting if one.send_window <= 0)
+        return {one.id: one.sent_bytes for one in waiting}, own
 
     def receive(self, data: bytes, now_s: float) -> list[Event]:
         """What these bytes mean; after ConnectionEnded nothing means anything."""

@@ -33,6 +33,7 @@ class Sender:
         self._opened_bytes = WINDOW_BYTES_MIN  # of it, ever
         self.stream_window = WINDOW_BYTES_MIN  # that a new stream begins with
         self.waiting_bytes = 0  # data that waits, of all streams
+        self.kept_bytes = 0  # of all that it is a part of
         self.output_bytes = 0
         self._output: list[bytes | memoryview] = []
         self._control_bytes = 0  # of the output: what the peer made us send
@@ -96,7 +97,9 @@ class Sender:
                     return
             stream.queue = deque()
             self._waiting[stream.id] = stream
-        stream.queue.append(WaitingData(left, end_stream))
+        waiting = WaitingData(left, end_stream)
+        stream.queue.append(waiting)
+        self.kept_bytes += waiting.kept_bytes
         stream.waiting_bytes += len(left)
         self.waiting_bytes += len(left)
         self._make_ready(stream)
@@ -142,6 +145,9 @@ class Sender:
         """The stream is gone, and what waited of it."""
         self.waiting_bytes -= stream.waiting_bytes
         stream.waiting_bytes = 0
+        for item in stream.queue or ():
+            if isinstance(item, WaitingData):
+                self.kept_bytes -= item.kept_bytes
         stream.queue = None
         self._waiting.pop(stream.id, None)
         self.ready.pop(stream.id, None)
@@ -227,6 +233,7 @@ class Sender:
             queue[0] = WaitingData(left, first.end_stream)
             return
         queue.popleft()
+        self.kept_bytes -= first.kept_bytes
         while queue and self._write_windowless(stream, queue[0]):
             queue.popleft()
 

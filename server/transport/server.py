@@ -22,7 +22,7 @@ from server.transport.server_connection import (
     written_address,
 )
 from server.transport.server_limits import ServerLimits
-from server.transport.tally import Tally
+from server.transport.tally import Tally, TooLarge, bare
 from server.transport.tls import why_failed
 
 # For the handlers of calls that were cut off: to clean up, not to go on.
@@ -47,14 +47,17 @@ class Server:
         on_ended: Callable[[], None] = _nothing,
         message_bytes_max: Mapping[str, int] = MappingProxyType({}),
         clock: Callable[[], float] = perf_counter,
+        too_large: TooLarge = bare,
     ) -> None:
         """`on_ended` is called for each connection that ended, or came to nothing in `adopt`.
 
         `message_bytes_max` has the paths of methods whose requests may have less, or more, than the
-        limits say; `clock` measures turns.
+        limits say; `too_large` gives metadata for the refusal of one, by its words. `clock`
+        measures turns.
         """
         limits = limits or ServerLimits()
-        self._tally = Tally(limits, LimitLog(asyncio.get_running_loop().call_later), clock)
+        log = LimitLog(asyncio.get_running_loop().call_later)
+        self._tally = Tally(limits, log, clock, too_large)
         self._chance = chance
         self._on_ended = on_ended
         self._methods = Methods(limits.message_bytes_max, message_bytes_max)

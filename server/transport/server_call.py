@@ -134,7 +134,10 @@ class ServerCall:
             return EOF
         try:
             data = await self.inbox.read()
-            return EOF if data is None else self.parsed(data)
+            if data is None:
+                return EOF
+            await self.turn()  # messages that are there already would be read in one go
+            return self.parsed(data)
         except CallRefused as refusal:
             self.refuse(refusal)
             raise AbortError from refusal
@@ -142,12 +145,14 @@ class ServerCall:
     async def turn(self) -> None:
         """Returns when it is this connection's turn again: for work of more than a moment.
 
-        Between two of these a servicer waits for nothing else: all of it counts as work.
+        What the servicer does until it waits for something counts as its connection's.
         """
         turns, flow = self._tally.turns, self._link.flow
         self._end_turn()
         await turns.wait(flow)
         self._turn_s = turns.clock()
+        # Behind this step of the servicer: what it then waits for is no work of its connection's.
+        self._link.loop.call_soon(self._end_turn)
 
     def hold(self, more_bytes: int) -> None:
         """Counts so much more as held for the caller, until the call ends."""
@@ -213,6 +218,7 @@ class ServerCall:
         """Ends a call that the transport itself has to end."""
         if refusal.code is Code.RESOURCE_EXHAUSTED and not self.is_ended:
             self._tally.reached("message_bytes", self._link.peer)
+            self.set_trailing_metadata(self._tally.too_large(refusal.message))
         self.end(refusal.code, refusal.message)
 
     def end(self, code: int, details: str) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable
+from ipaddress import IPv6Address
 from typing import Any, cast
 
 from server.status_code import Code
@@ -110,6 +111,7 @@ class ServerConnection(asyncio.Protocol):
             self._own_bytes = TLS_BYTES + TLS_COPIES * len(data)
         if self._waits_for_turn:
             self._intake.add(data, now_s)
+            self._link.flush_soon()  # which counts what waits
             self._set_reading()
         elif self._turns.is_free:
             began_s = self._turns.clock()
@@ -118,6 +120,7 @@ class ServerConnection(asyncio.Protocol):
             self._turns.charge_at_once(self._link.flow, self._turns.clock() - began_s)
         else:
             self._intake.add(data, now_s)
+            self._link.flush_soon()
             self._ask_for_turn()
 
     def pause_writing(self) -> None:
@@ -319,12 +322,14 @@ class ServerConnection(asyncio.Protocol):
     def _has_stalled(self, now_s: float) -> bool:
         """Ends streams whose readers have stalled; true if that of the whole connection has."""
         link, http2 = self._link, self._http2
+        streams, own = http2.held_back()
         flow = Outflow(
             waits=link.is_congested or http2.waits_for_connection,
             written_bytes=link.written_bytes,
             arrived_bytes=link.arrived_bytes,
             data_bytes=http2.data_bytes,
-            streams=http2.held_back(),
+            streams=streams,
+            own=own,
         )
         stalled = self._stalls.look(flow, now_s=now_s)
         for stream_id in stalled.streams:
@@ -332,6 +337,8 @@ class ServerConnection(asyncio.Protocol):
         return stalled.connection
 
     def _look_again(self, after_s: float) -> None:
+        if self._is_shut:  # the timer is that of its last words
+            return
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_later(after_s, self._look)
@@ -370,8 +377,19 @@ class ServerConnection(asyncio.Protocol):
 
 
 def counted_address(name: object) -> str:
-    """What the connections of a peer of this name are counted by; on a Unix socket nothing."""
-    return str(name[0]) if isinstance(name, tuple) else ""
+    """What the connections of a peer of this name are counted by; on a Unix socket nothing.
+
+    Of IPv6 the network of 64 bits: within it, a single machine takes as many addresses as it likes.
+    """
+    if not isinstance(name, tuple):
+        return ""
+    host = str(name[0])
+    if ":" not in host:
+        return host
+    address = IPv6Address(host.partition("%")[0])
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return f"{IPv6Address(int(address) >> 64 << 64)}/64"
 
 
 def written_address(name: object) -> str:

@@ -45,7 +45,7 @@ def answer(call: ServerCall, data: bytes | memoryview) -> None:
     except StopIteration as end:
         _give(call, end.value)
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - where every error ends
-        _fail(call, error)
+        fail(call, error)
     else:
         rest = _finish(call, coroutine, awaited)
         rest.send(None)  # up to the servicer: cancelled now, a task would not even begin it
@@ -73,14 +73,14 @@ async def _run(call: ServerCall, data: bytes | memoryview | None) -> None:
             await response
         call.finish()
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - where every error ends
-        _fail(call, error)
+        fail(call, error)
 
 
 async def _finish(call: ServerCall, coroutine: Coroutine[Any, Any, Message], awaited: Any) -> None:
     try:
         message = await _resumed(coroutine, awaited)
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - where every error ends
-        _fail(call, error)
+        fail(call, error)
     else:
         _give(call, message)
 
@@ -112,10 +112,10 @@ def _give(call: ServerCall, message: Message) -> None:
     try:
         call.answer(message)
     except Exception as error:  # noqa: BLE001 - a serializer may raise anything
-        _fail(call, error)
+        fail(call, error)
 
 
-def _fail(call: ServerCall, error: BaseException) -> None:
+def fail(call: ServerCall, error: BaseException) -> None:
     """Says how a call ended whose servicer, parser or serializer raised."""
     if isinstance(error, CallRefused):
         call.refuse(error)

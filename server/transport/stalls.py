@@ -19,8 +19,9 @@ class Outflow(NamedTuple):
     written_bytes: int  # ever, to the socket
     arrived_bytes: int  # ever, of these, that the peer's machine has taken
     data_bytes: int  # ever, of messages, that the peer's windows let through
-    # Streams whose data waits for a window of their own, each with what it ever let through.
+    # Streams whose data waits, each with what it ever let through.
     streams: Mapping[int, int]
+    own: frozenset[int]  # those among them that wait for a window of their own
 
     @property
     def is_under_way(self) -> bool:
@@ -36,7 +37,7 @@ class Stalled(NamedTuple):
 
 
 class _Waiting(NamedTuple):
-    """A stream that waits for its own window."""
+    """A stream that waits, for whichever window: one that changes between the two gains nothing."""
 
     sent_bytes: int  # by it, when its time began
     written_bytes: int  # by all: so much has to arrive before the peer can answer with a window
@@ -79,7 +80,7 @@ class Stalls:
         return tuple(
             stream_id
             for stream_id, (_, _, since_s) in self._streams.items()
-            if since_s is not None and now_s - since_s >= self._stall_s
+            if stream_id in flow.own and since_s is not None and now_s - since_s >= self._stall_s
         )
 
     def _waiting(self, stream_id: int, sent_bytes: int, flow: Outflow, now_s: float) -> _Waiting:

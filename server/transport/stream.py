@@ -21,6 +21,11 @@ class WaitingData(NamedTuple):
     data: memoryview
     end_stream: bool
 
+    @property
+    def kept_bytes(self) -> int:
+        """Of all that the data is a part of: it stays as long as any part of it does."""
+        return memoryview(self.data.obj).nbytes
+
 
 class Stream:
     """One exchange, until both have ended it."""

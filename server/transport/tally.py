@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import perf_counter
 
 from server.transport.held_bytes import HeldBytes
@@ -11,14 +11,29 @@ from server.transport.server_limits import ServerLimits
 from server.transport.streams import StreamsInAll
 from server.transport.turns import Turns
 
+TooLarge = Callable[[str], Iterable[tuple[str, str | bytes]]]
+
+
+def bare(_message: str) -> Iterable[tuple[str, str | bytes]]:
+    """The status alone."""
+    return ()
+
 
 class Tally:
     """Of connections and calls; and of every limit, how often it was reached."""
 
     def __init__(
-        self, limits: ServerLimits, log: LimitLog, clock: Callable[[], float] = perf_counter
+        self,
+        limits: ServerLimits,
+        log: LimitLog,
+        clock: Callable[[], float] = perf_counter,
+        too_large: TooLarge = bare,
     ) -> None:
-        """`clock` measures turns."""
+        """`clock` measures turns; `too_large` says more of a message that is refused for its size.
+
+        It is given the words of the refusal, and gives metadata that stand beside its status.
+        """
+        self.too_large = too_large
         self.limits = limits
         self.log = log
         self.limits_reached: Counter[str] = Counter()

@@ -1,6 +1,8 @@
 """Large chats are read by a process of their own: a real one in every test."""
 
 import asyncio
+import contextlib
+import gc
 import json
 import os
 import signal
@@ -97,6 +99,24 @@ async def test_a_process_is_started_for_the_first_and_kept() -> None:
         first = process.pid
         await chats.read(body("b"), PEER)
         assert process.pid == first
+
+
+async def test_nothing_keeps_a_chat_once_its_refusal_was_told(
+    scene: tuple[LargeChats, ReaderProcess],
+) -> None:
+    chats, _ = scene
+    refused = b"x" * (INLINE_BYTES_MAX + 1)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            with contextlib.suppress(PayloadMalformed):
+                await chats.read(refused, PEER)
+        await chats.read(body("next"), PEER)  # whoever reads has let go of the last
+        left = [one for one in gc.get_objects() if isinstance(one, PayloadMalformed)]
+    finally:
+        gc.enable()
+    assert left == []
 
 
 @pytest.mark.parametrize(

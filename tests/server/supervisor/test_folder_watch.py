@@ -42,7 +42,9 @@ async def test_a_folder_that_another_took_is_named_once_and_left_to_it(tmp_path:
         assert len(logs) == 1
         assert "another Turnout runs" in logs[0]["error"]
         await watch.look()
-    assert logs[1]["removed"] == [str(folder)]
+    key_is_back, made_again = logs[1:]
+    assert key_is_back["file"] == str(folder / "decision.key")
+    assert made_again["removed"] == [str(folder)]
 
 
 async def test_a_data_socket_that_was_removed_is_named_once(tmp_path: Path) -> None:
@@ -56,3 +58,53 @@ async def test_a_data_socket_that_was_removed_is_named_once(tmp_path: Path) -> N
         await watch.look()
         await watch.look()
     assert [log["removed"] for log in logs] == [[str(socket)]]
+
+
+class Running(Child):
+    """One that is ready, and notes that it was stopped."""
+
+    is_ready = True
+    was_stopped = False
+
+    async def stop(self) -> None:
+        self.was_stopped = True
+
+
+def running(folder: Path, admin: Path) -> Running:
+    settings = Settings(name="a", state_dir=folder, data_address="", admin_address=f"unix:{admin}")
+    return Running("platform", settings)
+
+
+async def test_a_control_plane_whose_socket_was_removed_is_started_again(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    with own(folder, CONFIG) as state:
+        (folder / "control.sock").touch()
+        control = running(folder, tmp_path / "admin.sock")
+        await FolderWatch(state, control).look()
+    assert control.was_stopped
+
+
+async def test_a_control_plane_runs_on_where_its_socket_could_not_be_made_again(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "state"
+    with own(folder, CONFIG) as state, capture_logs() as logs:
+        (folder / "control.sock").touch()
+        control = running(folder, tmp_path / "removed" / "admin.sock")
+        watch = FolderWatch(state, control)
+        await watch.look()
+        await watch.look()
+    assert not control.was_stopped
+    assert [log["removed"] for log in logs] == [[str(tmp_path / "removed" / "admin.sock")]]
+
+
+async def test_a_control_plane_runs_on_where_the_key_could_not_be_read_again(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "state"
+    with own(folder, CONFIG) as state, capture_logs() as logs:
+        (folder / "decision.key").write_bytes(b"")
+        control = running(folder, tmp_path / "admin.sock")
+        await FolderWatch(state, control).look()
+    assert not control.was_stopped
+    assert "decision.key" in logs[0]["error"]

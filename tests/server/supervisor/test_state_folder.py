@@ -190,6 +190,17 @@ def test_a_key_that_was_removed_is_written_again(state: StateFolder, folder: Pat
     assert read_key(folder / "decision.key") == key
 
 
+def test_a_key_that_was_replaced_while_it_is_in_use_is_put_back_and_named(
+    state: StateFolder, folder: Path
+) -> None:
+    key = read_key(folder / "decision.key")
+    (folder / "decision.key").write_bytes(bytes(len(key)))
+    with capture_logs() as logs:
+        state.restore()
+    assert read_key(folder / "decision.key") == key
+    assert [log["file"] for log in logs] == [str(folder / "decision.key")]
+
+
 def test_a_folder_that_another_instance_took_meanwhile_is_left_to_it(
     state: StateFolder, folder: Path
 ) -> None:

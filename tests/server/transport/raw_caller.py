@@ -30,6 +30,7 @@ from server.transport.messages import framed
 from server.transport.methods import RpcHandler
 from server.transport.server import Server
 from server.transport.server_limits import ServerLimits
+from server.transport.tally import TooLarge, bare
 
 PATIENCE_S = 20.0  # a limit for what takes milliseconds
 SERVICE, HOST = "raw.Test", "turnout.test"
@@ -249,6 +250,7 @@ async def serving(
     on_ended: Callable[[], None] = lambda: None,
     message_bytes_max: Mapping[str, int] = NO_LIMITS,
     clock: Callable[[], float] = perf_counter,
+    too_large: TooLarge = bare,
     **methods: Servicer,
 ) -> AsyncIterator[tuple[Server, str]]:
     """A server with these methods, each named by its kind: unary_, input_, output_ or duplex_."""
@@ -258,6 +260,7 @@ async def serving(
         on_ended=on_ended,
         message_bytes_max=message_bytes_max,
         clock=clock,
+        too_large=too_large,
     )
     handlers: dict[str, RpcHandler] = {}
     for name, servicer in methods.items():

@@ -13,7 +13,7 @@ from server.transport.frames import SETTINGS, WINDOW_UPDATE, frame, long_frame
 from server.transport.limits import Limits
 from server.transport.messages import framed, framed_gzip
 from server.transport.server_call import ServerCall
-from server.transport.server_connection import HELD_STEP_BYTES, STREAM_BYTES
+from server.transport.server_connection import HELD_STEP_BYTES, STREAM_BYTES, counted_address
 from server.transport.server_limits import ServerLimits
 from tests.server.transport.raw_caller import calling, echo, serving, soon, waiting
 from tests.server.transport.turned_loop import TurnedLoop
@@ -450,3 +450,18 @@ async def test_streams_too_many_are_refused() -> None:
             go_on.set()
             assert (await caller.answer(streams[0])).status == Code.OK
         assert server.limits_reached == {"concurrent_streams": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "counted"),
+    [
+        (("10.0.0.1", 1), "10.0.0.1"),
+        (("2001:db8:1:2:3:4:5:6", 1, 0, 0), "2001:db8:1:2::/64"),
+        (("2001:db8:1:2::ffff", 1, 0, 0), "2001:db8:1:2::/64"),
+        (("fe80::1%eth0", 1, 0, 2), "fe80::/64"),
+        (("::ffff:10.0.0.1", 1, 0, 0), "10.0.0.1"),
+        ("", ""),
+    ],
+)
+def test_a_peer_is_counted_by_what_one_machine_has_of_addresses(name: object, counted: str) -> None:
+    assert counted_address(name) == counted

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
 from itertools import count
 
 from server.status_code import Code
@@ -176,6 +177,116 @@ async def test_servicers_of_several_connections_take_turns() -> None:
         await soon(asyncio.gather(first.call("Long", b"1"), second.call("Long", b"2")))
     ahead = [2 * order[:nth].count(b"1") - nth for nth in range(30)]
     assert max(map(abs, ahead)) <= 3  # each asked a little sooner or later than the other
+
+
+async def test_a_message_that_is_too_large_is_refused_with_what_the_server_says_of_it() -> None:
+    async with (
+        serving(
+            message_bytes_max={"/raw.Test/Echo": 100},
+            too_large=lambda message: (("why", message),),
+            unary_Echo=echo,
+        ) as (_, address),
+        calling(address) as caller,
+    ):
+        for fields in ({}, {"grpc_encoding": "gzip"}):
+            frame = framed_gzip if fields else framed
+            call = caller.begin("Echo", **fields)
+            caller.send(call, frame(bytes(101)), end=True)
+            refused = await caller.answer(call)
+            said = {**refused.head, **refused.trailers}
+            assert said[b"why"] == b"a message is larger than 100 bytes"
+
+
+async def test_what_a_servicer_waits_for_is_no_work_of_its_connection() -> None:
+    """Its caller goes before one that has worked meanwhile."""
+    order: list[bytes] = []
+    now_s = [0.0]
+    go_on, waits, is_busy = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def patient(request: bytes, context: ServerCall) -> bytes:
+        await context.turn()
+        waits.set()
+        await go_on.wait()
+        now_s[0] += 0.001
+        await context.turn()
+        order.append(request)
+        return b""
+
+    async def busy(request: bytes, context: ServerCall) -> bytes:
+        for _ in range(100):
+            await context.turn()
+            order.append(request)
+            is_busy.set()
+            now_s[0] += 0.01
+        return b""
+
+    async with (
+        serving(clock=lambda: now_s[0], unary_Patient=patient, unary_Busy=busy) as (_, address),
+        calling(address) as one,
+        calling(address) as other,
+    ):
+        first = asyncio.create_task(one.call("Patient", b"patient"))
+        await soon(waits.wait())
+        now_s[0] += 1_000.0
+        second = asyncio.create_task(other.call("Busy", b"busy"))
+        await soon(is_busy.wait())
+        go_on.set()
+        await soon(asyncio.gather(first, second))
+    assert order.index(b"patient") < 10
+
+
+async def test_the_messages_of_a_stream_are_read_in_turns() -> None:
+    order: list[bytes] = []
+
+    async def many(requests: AsyncIterator[bytes], context: ServerCall) -> bytes:
+        async for request in requests:
+            order.append(bytes(request))  # noqa: PERF401 - each when it is read
+        return b""
+
+    clock = ticking(calls_a_turn=1)
+    async with (
+        serving(clock=lambda: next(clock), input_Many=many, unary_Note=noting(order)) as (
+            _,
+            address,
+        ),
+        calling(address) as greedy,
+        calling(address) as modest,
+    ):
+        await greedy.beat()
+        call = greedy.begin("Many")
+        greedy.send(call, framed(b"greedy") * 500, end=True)
+        assert (await modest.call("Note", b"modest")).status == Code.OK
+        await greedy.answer(call)
+    assert order.index(b"modest") < 250
+    assert order.count(b"greedy") == 500
+
+
+async def test_the_calls_of_a_connection_that_is_lost_are_cancelled_in_turns() -> None:
+    """All of them, though not at once."""
+    began, cancelled, ended = [0], [0], asyncio.Event()
+    all_gone = asyncio.Event()
+
+    async def wait(request: bytes, context: object) -> bytes:
+        began[0] += 1
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled[0] += 1
+            if cancelled[0] == began[0]:
+                all_gone.set()
+            raise
+        return b""
+
+    async with serving(on_ended=ended.set, unary_Wait=wait) as (_, address):
+        async with calling(address) as caller:
+            await caller.beat()
+            for _ in range(900):
+                caller.prepare("Wait", framed(b""))
+            caller.flush()
+            await caller.beat()
+        await soon(ended.wait())
+        assert cancelled[0] < began[0] == 900
+        await soon(all_gone.wait())
 
 
 async def test_each_method_has_a_limit_of_its_own() -> None:

@@ -10,7 +10,9 @@ from server.transport.stalls import STALL_BYTES, STREAM_STALL_BYTES, Outflow, St
 
 STALL_S = 30.0
 NOBODY = Stalled((), connection=False)
-NOTHING = Outflow(waits=False, written_bytes=0, arrived_bytes=0, data_bytes=0, streams={})
+NOTHING = Outflow(
+    waits=False, written_bytes=0, arrived_bytes=0, data_bytes=0, streams={}, own=frozenset()
+)
 WAITING = NOTHING._replace(waits=True)
 
 
@@ -33,6 +35,7 @@ def held_back(sent_bytes: int, *, arrived: bool = True) -> Outflow:
         arrived_bytes=10**6 if arrived else 0,
         data_bytes=sent_bytes,
         streams={1: sent_bytes},
+        own=frozenset({1}),
     )
 
 
@@ -68,6 +71,7 @@ def test_a_reader_has_to_take_enough_of_what_its_window_holds_back() -> None:
         arrived_bytes=said,
         data_bytes=2 * STALL_BYTES - 1,
         streams={},
+        own=frozenset(),
     )
     assert watched.look(trickle, now_s=59.998) == NOBODY
     assert watched.look(trickle, now_s=59.999).connection
@@ -93,6 +97,14 @@ def test_a_stream_whose_window_opens_by_a_byte_now_and_then_is_ended() -> None:
     watched = stalls()
     ended = [bool(watched.look(held_back(s // 5), now_s=s).streams) for s in range(0, 35, 5)]
     assert ended == [False] * 6 + [True]
+
+
+def test_a_stream_that_is_held_back_by_one_window_after_the_other_is_ended() -> None:
+    watched = stalls()
+    own = held_back(0)
+    other = own._replace(waits=True, own=frozenset())
+    looks = [watched.look(other if at % 2 else own, now_s=10.0 * at) for at in range(5)]
+    assert [look.streams for look in looks] == [(), (), (), (), (1,)]
 
 
 def test_a_stream_that_takes_enough_goes_on() -> None:
@@ -149,6 +161,7 @@ def test_what_a_reader_makes_us_say_besides_is_no_progress(
     for took, more in zip(takes, says, strict=True):
         taken, said = taken + took, said + more
         both = taken + said
-        flows.append(Outflow(True, both, both, data_bytes=taken, streams={}))
+        flows.append(NOTHING._replace(waits=True, written_bytes=both, arrived_bytes=both))
+        flows[-1] = flows[-1]._replace(data_bytes=taken)
     enough = sum(takes) >= STALL_BYTES
     assert looked_at(stalls(), flows, 10.0)[-1].connection is not enough

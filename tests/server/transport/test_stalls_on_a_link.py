@@ -60,12 +60,14 @@ class Link:
         self.is_congested = buffered > (LOW_BYTES if self.is_congested else HIGH_BYTES)
 
     def flow(self) -> Outflow:
+        streams, own = self.server.held_back()
         return Outflow(
             waits=self.is_congested or self.server.waits_for_connection,
             written_bytes=self.written_bytes,
             arrived_bytes=self.written_bytes - len(self.pipe),
             data_bytes=self.server.data_bytes,
-            streams=self.server.held_back(),
+            streams=streams,
+            own=own,
         )
 
     def play(self) -> tuple[set[int], bool]:
