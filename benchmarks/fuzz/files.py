@@ -195,7 +195,7 @@ FILES = (
         allowance=OF_MISTAKES,
     ),
     _target("live.json", _live_config, lambda: [to_json(CONFIG)], *_JSON, allowance=OF_JSON),
-    _target("spent.json", _spent, lambda: [_SPENT], *_JSON),
+    _target("spent.json", _spent, lambda: [_SPENT], *_JSON, allowance=OF_JSON),
     _target("kept requests", _kept, lambda: [_LINES], *(_JSON_WORDS,) * 5),
     _target("classifier", _classifier, lambda: [classifier()], *(_with_checksum,) * 10),
     _target(
