@@ -43,7 +43,7 @@ class Flow(Share):
         super().__init__()
         self.name = name
         self.address = address
-        # Of a connection itself one at most, and one of each call whose servicer takes turns.
+        # Of a connection itself one or two, and as many of each of its calls: their turns and ends.
         self.work: deque[Work] = deque()
 
 
