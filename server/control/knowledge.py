@@ -10,12 +10,12 @@ from optimizer.estimate.latency import LatencyEstimate
 from optimizer.estimate.tokens import TokenEstimate
 from server.config import ClassConfig, Config
 from server.control.budgets import Spending
-from server.control.counters import CellModel, Increment, Workers, add
+from server.control.counters import Increment, Workers
 from server.control.drift import DomainDrift
 from server.control.last_hour import LastHour
 from server.control.outcomes import Grade, Settlement
 from server.routing.catalog import Catalog, Cell, compile_catalog
-from server.routing.counters import CellCounts, latency_bucket
+from server.routing.counters import Counts, Leg, latency_bucket
 from server.routing.tokens import OpenDecision
 from turnout.v1.control_pb2 import PushStatsRequest
 from turnout.v1.routing_pb2 import Usage
@@ -37,13 +37,13 @@ class Knowledge:
         self.last_hour = LastHour()
         self.drift = DomainDrift()
         # Since the control plane began, for those who export.
-        self.totals: dict[tuple[str, str], CellCounts] = {}  # by class and model
+        self.totals: dict[tuple[str, str], Counts] = {}  # by class and model
         self.domains: Counter[str] = Counter()  # decisions
         self.feedback: Counter[str] = Counter()  # by result
         self.refusals: Counter[str] = Counter()  # by reason, of the control plane's own calls
         # Protocols of the models that answered an Infer of the cell: its payload fits only those.
         self.protocols: dict[Cell, set[str]] = {}
-        self._window: dict[CellModel, CellCounts] = {}
+        self._window: dict[Leg, Counts] = {}
         self._decided: Counter[Cell] = Counter()
         self.configure(config)
 
@@ -59,7 +59,7 @@ class Knowledge:
     def pushed(self, push: PushStatsRequest, *, now_s: float) -> None:
         """Counts what a worker's push adds."""
         for increment in self.workers.merge(push, now_s=now_s):
-            if self._is_known(increment.cell, increment.model):
+            if self._is_known(increment.leg.cell, increment.leg.model):
                 self._learn_protocol(increment)
                 self._count(increment, now_s=now_s)
 
@@ -70,7 +70,8 @@ class Knowledge:
             return
         if settlement.usage is not None:
             counts = self._usage_counts(decision, settlement.usage)
-            self._count(Increment(decision.cell, decision.model, counts, True), now_s=now_s)
+            leg = Leg(decision.cell, decision.model, decision.model)
+            self._count(Increment(leg, counts, recent=True), now_s=now_s)
         if settlement.grade is not None:
             self._grade(decision, settlement.grade, now_s)
 
@@ -79,7 +80,7 @@ class Knowledge:
         window, self._window = self._window, {}
         decided, self._decided = self._decided, Counter()
         self.demand.told({cell: float(count) for cell, count in decided.items()}, window_s)
-        for (cell, model), counts in window.items():
+        for (cell, _, model), counts in window.items():
             if counts.attempts:
                 usage = (float(counts.input_tokens), float(counts.output_tokens), counts.busy_s)
                 self.usage.told(cell, model, counts.attempts, usage, now_s)
@@ -105,13 +106,14 @@ class Knowledge:
 
     def _learn_protocol(self, increment: Increment) -> None:
         if increment.counts.attempts:
-            model = self.catalog.models[self.catalog.index[increment.model]]
-            self.protocols.setdefault(increment.cell, set()).add(model.protocol)
+            model = self.catalog.models[self.catalog.index[increment.leg.model]]
+            self.protocols.setdefault(increment.leg.cell, set()).add(model.protocol)
 
     def _count(self, increment: Increment, *, now_s: float) -> None:
-        cell, model, counts, recent = increment
-        add(self._window.setdefault((cell, model), CellCounts()), counts)
-        add(self.totals.setdefault((cell.traffic_class, model), CellCounts()), counts)
+        leg, counts, recent = increment
+        cell, model = leg.cell, leg.model
+        self._window.setdefault(leg, Counts()).add(counts)
+        self.totals.setdefault((cell.traffic_class, model), Counts()).add(counts)
         if recent:
             self._decided[cell] += counts.decided
             self.domains[cell.domain] += counts.decided
@@ -120,7 +122,7 @@ class Knowledge:
             self.last_hour.add(("model", model), counts, now_s=now_s)
             self.last_hour.add(("group", cell[:2]), counts, now_s=now_s)
 
-    def _usage_counts(self, decision: OpenDecision, usage: Usage) -> CellCounts:
+    def _usage_counts(self, decision: OpenDecision, usage: Usage) -> Counts:
         """What a caller says of a decision by Route, as a worker would count it."""
         latency_s = usage.latency.seconds + usage.latency.nanos * 1e-9
         model = self.catalog.models[self.catalog.index[decision.model]]
@@ -133,11 +135,12 @@ class Knowledge:
                 output_tokens=usage.output_tokens,
                 busy_s=latency_s,
             )
-        counts = CellCounts(
+        counts = Counts(
             completed=1,
             failed=int(usage.failed),
             slo_missed=int(usage.failed or (slo_s is not None and latency_s > slo_s)),
             attempts=1,
+            answered=int(not usage.failed),
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             busy_s=latency_s,

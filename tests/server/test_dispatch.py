@@ -21,7 +21,7 @@ from server.dispatch import (
 )
 from server.routing.attempts import MARGIN_S, VERDICTS, Blame
 from server.routing.catalog import Cell, Model, PayloadKind
-from server.routing.counters import CellCounts, Counters, latency_bucket
+from server.routing.counters import Counters, Counts, Leg, latency_bucket
 from server.routing.errors import DeadlinePast, NoCandidate, UpstreamFailed
 from server.routing.query import Query
 from server.routing.router import Router
@@ -107,8 +107,8 @@ class Scene:
             await self.infer(**query)
         return failed.value
 
-    def counts(self, model: str, cell: Cell = CELL) -> CellCounts:
-        return self.counters.get((cell, model))
+    def counts(self, model: str, cell: Cell = CELL, first: str = "small") -> Counts:
+        return self.counters.get(Leg(cell, first, model))
 
     def in_flight(self) -> list[int]:
         return [load.in_flight for load in self.router.endpoints.loads.values()]
@@ -230,10 +230,11 @@ async def test_a_success_is_counted_once_with_its_tokens_time_and_cost() -> None
     given = scene()
     await given.infer(input_tokens=7)
     counts = given.counts("small")
-    assert counts == CellCounts(
+    assert counts == Counts(
         decided=1,
         completed=1,
         attempts=1,
+        answered=1,
         input_tokens=7,
         busy_s=0.125,
         cost_nano_usd=126_000,

@@ -80,6 +80,7 @@ def answered(cell: Cell, model: str, count: int, bucket: int = 20) -> pb.CellSta
         decided=count,
         completed=count,
         attempts=count,
+        answered=count,
         busy_s=count * 0.003,
         cost_nano_usd=count * 1_000_000,
         latency_counts=latency,

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from server.config import ClassConfig
 from server.routing.attempts import MARGIN_S
+from server.routing.counters import Leg
 from server.routing.errors import ControlPlaneDown
 from server.routing.selector import WeightTable
 from server.routing.tokens import Kind, open_decision
@@ -146,8 +147,8 @@ async def test_a_route_is_answered_with_the_decision_and_why(service: Service) -
 
 async def test_a_route_counts_one_decision(service: Service) -> None:
     await service.routing.Route(route_request())
-    assert service.counters.take_touched() == [(CELL, "small")]
-    assert service.counters.get((CELL, "small")).decided == 1
+    assert service.counters.take_touched() == [(CELL, "small", "small")]
+    assert service.counters.get(Leg(CELL, "small", "small")).decided == 1
 
 
 async def test_a_dry_run_explains_counts_nothing_and_has_no_id(service: Service) -> None:
