@@ -96,6 +96,8 @@ class Dispatcher:
         except asyncio.CancelledError:
             self._count_if_late(trip)
             raise
+        finally:
+            self._counts(trip, trip.decision.target.model).ended += 1
         return self._arrive(trip, response)
 
     def _set_out(

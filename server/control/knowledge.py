@@ -136,6 +136,7 @@ class Knowledge:
                 busy_s=latency_s,
             )
         counts = Counts(
+            ended=1,
             completed=1,
             failed=int(usage.failed),
             slo_missed=int(usage.failed or (slo_s is not None and latency_s > slo_s)),

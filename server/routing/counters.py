@@ -34,7 +34,8 @@ class Counts:
 
     # Whole requests, of a leg whose model is its first.
     decided: int = 0
-    completed: int = 0
+    ended: int = 0  # after attempts, whatever came of them
+    completed: int = 0  # of those, the ones that say something of the model
     failed: int = 0
     slo_missed: int = 0
     # What the model itself took.

@@ -78,6 +78,7 @@ def answered(cell: Cell, model: str, count: int, bucket: int = 20) -> pb.CellSta
         cell,
         model,
         decided=count,
+        ended=count,
         completed=count,
         attempts=count,
         answered=count,

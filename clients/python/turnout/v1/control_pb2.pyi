@@ -267,6 +267,7 @@ class CellStats(google.protobuf.message.Message):
     LATENCY_COUNTS_FIELD_NUMBER: builtins.int
     FIRST_FIELD_NUMBER: builtins.int
     ANSWERED_FIELD_NUMBER: builtins.int
+    ENDED_FIELD_NUMBER: builtins.int
     model: builtins.str
     decided: builtins.int
     """Decisions that chose this model first."""
@@ -287,10 +288,14 @@ class CellStats(google.protobuf.message.Message):
     cost_nano_usd: builtins.int
     first: builtins.str
     """The model that these requests began with. Empty: the model itself. Whole requests (decided,
-    completed, failed, slo_missed, latency_counts) are counted there alone.
+    ended, completed, failed, slo_missed, latency_counts) are counted there alone.
     """
     answered: builtins.int
     """Attempts that the model answered."""
+    ended: builtins.int
+    """Requests that began with this model, were sent to it and have ended, whatever came of them:
+    those that are completed, those that were their callers' fault, those that callers left.
+    """
     @property
     def cell(self) -> turnout.v1.routing_pb2.Cell: ...
     @property
@@ -314,9 +319,10 @@ class CellStats(google.protobuf.message.Message):
         latency_counts: collections.abc.Iterable[builtins.int] | None = ...,
         first: builtins.str = ...,
         answered: builtins.int = ...,
+        ended: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["cell", b"cell"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["answered", b"answered", "attempts", b"attempts", "busy_s", b"busy_s", "cell", b"cell", "completed", b"completed", "cost_nano_usd", b"cost_nano_usd", "decided", b"decided", "failed", b"failed", "first", b"first", "input_tokens", b"input_tokens", "latency_counts", b"latency_counts", "model", b"model", "output_tokens", b"output_tokens", "slo_missed", b"slo_missed"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["answered", b"answered", "attempts", b"attempts", "busy_s", b"busy_s", "cell", b"cell", "completed", b"completed", "cost_nano_usd", b"cost_nano_usd", "decided", b"decided", "ended", b"ended", "failed", b"failed", "first", b"first", "input_tokens", b"input_tokens", "latency_counts", b"latency_counts", "model", b"model", "output_tokens", b"output_tokens", "slo_missed", b"slo_missed"]) -> None: ...
 
 Global___CellStats: typing_extensions.TypeAlias = CellStats
 
