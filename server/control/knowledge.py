@@ -5,8 +5,10 @@ from collections.abc import Collection
 
 from optimizer.estimate.account import FloorAccount
 from optimizer.estimate.accuracy import AccuracyEstimate, Prior
+from optimizer.estimate.chain import ChainEstimate
 from optimizer.estimate.demand import DemandEstimate
 from optimizer.estimate.latency import LatencyEstimate
+from optimizer.estimate.miss import MissEstimate, Promise
 from optimizer.estimate.tokens import TokenEstimate
 from server.config import ClassConfig, Config
 from server.control.budgets import Spending
@@ -29,7 +31,9 @@ class Knowledge:
     def __init__(self, config: Config) -> None:
         self.accuracy = AccuracyEstimate({})
         self.latency = LatencyEstimate()
+        self.miss = MissEstimate()
         self.usage = TokenEstimate()
+        self.chains = ChainEstimate()
         self.demand = DemandEstimate()
         self.accounts: dict[GroupName, FloorAccount] = {}
         self.spending = Spending()
@@ -80,12 +84,8 @@ class Knowledge:
         window, self._window = self._window, {}
         decided, self._decided = self._decided, Counter()
         self.demand.told({cell: float(count) for cell, count in decided.items()}, window_s)
-        for (cell, _, model), counts in window.items():
-            if counts.attempts:
-                usage = (float(counts.input_tokens), float(counts.output_tokens), counts.busy_s)
-                self.usage.told(cell, model, counts.attempts, usage, now_s)
-            if counts.completed:
-                self.latency.told(model, counts.latency_counts, counts.failed, now_s)
+        for leg, counts in window.items():
+            self._learn(leg, counts, now_s)
 
     def models_up(self, *, now_s: float) -> frozenset[str]:
         """Models that are enabled and have an endpoint that no worker has ejected."""
@@ -122,6 +122,27 @@ class Knowledge:
             self.last_hour.add(("model", model), counts, now_s=now_s)
             self.last_hour.add(("group", cell[:2]), counts, now_s=now_s)
 
+    def _learn(self, leg: Leg, counts: Counts, now_s: float) -> None:
+        """What estimates hear of one leg."""
+        traffic_class = leg.cell.traffic_class
+        if counts.attempts:
+            usage = (float(counts.input_tokens), float(counts.output_tokens), counts.busy_s)
+            self.usage.told(leg.cell, leg.model, counts.attempts, counts.answered, usage, now_s)
+        if counts.attempts or counts.ended:
+            self.chains.told(
+                (traffic_class, leg.first, leg.model),
+                ended=counts.ended,
+                attempts=counts.attempts,
+                answered=counts.answered,
+                now_s=now_s,
+            )
+        if counts.completed:
+            self.latency.told(leg.first, counts.latency_counts, counts.failed, now_s)
+            slo_s = self.catalog.classes[traffic_class].slo_s
+            if slo_s is not None:
+                promise = Promise(traffic_class, slo_s, leg.first)
+                self.miss.told(promise, counts.completed, counts.slo_missed, now_s)
+
     def _usage_counts(self, decision: OpenDecision, usage: Usage) -> Counts:
         """What a caller says of a decision by Route, as a worker would count it."""
         latency_s = usage.latency.seconds + usage.latency.nanos * 1e-9
@@ -142,8 +163,9 @@ class Knowledge:
             slo_missed=int(usage.failed or (slo_s is not None and latency_s > slo_s)),
             attempts=1,
             answered=int(not usage.failed),
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
+            # What was not answered costs no tokens.
+            input_tokens=0 if usage.failed else usage.input_tokens,
+            output_tokens=0 if usage.failed else usage.output_tokens,
             busy_s=latency_s,
             cost_nano_usd=cost,
         )

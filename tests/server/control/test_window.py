@@ -57,7 +57,9 @@ def test_a_request_costs_its_tokens_its_request_and_its_busy_seconds() -> None:
         CODE,
         "small",
         decided=10_000,
+        ended=10_000,
         attempts=10_000,
+        answered=10_000,
         input_tokens=1_000_000,
         output_tokens=500_000,
         busy_s=30.0,
@@ -118,6 +120,7 @@ def test_each_class_and_payer_is_a_group() -> None:
 
 def test_a_late_model_misses_the_slo_of_the_class_that_has_one() -> None:
     late = answered(CODE, "small", 500, bucket=60)
+    late.slo_missed = 500
     window = built(service(), late, answered(CHAT, "small", 1, bucket=60))
     by_cell = dict(zip(window.cells, window.problem.miss[:, 0], strict=True))
     assert by_cell[CODE] > 0.9

@@ -282,6 +282,7 @@ class CellStats(google.protobuf.message.Message):
     attempts: builtins.int
     """Attempts sent to the model, retries among them; tokens, time and cost are theirs."""
     input_tokens: builtins.int
+    """Of those that it answered."""
     output_tokens: builtins.int
     busy_s: builtins.float
     """Seconds in which an attempt was at an endpoint."""
