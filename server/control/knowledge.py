@@ -45,8 +45,6 @@ class Knowledge:
         self.domains: Counter[str] = Counter()  # decisions
         self.feedback: Counter[str] = Counter()  # by result
         self.refusals: Counter[str] = Counter()  # by reason, of the control plane's own calls
-        # Protocols of the models that answered an Infer of the cell: its payload fits only those.
-        self.protocols: dict[Cell, set[str]] = {}
         self._window: dict[Leg, Counts] = {}
         self._decided: Counter[Cell] = Counter()
         self.configure(config)
@@ -64,7 +62,6 @@ class Knowledge:
         """Counts what a worker's push adds."""
         for increment in self.workers.merge(push, now_s=now_s):
             if self._is_known(increment.leg.cell, increment.leg.model):
-                self._learn_protocol(increment)
                 self._count(increment, now_s=now_s)
 
     def settled(self, settlement: Settlement, *, now_s: float) -> None:
@@ -102,12 +99,8 @@ class Knowledge:
 
     def _is_known(self, cell: Cell, model: str) -> bool:
         """A decision may be older than the configuration, or of another one."""
-        return cell.traffic_class in self.classes and model in self.catalog.index
-
-    def _learn_protocol(self, increment: Increment) -> None:
-        if increment.counts.attempts:
-            model = self.catalog.models[self.catalog.index[increment.leg.model]]
-            self.protocols.setdefault(increment.leg.cell, set()).add(model.protocol)
+        is_cell = cell.traffic_class in self.classes and cell.kind in self.catalog.unfit
+        return is_cell and model in self.catalog.index
 
     def _count(self, increment: Increment, *, now_s: float) -> None:
         leg, counts, recent = increment

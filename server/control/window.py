@@ -39,7 +39,7 @@ class Window:
 def build_window(knowledge: Knowledge, *, now_s: float) -> Window | None:
     """The next window; None while there is no cell with a model that can serve it."""
     config = knowledge.config
-    per_s = {Cell(*cell): rate for cell, rate in knowledge.demand.per_s().items()}
+    per_s = {Cell._make(cell): rate for cell, rate in knowledge.demand.per_s().items()}
     cells, allowed = _open_cells(knowledge, _busiest(knowledge, per_s), now_s)
     if not cells:
         return None
@@ -117,12 +117,11 @@ def _open_cells(
     models = knowledge.config.models
     up_names = knowledge.models_up(now_s=now_s)
     up = np.array([model.name in up_names for model in models])
-    protocols = np.array([model.protocol for model in models])
-    allowed = np.tile(up, (len(cells), 1))
-    for i, cell in enumerate(cells):
-        seen = knowledge.protocols.get(cell)
-        if seen is not None:
-            allowed[i] &= np.isin(protocols, list(seen))
+    may = {
+        kind: up & [not unfit >> m & 1 for m in range(len(models))]
+        for kind, unfit in knowledge.catalog.unfit.items()
+    }
+    allowed = np.array([may[cell.kind] for cell in cells]).reshape(len(cells), len(models))
     is_open: Bools = np.asarray(allowed.any(axis=1))
     return list(itertools.compress(cells, is_open)), allowed[is_open]
 

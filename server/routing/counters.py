@@ -85,7 +85,7 @@ class Counters:
         counts = self._legs.get(key)
         if counts is None:
             if len(self._legs) >= self._counted_max:
-                key = (Cell(cell.traffic_class, cell.payer, OVERFLOW, OVERFLOW), first, model)
+                key = (cell._replace(domain=OVERFLOW, size_bucket=OVERFLOW), first, model)
             counts = self._legs.setdefault(key, Counts())
         self._touched.add(key)
         return counts

@@ -31,7 +31,7 @@ from server.status_code import Code
 from tests.server.routing.configs import config, model
 
 KEY = bytes(KEY_BYTES)
-CELL = Cell("chat", "-", "other", "s0")
+CELL = Cell("chat", "-", "other", "s0", PayloadKind.TENSORS)
 START_S = 1_024.0
 SMALL, LARGE = (0, "small:8001"), (1, "large:8001")
 MODELS = (

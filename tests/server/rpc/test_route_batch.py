@@ -372,7 +372,10 @@ async def test_each_slice_has_a_request_however_long_it_takes(service: Service) 
 
 
 async def test_each_row_of_a_slice_counts_as_a_decision(service: Service) -> None:
-    sizes = [pb.RouteRequest(features=pb.Features(input_tokens=n)) for n in (1, 5_000)]
+    features = [
+        pb.Features(input_tokens=n, payload_kind=pb.PAYLOAD_KIND_TENSORS) for n in (1, 5_000)
+    ]
+    sizes = [pb.RouteRequest(features=one) for one in features]
     first, *_ = await answered_in_slices(service, sizes * 500)
     spent_s = 2 * ROW_S + (PLANNED_S + UNPLANNED_S) * first / 2  # the plan has but one of them
     assert SLICE_S <= spent_s < SLICE_S + UNPLANNED_S
