@@ -3,18 +3,22 @@
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from typing import cast
 
+from optimizer.solution import Solution
 from server.app.stats import push_request
 from server.config import Config
 from server.control.knowledge import Knowledge
+from server.control.parts import shares_of
+from server.control.replanner import solve_window
 from server.control.window import Window, build_window
 from server.dispatch import Bytes, Dispatcher, EndpointError, Metadata
 from server.routing.catalog import Model, PayloadKind
 from server.routing.counters import Counters
 from server.routing.errors import UpstreamFailed
 from server.routing.query import Query
-from server.routing.router import Router
-from server.routing.selector import Row, Selector, WeightTable
+from server.routing.router import Decision, Router
+from server.routing.selector import CellKey, Row, Selector, WeightTable
 from server.routing.tokens import KEY_BYTES, Sealer
 from server.status_code import Code
 
@@ -51,6 +55,19 @@ class World:
                 answer = await self._dispatcher.infer(query, b"", timeout_s=10)
                 cost += answer.cost_nano_usd
         return cost
+
+    def route(self, query: Query) -> Decision:
+        """One decision by Route, counted."""
+        return self._router.decide(query, now_s=self.now_s, chance=0.5)
+
+    def plan(self) -> None:
+        """Closes a window and puts what the optimizer makes of it in force."""
+        window = self.window()
+        solution = solve_window(window)
+        assert isinstance(solution, Solution)
+        shares = shares_of(window, solution)
+        cells = cast("dict[CellKey, Row]", shares.cells)  # a Cell is such a tuple
+        self._router.publish(WeightTable("p", cells, shares.classes))
 
     def window(self, window_s: float = 5.0) -> Window:
         """Pushes what was counted, closes the window, and puts what is known as a problem."""
