@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from server.routing.attempts import MARGIN_S, Attempts, Blame
 from server.routing.catalog import Model
-from server.routing.counters import CellCounts, Counters, latency_bucket
+from server.routing.counters import Counters, Counts, latency_bucket
 from server.routing.errors import DeadlinePast, UpstreamFailed
 from server.routing.health import Endpoint
 from server.routing.query import Query
@@ -96,6 +96,8 @@ class Dispatcher:
         except asyncio.CancelledError:
             self._count_if_late(trip)
             raise
+        finally:
+            self._counts(trip, trip.decision.target.model).ended += 1
         return self._arrive(trip, response)
 
     def _set_out(
@@ -188,6 +190,7 @@ class Dispatcher:
         counts.attempts += 1
         counts.busy_s += busy_s
         if ok:
+            counts.answered += 1
             tokens = trip.decision.reading.input_tokens
             counts.input_tokens += tokens
             cost = model.cost_nano_usd(input_tokens=tokens, output_tokens=0, busy_s=busy_s)
@@ -213,8 +216,10 @@ class Dispatcher:
         if slo_s is not None and self._now_s() - trip.begun_s > slo_s:
             self._count_completion(trip, failed=False)
 
-    def _counts(self, trip: _Trip, model: Model) -> CellCounts:
-        return self._counters.of(trip.decision.reading.cell, model.name)
+    def _counts(self, trip: _Trip, model: Model) -> Counts:
+        return self._counters.of(
+            trip.decision.reading.cell, trip.decision.target.model.name, model.name
+        )
 
 
 def _endpoint(target: Target) -> Endpoint:

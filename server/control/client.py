@@ -157,7 +157,8 @@ class _Assembly:
         indexes = [models[name] for name in part.models]
         for entry in part.cells:
             cell = entry.cell
-            key = cell.traffic_class, cell.payer, cell.domain, cell.size_bucket
+            name, payer, domain = cell.traffic_class, cell.payer, cell.domain
+            key = name, payer, domain, cell.size_bucket, cell.payload_kind
             self.cells[key] = _row(entry.shares, indexes)
         for of_class in part.classes:
             self.classes[of_class.traffic_class] = _row(of_class.shares, indexes)

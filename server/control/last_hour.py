@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Hashable
 from typing import NamedTuple
 
-from server.routing.counters import CellCounts
+from server.routing.counters import Counts
 
 _MINUTE_S = 60
 _MINUTES = 60
@@ -26,7 +26,7 @@ class LastHour:
     def __init__(self) -> None:
         self._minutes: dict[Hashable, deque[tuple[int, Happened]]] = {}
 
-    def add(self, key: Hashable, counts: CellCounts, *, now_s: float) -> None:
+    def add(self, key: Hashable, counts: Counts, *, now_s: float) -> None:
         minutes = self._minutes.setdefault(key, deque(maxlen=_MINUTES))
         minute = int(now_s // _MINUTE_S)
         had = minutes.pop()[1] if minutes and minutes[-1][0] == minute else Happened()
@@ -39,7 +39,7 @@ class LastHour:
         return functools.reduce(_plus, kept, Happened())
 
 
-def _plus(had: Happened, counts: CellCounts | Happened) -> Happened:
+def _plus(had: Happened, counts: Counts | Happened) -> Happened:
     return Happened(
         decided=had.decided + counts.decided,
         completed=had.completed + counts.completed,

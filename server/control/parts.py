@@ -8,11 +8,11 @@ import numpy as np
 
 from optimizer.problem import Floats
 from optimizer.solution import Solution
+from server.control.cell_messages import to_message
 from server.control.plan import SHARE_MIN
 from server.control.window import Window
 from server.routing.catalog import Cell
 from turnout.v1 import control_pb2 as pb
-from turnout.v1.routing_pb2 import Cell as CellMessage
 
 # A worker reads a part in less than half a millisecond, and its other calls wait that long.
 PART_CELLS_MAX = 100
@@ -52,7 +52,7 @@ def parts_of(plan_id: str, shares: Shares) -> tuple[pb.WatchPlanResponse, ...]:
     for start in range(0, max(len(cells), 1), PART_CELLS_MAX):
         part = pb.WatchPlanResponse(plan_id=plan_id, models=shares.models)
         for cell, row in cells[start : start + PART_CELLS_MAX]:
-            part.cells.add(cell=CellMessage(**cell._asdict()), shares=_messages(row))
+            part.cells.add(cell=to_message(cell), shares=_messages(row))
         parts.append(part)
     for name, row in shares.classes.items():
         parts[0].classes.add(traffic_class=name, shares=_messages(row))

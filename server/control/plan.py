@@ -9,11 +9,11 @@ from optimizer.problem import group_labels
 from optimizer.solution import Breach, Certificate, Solution
 from optimizer.step_prices import StepPrice
 from server.config import ClassConfig
+from server.control.cell_messages import to_message
 from server.control.knowledge import GroupName, Knowledge
 from server.control.messages import estimate_message, timestamp
 from server.control.window import Window
 from turnout.v1 import admin_pb2 as pb
-from turnout.v1.routing_pb2 import Cell as CellMessage
 
 _DAY_S = 86_400.0
 # A share below this is the solver's rounding, not a decision.
@@ -63,7 +63,7 @@ def _cells(window: Window, solution: Solution) -> Iterator[pb.PlanCell]:
     problem = window.problem
     for i, cell in enumerate(window.cells):
         yield pb.PlanCell(
-            cell=CellMessage(**cell._asdict()),
+            cell=to_message(cell),
             requests_per_s=problem.demand[i] / window.window_s,
             shares=[
                 pb.PlanShare(

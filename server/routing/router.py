@@ -165,7 +165,8 @@ class Router:
         decision = self._decide(asked, now_s, spend=True)
         rate = decision.grounds.traffic_class.audit_rate
         decision.audit_probability = rate if chance < rate else 0.0
-        self._counters.of(decision.reading.cell, decision.target.model.name).decided += 1
+        first = decision.target.model.name
+        self._counters.of(decision.reading.cell, first, first).decided += 1
         return decision
 
     def is_planned(self, asked: Asked) -> bool:
@@ -187,7 +188,8 @@ class Router:
         decided = []
         for pick, taken in picks:
             decision = self._decision(asked, pick, blocked)
-            self._counters.of(asked.reading.cell, decision.target.model.name).decided += taken
+            first = decision.target.model.name
+            self._counters.of(asked.reading.cell, first, first).decided += taken
             decided.append((decision, taken))
         return decided
 

@@ -25,7 +25,7 @@ OPENED_MAX = 1_000
 # plain values: the garbage collector stops looking at them, and a plan has tens of thousands.
 ModelShare = tuple[int, float, int]
 Row = tuple[ModelShare, ...]
-CellKey = tuple[str, str, str, str]  # equal to a Cell, and as plain as a row
+CellKey = tuple[str, str, str, str, str]  # equal to a Cell, and as plain as a row
 Credit = dict[int, float]  # by model
 
 

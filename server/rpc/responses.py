@@ -111,7 +111,8 @@ def _fill_route(
 
 
 def _set_cell(message: pb.Cell, cell: Cell) -> None:
-    message.traffic_class, message.payer, message.domain, message.size_bucket = cell
+    message.traffic_class, message.payer, message.domain = cell[:3]
+    message.size_bucket, message.payload_kind = cell[3:]
 
 
 def _set_target(message: pb.Target, target: Target) -> None:

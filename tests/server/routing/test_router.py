@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from server.config import ClassConfig, Config, HealthConfig, PriceConfig
 from server.routing.catalog import NANO_PER_USD, Cell, PayloadKind
-from server.routing.counters import Counters
+from server.routing.counters import Counters, Leg
 from server.routing.errors import NoCandidate, NotReady, UnknownClass
 from server.routing.query import Query
 from server.routing.reading.classifier import Reading
@@ -328,8 +328,8 @@ def test_a_decision_counts_once_for_the_model_it_chose() -> None:
     plan(router, 0, 1.0)
     for _ in range(3):
         decide(router)
-    assert counters.take_touched() == [(CELL, "large")]
-    assert counters.get((CELL, "large")).decided == 3
+    assert counters.take_touched() == [Leg(CELL, "large", "large")]
+    assert counters.get(Leg(CELL, "large", "large")).decided == 3
 
 
 @pytest.mark.parametrize(

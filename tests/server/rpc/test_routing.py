@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from server.config import ClassConfig
+from server.control.cell_messages import to_message
 from server.routing.attempts import MARGIN_S
+from server.routing.counters import Leg
 from server.routing.errors import ControlPlaneDown
 from server.routing.selector import WeightTable
 from server.routing.tokens import Kind, open_decision
@@ -128,7 +130,7 @@ async def test_a_route_is_answered_with_the_decision_and_why(service: Service) -
     response.ClearField("decision_id")
     assert response == pb.RouteResponse(
         plan_id="p1",
-        cell=pb.Cell(traffic_class="chat", payer="-", domain="other", size_bucket="s0"),
+        cell=to_message(CELL),
         target=pb.Target(model="small", version="1", endpoint=service.small.address),
         fallbacks=[pb.Target(model="large", version="1", endpoint=service.large.address)],
         reason=pb.Reason(
@@ -146,8 +148,8 @@ async def test_a_route_is_answered_with_the_decision_and_why(service: Service) -
 
 async def test_a_route_counts_one_decision(service: Service) -> None:
     await service.routing.Route(route_request())
-    assert service.counters.take_touched() == [(CELL, "small")]
-    assert service.counters.get((CELL, "small")).decided == 1
+    assert service.counters.take_touched() == [(CELL, "small", "small")]
+    assert service.counters.get(Leg(CELL, "small", "small")).decided == 1
 
 
 async def test_a_dry_run_explains_counts_nothing_and_has_no_id(service: Service) -> None:
@@ -229,7 +231,7 @@ async def test_an_infer_comes_back_with_the_endpoints_bytes_and_what_it_took(
     assert response == pb.InferResponse(
         oip_response=b"\xff not read by us",
         plan_id="p1",
-        cell=pb.Cell(traffic_class="chat", payer="-", domain="other", size_bucket="s0"),
+        cell=to_message(CELL),
         target=pb.Target(model="small", version="1", endpoint=service.small.address),
         reason=pb.Reason(
             rule="default", basis=pb.BASIS_PLAN, text="plan p1 gives small 100% of this cell"

@@ -247,7 +247,9 @@ Global___KeptRequest: typing_extensions.TypeAlias = KeptRequest
 
 @typing.final
 class CellStats(google.protobuf.message.Message):
-    """Cumulative since the worker's start."""
+    """Cumulative since the worker's start: requests of a cell that began with one model, and what a
+    model, that one or one that was asked after it, did for them.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -263,24 +265,38 @@ class CellStats(google.protobuf.message.Message):
     BUSY_S_FIELD_NUMBER: builtins.int
     COST_NANO_USD_FIELD_NUMBER: builtins.int
     LATENCY_COUNTS_FIELD_NUMBER: builtins.int
+    FIRST_FIELD_NUMBER: builtins.int
+    ANSWERED_FIELD_NUMBER: builtins.int
+    ENDED_FIELD_NUMBER: builtins.int
     model: builtins.str
     decided: builtins.int
     """Decisions that chose this model first."""
     completed: builtins.int
     """Requests of Infer that began with this model and have ended, well or not, here or after a
-    retry at another model. The attempts, tokens, time and cost below are the model's own.
+    retry at another model.
     """
     failed: builtins.int
     """Of those, the failed ones."""
     slo_missed: builtins.int
     """Of those, beyond the class's SLO; failures are among them."""
     attempts: builtins.int
-    """Attempts sent to the model, retries among them."""
+    """Attempts sent to the model, retries among them; tokens, time and cost are theirs."""
     input_tokens: builtins.int
+    """Of those that it answered."""
     output_tokens: builtins.int
     busy_s: builtins.float
     """Seconds in which an attempt was at an endpoint."""
     cost_nano_usd: builtins.int
+    first: builtins.str
+    """The model that these requests began with. Empty: the model itself. Whole requests (decided,
+    ended, completed, failed, slo_missed, latency_counts) are counted there alone.
+    """
+    answered: builtins.int
+    """Attempts that the model answered."""
+    ended: builtins.int
+    """Requests that began with this model, were sent to it and have ended, whatever came of them:
+    those that are completed, those that were their callers' fault, those that callers left.
+    """
     @property
     def cell(self) -> turnout.v1.routing_pb2.Cell: ...
     @property
@@ -302,9 +318,12 @@ class CellStats(google.protobuf.message.Message):
         busy_s: builtins.float = ...,
         cost_nano_usd: builtins.int = ...,
         latency_counts: collections.abc.Iterable[builtins.int] | None = ...,
+        first: builtins.str = ...,
+        answered: builtins.int = ...,
+        ended: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["cell", b"cell"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["attempts", b"attempts", "busy_s", b"busy_s", "cell", b"cell", "completed", b"completed", "cost_nano_usd", b"cost_nano_usd", "decided", b"decided", "failed", b"failed", "input_tokens", b"input_tokens", "latency_counts", b"latency_counts", "model", b"model", "output_tokens", b"output_tokens", "slo_missed", b"slo_missed"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["answered", b"answered", "attempts", b"attempts", "busy_s", b"busy_s", "cell", b"cell", "completed", b"completed", "cost_nano_usd", b"cost_nano_usd", "decided", b"decided", "ended", b"ended", "failed", b"failed", "first", b"first", "input_tokens", b"input_tokens", "latency_counts", b"latency_counts", "model", b"model", "output_tokens", b"output_tokens", "slo_missed", b"slo_missed"]) -> None: ...
 
 Global___CellStats: typing_extensions.TypeAlias = CellStats
 
