@@ -11,7 +11,7 @@ from optimizer.estimate.decayed import DecayedSums, Key
 from optimizer.estimate.effects import Fit, Observed, Priors, Spreads, fit, graded_variance
 from optimizer.problem import Floats
 
-Cell = tuple[str, str, str, str]  # traffic class, payer, domain, size bucket
+Cell = tuple[str, str, *tuple[str, ...]]  # class, payer; domain, size bucket, kind of payload
 
 # Of a cell and a model; 400 bytes each, so 20 MB. Grades are scarce: a pair that was graded longest
 # ago says least.

@@ -34,12 +34,14 @@ class LatencyEstimate:
         self._sums.add(key, np.append(counts, failed), now_s)
 
     def miss(self, key: Hashable, slo_s: float, now_s: float) -> float:
-        """P(latency beyond the SLO, or failure); 0 while nothing is known."""
+        """P(latency beyond the SLO, or failure), at least; 0 while nothing is known.
+
+        Failed ones are among the late ones or among the others: which, the buckets do not say.
+        """
         sums = self._sums.of(key, now_s)
         requests = float(sums[:BUCKETS].sum()) + _CREDIT
-        late = float(sums[:BUCKETS] @ _beyond(slo_s)) / requests
-        failed = float(sums[BUCKETS]) / requests
-        return failed + (1.0 - failed) * late
+        late, failed = float(sums[:BUCKETS] @ _beyond(slo_s)), float(sums[BUCKETS])
+        return max(late, failed) / requests
 
 
 def _beyond(slo_s: float) -> Floats:

@@ -1,4 +1,4 @@
-"""What a request of a cell uses up at a model: tokens in, tokens out, busy seconds."""
+"""What a cell uses up at a model: tokens of an answer, busy seconds of an attempt."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,45 +17,51 @@ _ROUNDS = 8
 
 
 class Usage(NamedTuple):
-    """Expected of one request, (C, M) each; 0 while nothing is known of any request."""
+    """Expected, (C, M) each; 0 while nothing is known of any request."""
 
-    input_tokens: Floats
-    output_tokens: Floats
-    busy_s: Floats
+    input_tokens: Floats  # of an answer
+    output_tokens: Floats  # of an answer
+    busy_s: Floats  # of an attempt, answered or not
 
 
 class TokenEstimate:
     """Shrinks every cell and model toward the model's mean times what is usual of the cell."""
 
     def __init__(self, *, half_life_s: float = 3600.0) -> None:
-        self._pairs = DecayedSums[tuple[Cell, str]](4, half_life_s=half_life_s, keys_max=PAIRS_MAX)
+        self._pairs = DecayedSums[tuple[Cell, str]](5, half_life_s=half_life_s, keys_max=PAIRS_MAX)
 
     def told(
         self,
         cell: Cell,
         model: str,
-        requests: float,
+        attempts: float,
+        answered: float,
         usage: tuple[float, float, float],
         now_s: float,
     ) -> None:
-        """usage: input tokens, output tokens and busy seconds, summed over the requests."""
-        self._pairs.add((cell, model), (requests, *usage), now_s)
+        """usage: input tokens, output tokens and busy seconds, summed over the attempts."""
+        self._pairs.add((cell, model), (attempts, answered, *usage), now_s)
 
     def mean(self, cells: Sequence[Cell], models: Sequence[str], now_s: float) -> Usage:
         """Of cells and models without requests too: by what is known of the others."""
         pairs, sums = self._pairs.all(now_s)
         rows = {c: i for i, c in enumerate(dict.fromkeys([*cells, *(c for c, _ in pairs)]))}
         columns = {m: i for i, m in enumerate(dict.fromkeys([*models, *(m for _, m in pairs)]))}
-        table = np.zeros((4, len(rows), len(columns)))
+        table = np.zeros((5, len(rows), len(columns)))
         at = [rows[cell] for cell, _ in pairs], [columns[model] for _, model in pairs]
         table[:, at[0], at[1]] = sums.T
         asked = np.ix_([rows[cell] for cell in cells], [columns[model] for model in models])
-        return Usage(*(_mean(table[0], totals)[asked] for totals in table[1:]))
+        attempts, answered, input_tokens, output_tokens, busy_s = table
+        return Usage(
+            _mean(answered, input_tokens)[asked],
+            _mean(answered, output_tokens)[asked],
+            _mean(attempts, busy_s)[asked],
+        )
 
 
 def _mean(requests: Floats, totals: Floats) -> Floats:
-    """(C, M) from (C, M) requests and what they used in all."""
-    overall = float(totals.sum() / max(requests.sum(), np.finfo(float).tiny))
+    """(C, M) from (C, M) attempts or answers and what they used in all."""
+    overall = float(totals.sum() / requests.sum()) if requests.any() else 0.0
     of_cell, of_model = np.ones(len(requests)), np.full(requests.shape[1], overall)
     for _ in range(_ROUNDS if overall else 0):
         expected = requests.T @ of_cell

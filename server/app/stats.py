@@ -2,21 +2,18 @@
 
 from collections.abc import Mapping
 
-from server.routing.catalog import Cell
-from server.routing.counters import CellCounts, Counters
+from server.control.cell_stats import cell_stats
+from server.routing.counters import Counters, Leg
 from server.routing.router import Router
 from server.transport.limit_names import CHANNEL_PREFIX
 from server.transport.server import Server
 from turnout.v1 import control_pb2 as pb
-from turnout.v1.routing_pb2 import Cell as CellMessage
-
-Key = tuple[Cell, str]
 
 
 def push_request(
     counters: Counters,
     router: Router,
-    touched: list[Key],
+    touched: list[Leg],
     *,
     boot: str,
     sequence: int,
@@ -27,7 +24,7 @@ def push_request(
         boot=boot,
         sequence=sequence,
         data_address=data_address,
-        cells=[_cell_stats(key, counters.get(key)) for key in touched],
+        cells=[cell_stats(leg, counters.get(leg)) for leg in touched],
         endpoints=_endpoint_stats(router),
         refusals=[pb.RefusalStats(reason=r, count=n) for r, n in counters.refusals()],
         kept=[pb.KeptRequest(**text._asdict()) for text in router.recent_texts.take()],
@@ -47,29 +44,6 @@ def tell_transport(
 
 def _limits(reached: Mapping[str, int]) -> list[pb.LimitStats]:
     return [pb.LimitStats(limit=name, count=count) for name, count in reached.items()]
-
-
-def _cell_stats(key: Key, counts: CellCounts) -> pb.CellStats:
-    cell, model = key
-    return pb.CellStats(
-        cell=CellMessage(
-            traffic_class=cell.traffic_class,
-            payer=cell.payer,
-            domain=cell.domain,
-            size_bucket=cell.size_bucket,
-        ),
-        model=model,
-        decided=counts.decided,
-        completed=counts.completed,
-        failed=counts.failed,
-        slo_missed=counts.slo_missed,
-        attempts=counts.attempts,
-        input_tokens=counts.input_tokens,
-        output_tokens=counts.output_tokens,
-        busy_s=counts.busy_s,
-        cost_nano_usd=counts.cost_nano_usd,
-        latency_counts=counts.latency_counts,
-    )
 
 
 def _endpoint_stats(router: Router) -> list[pb.EndpointStats]:

@@ -121,6 +121,7 @@ def _plain(found: Explanation) -> dict[str, object]:
         "intent": reading.intent,
         "size_bucket": reading.cell.size_bucket,
         "payer": reading.cell.payer,
+        "payload_kind": reading.cell.kind,
         "input_tokens": reading.input_tokens,
         "script": found.writing.script,
         "language": found.writing.language,
@@ -159,6 +160,7 @@ def _rows(found: Explanation) -> Iterator[tuple[str, str | Text]]:
     yield "domain", reading.cell.domain
     yield "intent", reading.intent or "not known"
     yield "size", f"{reading.cell.size_bucket}: about {reading.input_tokens:,} tokens"
+    yield "payload", reading.cell.kind
     yield "language", f"{writing.language or 'not clear'}, script {writing.script or 'none'}"
     yield "structure", ", ".join(structure.names) or "plain"
     if structure.code_language:

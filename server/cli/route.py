@@ -90,7 +90,7 @@ def _rows(response: pb.RouteResponse) -> Iterator[tuple[str, str | Text]]:
     yield "model", _target(response.target)
     yield "because", reason.text or _BASIS.get(reason.basis, "")
     yield "class", f"{cell.traffic_class}, by {class_rule(reason.rule)}"
-    yield "cell", f"payer {cell.payer}, domain {cell.domain}, size {cell.size_bucket}"
+    yield "cell", _cell(cell)
     yield "costs about", usd(response.expected_cost_nano_usd)
     for number, target in enumerate(response.fallbacks):
         yield "if it fails" if number == 0 else "", _target(target)
@@ -98,6 +98,11 @@ def _rows(response: pb.RouteResponse) -> Iterator[tuple[str, str | Text]]:
         yield "plan", response.plan_id
     if response.report_wanted:
         yield "audit", "in the sample: please report how good the answer was"
+
+
+def _cell(cell: pb.Cell) -> str:
+    parts = f"payer {cell.payer}, domain {cell.domain}, size {cell.size_bucket}"
+    return f"{parts}, payload {cell.payload_kind}"
 
 
 def class_rule(rule: str) -> str:

@@ -1,13 +1,12 @@
 """Merges what workers push: cumulative counters become what is new in each push, counted once."""
 
-import operator
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from server.routing.catalog import Cell
-from server.routing.counters import LATENCY_BUCKETS, CellCounts
+from server.control.cell_stats import counts_of, leg_of
+from server.routing.counters import Counts, Leg
 from turnout.v1.control_pb2 import CellStats, EndpointStats, ListenerStats, PushStatsRequest
 
 # A worker that pushed nothing for so long no longer says which endpoints are ejected.
@@ -15,16 +14,14 @@ WORKER_SILENT_S = 10.0
 # Far more than one machine runs; beyond it the one that was silent longest is forgotten.
 WORKERS_MAX = 256
 
-CellModel = tuple[Cell, str]
 Endpoint = tuple[str, str]  # model, address
 
 
 class Increment(NamedTuple):
-    """What one push adds to one cell and model."""
+    """What one push adds to one leg."""
 
-    cell: Cell
-    model: str
-    counts: CellCounts
+    leg: Leg
+    counts: Counts
     # False: counted since some time before this control plane began, so it says nothing of now.
     recent: bool
 
@@ -38,7 +35,7 @@ class WorkerState:
     sequence: int
     pushed_s: float
     whole: bool  # every push of this boot was seen, so a cell that is new began at zero
-    counts: dict[CellModel, CellCounts] = field(default_factory=dict)
+    counts: dict[Leg, Counts] = field(default_factory=dict)
     endpoints: dict[Endpoint, EndpointStats] = field(default_factory=dict)
     refusals: dict[str, int] = field(default_factory=dict)
     limits_reached: dict[str, int] = field(default_factory=dict)
@@ -136,58 +133,9 @@ class Workers:
 
 
 def _increment(state: WorkerState, stats: CellStats) -> Increment:
-    cell = Cell(
-        stats.cell.traffic_class, stats.cell.payer, stats.cell.domain, stats.cell.size_bucket
-    )
-    counts = _counts(stats)
-    last = state.counts.get((cell, stats.model))
-    state.counts[cell, stats.model] = counts
+    leg, counts = leg_of(stats), counts_of(stats)
+    last = state.counts.get(leg)
+    state.counts[leg] = counts
     if last is None:
-        return Increment(cell, stats.model, counts, recent=state.whole)
-    return Increment(cell, stats.model, less(counts, last), recent=True)
-
-
-def _counts(stats: CellStats) -> CellCounts:
-    latency = list(stats.latency_counts[:LATENCY_BUCKETS])
-    return CellCounts(
-        decided=stats.decided,
-        completed=stats.completed,
-        failed=stats.failed,
-        slo_missed=stats.slo_missed,
-        attempts=stats.attempts,
-        input_tokens=stats.input_tokens,
-        output_tokens=stats.output_tokens,
-        busy_s=stats.busy_s,
-        cost_nano_usd=stats.cost_nano_usd,
-        latency_counts=latency + [0] * (LATENCY_BUCKETS - len(latency)),
-    )
-
-
-def less(counts: CellCounts, last: CellCounts) -> CellCounts:
-    """What was counted since last."""
-    return CellCounts(
-        decided=counts.decided - last.decided,
-        completed=counts.completed - last.completed,
-        failed=counts.failed - last.failed,
-        slo_missed=counts.slo_missed - last.slo_missed,
-        attempts=counts.attempts - last.attempts,
-        input_tokens=counts.input_tokens - last.input_tokens,
-        output_tokens=counts.output_tokens - last.output_tokens,
-        busy_s=counts.busy_s - last.busy_s,
-        cost_nano_usd=counts.cost_nano_usd - last.cost_nano_usd,
-        latency_counts=list(map(operator.sub, counts.latency_counts, last.latency_counts)),
-    )
-
-
-def add(total: CellCounts, counts: CellCounts) -> None:
-    """Adds counts to a total, in place."""
-    total.decided += counts.decided
-    total.completed += counts.completed
-    total.failed += counts.failed
-    total.slo_missed += counts.slo_missed
-    total.attempts += counts.attempts
-    total.input_tokens += counts.input_tokens
-    total.output_tokens += counts.output_tokens
-    total.busy_s += counts.busy_s
-    total.cost_nano_usd += counts.cost_nano_usd
-    total.latency_counts = list(map(operator.add, total.latency_counts, counts.latency_counts))
+        return Increment(leg, counts, recent=state.whole)
+    return Increment(leg, counts.less(last), recent=True)

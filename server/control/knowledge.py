@@ -5,17 +5,19 @@ from collections.abc import Collection
 
 from optimizer.estimate.account import FloorAccount
 from optimizer.estimate.accuracy import AccuracyEstimate, Prior
+from optimizer.estimate.chain import ChainEstimate
 from optimizer.estimate.demand import DemandEstimate
 from optimizer.estimate.latency import LatencyEstimate
+from optimizer.estimate.miss import MissEstimate, Promise
 from optimizer.estimate.tokens import TokenEstimate
 from server.config import ClassConfig, Config
 from server.control.budgets import Spending
-from server.control.counters import CellModel, Increment, Workers, add
+from server.control.counters import Increment, Workers
 from server.control.drift import DomainDrift
 from server.control.last_hour import LastHour
 from server.control.outcomes import Grade, Settlement
 from server.routing.catalog import Catalog, Cell, compile_catalog
-from server.routing.counters import CellCounts, latency_bucket
+from server.routing.counters import NO_MODEL, Counts, Leg, latency_bucket
 from server.routing.tokens import OpenDecision
 from turnout.v1.control_pb2 import PushStatsRequest
 from turnout.v1.routing_pb2 import Usage
@@ -29,7 +31,9 @@ class Knowledge:
     def __init__(self, config: Config) -> None:
         self.accuracy = AccuracyEstimate({})
         self.latency = LatencyEstimate()
+        self.miss = MissEstimate()
         self.usage = TokenEstimate()
+        self.chains = ChainEstimate()
         self.demand = DemandEstimate()
         self.accounts: dict[GroupName, FloorAccount] = {}
         self.spending = Spending()
@@ -37,14 +41,13 @@ class Knowledge:
         self.last_hour = LastHour()
         self.drift = DomainDrift()
         # Since the control plane began, for those who export.
-        self.totals: dict[tuple[str, str], CellCounts] = {}  # by class and model
+        self.totals: dict[tuple[str, str], Counts] = {}  # by class and model
+        self.shed: Counter[GroupName] = Counter()  # requests that were refused as planned
         self.domains: Counter[str] = Counter()  # decisions
         self.feedback: Counter[str] = Counter()  # by result
         self.refusals: Counter[str] = Counter()  # by reason, of the control plane's own calls
-        # Protocols of the models that answered an Infer of the cell: its payload fits only those.
-        self.protocols: dict[Cell, set[str]] = {}
-        self._window: dict[CellModel, CellCounts] = {}
-        self._decided: Counter[Cell] = Counter()
+        self._window: dict[Leg, Counts] = {}
+        self._decided: Counter[Cell] = Counter()  # and shed: all that was asked for
         self.configure(config)
 
     def configure(self, config: Config) -> None:
@@ -59,8 +62,9 @@ class Knowledge:
     def pushed(self, push: PushStatsRequest, *, now_s: float) -> None:
         """Counts what a worker's push adds."""
         for increment in self.workers.merge(push, now_s=now_s):
-            if self._is_known(increment.cell, increment.model):
-                self._learn_protocol(increment)
+            if increment.leg.model == NO_MODEL:
+                self._count_shed(increment, now_s=now_s)
+            elif self._is_known(increment.leg.cell, increment.leg.model):
                 self._count(increment, now_s=now_s)
 
     def settled(self, settlement: Settlement, *, now_s: float) -> None:
@@ -70,7 +74,8 @@ class Knowledge:
             return
         if settlement.usage is not None:
             counts = self._usage_counts(decision, settlement.usage)
-            self._count(Increment(decision.cell, decision.model, counts, True), now_s=now_s)
+            leg = Leg(decision.cell, decision.model, decision.model)
+            self._count(Increment(leg, counts, recent=True), now_s=now_s)
         if settlement.grade is not None:
             self._grade(decision, settlement.grade, now_s)
 
@@ -79,12 +84,8 @@ class Knowledge:
         window, self._window = self._window, {}
         decided, self._decided = self._decided, Counter()
         self.demand.told({cell: float(count) for cell, count in decided.items()}, window_s)
-        for (cell, model), counts in window.items():
-            if counts.attempts:
-                usage = (float(counts.input_tokens), float(counts.output_tokens), counts.busy_s)
-                self.usage.told(cell, model, counts.attempts, usage, now_s)
-            if counts.completed:
-                self.latency.told(model, counts.latency_counts, counts.failed, now_s)
+        for leg, counts in window.items():
+            self._learn(leg, counts, now_s)
 
     def models_up(self, *, now_s: float) -> frozenset[str]:
         """Models that are enabled and have an endpoint that no worker has ejected."""
@@ -101,17 +102,14 @@ class Knowledge:
 
     def _is_known(self, cell: Cell, model: str) -> bool:
         """A decision may be older than the configuration, or of another one."""
-        return cell.traffic_class in self.classes and model in self.catalog.index
-
-    def _learn_protocol(self, increment: Increment) -> None:
-        if increment.counts.attempts:
-            model = self.catalog.models[self.catalog.index[increment.model]]
-            self.protocols.setdefault(increment.cell, set()).add(model.protocol)
+        is_cell = cell.traffic_class in self.classes and cell.kind in self.catalog.unfit
+        return is_cell and model in self.catalog.index
 
     def _count(self, increment: Increment, *, now_s: float) -> None:
-        cell, model, counts, recent = increment
-        add(self._window.setdefault((cell, model), CellCounts()), counts)
-        add(self.totals.setdefault((cell.traffic_class, model), CellCounts()), counts)
+        leg, counts, recent = increment
+        cell, model = leg.cell, leg.model
+        self._window.setdefault(leg, Counts()).add(counts)
+        self.totals.setdefault((cell.traffic_class, model), Counts()).add(counts)
         if recent:
             self._decided[cell] += counts.decided
             self.domains[cell.domain] += counts.decided
@@ -120,7 +118,38 @@ class Knowledge:
             self.last_hour.add(("model", model), counts, now_s=now_s)
             self.last_hour.add(("group", cell[:2]), counts, now_s=now_s)
 
-    def _usage_counts(self, decision: OpenDecision, usage: Usage) -> CellCounts:
+    def _count_shed(self, increment: Increment, *, now_s: float) -> None:
+        """What is refused was asked for: without it the next plan would serve it all again."""
+        cell, counts = increment.leg.cell, increment.counts
+        if cell.traffic_class not in self.classes:
+            return
+        self.shed[cell[:2]] += counts.shed
+        if increment.recent:
+            self._decided[cell] += counts.shed
+            self.last_hour.add(("group", cell[:2]), counts, now_s=now_s)
+
+    def _learn(self, leg: Leg, counts: Counts, now_s: float) -> None:
+        """What estimates hear of one leg."""
+        traffic_class = leg.cell.traffic_class
+        if counts.attempts:
+            usage = (float(counts.input_tokens), float(counts.output_tokens), counts.busy_s)
+            self.usage.told(leg.cell, leg.model, counts.attempts, counts.answered, usage, now_s)
+        if counts.attempts or counts.ended:
+            self.chains.told(
+                (traffic_class, leg.first, leg.model),
+                ended=counts.ended,
+                attempts=counts.attempts,
+                answered=counts.answered,
+                now_s=now_s,
+            )
+        if counts.completed:
+            self.latency.told(leg.first, counts.latency_counts, counts.failed, now_s)
+            slo_s = self.catalog.classes[traffic_class].slo_s
+            if slo_s is not None:
+                promise = Promise(traffic_class, slo_s, leg.first)
+                self.miss.told(promise, counts.completed, counts.slo_missed, now_s)
+
+    def _usage_counts(self, decision: OpenDecision, usage: Usage) -> Counts:
         """What a caller says of a decision by Route, as a worker would count it."""
         latency_s = usage.latency.seconds + usage.latency.nanos * 1e-9
         model = self.catalog.models[self.catalog.index[decision.model]]
@@ -133,13 +162,16 @@ class Knowledge:
                 output_tokens=usage.output_tokens,
                 busy_s=latency_s,
             )
-        counts = CellCounts(
+        counts = Counts(
+            ended=1,
             completed=1,
             failed=int(usage.failed),
             slo_missed=int(usage.failed or (slo_s is not None and latency_s > slo_s)),
             attempts=1,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
+            answered=int(not usage.failed),
+            # What was not answered costs no tokens.
+            input_tokens=0 if usage.failed else usage.input_tokens,
+            output_tokens=0 if usage.failed else usage.output_tokens,
             busy_s=latency_s,
             cost_nano_usd=cost,
         )

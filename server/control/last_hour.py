@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Hashable
 from typing import NamedTuple
 
-from server.routing.counters import CellCounts
+from server.routing.counters import Counts
 
 _MINUTE_S = 60
 _MINUTES = 60
@@ -18,6 +18,7 @@ class Happened(NamedTuple):
     completed: int = 0
     slo_missed: int = 0
     cost_nano_usd: int = 0
+    shed: int = 0
 
 
 class LastHour:
@@ -26,7 +27,7 @@ class LastHour:
     def __init__(self) -> None:
         self._minutes: dict[Hashable, deque[tuple[int, Happened]]] = {}
 
-    def add(self, key: Hashable, counts: CellCounts, *, now_s: float) -> None:
+    def add(self, key: Hashable, counts: Counts, *, now_s: float) -> None:
         minutes = self._minutes.setdefault(key, deque(maxlen=_MINUTES))
         minute = int(now_s // _MINUTE_S)
         had = minutes.pop()[1] if minutes and minutes[-1][0] == minute else Happened()
@@ -39,10 +40,11 @@ class LastHour:
         return functools.reduce(_plus, kept, Happened())
 
 
-def _plus(had: Happened, counts: CellCounts | Happened) -> Happened:
+def _plus(had: Happened, counts: Counts | Happened) -> Happened:
     return Happened(
         decided=had.decided + counts.decided,
         completed=had.completed + counts.completed,
         slo_missed=had.slo_missed + counts.slo_missed,
         cost_nano_usd=had.cost_nano_usd + counts.cost_nano_usd,
+        shed=had.shed + counts.shed,
     )

@@ -1,21 +1,27 @@
 """Puts what is known into the form that the optimizer solves: the problem of one window."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import sparse
 
 from optimizer.estimate.account import FloorAccount, margin_for
+from optimizer.estimate.chain import Chain
+from optimizer.estimate.miss import Promise
 from optimizer.estimate.tokens import Usage
 from optimizer.problem import Bools, Budget, Floats, Group, Problem, Resource
 from server.config import ModelConfig
 from server.control.budgets import BudgetState
 from server.control.knowledge import GroupName, Knowledge
-from server.routing.catalog import NANO_PER_USD, Cell
+from server.routing.catalog import NANO_PER_USD, Cell, TrafficClass
 
 # About what is solved within a window; the busiest are planned, the rest go by their class.
 CELLS_MAX = 10_000
+# What uses less of a resource than so many attempts a request is left out, or every column of a
+# programme would be in every row.
+REACH_MIN = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +39,13 @@ class Window:
 def build_window(knowledge: Knowledge, *, now_s: float) -> Window | None:
     """The next window; None while there is no cell with a model that can serve it."""
     config = knowledge.config
-    per_s = {Cell(*cell): rate for cell, rate in knowledge.demand.per_s().items()}
+    per_s = {Cell._make(cell): rate for cell, rate in knowledge.demand.per_s().items()}
     cells, allowed = _open_cells(knowledge, _busiest(knowledge, per_s), now_s)
     if not cells:
         return None
     models = [model.name for model in config.models]
     usage = knowledge.usage.mean(cells, models, now_s)
+    classes = _Classes(knowledge, cells, models, now_s)
     names = list(dict.fromkeys(cell[:2] for cell in cells))
     index = {name: i for i, name in enumerate(names)}
     budgets = knowledge.spending.states(window_s=config.window_s, now_s=now_s)
@@ -49,11 +56,17 @@ def build_window(knowledge: Knowledge, *, now_s: float) -> Window | None:
         ),
         group_of=np.array([index[cell[:2]] for cell in cells]),
         demand=np.array([per_s[cell] * config.window_s for cell in cells]),
-        cost_nano_usd=_cost(config.models, usage),
-        accuracy=knowledge.accuracy.mean(cells, models, now_s),
+        cost_nano_usd=_cost(config.models, usage, classes),
+        accuracy=np.clip(
+            classes.carried(
+                knowledge.accuracy.mean(cells, models, now_s), lambda chain: chain.answers
+            ),
+            0.0,
+            1.0,
+        ),
         miss=_miss(knowledge, cells, now_s),
         allowed=allowed,
-        resources=_resources(config.models, usage.busy_s, config.window_s),
+        resources=_resources(config.models, usage.busy_s, classes, config.window_s),
         budgets=[_budget(state, cells, config.window_s) for state in budgets.values()],
     )
     configured = tuple(_group(knowledge, name, _floor(knowledge, name)) for name in names)
@@ -64,6 +77,32 @@ def build_window(knowledge: Knowledge, *, now_s: float) -> Window | None:
         window_s=config.window_s,
         budgets=budgets,
     )
+
+
+class _Classes:
+    """Carries what models take and give over to the requests that begin with each model."""
+
+    def __init__(
+        self, knowledge: Knowledge, cells: Sequence[Cell], models: Sequence[str], now_s: float
+    ) -> None:
+        names = list(dict.fromkeys(cell.traffic_class for cell in cells))
+        self._chains = list(knowledge.chains.of(names, models, now_s).values())
+        index = {name: i for i, name in enumerate(names)}
+        self._of = np.array([index[cell.traffic_class] for cell in cells])
+
+    def carried(self, own: Floats, through: Callable[[Chain], sparse.csr_array]) -> Floats:
+        """(C, M) by first model, from (C, M) of each model's own."""
+        carried = np.empty_like(own)
+        for k, chain in enumerate(self._chains):
+            rows = self._of == k
+            carried[rows] = (through(chain) @ own[rows].T).T
+        return carried
+
+    def attempts_at(self, m: int) -> Floats:
+        """(C, M) attempts at one model of a request, by its first model."""
+        reach = np.array([chain.reach[:, [m]].toarray()[:, 0] for chain in self._chains])
+        use: Floats = np.where(reach < REACH_MIN, 0.0, reach)[self._of]
+        return use
 
 
 def _busiest(knowledge: Knowledge, per_s: Mapping[Cell, float]) -> list[Cell]:
@@ -78,12 +117,11 @@ def _open_cells(
     models = knowledge.config.models
     up_names = knowledge.models_up(now_s=now_s)
     up = np.array([model.name in up_names for model in models])
-    protocols = np.array([model.protocol for model in models])
-    allowed = np.tile(up, (len(cells), 1))
-    for i, cell in enumerate(cells):
-        seen = knowledge.protocols.get(cell)
-        if seen is not None:
-            allowed[i] &= np.isin(protocols, list(seen))
+    may = {
+        kind: up & [not unfit >> m & 1 for m in range(len(models))]
+        for kind, unfit in knowledge.catalog.unfit.items()
+    }
+    allowed = np.array([may[cell.kind] for cell in cells]).reshape(len(cells), len(models))
     is_open: Bools = np.asarray(allowed.any(axis=1))
     return list(itertools.compress(cells, is_open)), allowed[is_open]
 
@@ -120,50 +158,55 @@ def _required_floor(knowledge: Knowledge, name: GroupName, now_s: float) -> floa
     return account.required(floor, now_s, margin=margin_for(floor, grades))
 
 
-def _cost(models: Sequence[ModelConfig], usage: Usage) -> Floats:
-    """(C, M) nano-dollars that a request is expected to cost."""
+def _cost(models: Sequence[ModelConfig], usage: Usage, classes: _Classes) -> Floats:
+    """(C, M) nano-dollars that a request is expected to cost, whoever is asked and answers."""
     prices = [model.price for model in models]
-    usd: Floats = (
+    of_attempt = usage.busy_s * np.array([price.busy_second_usd for price in prices])
+    of_answer = (
         usage.input_tokens * np.array([price.input_usd_per_mtok for price in prices]) * 1e-6
         + usage.output_tokens * np.array([price.output_usd_per_mtok for price in prices]) * 1e-6
         + np.array([price.request_usd for price in prices])
-        + usage.busy_s * np.array([price.busy_second_usd for price in prices])
     )
+    usd: Floats = classes.carried(of_attempt, lambda chain: chain.reach)
+    usd += classes.carried(of_answer, lambda chain: chain.answered)
     return usd * NANO_PER_USD
 
 
 def _miss(knowledge: Knowledge, cells: Sequence[Cell], now_s: float) -> Floats:
     """(C, M) by each class's SLO; 0 where a class has none."""
-    models = knowledge.config.models
     rows = {
         name: [
-            0.0 if of_class.slo_s is None else knowledge.latency.miss(m.name, of_class.slo_s, now_s)
-            for m in models
+            _miss_of(knowledge, of_class, model.name, now_s) for model in knowledge.config.models
         ]
         for name, of_class in knowledge.catalog.classes.items()
     }
     return np.array([rows[cell.traffic_class] for cell in cells])
 
 
-def _resources(models: Sequence[ModelConfig], busy_s: Floats, window_s: float) -> list[Resource]:
-    """What a model can take, of requests and of busy seconds."""
+def _miss_of(knowledge: Knowledge, of_class: TrafficClass, first: str, now_s: float) -> float:
+    """As counted; while there is little, by how late the model is for all classes."""
+    if of_class.slo_s is None:
+        return 0.0
+    believed = knowledge.latency.miss(first, of_class.slo_s, now_s)
+    promise = Promise(of_class.name, of_class.slo_s, first)
+    return knowledge.miss.of(promise, believed=believed, now_s=now_s)
+
+
+def _resources(
+    models: Sequence[ModelConfig], busy_s: Floats, classes: _Classes, window_s: float
+) -> list[Resource]:
+    """What each model can take, of requests and of busy seconds, by whatever way they come."""
     resources = []
     for m, model in enumerate(models):
         capacity = model.capacity
         if capacity.requests_per_s is not None:
-            use = _column(np.ones(busy_s.shape[0]), m, busy_s.shape)
+            use = classes.attempts_at(m)
             resources.append(Resource(model.name, use, capacity.requests_per_s * window_s))
         if capacity.concurrent is not None:
-            use = _column(busy_s[:, m], m, busy_s.shape)
+            use = classes.attempts_at(m) * busy_s[:, [m]]
             name = f"{model.name} (concurrent)"
             resources.append(Resource(name, use, capacity.concurrent * window_s))
     return resources
-
-
-def _column(values: Floats, m: int, shape: tuple[int, ...]) -> Floats:
-    use = np.zeros(shape)
-    use[:, m] = values
-    return use
 
 
 def _budget(state: BudgetState, cells: Sequence[Cell], window_s: float) -> Budget:

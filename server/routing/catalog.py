@@ -8,7 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import StrEnum
 from typing import NamedTuple
 
 from server.config import BudgetConfig, ClassConfig, Config, ModelConfig, PriceConfig
@@ -25,6 +25,14 @@ NOMINAL_OUTPUT_TOKENS = 500
 NOMINAL_BUSY_S = 1.0
 
 
+class PayloadKind(StrEnum):
+    """What a request carries; UNKNOWN where only features are sent that say nothing of it."""
+
+    UNKNOWN = "any"  # of kind: every model may be asked
+    TEXT = "text"
+    TENSORS = "tensors"
+
+
 class Cell(NamedTuple):
     """The bucket of traffic that a plan has shares for."""
 
@@ -32,14 +40,7 @@ class Cell(NamedTuple):
     payer: str
     domain: str
     size_bucket: str
-
-
-class PayloadKind(IntEnum):
-    """What a request carries; UNKNOWN where only features are sent."""
-
-    UNKNOWN = 0
-    TEXT = 1
-    TENSORS = 2
+    kind: str = PayloadKind.UNKNOWN  # of the payload: what may serve the cell follows from it
 
 
 _TAKES: Mapping[str, frozenset[PayloadKind]] = {
@@ -102,7 +103,7 @@ class Catalog:
     models: tuple[Model, ...]
     index: Mapping[str, int]  # of a model's name
     classes: Mapping[str, TrafficClass]
-    unfit: Mapping[PayloadKind, int]  # bit m: model m is drained or does not take this kind
+    unfit: Mapping[str, int]  # by kind of payload; bit m: model m is drained or does not take it
     _payers: Mapping[str, _Payers]  # of each class
 
     def payer(self, traffic_class: str, tenant: str) -> str:

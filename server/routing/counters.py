@@ -1,37 +1,76 @@
 """What a worker counts, in plain attributes: the control plane merges and exports for all."""
 
 import itertools
+import operator
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from math import log2
+from typing import Any, NamedTuple
 
 from server.routing.catalog import Cell
 
 # Bucket i counts latencies up to 100 us * 2^(i/3), 26 % apart; the last one all above 166 s.
 LATENCY_BUCKETS = 64
 _FIRST_BUCKET_S = 100e-6
-# (cell, model) pairs counted apart, about 1 KB each; those beyond are counted under their class.
+# Legs counted apart, about 1 KB each; those beyond are counted under their class.
 COUNTED_MAX = 50_000
 OVERFLOW = "overflow"
+# Of the leg of what no model was asked for.
+NO_MODEL = ""
 # Reasons come from our own table and the endpoints' statuses; this is only a backstop.
 REASONS_MAX = 100
 
 
-@dataclass(slots=True)
-class CellCounts:
-    """Cumulative, for one cell and model; the fields are those of CellStats on the wire."""
+class Leg(NamedTuple):
+    """Requests of a cell that began with `first`, and what `model` did for them."""
 
+    cell: Cell
+    first: str
+    model: str
+
+
+@dataclass(slots=True)
+class Counts:
+    """Of one leg. The fields are those of CellStats on the wire, by name."""
+
+    # Whole requests, of a leg whose model is its first.
     decided: int = 0
-    completed: int = 0
+    ended: int = 0  # after attempts, whatever came of them
+    completed: int = 0  # of those, the ones that say something of the model
     failed: int = 0
     slo_missed: int = 0
+    # What the model itself took.
     attempts: int = 0
+    answered: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     busy_s: float = 0.0
     cost_nano_usd: int = 0
-    latency_counts: list[int] = field(default_factory=lambda: [0] * LATENCY_BUCKETS)
+    latency_counts: list[int] = field(default_factory=lambda: [0] * LATENCY_BUCKETS)  # requests
+    # Refused requests of the cell; of the leg without a model.
+    shed: int = 0
+
+    def values(self) -> Mapping[str, Any]:
+        """Every field by its name."""
+        return {name: getattr(self, name) for name in FIELDS}
+
+    def add(self, more: "Counts") -> None:
+        """Adds to each field, in place."""
+        for name in FIELDS:
+            setattr(self, name, _each(operator.add, getattr(self, name), getattr(more, name)))
+
+    def less(self, last: "Counts") -> "Counts":
+        """What was counted since last."""
+        return Counts(
+            **{
+                name: _each(operator.sub, getattr(self, name), getattr(last, name))
+                for name in FIELDS
+            }
+        )
+
+
+FIELDS = tuple(one.name for one in fields(Counts))
 
 
 class Counters:
@@ -39,20 +78,25 @@ class Counters:
 
     def __init__(self, *, counted_max: int = COUNTED_MAX) -> None:
         self._counted_max = counted_max
-        self._cells: dict[tuple[Cell, str], CellCounts] = {}
-        self._touched: set[tuple[Cell, str]] = set()
+        # By plain tuples, which equal legs: to make a named one takes as long as all the rest.
+        self._legs: dict[tuple[Cell, str, str], Counts] = {}
+        self._touched: set[tuple[Cell, str, str]] = set()
         self._refusals: Counter[str] = Counter()
 
-    def of(self, cell: Cell, model: str) -> CellCounts:
+    def of(self, cell: Cell, first: str, model: str) -> Counts:
         """The counts to add to; what is asked for is pushed."""
-        key = (cell, model)
-        counts = self._cells.get(key)
+        key = (cell, first, model)
+        counts = self._legs.get(key)
         if counts is None:
-            if len(self._cells) >= self._counted_max:
-                key = (Cell(cell.traffic_class, cell.payer, OVERFLOW, OVERFLOW), model)
-            counts = self._cells.setdefault(key, CellCounts())
+            if len(self._legs) >= self._counted_max:
+                key = (cell._replace(domain=OVERFLOW, size_bucket=OVERFLOW), first, model)
+            counts = self._legs.setdefault(key, Counts())
         self._touched.add(key)
         return counts
+
+    def shed(self, cell: Cell) -> None:
+        """A request of the cell was refused, as the plan or a capacity says."""
+        self.of(cell, NO_MODEL, NO_MODEL).shed += 1
 
     def refused(self, reason: str) -> None:
         """A request was answered with an error of this reason."""
@@ -60,20 +104,27 @@ class Counters:
             reason = OVERFLOW
         self._refusals[reason] += 1
 
-    def take_touched(self, most: int | None = None) -> list[tuple[Cell, str]]:
+    def take_touched(self, most: int | None = None) -> list[Leg]:
         """What to push, at most so many; hand it back by `touch_again` if it is not answered."""
-        touched = list(itertools.islice(self._touched, most))
+        touched = list(map(Leg._make, itertools.islice(self._touched, most)))
         self._touched.difference_update(touched)
         return touched
 
-    def touch_again(self, keys: list[tuple[Cell, str]]) -> None:
-        self._touched.update(keys)
+    def touch_again(self, legs: list[Leg]) -> None:
+        self._touched.update(legs)
 
-    def get(self, key: tuple[Cell, str]) -> CellCounts:
-        return self._cells[key]
+    def get(self, leg: Leg) -> Counts:
+        return self._legs[leg]
 
     def refusals(self) -> Iterator[tuple[str, int]]:
         return iter(self._refusals.items())
+
+
+def _each(operation: Callable[[Any, Any], Any], one: Any, other: Any) -> Any:
+    """Of two numbers, or number by number of two lists."""
+    if isinstance(one, list):
+        return list(map(operation, one, other))
+    return operation(one, other)
 
 
 def latency_bucket(latency_s: float) -> int:

@@ -3,6 +3,8 @@
 A reason is public: callers switch on it, so it never changes meaning.
 """
 
+from collections.abc import Mapping
+
 
 class RoutingError(Exception):
     """A request that is answered with an error; its message is for the caller to read."""
@@ -104,6 +106,32 @@ class Overloaded(RoutingError):
     reason = "OVERLOADED"
 
 
+class Shed(RoutingError):
+    """More is asked of the models than fits; the message and `metadata` name what binds.
+
+    No model was asked. It is made for each of many refusals, so it says nothing before it is asked.
+    """
+
+    reason = "SHED"
+    field = ""
+
+    def __init__(self, traffic_class: str, part: float, binds: str) -> None:
+        """`part` of the class's requests, in this cell, are refused; 0: only for the moment."""
+        self.args = traffic_class, part, binds
+
+    def __str__(self) -> str:
+        traffic_class, part, binds = self.args
+        # No per cent: in a header, the sign makes of each character a case for itself.
+        refused = f"{part:.2g} of it is refused" if part else "it is refused for the moment"
+        return f"class {traffic_class}: {binds} is used up, so {refused}: try again later"
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """For programs: the class, the part of it that is refused, and what binds."""
+        traffic_class, part, binds = self.args
+        return {"traffic_class": traffic_class, "shed": f"{part:.4f}", "binds": binds}
+
+
 class ControlPlaneDown(RoutingError):
     """The control plane cannot be reached; routing goes on without it, settling does not."""
 
@@ -119,10 +147,7 @@ class Unauthenticated(RoutingError):
 class UpstreamFailed(RoutingError):
     """Every attempt that was allowed failed; tells of the last one."""
 
-    def __init__(
-        self, message: str, *, reason: str, code: int, callers_fault: bool = False
-    ) -> None:
+    def __init__(self, message: str, *, reason: str, code: int) -> None:
         super().__init__(message)
-        self.callers_fault = callers_fault
         self.reason = reason  # "UPSTREAM_" and the endpoint's own status
         self.code = code  # google.rpc.Code for the caller

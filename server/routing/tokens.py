@@ -24,7 +24,7 @@ from server.routing.errors import DecisionExpired, DecisionInvalid
 VALID_S = 30 * 86_400
 KEY_BYTES = 32
 # A file's key is for no more than this, and for this layout: ids of another are not ours.
-_PURPOSE = b"turnout decision id 2"
+_PURPOSE = b"turnout decision id 3"
 _TAG_BYTES = 16
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 # Of tag and body together: 32 characters, so that none is padding, and a length says little.
@@ -34,10 +34,10 @@ _END = b"\x80"
 # kind, audit probability, issued (s), boot of the worker, count within it, expected cost
 _HEAD = struct.Struct("<BfIQQQ")
 _COUNT_AT, _COUNT_BYTES = 17, 8
-_NAMES = 6  # of the cell four, then model and version
+_NAMES = 7  # of the cell five, then model and version
 # Cells and models whose names are kept joined, half a KB each.
 JOINED_MAX = 50_000
-# No id of ours is longer: six names of at most 63 characters, payers of several budgets aside.
+# No id of ours is longer: seven names of at most 63 characters, payers of several budgets aside.
 TOKEN_CHARS_MAX = 4_096
 
 
@@ -133,9 +133,9 @@ def open_decision(key: bytes, decision_id: str, *, now_s: float) -> OpenDecision
     return OpenDecision(
         decision_id=decision_id,
         kind=Kind(kind),
-        cell=Cell(*names[:4]),
-        model=names[4],
-        version=names[5],
+        cell=Cell(*names[:5]),
+        model=names[5],
+        version=names[6],
         audit_probability=audit,
         issued_s=issued_s,
         expected_cost_nano_usd=cost,

@@ -25,8 +25,11 @@ from turnout.v1 import routing_pb2 as pb
 TEXT_BYTES_MAX = NAME_BYTES_MAX
 _LABELS = REPEATED["turnout.v1.RequestContext.labels"]
 _CAPABILITIES = REPEATED["turnout.v1.Features.capabilities"]
-# To look a kind up takes a tenth of the time that its enum takes.
-_PAYLOAD_KINDS: Mapping[int, PayloadKind] = {int(kind): kind for kind in PayloadKind}
+_PAYLOAD_KINDS: Mapping[int, PayloadKind] = {
+    pb.PAYLOAD_KIND_UNSPECIFIED: PayloadKind.UNKNOWN,
+    pb.PAYLOAD_KIND_TEXT: PayloadKind.TEXT,
+    pb.PAYLOAD_KIND_TENSORS: PayloadKind.TENSORS,
+}
 # What an OIP caller, whose messages have no place for it, says in metadata.
 TENANT_KEY, USER_KEY = "turnout-tenant", "turnout-user"
 # The model_name of an OIP request that leaves the class to the rules.

@@ -19,19 +19,20 @@ from server.dispatch import (
     EndpointError,
     Metadata,
 )
-from server.routing.attempts import MARGIN_S, VERDICTS, Blame
 from server.routing.catalog import Cell, Model, PayloadKind
-from server.routing.counters import CellCounts, Counters, latency_bucket
+from server.routing.counters import Counters, Counts, Leg, latency_bucket
 from server.routing.errors import DeadlinePast, NoCandidate, UpstreamFailed
+from server.routing.journey import MARGIN_S
 from server.routing.query import Query
 from server.routing.router import Router
 from server.routing.selector import Selector, WeightTable
 from server.routing.tokens import KEY_BYTES, Kind, Sealer, open_decision
+from server.routing.verdicts import VERDICTS, Blame
 from server.status_code import Code
 from tests.server.routing.configs import config, model
 
 KEY = bytes(KEY_BYTES)
-CELL = Cell("chat", "-", "other", "s0")
+CELL = Cell("chat", "-", "other", "s0", PayloadKind.TENSORS)
 START_S = 1_024.0
 SMALL, LARGE = (0, "small:8001"), (1, "large:8001")
 MODELS = (
@@ -107,8 +108,8 @@ class Scene:
             await self.infer(**query)
         return failed.value
 
-    def counts(self, model: str, cell: Cell = CELL) -> CellCounts:
-        return self.counters.get((cell, model))
+    def counts(self, model: str, cell: Cell = CELL, first: str = "small") -> Counts:
+        return self.counters.get(Leg(cell, first, model))
 
     def in_flight(self) -> list[int]:
         return [load.in_flight for load in self.router.endpoints.loads.values()]
@@ -230,10 +231,12 @@ async def test_a_success_is_counted_once_with_its_tokens_time_and_cost() -> None
     given = scene()
     await given.infer(input_tokens=7)
     counts = given.counts("small")
-    assert counts == CellCounts(
+    assert counts == Counts(
         decided=1,
+        ended=1,
         completed=1,
         attempts=1,
+        answered=1,
         input_tokens=7,
         busy_s=0.125,
         cost_nano_usd=126_000,
@@ -246,9 +249,11 @@ async def test_a_retry_is_counted_for_the_model_that_ran_it_and_the_request_for_
     given = scene(small=Code.UNAVAILABLE)
     given.upstream.took_s = 0.25
     answer = await given.infer(input_tokens=7)
-    first, second = given.counts("small"), given.counts("large")
-    assert (first.decided, first.completed, first.failed, first.attempts) == (1, 1, 0, 1)
-    assert (second.decided, second.completed, second.failed, second.attempts) == (0, 0, 0, 1)
+    first, second = given.counts("small"), given.counts("large", first="small")
+    assert (first.decided, first.ended, first.completed, first.failed) == (1, 1, 1, 0)
+    assert (first.attempts, first.answered) == (1, 0)
+    assert (second.decided, second.ended, second.completed, second.failed) == (0, 0, 0, 0)
+    assert (second.attempts, second.answered) == (1, 1)
     assert (first.input_tokens, second.input_tokens) == (0, 7)
     # What was not answered costs the time it held the model, and no request.
     assert (first.cost_nano_usd, second.cost_nano_usd) == (250_000, 1_002_000)
@@ -261,7 +266,7 @@ async def test_a_request_that_is_its_callers_fault_says_nothing_of_the_model() -
     given = scene(small=Code.INVALID_ARGUMENT)
     await given.fail()
     counts = given.counts("small")
-    assert (counts.decided, counts.attempts) == (1, 1)
+    assert (counts.decided, counts.ended, counts.attempts, counts.answered) == (1, 1, 1, 0)
     assert (counts.completed, counts.failed, counts.slo_missed) == (0, 0, 0)
 
 
@@ -331,7 +336,7 @@ async def test_a_cancelled_call_is_cancelled_upstream_and_counted_as_an_attempt(
         await call
     assert given.in_flight() == [0, 0, 0]
     counts = given.counts("small")
-    assert (counts.decided, counts.attempts, counts.completed) == (1, 1, 0)
+    assert (counts.decided, counts.ended, counts.attempts, counts.completed) == (1, 1, 1, 0)
     assert not given.router.health.is_ejected(SMALL)
 
 

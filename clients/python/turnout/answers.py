@@ -30,6 +30,7 @@ class Cell:
     payer: str
     domain: str
     size_bucket: str
+    payload_kind: str = ""  # "text", "tensors" or "any"; an open set, empty of an older server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

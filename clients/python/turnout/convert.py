@@ -233,6 +233,7 @@ def _cell(cell: pb.Cell) -> Cell:
         payer=cell.payer,
         domain=cell.domain,
         size_bucket=cell.size_bucket,
+        payload_kind=cell.payload_kind,
     )
 
 

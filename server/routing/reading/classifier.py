@@ -1,4 +1,4 @@
-"""Reads a request: its class by the rules, its domain, size and payer, which make its cell."""
+"""Reads a request: class by the rules, domain, size, payer and kind, which make its cell."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -94,7 +94,8 @@ class Classifier:
         )
         name = chosen.name
         size = self._size_names[bisect_left(self._sizes, tokens)]
-        cell = Cell(name, self._payer(name, query.tenant), domain.name, size)
+        payer = self._payer(name, query.tenant)
+        cell = Cell(name, payer, domain.name, size, query.payload_kind)
         return Reading(cell, chosen.rule, tokens, facts.intent_so_far, chosen.why + domain.why)
 
     def _stated_class(self, name: str) -> _Choice:

@@ -81,3 +81,8 @@ def test_the_fraction_beyond_an_slo_is_that_of_the_requests(slo_s: float) -> Non
 def test_old_requests_fade_so_that_a_model_is_tried_again() -> None:
     found = told(counts(*[1.0] * 1_000))
     assert found.miss("svc", 0.1, 30 * 120.0) < 0.01
+
+
+def test_a_late_failure_is_one_miss() -> None:
+    found = told(counts(*[0.010] * 9_000, *[0.500] * 1_000), failed=1_000)
+    assert found.miss("svc", 0.1, 0.0) == pytest.approx(0.1, abs=0.001)

@@ -32,6 +32,7 @@ def plan() -> pb.Plan:
                 within_slo=0.9962,
                 realised_within_slo=0.9815,
                 shed=0.02,
+                realised_shed=0.016,
                 cost_nano_usd_per_day=int(34.21 * USD),
             ),
             pb.PlanClass(
@@ -134,7 +135,11 @@ def decision() -> routing_pb2.RouteResponse:
         decision_id="AbC123",
         plan_id="1-204",
         cell=routing_pb2.Cell(
-            traffic_class="strict", payer="insurance", domain="law", size_bucket="s0"
+            traffic_class="strict",
+            payer="insurance",
+            domain="law",
+            size_bucket="s0",
+            payload_kind="text",
         ),
         target=routing_pb2.Target(model="small", version="2024-11", endpoint="10.0.0.11:8001"),
         fallbacks=[
@@ -157,7 +162,11 @@ def _cell(
     prices = {"small": (210_000, 0.78), "large": (5_500_000, 0.94), "reader": (900_000, 0.94)}
     return pb.PlanCell(
         cell=routing_pb2.Cell(
-            traffic_class=traffic_class, payer=payer, domain=domain, size_bucket="s0"
+            traffic_class=traffic_class,
+            payer=payer,
+            domain=domain,
+            size_bucket="s0",
+            payload_kind="text",
         ),
         requests_per_s=rate,
         shares=[

@@ -28,6 +28,7 @@ class         legal, by the rule of legal
 domain        law
 intent        not known
 size          s0: about {tokens} tokens
+payload       text
 language      en, script latin
 structure     question
 keywords      clause, contract

@@ -10,7 +10,7 @@ SHOWN = """\
 model        small 2024-11 at 10.0.0.11:8001
 because      the plan gives small 25% of this cell, and it is owed the most
 class        strict, by the rule of strict
-cell         payer insurance, domain law, size s0
+cell         payer insurance, domain law, size s0, payload text
 costs about  $0.00021
 if it fails  large at 10.0.0.21:8001
              reader (every endpoint is ejected)

@@ -1,11 +1,9 @@
-import dataclasses
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.control.counters import WORKER_SILENT_S, WORKERS_MAX, Workers, add
-from server.routing.counters import CellCounts
+from server.control.counters import WORKER_SILENT_S, WORKERS_MAX, Workers
+from server.routing.counters import Counts
 from tests.server.control.told import CHAT, CODE, answered, push, stats
 from turnout.v1 import control_pb2 as pb
 
@@ -24,8 +22,8 @@ def test_a_push_adds_what_was_counted_since_the_last_one() -> None:
     (increment,) = workers.merge(
         push(stats(CODE, "small", decided=12, busy_s=0.75), sequence=2), now_s=1.0
     )
-    assert increment[:2] == (CODE, "small")
-    assert increment.counts == CellCounts(decided=7, busy_s=0.25)
+    assert increment.leg == (CODE, "small", "small")
+    assert increment.counts == Counts(decided=7, busy_s=0.25)
 
 
 @pytest.mark.parametrize("sequence", [1, 2])
@@ -69,25 +67,16 @@ def test_after_a_restart_of_the_control_plane_old_counts_are_no_demand_of_now() 
 def test_lost_repeated_and_reordered_pushes_count_each_request_once(
     totals: list[int], arrivals: list[int]
 ) -> None:
-    workers, sum_of_all = Workers(), CellCounts()
+    workers, sum_of_all = Workers(), Counts()
     order = [n % len(totals) for n in arrivals] + [len(totals) - 1]
     for n in order:
         pushed = push(answered(CODE, "small", totals[n]), sequence=n + 1)
         for increment in workers.merge(pushed, now_s=0.0):
-            add(sum_of_all, increment.counts)
+            sum_of_all.add(increment.counts)
     last = answered(CODE, "small", totals[-1])
     assert sum_of_all.decided == last.decided
     assert sum_of_all.cost_nano_usd == last.cost_nano_usd
     assert sum_of_all.latency_counts == list(last.latency_counts)
-
-
-def test_adding_touches_every_field() -> None:
-    one = CellCounts(1, 2, 3, 4, 5, 6, 7, 8.0, 9, [1] * 64)
-    total = CellCounts()
-    add(total, one)
-    assert total == one
-    add(total, one)
-    assert dataclasses.astuple(total) == (*range(2, 20, 2), [2] * 64)
 
 
 def test_an_endpoint_is_as_the_newest_push_says() -> None:

@@ -68,7 +68,12 @@ def test_what_was_counted_before_this_control_plane_is_in_totals_alone() -> None
 
 
 @pytest.mark.parametrize(
-    ("cell", "model"), [(CODE, "gone"), (CODE._replace(traffic_class="gone"), "small")]
+    ("cell", "model"),
+    [
+        (CODE, "gone"),
+        (CODE._replace(traffic_class="gone"), "small"),
+        (CODE._replace(kind=""), "small"),
+    ],
 )
 def test_what_the_configuration_does_not_know_is_not_counted(cell: Cell, model: str) -> None:
     knowledge = Knowledge(service())

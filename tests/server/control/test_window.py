@@ -57,7 +57,9 @@ def test_a_request_costs_its_tokens_its_request_and_its_busy_seconds() -> None:
         CODE,
         "small",
         decided=10_000,
+        ended=10_000,
         attempts=10_000,
+        answered=10_000,
         input_tokens=1_000_000,
         output_tokens=500_000,
         busy_s=30.0,
@@ -118,6 +120,7 @@ def test_each_class_and_payer_is_a_group() -> None:
 
 def test_a_late_model_misses_the_slo_of_the_class_that_has_one() -> None:
     late = answered(CODE, "small", 500, bucket=60)
+    late.slo_missed = 500
     window = built(service(), late, answered(CHAT, "small", 1, bucket=60))
     by_cell = dict(zip(window.cells, window.problem.miss[:, 0], strict=True))
     assert by_cell[CODE] > 0.9
@@ -139,13 +142,29 @@ def test_with_no_model_up_there_is_nothing_to_plan() -> None:
     assert build_window(found, now_s=NOW_S) is None
 
 
-def test_a_payload_that_only_one_protocol_carries_goes_to_its_models_alone() -> None:
-    models = (SMALL, LARGE | {"protocol": "openai"})
+def test_what_may_serve_a_cell_follows_from_its_kind_and_not_from_what_has_answered_it() -> None:
+    chat = LARGE | {"name": "chat", "protocol": "openai"}
     window = built(
-        service(models=models), answered(CODE, "small", 50), stats(CHAT, "small", decided=5)
+        service(models=(SMALL, chat)),
+        answered(CODE._replace(kind="tensors"), "small", 50),
+        stats(CODE._replace(kind="text"), "chat", decided=5),
+        # By features alone: that an Infer was answered by a model of tensors bars no chat model.
+        answered(CODE._replace(kind="any"), "small", 3),
     )
-    allowed = dict(zip(window.cells, window.problem.allowed.tolist(), strict=True))
-    assert allowed == {CODE: [True, False], CHAT: [True, True]}
+    allowed = {
+        cell.kind: may
+        for cell, may in zip(window.cells, window.problem.allowed.tolist(), strict=True)
+    }
+    assert allowed == {"tensors": [True, False], "text": [False, True], "any": [True, True]}
+
+
+def test_a_cell_whose_kind_no_model_takes_is_not_planned() -> None:
+    window = built(
+        service(),
+        answered(CODE._replace(kind="tensors"), "small", 50),
+        stats(CODE._replace(kind="text"), "small", decided=5),
+    )
+    assert [cell.kind for cell in window.cells] == ["tensors"]
 
 
 def test_capacity_is_requests_and_busy_seconds_of_a_window() -> None:

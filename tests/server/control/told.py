@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from server.config import Config
+from server.control.cell_messages import to_message
 from server.routing.catalog import Cell
 from server.routing.counters import LATENCY_BUCKETS
 from server.routing.tokens import Kind, Sealer
@@ -63,7 +64,7 @@ def service(**changes: Any) -> Config:
 
 
 def cell_message(cell: Cell) -> routing_pb2.Cell:
-    return routing_pb2.Cell(**cell._asdict())
+    return to_message(cell)
 
 
 def stats(cell: Cell, model: str, **counts: Any) -> pb.CellStats:
@@ -78,8 +79,10 @@ def answered(cell: Cell, model: str, count: int, bucket: int = 20) -> pb.CellSta
         cell,
         model,
         decided=count,
+        ended=count,
         completed=count,
         attempts=count,
+        answered=count,
         busy_s=count * 0.003,
         cost_nano_usd=count * 1_000_000,
         latency_counts=latency,

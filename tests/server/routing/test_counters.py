@@ -1,13 +1,18 @@
 """What a worker counts: cumulative, touched cells told apart, bounded."""
 
+import dataclasses
+
 import pytest
 
 from server.routing.catalog import Cell
 from server.routing.counters import (
     LATENCY_BUCKETS,
+    NO_MODEL,
     OVERFLOW,
     REASONS_MAX,
     Counters,
+    Counts,
+    Leg,
     latency_bucket,
 )
 
@@ -16,18 +21,36 @@ CELL = Cell("chat", "-", "other", "s0")
 
 def test_counts_of_a_cell_and_model_add_up_and_are_told_apart() -> None:
     counters = Counters()
-    counters.of(CELL, "a").decided += 1
-    counters.of(CELL, "a").decided += 1
-    counters.of(CELL, "b").decided += 1
-    assert counters.get((CELL, "a")).decided == 2
-    assert counters.get((CELL, "b")).decided == 1
+    counters.of(CELL, "a", "a").decided += 1
+    counters.of(CELL, "a", "a").decided += 1
+    counters.of(CELL, "b", "b").decided += 1
+    assert counters.get(Leg(CELL, "a", "a")).decided == 2
+    assert counters.get(Leg(CELL, "b", "b")).decided == 1
+
+
+def test_what_another_model_did_for_requests_is_told_apart() -> None:
+    counters = Counters()
+    counters.of(CELL, "a", "a").attempts += 1
+    counters.of(CELL, "a", "b").attempts += 2
+    assert counters.get(Leg(CELL, "a", "a")).attempts == 1
+    assert counters.get(Leg(CELL, "a", "b")).attempts == 2
+
+
+def test_counts_add_up_and_are_taken_apart_in_every_field() -> None:
+    one = Counts(1, 2, 3, 4, 5, 6, 7, 8, 9, 10.0, 11, [12] * LATENCY_BUCKETS, 13)
+    total = Counts()
+    total.add(one)
+    assert total == one
+    total.add(one)
+    assert dataclasses.astuple(total) == (*range(2, 23, 2), [24] * LATENCY_BUCKETS, 26)
+    assert total.less(one) == one
 
 
 def test_what_was_touched_is_taken_once_and_again_where_a_push_failed() -> None:
     counters = Counters()
-    counters.of(CELL, "a")
+    counters.of(CELL, "a", "a")
     touched = counters.take_touched()
-    assert touched == [(CELL, "a")]
+    assert touched == [(CELL, "a", "a")]
     assert counters.take_touched() == []
     counters.touch_again(touched)
     assert counters.take_touched() == touched
@@ -36,11 +59,11 @@ def test_what_was_touched_is_taken_once_and_again_where_a_push_failed() -> None:
 def test_cells_beyond_the_bound_are_counted_under_their_class_and_payer() -> None:
     counters = Counters(counted_max=2)
     for i in range(5):
-        counters.of(CELL._replace(domain=f"d{i}"), "a").decided += 1
-    assert counters.get((CELL._replace(domain="d1"), "a")).decided == 1
-    assert counters.get((Cell("chat", "-", OVERFLOW, OVERFLOW), "a")).decided == 3
-    counters.of(CELL._replace(domain="d0"), "a").decided += 1
-    assert counters.get((CELL._replace(domain="d0"), "a")).decided == 2
+        counters.of(CELL._replace(domain=f"d{i}"), "a", "a").decided += 1
+    assert counters.get(Leg(CELL._replace(domain="d1"), "a", "a")).decided == 1
+    assert counters.get(Leg(Cell("chat", "-", OVERFLOW, OVERFLOW), "a", "a")).decided == 3
+    counters.of(CELL._replace(domain="d0"), "a", "a").decided += 1
+    assert counters.get(Leg(CELL._replace(domain="d0"), "a", "a")).decided == 2
 
 
 def test_refusals_are_counted_by_reason() -> None:
@@ -88,9 +111,17 @@ def test_bucket_i_ends_at_100_us_times_2_to_the_i_thirds(bucket: int) -> None:
 
 def test_touched_counts_can_be_taken_a_few_at_a_time() -> None:
     counters = Counters()
-    keys = {(Cell("code", "-", "other", f"s{i}"), "small") for i in range(5)}
-    for cell, model in keys:
-        counters.of(cell, model)
+    keys = {Leg(Cell("code", "-", "other", f"s{i}"), "small", "small") for i in range(5)}
+    for leg in keys:
+        counters.of(*leg)
     taken = [counters.take_touched(2) for _ in range(4)]
     assert [len(some) for some in taken] == [2, 2, 1, 0]
     assert {key for some in taken for key in some} == keys
+
+
+def test_a_shed_request_is_counted_for_its_cell_and_for_no_model() -> None:
+    counters = Counters()
+    counters.shed(CELL)
+    counters.shed(CELL)
+    assert counters.take_touched() == [Leg(CELL, NO_MODEL, NO_MODEL)]
+    assert counters.get(Leg(CELL, NO_MODEL, NO_MODEL)) == Counts(shed=2)

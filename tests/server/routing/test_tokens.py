@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.routing.catalog import NANO_USD_MAX, Cell
+from server.routing.catalog import NANO_USD_MAX, Cell, PayloadKind
 from server.routing.errors import DecisionExpired, DecisionInvalid
 from server.routing.tokens import (
     JOINED_MAX,
@@ -23,7 +23,7 @@ from server.routing.tokens import (
 )
 
 KEY = bytes(range(KEY_BYTES))
-CELL = Cell("chat", "acme+everyone", "law", "s1")
+CELL = Cell("chat", "acme+everyone", "law", "s1", "text")
 URLSAFE = string.ascii_letters + string.digits + "-_"
 NOW_S = 1_700_000_000.9
 
@@ -85,7 +85,12 @@ def test_an_id_says_what_was_decided() -> None:
 @given(
     kind=st.sampled_from(Kind),
     cell=st.builds(
-        Cell, names, st.lists(names, min_size=1, max_size=9).map("+".join), names, names
+        Cell,
+        names,
+        st.lists(names, min_size=1, max_size=9).map("+".join),
+        names,
+        names,
+        st.sampled_from(PayloadKind),
     ),
     model=st.tuples(names, versions),
     audit_probability=st.floats(0, 1, width=32),
@@ -127,7 +132,7 @@ def test_ids_of_one_decision_have_nothing_in_common_at_any_place() -> None:
 
 
 @given(
-    cell=st.builds(Cell, long_names, long_names, long_names, long_names),
+    cell=st.builds(Cell, *[long_names] * 5),
     model=st.tuples(long_names, long_names),
 )
 def test_no_name_can_be_read_from_an_id(cell: Cell, model: tuple[str, str]) -> None:

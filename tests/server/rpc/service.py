@@ -23,7 +23,7 @@ from server.config import (
     PriceConfig,
 )
 from server.dispatch import Dispatcher
-from server.routing.catalog import Cell
+from server.routing.catalog import Cell, PayloadKind
 from server.routing.counters import Counters
 from server.routing.router import Router
 from server.routing.selector import Row, Selector, WeightTable
@@ -47,7 +47,7 @@ NOW_S = 1_700_000_000.0
 VERSION = "1.2.3"
 # What is larger than a request may be has to arrive to be refused by us.
 _WIRE_BYTES_MAX = PAYLOAD_BYTES_MAX + 2**20
-CELL = Cell("chat", "-", "other", "s0")
+CELL = Cell("chat", "-", "other", "s0", PayloadKind.TENSORS)
 
 
 @dataclass(slots=True)
@@ -60,6 +60,7 @@ class Refusal:
     message: str
     fields: list[str]
     retry_s: float | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -128,6 +129,7 @@ def refusal_of(error: grpc.aio.AioRpcError) -> Refusal:
         message=status.message,
         fields=[violation.field for violation in violations.field_violations],
         retry_s=retry_s,
+        metadata=dict(info.metadata),
     )
 
 

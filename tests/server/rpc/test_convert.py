@@ -151,10 +151,18 @@ def test_the_tensors_and_the_text_of_an_oip_request_can_be_asked_for(way: str) -
     assert query.text == "hello"
 
 
-@pytest.mark.parametrize("stated", [pb.PAYLOAD_KIND_TEXT, pb.PAYLOAD_KIND_TENSORS])
-def test_a_stated_kind_holds_where_no_content_is_sent(stated: pb.PayloadKind.ValueType) -> None:
+@pytest.mark.parametrize(
+    ("stated", "kind"),
+    [
+        (pb.PAYLOAD_KIND_TEXT, PayloadKind.TEXT),
+        (pb.PAYLOAD_KIND_TENSORS, PayloadKind.TENSORS),
+    ],
+)
+def test_a_stated_kind_holds_where_no_content_is_sent(
+    stated: pb.PayloadKind.ValueType, kind: PayloadKind
+) -> None:
     features = pb.Features(payload_kind=stated)
-    assert asked(pb.RouteRequest(features=features), {}).payload_kind is PayloadKind(stated)
+    assert asked(pb.RouteRequest(features=features), {}).payload_kind is kind
     request = pb.RouteRequest(features=features, text="hi")
     assert asked(request, {}).payload_kind is PayloadKind.TEXT
 

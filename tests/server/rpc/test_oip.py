@@ -48,7 +48,7 @@ async def routed_class(service: Service, name: str, **metadata: str) -> str:
         infer_request(name),
         metadata=tuple((key.replace("_", "-"), value) for key, value in metadata.items()),
     )
-    ((cell, _),) = service.counters.take_touched()
+    ((cell, *_),) = service.counters.take_touched()
     return cell.traffic_class
 
 

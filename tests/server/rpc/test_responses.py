@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from server.config import ClassConfig
 from server.config.match import MatchConfig
+from server.control.cell_messages import to_message
 from server.dispatch import Answer, Bytes
 from server.routing.catalog import Cell
 from server.routing.counters import Counters
@@ -55,7 +56,7 @@ def expected(router: Router, decision: Decision, number: int) -> pb.RouteRespons
     return pb.RouteResponse(
         decision_id=f"id{number}",
         plan_id=grounds.plan_id,
-        cell=pb.Cell(**decision.reading.cell._asdict()),
+        cell=to_message(decision.reading.cell),
         target=target(decision.target),
         fallbacks=[target(other) for other in others],
         reason=pb.Reason(
@@ -146,7 +147,7 @@ def test_an_answered_infer_is_told_with_what_it_took() -> None:
         assert (response.decision_id, response.request_id, response.plan_id) == ("id", "r1", "p1")
         assert (response.attempts, response.cost_nano_usd) == (2, 7)
         assert response.target == target(decision.target)
-        assert response.cell == pb.Cell(**CELL._asdict())
+        assert response.cell == to_message(CELL)
         assert response.reason.text == decision.reason
         assert response.usage.input_tokens == number
         assert response.usage.latency.ToMilliseconds() == 250

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from server.config import ClassConfig, DomainConfig
 from server.config.match import KeywordsConfig, MatchConfig
 from server.dispatch import Dispatcher
-from server.routing.counters import Counters
+from server.routing.counters import Counters, Leg
 from server.routing.router import Router
 from server.routing.selector import Selector, WeightTable
 from server.routing.tokens import Kind, Sealer, open_decision
@@ -125,6 +125,22 @@ async def test_a_batch_of_one_says_what_a_route_says(service: Service) -> None:
     )
 
 
+async def test_what_is_shed_is_refused_by_itself_and_counted(service: Service) -> None:
+    service.router.publish(
+        WeightTable("p2", {CELL: row(1.0)}, {}, {CELL: (0.75, "capacity of small")})
+    )
+    response = await batch(service, *[route_request()] * 100)
+    refusals = [result.refusal for result in response.results if result.HasField("refusal")]
+    assert len(refusals) == 75
+    (refusal,) = {refusal.SerializeToString() for refusal in refusals}
+    status = status_pb2.Status.FromString(refusal)
+    (info,) = details(status)
+    assert isinstance(info, error_details_pb2.ErrorInfo)
+    assert (status.code, info.reason) == (grpc.StatusCode.UNAVAILABLE.value[0], "SHED")
+    assert info.metadata["binds"] == "capacity of small"
+    assert service.refusals() == {"SHED": 75}
+
+
 async def test_requests_that_differ_are_read_each_for_itself(service: Service) -> None:
     tokens = [pb.RouteRequest(features=pb.Features(input_tokens=n)) for n in (0, 10, 5_000, 0)]
     response = await batch(
@@ -169,7 +185,7 @@ async def test_a_bad_request_is_refused_as_route_refuses_it_and_the_others_are_d
     assert (refused_.decision_id, refused_.request_id) == ("", "")
     assert good.decision_id
     assert also_good.decision_id
-    assert service.counters.get((CELL, "small")).decided == 2
+    assert service.counters.get(Leg(CELL, "small", "small")).decided == 2
     assert service.refusals() == {reason: 3 * n for reason, n in counted.items()}
 
 
@@ -372,7 +388,10 @@ async def test_each_slice_has_a_request_however_long_it_takes(service: Service) 
 
 
 async def test_each_row_of_a_slice_counts_as_a_decision(service: Service) -> None:
-    sizes = [pb.RouteRequest(features=pb.Features(input_tokens=n)) for n in (1, 5_000)]
+    features = [
+        pb.Features(input_tokens=n, payload_kind=pb.PAYLOAD_KIND_TENSORS) for n in (1, 5_000)
+    ]
+    sizes = [pb.RouteRequest(features=one) for one in features]
     first, *_ = await answered_in_slices(service, sizes * 500)
     spent_s = 2 * ROW_S + (PLANNED_S + UNPLANNED_S) * first / 2  # the plan has but one of them
     assert SLICE_S <= spent_s < SLICE_S + UNPLANNED_S

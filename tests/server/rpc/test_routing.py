@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from server.config import ClassConfig
-from server.routing.attempts import MARGIN_S
+from server.control.cell_messages import to_message
+from server.routing.counters import Leg
 from server.routing.errors import ControlPlaneDown
+from server.routing.journey import MARGIN_S
 from server.routing.selector import WeightTable
 from server.routing.tokens import Kind, open_decision
 from server.rpc.convert import TEXT_BYTES_MAX
@@ -128,7 +130,7 @@ async def test_a_route_is_answered_with_the_decision_and_why(service: Service) -
     response.ClearField("decision_id")
     assert response == pb.RouteResponse(
         plan_id="p1",
-        cell=pb.Cell(traffic_class="chat", payer="-", domain="other", size_bucket="s0"),
+        cell=to_message(CELL),
         target=pb.Target(model="small", version="1", endpoint=service.small.address),
         fallbacks=[pb.Target(model="large", version="1", endpoint=service.large.address)],
         reason=pb.Reason(
@@ -146,8 +148,8 @@ async def test_a_route_is_answered_with_the_decision_and_why(service: Service) -
 
 async def test_a_route_counts_one_decision(service: Service) -> None:
     await service.routing.Route(route_request())
-    assert service.counters.take_touched() == [(CELL, "small")]
-    assert service.counters.get((CELL, "small")).decided == 1
+    assert service.counters.take_touched() == [(CELL, "small", "small")]
+    assert service.counters.get(Leg(CELL, "small", "small")).decided == 1
 
 
 async def test_a_dry_run_explains_counts_nothing_and_has_no_id(service: Service) -> None:
@@ -209,6 +211,30 @@ async def test_a_cell_of_several_models_is_asked_for_again_each_time(service: Se
     assert response.reuse_for.ToMilliseconds() == 0
 
 
+async def test_what_is_shed_is_refused_and_no_model_is_asked(service: Service) -> None:
+    service.router.publish(WeightTable("p2", {}, {}, {CELL: (1.0, "capacity of small")}))
+    calls = (
+        service.routing.Route(route_request()),
+        service.routing.Route(pb.RouteRequest(dry_run=True)),
+        service.routing.Infer(infer_request()),
+        service.oip.ModelInfer(oip_pb2.ModelInferRequest(model_name="auto")),
+    )
+    for call in calls:
+        try:
+            await call
+        except grpc.aio.AioRpcError as error:
+            found = refusal_of(error)
+        else:
+            raise AssertionError("it was answered")
+        assert (found.code, found.reason) == (grpc.StatusCode.UNAVAILABLE, "SHED")
+        assert found.metadata["binds"] == "capacity of small"
+        assert 1.0 <= (found.retry_s or 0) <= 3.0
+    assert service.endpoints_asked() == 0
+    assert service.refusals() == {"SHED": 4}
+    (leg,) = service.counters.take_touched()
+    assert (leg.cell, service.counters.get(leg).shed) == (CELL, 3)
+
+
 async def test_a_report_is_wanted_of_what_is_in_the_audit_sample(service: Service) -> None:
     audited = await service.routing.Route(route_request(traffic_class="audited"))
     plain = await service.routing.Route(route_request())
@@ -229,7 +255,7 @@ async def test_an_infer_comes_back_with_the_endpoints_bytes_and_what_it_took(
     assert response == pb.InferResponse(
         oip_response=b"\xff not read by us",
         plan_id="p1",
-        cell=pb.Cell(traffic_class="chat", payer="-", domain="other", size_bucket="s0"),
+        cell=to_message(CELL),
         target=pb.Target(model="small", version="1", endpoint=service.small.address),
         reason=pb.Reason(
             rule="default", basis=pb.BASIS_PLAN, text="plan p1 gives small 100% of this cell"

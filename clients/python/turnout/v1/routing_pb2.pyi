@@ -214,12 +214,17 @@ class Cell(google.protobuf.message.Message):
     PAYER_FIELD_NUMBER: builtins.int
     DOMAIN_FIELD_NUMBER: builtins.int
     SIZE_BUCKET_FIELD_NUMBER: builtins.int
+    PAYLOAD_KIND_FIELD_NUMBER: builtins.int
     traffic_class: builtins.str
     payer: builtins.str
     """The budgets that the request draws on, joined by "+"; "-" for none."""
     domain: builtins.str
     size_bucket: builtins.str
     """"s0" for the smallest."""
+    payload_kind: builtins.str
+    """"text" or "tensors"; "any" where only features were sent that say nothing of it. Models that do
+    not take it never get a share of the cell.
+    """
     def __init__(
         self,
         *,
@@ -227,8 +232,9 @@ class Cell(google.protobuf.message.Message):
         payer: builtins.str = ...,
         domain: builtins.str = ...,
         size_bucket: builtins.str = ...,
+        payload_kind: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["domain", b"domain", "payer", b"payer", "size_bucket", b"size_bucket", "traffic_class", b"traffic_class"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["domain", b"domain", "payer", b"payer", "payload_kind", b"payload_kind", "size_bucket", b"size_bucket", "traffic_class", b"traffic_class"]) -> None: ...
 
 Global___Cell: typing_extensions.TypeAlias = Cell
 

@@ -14,7 +14,7 @@ from server.config import (
     ScopeConfig,
 )
 from server.config.match import KeywordsConfig, MatchConfig, RangeConfig
-from server.routing.catalog import Cell, compile_catalog
+from server.routing.catalog import Cell, PayloadKind, compile_catalog
 from server.routing.errors import NoClass, UnknownClass, UnknownDomain
 from server.routing.query import Query
 from server.routing.reading.classifier import Classifier
@@ -321,6 +321,12 @@ def test_tokens_are_estimated_from_the_whole_text_unless_the_caller_says() -> No
     assert reader.read(Query(text=text, input_tokens=7)).input_tokens == 7
     assert reader.read(Query(text=text, input_tokens=0)).input_tokens == 0
     assert reader.read(Query()).input_tokens == 0
+
+
+@pytest.mark.parametrize("kind", PayloadKind)
+def test_text_and_tensors_of_one_class_are_of_different_cells(kind: PayloadKind) -> None:
+    reader = classifier(config(classes=(ClassConfig(name="chat", default=True),)))
+    assert reader.read(Query(payload_kind=kind)).cell == Cell("chat", "-", "other", "s0", kind)
 
 
 def test_the_cell_names_the_budgets_that_pay() -> None:

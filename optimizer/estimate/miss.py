@@ -1,0 +1,34 @@
+"""How many requests of a class miss its SLO, as they were counted."""
+
+from typing import NamedTuple
+
+from optimizer.estimate.decayed import DecayedSums
+
+# A class with its SLO and a first model; 200 bytes each.
+KEYS_MAX = 20_000
+# For how many requests of its own what else is believed speaks beside the count.
+_BELIEVED = 10.0
+
+
+class Promise(NamedTuple):
+    """What is counted against: another SLO begins anew."""
+
+    traffic_class: str
+    slo_s: float
+    first: str  # the model that requests began with
+
+
+class MissEstimate:
+    """Exact: of late requests and failed ones each is one miss, whatever else went wrong."""
+
+    def __init__(self, *, half_life_s: float = 120.0) -> None:
+        self._sums = DecayedSums[Promise](2, half_life_s=half_life_s, keys_max=KEYS_MAX)
+
+    def told(self, promise: Promise, completed: float, missed: float, now_s: float) -> None:
+        """What was counted since the last telling."""
+        self._sums.add(promise, (completed, missed), now_s)
+
+    def of(self, promise: Promise, *, believed: float, now_s: float) -> float:
+        """P(a miss), leaning on what is believed of the model while few were counted."""
+        completed, missed = self._sums.of(promise, now_s)
+        return float((missed + _BELIEVED * believed) / (completed + _BELIEVED))

@@ -1,0 +1,97 @@
+"""A worker's real parts and what a control plane knows, on one virtual clock, without the wire."""
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from typing import cast
+
+from optimizer.solution import Solution
+from server.app.stats import push_request
+from server.config import Config
+from server.control.knowledge import Knowledge
+from server.control.parts import shares_of
+from server.control.replanner import solve_window
+from server.control.window import Window, build_window
+from server.dispatch import Bytes, Dispatcher, EndpointError, Metadata
+from server.routing.catalog import Model, PayloadKind
+from server.routing.counters import Counters
+from server.routing.errors import UpstreamFailed
+from server.routing.query import Query
+from server.routing.router import Decision, Router
+from server.routing.selector import CellKey, Row, Selector, WeightTable
+from server.routing.tokens import KEY_BYTES, Sealer
+from server.status_code import Code
+
+# What the n-th attempt at a model takes, and how it ends.
+Behaviour = Callable[[int], tuple[float, Code | None]]
+
+
+class World:
+    """Models that behave as told; the mix is whatever the test says."""
+
+    def __init__(self, config: Config, behaviours: dict[str, Behaviour], now_s: float) -> None:
+        self.now_s = now_s
+        self.knowledge = Knowledge(config)
+        self._behaviours = behaviours
+        self._asked: Counter[str] = Counter()
+        self._counters = Counters()
+        self._router = Router(Selector(), Sealer(bytes(KEY_BYTES), boot=1), self._counters)
+        self._router.configure(config)
+        self._dispatcher = Dispatcher(
+            self._router, self._send, self._counters, now_s=lambda: self.now_s, chance=lambda: 0.5
+        )
+        self._sequence = 0
+
+    def send_to(self, row: Row) -> None:
+        """The mix of class chat from now on."""
+        self._router.publish(WeightTable("p", {}, {"chat": row}))
+
+    async def infer(self, count: int, *, input_tokens: int = 0) -> int:
+        """So many requests, one after another; what the answered ones cost."""
+        cost = 0
+        for _ in range(count):
+            query = Query(payload_kind=PayloadKind.TENSORS, input_tokens=input_tokens)
+            with suppress(UpstreamFailed):
+                answer = await self._dispatcher.infer(query, b"", timeout_s=10)
+                cost += answer.cost_nano_usd
+        return cost
+
+    def route(self, query: Query) -> Decision:
+        """One decision by Route, counted."""
+        return self._router.decide(query, now_s=self.now_s, chance=0.5)
+
+    def plan(self) -> None:
+        """Closes a window and puts what the optimizer makes of it in force."""
+        window = self.window()
+        solution = solve_window(window)
+        assert isinstance(solution, Solution)
+        shares = shares_of(window, solution)
+        cells = cast("dict[CellKey, Row]", shares.cells)  # a Cell is such a tuple
+        self._router.publish(WeightTable("p", cells, shares.classes))
+
+    def window(self, window_s: float = 5.0) -> Window:
+        """Pushes what was counted, closes the window, and puts what is known as a problem."""
+        self._sequence += 1
+        push = push_request(
+            self._counters,
+            self._router,
+            self._counters.take_touched(),
+            boot="b0",
+            sequence=self._sequence,
+            data_address="",
+        )
+        self.knowledge.pushed(push, now_s=self.now_s)
+        self.knowledge.close_window(window_s, now_s=self.now_s)
+        window = build_window(self.knowledge, now_s=self.now_s)
+        assert window is not None
+        return window
+
+    async def _send(
+        self, address: str, model: Model, request: Bytes, timeout_s: float, metadata: Metadata
+    ) -> bytes:
+        took_s, code = self._behaviours[model.name](self._asked[model.name])
+        self._asked[model.name] += 1
+        self.now_s += took_s
+        if code is not None:
+            raise EndpointError(code, "no")
+        return b"answer"
