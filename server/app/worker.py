@@ -153,10 +153,11 @@ class Worker:
 
 async def _let_go(table: WeightTable) -> None:
     """Takes apart a plan that nobody reads any more: to drop it whole would hold the loop."""
-    while table.cells:
-        for _ in range(min(CELLS_LET_GO, len(table.cells))):
-            table.cells.popitem()
-        await asyncio.sleep(0)
+    for rows in (table.cells, table.shed):
+        while rows:
+            for _ in range(min(CELLS_LET_GO, len(rows))):
+                rows.popitem()
+            await asyncio.sleep(0)
 
 
 async def serve(

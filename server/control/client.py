@@ -11,7 +11,7 @@ import structlog
 from server.config import Config, from_json
 from server.control.protocol import PROTOCOL
 from server.routing.errors import ControlPlaneDown
-from server.routing.selector import CellKey, Row, WeightTable
+from server.routing.selector import CellKey, Row, Shed, WeightTable
 from server.status_code import Code
 from server.transport.answer import CallFailed
 from server.transport.channel import Channel
@@ -152,6 +152,8 @@ class _Assembly:
     config: Config | None = None
     cells: dict[CellKey, Row] = field(default_factory=dict)
     classes: dict[str, Row] = field(default_factory=dict)
+    shed: dict[CellKey, Shed] = field(default_factory=dict)
+    classes_shed: dict[str, Shed] = field(default_factory=dict)
 
     def add(self, part: pb.WatchPlanResponse, models: dict[str, int]) -> None:
         indexes = [models[name] for name in part.models]
@@ -159,12 +161,23 @@ class _Assembly:
             cell = entry.cell
             name, payer, domain = cell.traffic_class, cell.payer, cell.domain
             key = name, payer, domain, cell.size_bucket, cell.payload_kind
-            self.cells[key] = _row(entry.shares, indexes)
+            if entry.shares:
+                self.cells[key] = _row(entry.shares, indexes)
+            if entry.shed:
+                self.shed[key] = entry.shed, entry.shed_why
         for of_class in part.classes:
-            self.classes[of_class.traffic_class] = _row(of_class.shares, indexes)
+            name = of_class.traffic_class
+            if of_class.shares:
+                self.classes[name] = _row(of_class.shares, indexes)
+            if of_class.shed:
+                self.classes_shed[name] = of_class.shed, of_class.shed_why
 
     def snapshot(self, last: pb.WatchPlanResponse) -> Snapshot:
-        table = WeightTable(last.plan_id, self.cells, self.classes) if last.plan_id else None
+        table = None
+        if last.plan_id:
+            table = WeightTable(
+                last.plan_id, self.cells, self.classes, self.shed, self.classes_shed
+            )
         return Snapshot(last.epoch, last.number, self.config, table)
 
 

@@ -17,7 +17,7 @@ from server.control.drift import DomainDrift
 from server.control.last_hour import LastHour
 from server.control.outcomes import Grade, Settlement
 from server.routing.catalog import Catalog, Cell, compile_catalog
-from server.routing.counters import Counts, Leg, latency_bucket
+from server.routing.counters import NO_MODEL, Counts, Leg, latency_bucket
 from server.routing.tokens import OpenDecision
 from turnout.v1.control_pb2 import PushStatsRequest
 from turnout.v1.routing_pb2 import Usage
@@ -42,11 +42,12 @@ class Knowledge:
         self.drift = DomainDrift()
         # Since the control plane began, for those who export.
         self.totals: dict[tuple[str, str], Counts] = {}  # by class and model
+        self.shed: Counter[GroupName] = Counter()  # requests that were refused as planned
         self.domains: Counter[str] = Counter()  # decisions
         self.feedback: Counter[str] = Counter()  # by result
         self.refusals: Counter[str] = Counter()  # by reason, of the control plane's own calls
         self._window: dict[Leg, Counts] = {}
-        self._decided: Counter[Cell] = Counter()
+        self._decided: Counter[Cell] = Counter()  # and shed: all that was asked for
         self.configure(config)
 
     def configure(self, config: Config) -> None:
@@ -61,7 +62,9 @@ class Knowledge:
     def pushed(self, push: PushStatsRequest, *, now_s: float) -> None:
         """Counts what a worker's push adds."""
         for increment in self.workers.merge(push, now_s=now_s):
-            if self._is_known(increment.leg.cell, increment.leg.model):
+            if increment.leg.model == NO_MODEL:
+                self._count_shed(increment, now_s=now_s)
+            elif self._is_known(increment.leg.cell, increment.leg.model):
                 self._count(increment, now_s=now_s)
 
     def settled(self, settlement: Settlement, *, now_s: float) -> None:
@@ -135,6 +138,16 @@ class Knowledge:
             if slo_s is not None:
                 promise = Promise(traffic_class, slo_s, leg.first)
                 self.miss.told(promise, counts.completed, counts.slo_missed, now_s)
+
+    def _count_shed(self, increment: Increment, *, now_s: float) -> None:
+        """What is refused was asked for: without it the next plan would serve it all again."""
+        cell, counts = increment.leg.cell, increment.counts
+        if cell.traffic_class not in self.classes:
+            return
+        self.shed[cell[:2]] += counts.shed
+        if increment.recent:
+            self._decided[cell] += counts.shed
+            self.last_hour.add(("group", cell[:2]), counts, now_s=now_s)
 
     def _usage_counts(self, decision: OpenDecision, usage: Usage) -> Counts:
         """What a caller says of a decision by Route, as a worker would count it."""

@@ -16,6 +16,8 @@ _FIRST_BUCKET_S = 100e-6
 # Legs counted apart, about 1 KB each; those beyond are counted under their class.
 COUNTED_MAX = 50_000
 OVERFLOW = "overflow"
+# Of the leg of what no model was asked for.
+NO_MODEL = ""
 # Reasons come from our own table and the endpoints' statuses; this is only a backstop.
 REASONS_MAX = 100
 
@@ -46,6 +48,8 @@ class Counts:
     busy_s: float = 0.0
     cost_nano_usd: int = 0
     latency_counts: list[int] = field(default_factory=lambda: [0] * LATENCY_BUCKETS)  # requests
+    # Refused requests of the cell; of the leg without a model.
+    shed: int = 0
 
     def values(self) -> Mapping[str, Any]:
         """Every field by its name."""
@@ -89,6 +93,10 @@ class Counters:
             counts = self._legs.setdefault(key, Counts())
         self._touched.add(key)
         return counts
+
+    def shed(self, cell: Cell) -> None:
+        """A request of the cell was refused, as the plan or a capacity says."""
+        self.of(cell, NO_MODEL, NO_MODEL).shed += 1
 
     def refused(self, reason: str) -> None:
         """A request was answered with an error of this reason."""

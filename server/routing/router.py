@@ -17,13 +17,14 @@ from server.routing.catalog import (
 )
 from server.routing.counters import Counters
 from server.routing.endpoints import Endpoints, Target
-from server.routing.errors import NoCandidate, NotReady, PayloadTooLarge
+from server.routing.errors import NoCandidate, NotReady, PayloadTooLarge, Shed
 from server.routing.health import HealthTracker
 from server.routing.learned import LinearModel
 from server.routing.query import Query
 from server.routing.reading.classifier import Classifier, Reading
 from server.routing.recent_texts import RecentTexts
 from server.routing.selector import Basis, Pick, Selector, WeightTable
+from server.routing.shedding import Shedder
 from server.routing.tokens import Kind, Sealer
 
 # Named to a caller of Route: as many as a caller would try within one deadline.
@@ -69,6 +70,7 @@ class Asked(NamedTuple):
     unfit: int  # bit m: model m cannot or must not answer it
     demanding: bool  # it asks for capabilities
     text: str
+    tenant: str = ""
 
 
 class _Routes(NamedTuple):
@@ -84,6 +86,7 @@ class Router:
 
     def __init__(self, selector: Selector, sealer: Sealer, counters: Counters) -> None:
         self._selector = selector
+        self._shedder = Shedder()
         self._sealer = sealer
         self._counters = counters
         self._routes: _Routes | None = None
@@ -119,6 +122,7 @@ class Router:
     def publish(self, table: WeightTable) -> None:
         """Puts a plan in force."""
         self._selector.publish(table)
+        self._shedder.publish(table)
         self._grounds = {}
 
     def read(self, query: Query) -> Asked:
@@ -130,7 +134,7 @@ class Router:
         unfit = catalog.unfit[query.payload_kind]
         if query.capabilities:
             unfit |= catalog.lacking(query.capabilities)
-        return Asked(reading, unfit, bool(query.capabilities), query.text)
+        return Asked(reading, unfit, bool(query.capabilities), query.text, query.tenant)
 
     @property
     def asks_metadata(self) -> bool:
@@ -147,20 +151,45 @@ class Router:
 
     def dry_run(self, query: Query, *, now_s: float) -> Decision:
         """The decision that would be made; counts nothing and spends no credit."""
-        return self._decide(self.read(query), now_s, spend=False)
+        asked = self.read(query)
+        if self._shedder.is_on and (refusal := self.refusal(asked, spend=False)):
+            raise refusal
+        return self._decide(asked, now_s, spend=False)
 
     def decide(self, query: Query, *, now_s: float, chance: float) -> Decision:
         """Decides and counts. `chance`, uniform in [0, 1), says whether it is audited."""
-        return self.decide_read(self.read(query), now_s=now_s, chance=chance)
+        asked = self.read(query)
+        if self._shedder.is_on and (refusal := self.refusal(asked)):
+            raise refusal
+        return self.decide_read(asked, now_s=now_s, chance=chance)
 
     def decide_read(self, asked: Asked, *, now_s: float, chance: float) -> Decision:
-        """Decides and counts what was read under the configuration in force."""
+        """Decides and counts what was read under the configuration in force, and not refused."""
         decision = self._decide(asked, now_s, spend=True)
         rate = decision.grounds.traffic_class.audit_rate
         decision.audit_probability = rate if chance < rate else 0.0
         first = decision.target.model.name
         self._counters.of(decision.reading.cell, first, first).decided += 1
         return decision
+
+    def sheds(self, asked: Asked) -> bool:
+        """Whether the plan refuses some of such requests."""
+        return self._shedder.is_on and self._shedder.shed_of(asked.reading.cell) is not None
+
+    def refusal(self, asked: Asked, *, spend: bool = True) -> Shed | None:
+        """Why the plan refuses this request, and counts it; None where it is to be decided.
+
+        What no model could answer is not shed: to come back would not help.
+        """
+        cell = asked.reading.cell
+        if asked.unfit.bit_count() == len(self.models()):
+            return None
+        shed = self._shedder.refuses(cell, asked.tenant, spend=spend)
+        if shed is None:
+            return None
+        if spend:
+            self._counters.shed(cell)
+        return Shed(cell.traffic_class, *shed)
 
     def is_planned(self, asked: Asked) -> bool:
         """Whether `decide_alike` finds a model for such requests, as far as can be told now."""
@@ -245,6 +274,7 @@ class Router:
         plan_id = self._selector.table.plan_id
         # Others of the cell may ask for what only some models have: the mask is not the cell's.
         alone = pick.basis is Basis.PLAN and len(pick.row) == 1
+        alone = alone and self._shedder.shed_of(reading.cell) is None
         return Grounds(
             plan_id=plan_id,
             cell=reading.cell,

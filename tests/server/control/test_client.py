@@ -130,6 +130,23 @@ async def test_a_part_that_no_window_holds_arrives(tmp_path: Path) -> None:
     assert got.config == service()
 
 
+async def test_what_is_shed_arrives_and_what_is_shed_whole_has_no_row(tmp_path: Path) -> None:
+    whole, half = Cell("code", "team", "law", "s0"), Cell("code", "team", "art", "s0")
+    shares = Shares(
+        ("small",),
+        {half: ((0, 1.0, 1_000),)},
+        {"code": ((0, 1.0, 1_000),)},
+        {whole: (1.0, "capacity of small"), half: (0.5, "capacity of small")},
+        {"code": (0.75, "capacity of small"), "chat": (1.0, "capacity of small")},
+    )
+    async with scripted(tmp_path, numbered(parts_of("p1", shares), 1)) as (_, worker):
+        (got,) = await take(worker, 1)
+    assert got.table is not None
+    assert (got.table.shed, got.table.classes_shed) == (shares.shed, shares.classes_shed)
+    assert got.table.cells.keys() == {half}
+    assert got.table.classes.keys() == {"code"}
+
+
 async def test_parts_that_come_at_once_leave_a_turn_to_others_each() -> None:
     turns = 0
     seen = []

@@ -7,6 +7,7 @@ import pytest
 from server.routing.catalog import Cell
 from server.routing.counters import (
     LATENCY_BUCKETS,
+    NO_MODEL,
     OVERFLOW,
     REASONS_MAX,
     Counters,
@@ -36,12 +37,12 @@ def test_what_another_model_did_for_requests_is_told_apart() -> None:
 
 
 def test_counts_add_up_and_are_taken_apart_in_every_field() -> None:
-    one = Counts(1, 2, 3, 4, 5, 6, 7, 8, 9, 10.0, 11, [12] * LATENCY_BUCKETS)
+    one = Counts(1, 2, 3, 4, 5, 6, 7, 8, 9, 10.0, 11, [12] * LATENCY_BUCKETS, 13)
     total = Counts()
     total.add(one)
     assert total == one
     total.add(one)
-    assert dataclasses.astuple(total) == (*range(2, 23, 2), [24] * LATENCY_BUCKETS)
+    assert dataclasses.astuple(total) == (*range(2, 23, 2), [24] * LATENCY_BUCKETS, 26)
     assert total.less(one) == one
 
 
@@ -116,3 +117,11 @@ def test_touched_counts_can_be_taken_a_few_at_a_time() -> None:
     taken = [counters.take_touched(2) for _ in range(4)]
     assert [len(some) for some in taken] == [2, 2, 1, 0]
     assert {key for some in taken for key in some} == keys
+
+
+def test_a_shed_request_is_counted_for_its_cell_and_for_no_model() -> None:
+    counters = Counters()
+    counters.shed(CELL)
+    counters.shed(CELL)
+    assert counters.take_touched() == [Leg(CELL, NO_MODEL, NO_MODEL)]
+    assert counters.get(Leg(CELL, NO_MODEL, NO_MODEL)) == Counts(shed=2)

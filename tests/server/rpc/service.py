@@ -58,6 +58,7 @@ class Refusal:
     message: str
     fields: list[str]
     retry_s: float | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -125,6 +126,7 @@ def refusal_of(error: grpc.aio.AioRpcError) -> Refusal:
         message=status.message,
         fields=[violation.field for violation in violations.field_violations],
         retry_s=retry_s,
+        metadata=dict(info.metadata),
     )
 
 

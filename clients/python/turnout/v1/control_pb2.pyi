@@ -97,18 +97,28 @@ class CellShares(google.protobuf.message.Message):
 
     CELL_FIELD_NUMBER: builtins.int
     SHARES_FIELD_NUMBER: builtins.int
+    SHED_FIELD_NUMBER: builtins.int
+    SHED_WHY_FIELD_NUMBER: builtins.int
+    shed: builtins.float
+    """Of the cell's requests, from 0 to 1: they are refused."""
+    shed_why: builtins.str
+    """What binds: "capacity of svc"."""
     @property
     def cell(self) -> turnout.v1.routing_pb2.Cell: ...
     @property
-    def shares(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ModelShare]: ...
+    def shares(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ModelShare]:
+        """Of what is served. Empty where the whole cell is shed."""
+
     def __init__(
         self,
         *,
         cell: turnout.v1.routing_pb2.Cell | None = ...,
         shares: collections.abc.Iterable[Global___ModelShare] | None = ...,
+        shed: builtins.float = ...,
+        shed_why: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["cell", b"cell"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["cell", b"cell", "shares", b"shares"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cell", b"cell", "shares", b"shares", "shed", b"shed", "shed_why", b"shed_why"]) -> None: ...
 
 Global___CellShares: typing_extensions.TypeAlias = CellShares
 
@@ -118,7 +128,12 @@ class ClassShares(google.protobuf.message.Message):
 
     TRAFFIC_CLASS_FIELD_NUMBER: builtins.int
     SHARES_FIELD_NUMBER: builtins.int
+    SHED_FIELD_NUMBER: builtins.int
+    SHED_WHY_FIELD_NUMBER: builtins.int
     traffic_class: builtins.str
+    shed: builtins.float
+    """As of a cell."""
+    shed_why: builtins.str
     @property
     def shares(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ModelShare]: ...
     def __init__(
@@ -126,8 +141,10 @@ class ClassShares(google.protobuf.message.Message):
         *,
         traffic_class: builtins.str = ...,
         shares: collections.abc.Iterable[Global___ModelShare] | None = ...,
+        shed: builtins.float = ...,
+        shed_why: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["shares", b"shares", "traffic_class", b"traffic_class"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["shares", b"shares", "shed", b"shed", "shed_why", b"shed_why", "traffic_class", b"traffic_class"]) -> None: ...
 
 Global___ClassShares: typing_extensions.TypeAlias = ClassShares
 
@@ -141,7 +158,7 @@ class ModelShare(google.protobuf.message.Message):
     model: builtins.int
     """Index in models."""
     share: builtins.float
-    """Of the cell's requests; the shares of a cell add up to 1."""
+    """Of the cell's requests that are served; the shares of a cell add up to 1."""
     cost_nano_usd: builtins.int
     def __init__(
         self,
@@ -268,6 +285,7 @@ class CellStats(google.protobuf.message.Message):
     FIRST_FIELD_NUMBER: builtins.int
     ANSWERED_FIELD_NUMBER: builtins.int
     ENDED_FIELD_NUMBER: builtins.int
+    SHED_FIELD_NUMBER: builtins.int
     model: builtins.str
     decided: builtins.int
     """Decisions that chose this model first."""
@@ -297,6 +315,10 @@ class CellStats(google.protobuf.message.Message):
     """Requests that began with this model, were sent to it and have ended, whatever came of them:
     those that are completed, those that were their callers' fault, those that callers left.
     """
+    shed: builtins.int
+    """Requests of the cell that were refused as the plan or a model's capacity says; they are no
+    model's, so model and first are empty.
+    """
     @property
     def cell(self) -> turnout.v1.routing_pb2.Cell: ...
     @property
@@ -321,9 +343,10 @@ class CellStats(google.protobuf.message.Message):
         first: builtins.str = ...,
         answered: builtins.int = ...,
         ended: builtins.int = ...,
+        shed: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["cell", b"cell"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["answered", b"answered", "attempts", b"attempts", "busy_s", b"busy_s", "cell", b"cell", "completed", b"completed", "cost_nano_usd", b"cost_nano_usd", "decided", b"decided", "ended", b"ended", "failed", b"failed", "first", b"first", "input_tokens", b"input_tokens", "latency_counts", b"latency_counts", "model", b"model", "output_tokens", b"output_tokens", "slo_missed", b"slo_missed"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["answered", b"answered", "attempts", b"attempts", "busy_s", b"busy_s", "cell", b"cell", "completed", b"completed", "cost_nano_usd", b"cost_nano_usd", "decided", b"decided", "ended", b"ended", "failed", b"failed", "first", b"first", "input_tokens", b"input_tokens", "latency_counts", b"latency_counts", "model", b"model", "output_tokens", b"output_tokens", "shed", b"shed", "slo_missed", b"slo_missed"]) -> None: ...
 
 Global___CellStats: typing_extensions.TypeAlias = CellStats
 

@@ -1,0 +1,42 @@
+"""What a plan runs out of: the capacities that are used up where requests are shed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from optimizer.problem import Floats, Problem, Resource
+from optimizer.solution import Solution
+from server.control.window import Window
+
+# Used up but for the solver's rounding.
+_FULL = 1 - 1e-6
+# Named in one sentence.
+_NAMED_MAX = 3
+
+
+def binding(window: Window, solution: Solution, group: int) -> str:
+    """Of what a group may use, what is used up: "capacity of svc"."""
+    problem = window.problem
+    names = [
+        r.name for r in full_resources(problem, solution.shares) if _used_by(r, problem, group)
+    ]
+    return f"capacity of {listed(names)}" if names else "capacity"
+
+
+def full_resources(problem: Problem, shares: Floats) -> list[Resource]:
+    """Those of which the plan leaves nothing."""
+    requests = problem.demand[:, np.newaxis] * shares
+    return [r for r in problem.resources if (requests * r.use).sum() >= r.capacity * _FULL]
+
+
+def _used_by(resource: Resource, problem: Problem, group: int) -> bool:
+    of_group = problem.group_of == group
+    return bool((problem.allowed[of_group] & (resource.use[of_group] > 0)).any())
+
+
+def listed(names: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c", "a, b, c and 2 more"."""
+    *others, last = names
+    if len(names) > _NAMED_MAX:
+        others, last = list(names[:_NAMED_MAX]), f"{len(names) - _NAMED_MAX} more"
+    return f"{', '.join(others)} and {last}" if others else last
