@@ -9,10 +9,10 @@ import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack, aclosing
 
+import grpc
 import structlog
 import uvloop
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
+from grpc_health.v1 import health_pb2_grpc
 
 from server.app.chat_queue import ChatQueue
 from server.app.data_listener import data_listener
@@ -20,6 +20,7 @@ from server.app.large_chats import LargeChats
 from server.app.learned import Learned
 from server.app.memory import map_large_buffers
 from server.app.reader_process import ReaderProcess
+from server.app.readiness import tell_readiness
 from server.app.settings import Settings, clock, read_settings, stop_event, tell_ready
 from server.app.stats import push_request, tell_transport
 from server.control.client import ControlClient, Snapshot, control_channel
@@ -28,10 +29,12 @@ from server.control.key_file import read_key
 from server.dispatch import Dispatcher
 from server.routing.counters import Counters
 from server.routing.errors import ControlPlaneDown
+from server.routing.readiness import Readiness
 from server.routing.router import Router
 from server.routing.selector import Selector, WeightTable
 from server.routing.tokens import Sealer
 from server.rpc.errors import ErrorAnswering
+from server.rpc.health import HEALTH, OIP, ROUTING, HealthServicer
 from server.rpc.oip import OipServicer
 from server.rpc.reflection import REFLECTION, add_reflection
 from server.rpc.routing import RoutingServicer
@@ -42,8 +45,8 @@ from server.telemetry.tracing import sampling_ratio, tracer
 from server.transport.server import Server
 from server.upstream.oip import OipUpstream
 from server.version import VERSION
-from server.wire import oip_pb2, oip_pb2_grpc
-from turnout.v1 import routing_pb2, routing_pb2_grpc
+from server.wire import oip_pb2_grpc
+from turnout.v1 import routing_pb2_grpc
 
 # The control plane hears of an ejection, and the demo's screen of a request, within this.
 PUSH_S = 0.25
@@ -52,12 +55,7 @@ PUSHED_CELLS_MAX = 200
 # Of a plan that was replaced, at one go: a tenth of a millisecond.
 CELLS_LET_GO = 500
 
-_SERVICES = (
-    routing_pb2.DESCRIPTOR.services_by_name["RoutingService"].full_name,
-    oip_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name,
-    health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
-    REFLECTION,
-)
+_SERVICES = (ROUTING, OIP, HEALTH, REFLECTION)
 # Calls that are out have some 50 objects each, which are gone when they end: of less than a hundred
 # calls the collector need not look at any. Where many objects come to stay, as those of a plan do,
 # whoever makes them has the collector look at few at a time.
@@ -97,6 +95,18 @@ class Worker:
         while True:
             await asyncio.sleep(PUSH_S)
             await self.push(control)
+
+    async def announce(
+        self,
+        publish: Callable[[Readiness], None],
+        on_ready: Callable[[str], None],
+        now_s: Callable[[], float],
+    ) -> None:
+        """Says that it serves once it can, and from then on whom; never ends."""
+        await self.ready.wait()
+        publish(self._router.readiness(now_s()))
+        on_ready(self.data_address)
+        await tell_readiness(self._router, publish, now_s)
 
     async def push(self, control: ControlClient) -> None:
         """Pushes all that was touched; what is not answered goes with the next push."""
@@ -196,32 +206,28 @@ async def serve(
                 chance=random.random,
             ),
         )
+        health_servicer = HealthServicer()
         answering.add(
             oip_pb2_grpc.add_GRPCInferenceServiceServicer_to_server,
-            OipServicer(router, dispatcher, version=VERSION),
+            OipServicer(router, dispatcher, lambda: health_servicer.ready, version=VERSION),
         )
-        health_servicer = HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-        add_reflection(server, _SERVICES)
+        _add_standard(server, health_servicer)
         me.data_address = await listener.start()
         stack.push_async_callback(listener.stop)
-        stack.push_async_callback(health_servicer.enter_graceful_shutdown)
+        stack.callback(health_servicer.drain)
         async with asyncio.TaskGroup() as group:  # if one fails, the process ends and is restarted
-            work = (me.follow(control), me.tell(control), _announce(me, health_servicer, on_ready))
+            told = me.announce(health_servicer.publish, on_ready, now_s)
+            work = (me.follow(control), me.tell(control), told)
             tasks = [group.create_task(one) for one in work]
             await stop.wait()
             for task in tasks:
                 task.cancel()
 
 
-async def _announce(
-    me: Worker, health_servicer: HealthServicer, on_ready: Callable[[str], None]
-) -> None:
-    """Says that the worker serves once it can."""
-    await me.ready.wait()
-    for service in ("", *_SERVICES):
-        await health_servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
-    on_ready(me.data_address)
+def _add_standard(server: grpc.aio.Server, health_servicer: HealthServicer) -> None:
+    """What each gRPC server has."""
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    add_reflection(server, _SERVICES)
 
 
 def _dispatcher(

@@ -3,7 +3,7 @@
 The words are those of gRFC A50. An ejection lasts longer each time it follows soon on the last.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from server.config import HealthConfig
@@ -31,7 +31,8 @@ class HealthTracker:
         self._config = config
         self._states: dict[Endpoint, _State] = {}
         self.down = 0  # bit m: every endpoint of model m is ejected
-        self._next_return_s = float("inf")
+        self.next_return_s = float("inf")  # when `refresh` has something to do
+        self.on_change: Callable[[], None] = _nobody_listens  # to what is ejected
 
     def tune(self, config: HealthConfig) -> None:
         """Holds for what is observed from now on."""
@@ -78,7 +79,7 @@ class HealthTracker:
 
     def refresh(self, now_s: float) -> None:
         """Lets back every endpoint whose time is over; one more failure ejects it again."""
-        if now_s < self._next_return_s:
+        if now_s < self.next_return_s:
             return
         for state in self._states.values():
             if state.ejected and now_s >= state.ejected_until_s:
@@ -103,6 +104,11 @@ class HealthTracker:
         for model, _ in self._states:
             if model not in up:
                 self.down |= 1 << model
-        self._next_return_s = min(
+        self.next_return_s = min(
             (s.ejected_until_s for s in self._states.values() if s.ejected), default=float("inf")
         )
+        self.on_change()
+
+
+def _nobody_listens() -> None:
+    pass

@@ -21,6 +21,7 @@ from server.routing.errors import NoCandidate, NotReady, PayloadTooLarge, Shed
 from server.routing.health import HealthTracker
 from server.routing.learned import LinearModel
 from server.routing.query import Query
+from server.routing.readiness import Readiness, readiness
 from server.routing.reading.classifier import Classifier, Reading
 from server.routing.recent_texts import RecentTexts
 from server.routing.selector import Basis, Pick, Selector, WeightTable
@@ -240,6 +241,11 @@ class Router:
             expected_cost_nano_usd=decision.grounds.pick.cost_nano_usd,
             now_s=now_s,
         )
+
+    def readiness(self, now_s: float) -> Readiness:
+        """Who can be answered now; raises NotReady before there is a configuration."""
+        self.health.refresh(now_s)
+        return readiness(self.catalog, self.health.down)
 
     def models(self) -> tuple[Model, ...]:
         """Those of the configuration in force; none before there is one."""
