@@ -50,7 +50,7 @@ def decide_batch(
 
 def row_of(asked: Asked) -> Hashable:
     """Equal for what a plan decides alike, for the same reason."""
-    reading, unfit, demanding, _ = asked
+    reading, unfit, demanding, _, _ = asked
     return reading.cell, reading.rule, reading.why, unfit, demanding
 
 

@@ -76,6 +76,7 @@ class Asked(NamedTuple):
     unfit: int  # bit m: model m cannot or must not answer it
     demanding: bool  # it asks for capabilities
     text: str
+    forwarded: bool = False  # by Infer, so that only models will do that it can reach
 
 
 class _Routes(NamedTuple):
@@ -128,8 +129,8 @@ class Router:
         self._selector.publish(table)
         self._grounds = {}
 
-    def read(self, query: Query) -> Asked:
-        """Reads a request; raises RoutingError."""
+    def read(self, query: Query, *, forwarded: bool = False) -> Asked:
+        """Reads a request, which Infer forwards or its caller does; raises RoutingError."""
         catalog, classifier, _ = self._ready()
         reading = classifier.read(query)
         if query.size_bytes:
@@ -137,7 +138,9 @@ class Router:
         unfit = catalog.unfit[query.payload_kind]
         if query.capabilities:
             unfit |= catalog.lacking(query.capabilities)
-        return Asked(reading, unfit, bool(query.capabilities), query.text)
+        if forwarded:
+            unfit |= catalog.not_forwarded
+        return Asked(reading, unfit, bool(query.capabilities), query.text, forwarded)
 
     @property
     def asks_metadata(self) -> bool:
@@ -156,9 +159,11 @@ class Router:
         """The decision that would be made; counts nothing and spends no credit."""
         return self._decide(self.read(query), now_s, spend=False)
 
-    def decide(self, query: Query, *, now_s: float, chance: float) -> Decision:
+    def decide(
+        self, query: Query, *, now_s: float, chance: float, forwarded: bool = False
+    ) -> Decision:
         """Decides and counts. `chance`, uniform in [0, 1), says whether it is audited."""
-        return self.decide_read(self.read(query), now_s=now_s, chance=chance)
+        return self.decide_read(self.read(query, forwarded=forwarded), now_s=now_s, chance=chance)
 
     def decide_read(self, asked: Asked, *, now_s: float, chance: float) -> Decision:
         """Decides and counts what was read under the configuration in force."""
@@ -232,7 +237,7 @@ class Router:
         self.health.refresh(now_s)
         picked = self._pick(asked, spend=spend)
         if picked is None:
-            raise _no_candidate(demanding=asked.demanding)
+            raise _no_candidate(asked)
         return self._decision(asked, *picked)
 
     def _decision(self, asked: Asked, pick: Pick, blocked: int) -> Decision:
@@ -326,12 +331,17 @@ def _hold_size(size_bytes: int, traffic_class: TrafficClass) -> None:
         )
 
 
-def _no_candidate(*, demanding: bool) -> NoCandidate:
-    if demanding:
+def _no_candidate(asked: Asked) -> NoCandidate:
+    if asked.demanding:
         return NoCandidate(
             "no enabled model takes this payload and can do all that is asked: "
             "ask for less, or see 'turnout models'",
             field="features.capabilities",
+        )
+    if asked.forwarded:
+        return NoCandidate(
+            "no enabled model takes this kind of payload at an endpoint that Infer can forward to: "
+            "ask Route and call the model yourself, or see 'turnout models'"
         )
     return NoCandidate("no enabled model takes this kind of payload: see 'turnout models'")
 
