@@ -102,7 +102,7 @@ class Dispatcher:
         now_s = self._now_s()
         if timeout_s is not None and timeout_s <= MARGIN_S:
             raise DeadlinePast("the deadline leaves no time to ask a model: allow more")
-        decision = self._router.decide(query, now_s=now_s, chance=self._chance())
+        decision = self._router.decide(query, now_s=now_s, chance=self._chance(), forwarded=True)
         traffic_class = decision.grounds.traffic_class
         if timeout_s is None:
             timeout_s = traffic_class.deadline_s

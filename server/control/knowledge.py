@@ -88,12 +88,16 @@ class Knowledge:
             self._learn(leg, counts, now_s)
 
     def models_up(self, *, now_s: float) -> frozenset[str]:
-        """Models that are enabled and have an endpoint that no worker has ejected."""
+        """Models that are enabled and whose endpoints, if they have any, are not all ejected."""
         ejected = self.ejected(now_s=now_s)
         return frozenset(
             model.name
             for model in self.config.models
-            if model.enabled and any((model.name, a) not in ejected for a in model.endpoints)
+            if model.enabled
+            and (
+                not model.endpoints  # their callers reach it themselves
+                or any((model.name, a) not in ejected for a in model.endpoints)
+            )
         )
 
     def ejected(self, *, now_s: float) -> Collection[tuple[str, str]]:
