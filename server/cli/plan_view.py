@@ -134,8 +134,8 @@ def _promise_rows(found: pb.PlanClass) -> Iterator[tuple[str, str, str, Text]]:
         style = "green" if seen >= found.slo_fraction else "red"
         wanted, planned = percent(found.slo_fraction), percent(found.within_slo)
         yield "in time", wanted, planned, Text(percent(seen), style)
-    if found.shed:
-        yield "turned away", "", percent(found.shed), Text("")
+    if found.shed or found.realised_shed:
+        yield "turned away", "", percent(found.shed), Text(percent(found.realised_shed))
 
 
 def _seen_accuracy(found: pb.PlanClass) -> Text:

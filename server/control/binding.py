@@ -1,6 +1,6 @@
 """What a plan runs out of: the capacities that are used up where requests are shed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -10,17 +10,20 @@ from server.control.window import Window
 
 # Used up but for the solver's rounding.
 _FULL = 1 - 1e-6
+# A smaller share is the solver's rounding, not a decision.
+SHARE_MIN = 1e-6
 # Named in one sentence.
 _NAMED_MAX = 3
 
 
-def binding(window: Window, solution: Solution, group: int) -> str:
-    """Of what a group may use, what is used up: "capacity of svc"."""
+def bindings(window: Window, solution: Solution) -> Mapping[int, str]:
+    """By group that is shed, what is used up of all that it may use: "capacity of svc"."""
+    groups = np.flatnonzero(solution.shed > SHARE_MIN).tolist()
+    if not groups:
+        return {}
     problem = window.problem
-    names = [
-        r.name for r in full_resources(problem, solution.shares) if _used_by(r, problem, group)
-    ]
-    return f"capacity of {listed(names)}" if names else "capacity"
+    full = full_resources(problem, solution.shares)
+    return {g: _named([r.name for r in full if _used_by(r, problem, g)]) for g in groups}
 
 
 def full_resources(problem: Problem, shares: Floats) -> list[Resource]:
@@ -32,6 +35,10 @@ def full_resources(problem: Problem, shares: Floats) -> list[Resource]:
 def _used_by(resource: Resource, problem: Problem, group: int) -> bool:
     of_group = problem.group_of == group
     return bool((problem.allowed[of_group] & (resource.use[of_group] > 0)).any())
+
+
+def _named(names: Sequence[str]) -> str:
+    return f"capacity of {listed(names)}" if names else "capacity"
 
 
 def listed(names: Sequence[str]) -> str:

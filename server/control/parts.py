@@ -8,9 +8,8 @@ import numpy as np
 
 from optimizer.problem import Floats
 from optimizer.solution import Solution
-from server.control.binding import binding
+from server.control.binding import SHARE_MIN, bindings
 from server.control.cell_messages import to_message
-from server.control.plan import SHARE_MIN
 from server.control.window import Window
 from server.routing.catalog import Cell
 from turnout.v1 import control_pb2 as pb
@@ -55,7 +54,7 @@ def shares_of(window: Window, solution: Solution) -> Shares:
         for i, cell in enumerate(cells)
         if (row := _row(solution.shares[i], problem.cost_nano_usd[i]))
     }
-    why = _why(window, solution)
+    why = bindings(window, solution)
     shed = {
         cell: (float(solution.shed[g]) if cell in rows else 1.0, why[g])
         for cell, g in zip(cells, problem.group_of.tolist(), strict=True)
@@ -107,12 +106,6 @@ def _classes_shed(
         part = float(weight @ solution.shed[groups] / weight.sum()) if name in rows else 1.0
         if binds and part > SHARE_MIN:
             yield name, (part, "; ".join(binds))
-
-
-def _why(window: Window, solution: Solution) -> Mapping[int, str]:
-    """What binds, by group, of those that are shed."""
-    groups = np.flatnonzero(solution.shed > SHARE_MIN).tolist()
-    return {g: binding(window, solution, g) for g in groups}
 
 
 def _members(window: Window) -> Mapping[str, list[int]]:

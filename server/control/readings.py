@@ -22,6 +22,7 @@ def values(knowledge: Knowledge, plan: Plan | None, *, now_s: float) -> dict[str
         "turnout.requests": list(_requests(knowledge)),
         "turnout.cost": list(_cost(knowledge)),
         "turnout.refusals": [({"reason": reason}, n) for reason, n in refusals.items()],
+        "turnout.shed": list(_shed(knowledge)),
         "turnout.feedback": [({"result": result}, n) for result, n in knowledge.feedback.items()],
         "turnout.domains": [({"domain": name}, n) for name, n in knowledge.domains.items()],
         "turnout.domains.drift": list(_drift(knowledge, now_s)),
@@ -58,6 +59,11 @@ def _requests(knowledge: Knowledge) -> Iterator[Point]:
 def _cost(knowledge: Knowledge) -> Iterator[Point]:
     for key, counts in knowledge.totals.items():
         yield _names(key), counts.cost_nano_usd / NANO_PER_USD
+
+
+def _shed(knowledge: Knowledge) -> Iterator[Point]:
+    for (traffic_class, payer), count in knowledge.shed.items():
+        yield {"traffic_class": traffic_class, "payer": payer}, count
 
 
 def _drift(knowledge: Knowledge, now_s: float) -> Iterator[Point]:

@@ -113,15 +113,16 @@ class Shed(RoutingError):
     """
 
     reason = "SHED"
+    field = ""
 
     def __init__(self, traffic_class: str, part: float, binds: str) -> None:
         """`part` of the class's requests, in this cell, are refused; 0: only for the moment."""
-        super().__init__("")
         self.args = traffic_class, part, binds
 
     def __str__(self) -> str:
         traffic_class, part, binds = self.args
-        refused = f"{part:.0%} of it is refused" if part else "it is refused for the moment"
+        # No per cent: in a header, the sign makes of each character a case for itself.
+        refused = f"{part:.2g} of it is refused" if part else "it is refused for the moment"
         return f"class {traffic_class}: {binds} is used up, so {refused}: try again later"
 
     @property

@@ -189,7 +189,7 @@ class Router:
         What no model could answer is not shed: to come back would not help.
         """
         cell = asked.reading.cell
-        if asked.unfit.bit_count() == len(self.models()):
+        if asked.unfit.bit_count() == len(self.catalog.models):
             return None
         shed = self._shedder.refuses(cell, asked.tenant, spend=spend)
         if shed is None:

@@ -129,6 +129,9 @@ class ErrorAnswering:
                 return await method(read(data), context)
             except grpc.aio.AbortError:
                 raise
+            except errors.Shed as error:  # here, for they come by the thousand
+                self._on_refused(error.reason)
+                await context.abort(grpc.StatusCode.UNAVAILABLE, *self._shed.of(error))
             except Exception as error:  # noqa: BLE001 - this is where every error ends
                 await self._refuse(context, error)
 
@@ -148,9 +151,6 @@ class ErrorAnswering:
         return answer
 
     async def _refuse(self, context: Context, error: Exception) -> None:
-        if isinstance(error, errors.Shed):
-            self._on_refused(error.reason)
-            await context.abort(grpc.StatusCode.UNAVAILABLE, *self._shed.of(error))
         status = status_of(error)
         if status.code == grpc.StatusCode.INTERNAL.value[0] and not isinstance(error, RoutingError):
             _log.error("unexpected error", exc_info=error)

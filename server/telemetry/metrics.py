@@ -38,6 +38,7 @@ COUNTERS: Mapping[str, tuple[str, str]] = {
     "turnout.requests": ("{request}", "Requests that ended: ok, slow (beyond the SLO) or failed."),
     "turnout.cost": ("USD", "By the decision prices."),
     "turnout.refusals": ("{request}", "Requests answered with an error, by its reason."),
+    "turnout.shed": ("{request}", "Requests refused because they did not fit, by class and payer."),
     "turnout.feedback": ("{grade}", "Grades: audited count for floors, unasked do not."),
     "turnout.transport.calls": ("{call}", "Calls that callers began; none of grpcio's server."),
     "turnout.transport.limits_reached": ("{time}", "Limits reached, as docs/transport.md names."),

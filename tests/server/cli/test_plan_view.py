@@ -24,7 +24,7 @@ company+insurance
 
 strict              accuracy        90.0%  90.4%   89.7% (88.1-91.2)      $34.21
 12 a second         in time         99.0%  99.6%               98.2%
-paid by insurance   turned away             2.0%
+paid by insurance   turned away             2.0%                1.6%
 
 Mix
 class   model   share                                    accuracy  cost of 1,000

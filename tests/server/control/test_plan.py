@@ -1,8 +1,10 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from optimizer.problem import Resource
 from optimizer.solution import Breach, Certificate
 from optimizer.step_prices import StepPrice
 from server.control.budgets import BudgetState
@@ -76,6 +78,27 @@ def test_a_pace_is_breached_by_dollars_a_day() -> None:
 def test_what_is_shed_is_told_of_the_cell_and_the_class() -> None:
     found = plan(shed=[0.25])
     assert found.cells[0].shed == found.classes[0].shed == 0.25
+
+
+def test_what_is_shed_says_what_binds() -> None:
+    found = window((CODE,), demand=[10.0], cost_nano_usd=[COSTS])
+    scarce = Resource("small", np.array([[1.0, 0.0]]), 5.0)
+    found = replace(found, problem=replace(found.problem, resources=[scarce]))
+    half = solution(
+        found, [[0.5, 0.0]], shed=[0.5], breaches=(Breach("capacity", "code", 1.0, 0.5),)
+    )
+    (breach,) = plan_message("p1", found, half, now_s=NOW_S).breaches
+    assert breach.text == (
+        "class code: capacity serves 50 % of the requests at most: capacity of small is used up"
+    )
+
+
+def test_what_was_refused_of_a_class_is_told_beside_what_the_plan_sheds() -> None:
+    knowledge = Knowledge(service())
+    knowledge.pushed(push(stats(CODE, "small", decided=30), stats(CODE, "", shed=10)), now_s=NOW_S)
+    found = plan(shed=[0.2])
+    add_promises(found, knowledge, now_s=NOW_S)
+    assert (found.classes[0].shed, found.classes[0].realised_shed) == (0.2, 0.25)
 
 
 def test_the_certificate_travels() -> None:

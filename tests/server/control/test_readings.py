@@ -98,6 +98,15 @@ def test_refusals_and_ejections_are_told() -> None:
     }
 
 
+def test_what_was_refused_for_want_of_capacity_is_told_by_who_pays() -> None:
+    knowledge = Knowledge(service())
+    knowledge.pushed(push(stats(CODE, "", shed=7)), now_s=NOW_S)
+    knowledge.pushed(push(stats(CODE, "", shed=9), sequence=2), now_s=NOW_S)
+    found = read(knowledge)
+    assert found["turnout.shed"] == {("code", "team"): 9}
+    assert found["turnout.decisions"] == {}
+
+
 def test_durations_are_told_by_class_and_model() -> None:
     knowledge = Knowledge(service())
     knowledge.pushed(push(answered(CODE, "small", 10, bucket=20)), now_s=NOW_S)

@@ -280,7 +280,7 @@ async def test_a_shed_request_is_told_what_binds_and_when_to_come_back(scene: Sc
     found = await scene.unary()
     assert (found.code, found.reason, found.domain) == (StatusCode.UNAVAILABLE, "SHED", "turnout")
     assert found.message == (
-        "class chat: capacity of small is used up, so 67% of it is refused: try again later"
+        "class chat: capacity of small is used up, so 0.67 of it is refused: try again later"
     )
     assert found.metadata == {
         "traffic_class": "chat",

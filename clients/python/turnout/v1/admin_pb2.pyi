@@ -830,6 +830,7 @@ class PlanClass(google.protobuf.message.Message):
     WITHIN_SLO_FIELD_NUMBER: builtins.int
     REALISED_WITHIN_SLO_FIELD_NUMBER: builtins.int
     SHED_FIELD_NUMBER: builtins.int
+    REALISED_SHED_FIELD_NUMBER: builtins.int
     COST_NANO_USD_PER_DAY_FIELD_NUMBER: builtins.int
     traffic_class: builtins.str
     payer: builtins.str
@@ -847,6 +848,8 @@ class PlanClass(google.protobuf.message.Message):
     within_slo: builtins.float
     realised_within_slo: builtins.float
     shed: builtins.float
+    """Of the requests, what the plan refuses, and what was refused in the last hour."""
+    realised_shed: builtins.float
     cost_nano_usd_per_day: builtins.int
     @property
     def realised_accuracy(self) -> Global___Estimate:
@@ -867,10 +870,11 @@ class PlanClass(google.protobuf.message.Message):
         within_slo: builtins.float = ...,
         realised_within_slo: builtins.float = ...,
         shed: builtins.float = ...,
+        realised_shed: builtins.float = ...,
         cost_nano_usd_per_day: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["realised_accuracy", b"realised_accuracy"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "floor", b"floor", "floor_basis", b"floor_basis", "payer", b"payer", "realised_accuracy", b"realised_accuracy", "realised_within_slo", b"realised_within_slo", "requests_per_s", b"requests_per_s", "required", b"required", "shed", b"shed", "slo_fraction", b"slo_fraction", "traffic_class", b"traffic_class", "within_slo", b"within_slo"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "floor", b"floor", "floor_basis", b"floor_basis", "payer", b"payer", "realised_accuracy", b"realised_accuracy", "realised_shed", b"realised_shed", "realised_within_slo", b"realised_within_slo", "requests_per_s", b"requests_per_s", "required", b"required", "shed", b"shed", "slo_fraction", b"slo_fraction", "traffic_class", b"traffic_class", "within_slo", b"within_slo"]) -> None: ...
 
 Global___PlanClass: typing_extensions.TypeAlias = PlanClass
 
