@@ -213,7 +213,7 @@ async def test_a_cell_of_several_models_is_asked_for_again_each_time(service: Se
 
 
 async def test_what_is_shed_is_refused_and_no_model_is_asked(service: Service) -> None:
-    shed = {(*CELL[:4], kind): (1.0, "capacity of small") for kind in PayloadKind}
+    shed = {(*CELL[:4], str(kind)): (1.0, "capacity of small") for kind in PayloadKind}
     service.router.publish(WeightTable("p2", {}, {}, shed))
     calls = (
         service.routing.Route(route_request()),
