@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from server.routing.catalog import Catalog, PayloadKind, bits
+from server.routing.catalog import Catalog, bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +12,7 @@ class Readiness:
     That a request is routed to an ejected model where no other is left does not make it ready.
     """
 
-    kinds: frozenset[PayloadKind]  # for which a candidate is left
+    kinds: frozenset[str]  # of payload, for which a candidate is left
     classes: frozenset[str]  # of the configuration, whether ready or not
     models: frozenset[str]  # those with an endpoint that is not ejected, or without endpoints
 

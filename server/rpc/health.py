@@ -24,7 +24,7 @@ CLASS_PREFIX = "turnout.class/"
 # In one turn of the loop, half a millisecond each ten: as many may watch as there are streams.
 WOKEN_AT_ONCE = 20
 
-_WORDS = {PayloadKind.TEXT: "text", PayloadKind.TENSORS: "tensors"}
+_KINDS = (PayloadKind.TEXT, PayloadKind.TENSORS)  # of which a class is told apart
 _SERVING, _NOT_SERVING, _UNKNOWN = (
     pb.HealthCheckResponse.SERVING,
     pb.HealthCheckResponse.NOT_SERVING,
@@ -44,8 +44,8 @@ def statuses(ready: Readiness) -> Mapping[str, bool]:
     }
     for name in ready.classes:
         serving[CLASS_PREFIX + name] = answers_some
-        for kind, word in _WORDS.items():
-            serving[f"{CLASS_PREFIX}{name}/{word}"] = kind in ready.kinds
+        for kind in _KINDS:
+            serving[f"{CLASS_PREFIX}{name}/{kind}"] = kind in ready.kinds
     return serving
 
 

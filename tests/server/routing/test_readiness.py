@@ -30,7 +30,7 @@ def test_whoever_has_a_candidate_is_ready() -> None:
     [(0, TEXT, {"text"}), (1, TENSORS, {"tensors"})],
 )
 def test_a_kind_whose_models_are_all_ejected_is_not_ready(
-    down: int, kinds: frozenset[PayloadKind], ready: set[str]
+    down: int, kinds: frozenset[str], ready: set[str]
 ) -> None:
     left = of(BOTH, down)
     assert left.kinds == kinds
