@@ -51,13 +51,25 @@ def _parts(plan: pb.Plan, now_s: float) -> Iterator[RenderableType]:
 
 def _head(plan: pb.Plan, now_s: float) -> Text:
     age_s = max(0.0, now_s - plan.time.ToNanoseconds() / 1e9)
-    relaxed = plan.certificate.relaxed
-    gave_way = "" if relaxed in ("", "none") else f" once {relaxed} gave way"
     head = Text.assemble((f"Plan {plan.id}", "bold"))
-    head.append(f", {_age(age_s)} old, every {plan.window_s:g} s; proven cheapest{gave_way}", "dim")
+    head.append(
+        f", {_age(age_s)} old, every {plan.window_s:g} s; {_proven(plan.certificate)}", "dim"
+    )
     if plan.failure:
         head.append(f"\nThe newest solve was not published: {plan.failure}", "yellow")
     return head
+
+
+def _proven(certificate: pb.Certificate) -> str:
+    """Two words of the wire are turned into what they mean for who reads the plan."""
+    relaxed = certificate.relaxed
+    gave_way = "" if relaxed in ("", "none") else f" once {relaxed} gave way"
+    match certificate.stopped:
+        case "":
+            return f"proven cheapest{gave_way}"
+        case "time":
+            return f"the best found within the time of a window{gave_way}, not proven cheapest"
+    return f"the best found{gave_way}, not proven cheapest"
 
 
 def _age(age_s: float) -> str:

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
+from optimizer.deadline import Deadline
 from optimizer.lp import solve
 from optimizer.solution import Failure, Solution
 from server.control.explainer import Explainer
@@ -18,8 +20,8 @@ from server.control.window import Window, build_window
 from turnout.v1.admin_pb2 import Plan
 from turnout.v1.control_pb2 import WatchPlanResponse
 
-# A solve that takes longer is given up: two windows, by default.
-SOLVE_S_MAX = 10.0
+# All solves of a window together, a window by default: then the best plan that was found is used.
+SOLVE_S_MAX = 5.0
 # Two windows that close at one reading of the clock still have a length.
 _WINDOW_S_MIN = 1e-3
 
@@ -41,7 +43,7 @@ class _Draft:
 
 def solve_window(window: Window) -> Solution | Failure:
     """The optimizer's answer."""
-    return solve(window.problem, time_limit_s=SOLVE_S_MAX)
+    return solve(window.problem, Deadline(SOLVE_S_MAX, time.monotonic))
 
 
 class Replanner:

@@ -982,18 +982,25 @@ class Certificate(google.protobuf.message.Message):
     DUALITY_GAP_FIELD_NUMBER: builtins.int
     WORST_VIOLATION_FIELD_NUMBER: builtins.int
     RELAXED_FIELD_NUMBER: builtins.int
+    STOPPED_FIELD_NUMBER: builtins.int
     duality_gap: builtins.float
-    """Relative: 1e-9 or less."""
+    """Relative: 1e-9 or less, unless the search was stopped."""
     worst_violation: builtins.float
     relaxed: builtins.str
     """"none", "served", "pin", "slo", "floor" or "pace": what had to be given up first."""
+    stopped: builtins.str
+    """Empty; or why the search ended before the least was certain: "time" (the limit of a window was
+    reached) or "precision" (the solver could not settle it). The plan keeps every bound that is
+    not named as a breach, but a cheaper one, or one that gives up less, may exist.
+    """
     def __init__(
         self,
         *,
         duality_gap: builtins.float = ...,
         worst_violation: builtins.float = ...,
         relaxed: builtins.str = ...,
+        stopped: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["duality_gap", b"duality_gap", "relaxed", b"relaxed", "worst_violation", b"worst_violation"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["duality_gap", b"duality_gap", "relaxed", b"relaxed", "stopped", b"stopped", "worst_violation", b"worst_violation"]) -> None: ...
 
 Global___Certificate: typing_extensions.TypeAlias = Certificate
