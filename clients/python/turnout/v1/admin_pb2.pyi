@@ -656,9 +656,17 @@ Global___ClassifierComparison: typing_extensions.TypeAlias = ClassifierCompariso
 class GetPlanRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    PLAN_ID_FIELD_NUMBER: builtins.int
+    plan_id: builtins.str
+    """Empty: the plan in force. Otherwise one of the last thousand (fewer where they are large) that
+    this start of the control plane put in force, as a decision names it. NOT_FOUND: it is not kept.
+    """
     def __init__(
         self,
+        *,
+        plan_id: builtins.str = ...,
     ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["plan_id", b"plan_id"]) -> None: ...
 
 Global___GetPlanRequest: typing_extensions.TypeAlias = GetPlanRequest
 
@@ -701,6 +709,7 @@ class Plan(google.protobuf.message.Message):
     SOLVE_MS_FIELD_NUMBER: builtins.int
     FAILURE_FIELD_NUMBER: builtins.int
     id: builtins.str
+    """Stays while the plan routes alike: all else is that of the newest window."""
     window_s: builtins.float
     cost_nano_usd_per_day: builtins.int
     """What the plan is expected to cost, and what the most accurate model alone would."""
@@ -710,7 +719,9 @@ class Plan(google.protobuf.message.Message):
     failure: builtins.str
     """Why the newest solve was not published, where it failed: the plan above is then an older one."""
     @property
-    def time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When that window ended."""
+
     @property
     def cells(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___PlanCell]: ...
     @property
