@@ -122,16 +122,6 @@ class Knowledge:
             self.last_hour.add(("model", model), counts, now_s=now_s)
             self.last_hour.add(("group", cell[:2]), counts, now_s=now_s)
 
-    def _count_shed(self, increment: Increment, *, now_s: float) -> None:
-        """What is refused was asked for: without it the next plan would serve it all again."""
-        cell, counts = increment.leg.cell, increment.counts
-        if cell.traffic_class not in self.classes:
-            return
-        self.shed[cell[:2]] += counts.shed
-        if increment.recent:
-            self._decided[cell] += counts.shed
-            self.last_hour.add(("group", cell[:2]), counts, now_s=now_s)
-
     def _learn(self, leg: Leg, counts: Counts, now_s: float) -> None:
         """What estimates hear of one leg."""
         traffic_class = leg.cell.traffic_class

@@ -150,8 +150,10 @@ class Replanner:
         if draft.parts:
             if self.plan is not None:
                 self.archive.add(self.plan.id, draft.replaced)
-            self._publisher.publish_plan(draft.parts)
+            self._publisher.publish_plan(draft.parts, plan_s=now_s, window_s=draft.window.window_s)
             self._routes = draft.routes
+        else:
+            self._publisher.confirm_plan(plan_s=now_s, window_s=draft.window.window_s)
         self._freeze_accounts(draft, now_s)
         add_promises(draft.plan, self._knowledge, now_s=now_s)
         self.plan = draft.plan

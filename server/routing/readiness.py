@@ -24,7 +24,7 @@ def readiness(catalog: Catalog, down: int) -> Readiness:
     """`down`, bit m: every endpoint of model m is ejected."""
     left = bits(i for i, m in enumerate(catalog.models) if m.enabled) & ~down
     return Readiness(
-        kinds=frozenset(kind for kind in PayloadKind if left & ~catalog.unfit[kind]),
+        kinds=frozenset(kind for kind, unfit in catalog.unfit.items() if left & ~unfit),
         classes=frozenset(catalog.classes),
         models=frozenset(m.name for i, m in enumerate(catalog.models) if left >> i & 1),
     )

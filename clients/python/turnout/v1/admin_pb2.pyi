@@ -128,10 +128,16 @@ class Worker(google.protobuf.message.Message):
     LAST_PUSH_FIELD_NUMBER: builtins.int
     DECIDED_FIELD_NUMBER: builtins.int
     CONNECTIONS_FIELD_NUMBER: builtins.int
+    PLAN_ID_FIELD_NUMBER: builtins.int
+    PLAN_AGE_S_FIELD_NUMBER: builtins.int
     name: builtins.str
     decided: builtins.int
     connections: builtins.int
     """Of callers, open at that push; 0 where grpcio serves."""
+    plan_id: builtins.str
+    """The plan that it served by at that push; empty before the first."""
+    plan_age_s: builtins.float
+    """Since the window that this plan was last found for, at that push. Absent before the first plan."""
     @property
     def last_push(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     def __init__(
@@ -141,9 +147,12 @@ class Worker(google.protobuf.message.Message):
         last_push: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         decided: builtins.int = ...,
         connections: builtins.int = ...,
+        plan_id: builtins.str = ...,
+        plan_age_s: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["last_push", b"last_push"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["connections", b"connections", "decided", b"decided", "last_push", b"last_push", "name", b"name"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_plan_age_s", b"_plan_age_s", "last_push", b"last_push", "plan_age_s", b"plan_age_s"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_plan_age_s", b"_plan_age_s", "connections", b"connections", "decided", b"decided", "last_push", b"last_push", "name", b"name", "plan_age_s", b"plan_age_s", "plan_id", b"plan_id"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_plan_age_s", b"_plan_age_s"]) -> typing.Literal["plan_age_s"] | None: ...
 
 Global___Worker: typing_extensions.TypeAlias = Worker
 
