@@ -19,6 +19,7 @@ from server.app.data_listener import data_listener
 from server.app.large_chats import LargeChats
 from server.app.learned import Learned
 from server.app.memory import map_large_buffers
+from server.app.plan_age import PlanAge
 from server.app.reader_process import ReaderProcess
 from server.app.readiness import tell_readiness
 from server.app.settings import Settings, clock, read_settings, stop_event, tell_ready
@@ -47,6 +48,7 @@ from server.upstream.oip import OipUpstream
 from server.version import VERSION
 from server.wire import oip_pb2_grpc
 from turnout.v1 import routing_pb2_grpc
+from turnout.v1.control_pb2 import PushStatsRequest
 
 # The control plane hears of an ejection, and the demo's screen of a request, within this.
 PUSH_S = 0.25
@@ -71,7 +73,13 @@ class Worker:
     """Follows the plan and tells what it did, beside the calls that it serves."""
 
     def __init__(
-        self, router: Router, counters: Counters, upstream: OipUpstream, transport: Server | None
+        self,
+        router: Router,
+        counters: Counters,
+        upstream: OipUpstream,
+        transport: Server | None,
+        *,
+        now_s: Callable[[], float],
     ) -> None:
         """`transport` is None where grpcio serves."""
         self.ready = asyncio.Event()  # a configuration is in force
@@ -79,6 +87,8 @@ class Worker:
         self._counters = counters
         self._upstream = upstream
         self._transport = transport
+        self._now_s = now_s
+        self._plan_age = PlanAge()
         self._learned = Learned()
         self.data_address = ""  # known once it is bound
         self._boot = secrets.token_hex(8)
@@ -127,6 +137,7 @@ class Worker:
             data_address=self.data_address,
         )
         tell_transport(request, self._transport, self._upstream.limits_reached())
+        self._tell_plan(request, control)
         try:
             await control.push(request)
         except ControlPlaneDown:
@@ -136,6 +147,19 @@ class Worker:
             self._counters.touch_again(touched)
             raise
         return len(touched) == PUSHED_CELLS_MAX
+
+    def _tell_plan(self, request: PushStatsRequest, control: ControlClient) -> None:
+        """The log says when nobody stands by the plan any more, whatever the reason."""
+        now_s = self._now_s()
+        changed = self._plan_age.look(control.confirmed, now_s=now_s)
+        age_s, plan_id = self._plan_age.age_s(now_s=now_s), self._router.table.plan_id
+        if changed == "late":
+            _log.warning("plan not confirmed", plan_id=plan_id, age_s=round(age_s or 0.0, 1))
+        elif changed == "confirmed":
+            _log.info("plan confirmed again", plan_id=plan_id)
+        request.plan_id = plan_id
+        if age_s is not None:
+            request.plan_age_s = age_s
 
     async def _follow(self, snapshot: Snapshot) -> None:
         replaced = self._router.table
@@ -184,7 +208,7 @@ async def serve(
     listener = data_listener(settings)
     upstream = OipUpstream(held=None if listener.transport is None else listener.transport.held)
     dispatcher = _dispatcher(router, upstream, counters, now_s)
-    me = Worker(router, counters, upstream, listener.transport)
+    me = Worker(router, counters, upstream, listener.transport, now_s=now_s)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(upstream.close)
         large_chats = LargeChats(ReaderProcess(), ChatQueue())

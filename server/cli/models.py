@@ -123,6 +123,10 @@ def _columns(status: pb.ModelStatus) -> Iterator[list[str | tuple[str, str]]]:
 def _endpoints(status: pb.ModelStatus) -> Iterator[str | tuple[str, str]]:
     ejected = [endpoint.address for endpoint in status.endpoints if endpoint.ejected]
     count = len(status.endpoints)
+    if not count:
+        yield "none: callers"
+        yield "reach it themselves"
+        return
     yield f"{count - len(ejected)} of {count} up" if ejected else f"{count} up"
     for address in ejected:
         yield f"{address} is out", "red"

@@ -113,5 +113,5 @@ def class_rule(rule: str) -> str:
 
 def _target(target: pb.Target) -> Text:
     version = f" {target.version}" if target.version else ""
-    where = f" at {target.endpoint}" if target.endpoint else " (every endpoint is ejected)"
+    where = f" at {target.endpoint}" if target.endpoint else " (no endpoint: you reach it yourself)"
     return Text.assemble((target.model, "bold green"), version, (where, "dim"))

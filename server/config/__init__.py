@@ -93,7 +93,7 @@ class ModelConfig(_Section):
     protocol: Literal["oip", "openai"]
     """What its endpoints speak: oip (Open Inference Protocol v2 over gRPC) or openai (its HTTP)."""
     endpoints: Annotated[tuple[str, ...], Field(max_length=ENDPOINTS_MAX)]
-    """Where it is served: host:port, or unix:/PATH."""
+    """Where it is served: host:port, or unix:/PATH. Empty (openai): callers reach it themselves."""
     upstream_name: Text = ""
     """What its endpoints call it; its name here, unless given."""
     enabled: bool = True

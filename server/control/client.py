@@ -5,6 +5,7 @@ import gc
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import structlog
 
@@ -35,6 +36,13 @@ _AWAY = (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
 _log = structlog.get_logger()
 
 
+class Confirmed(NamedTuple):
+    """The newest word that the plan in force holds."""
+
+    plan_s: float  # when the window ended that it was last found for
+    window_s: float
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """What is in force from now on."""
@@ -63,6 +71,7 @@ class ControlClient:
         self._worker = worker
         self._is_refused = False
         self._newest = (0, 0)
+        self.confirmed: Confirmed | None = None  # of the plan in force; None before the first
         self._models: dict[str, int] = {}  # index of each in the configuration in force
 
     async def snapshots(self) -> AsyncGenerator[Snapshot, None]:
@@ -108,6 +117,10 @@ class ControlClient:
             async for message in call:
                 await asyncio.sleep(0)  # many parts come in one read: each has a turn of its own
                 part = pb.WatchPlanResponse.FromString(message)
+                if part.plan_id:
+                    self.confirmed = Confirmed(part.plan_s, part.window_s)
+                if part.confirms:
+                    continue
                 # Another epoch is another start of the one control plane there is; its clock may
                 # have been set back.
                 if part.epoch == self._newest[0] and part.number <= self._newest[1]:

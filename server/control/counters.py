@@ -41,6 +41,8 @@ class WorkerState:
     limits_reached: dict[str, int] = field(default_factory=dict)
     listener: ListenerStats | None = None  # None: grpcio serves
     data_address: str = ""
+    plan_id: str = ""  # empty before the first plan
+    plan_age_s: float | None = None  # at the newest push
 
     @property
     def decided(self) -> int:
@@ -70,6 +72,8 @@ class Workers:
         state.refusals.update((refusal.reason, refusal.count) for refusal in push.refusals)
         state.limits_reached.update((one.limit, one.count) for one in push.limits_reached)
         state.listener = push.listener if push.HasField("listener") else None
+        state.plan_id = push.plan_id
+        state.plan_age_s = push.plan_age_s if push.HasField("plan_age_s") else None
         return [_increment(state, stats) for stats in push.cells]
 
     def states(self) -> Iterator[WorkerState]:

@@ -88,12 +88,16 @@ class Knowledge:
             self._learn(leg, counts, now_s)
 
     def models_up(self, *, now_s: float) -> frozenset[str]:
-        """Models that are enabled and have an endpoint that no worker has ejected."""
+        """Models that are enabled and whose endpoints, if they have any, are not all ejected."""
         ejected = self.ejected(now_s=now_s)
         return frozenset(
             model.name
             for model in self.config.models
-            if model.enabled and any((model.name, a) not in ejected for a in model.endpoints)
+            if model.enabled
+            and (
+                not model.endpoints  # their callers reach it themselves
+                or any((model.name, a) not in ejected for a in model.endpoints)
+            )
         )
 
     def ejected(self, *, now_s: float) -> Collection[tuple[str, str]]:
@@ -118,16 +122,6 @@ class Knowledge:
             self.last_hour.add(("model", model), counts, now_s=now_s)
             self.last_hour.add(("group", cell[:2]), counts, now_s=now_s)
 
-    def _count_shed(self, increment: Increment, *, now_s: float) -> None:
-        """What is refused was asked for: without it the next plan would serve it all again."""
-        cell, counts = increment.leg.cell, increment.counts
-        if cell.traffic_class not in self.classes:
-            return
-        self.shed[cell[:2]] += counts.shed
-        if increment.recent:
-            self._decided[cell] += counts.shed
-            self.last_hour.add(("group", cell[:2]), counts, now_s=now_s)
-
     def _learn(self, leg: Leg, counts: Counts, now_s: float) -> None:
         """What estimates hear of one leg."""
         traffic_class = leg.cell.traffic_class
@@ -148,6 +142,16 @@ class Knowledge:
             if slo_s is not None:
                 promise = Promise(traffic_class, slo_s, leg.first)
                 self.miss.told(promise, counts.completed, counts.slo_missed, now_s)
+
+    def _count_shed(self, increment: Increment, *, now_s: float) -> None:
+        """What is refused was asked for: without it the next plan would serve it all again."""
+        cell, counts = increment.leg.cell, increment.counts
+        if cell.traffic_class not in self.classes:
+            return
+        self.shed[cell[:2]] += counts.shed
+        if increment.recent:
+            self._decided[cell] += counts.shed
+            self.last_hour.add(("group", cell[:2]), counts, now_s=now_s)
 
     def _usage_counts(self, decision: OpenDecision, usage: Usage) -> Counts:
         """What a caller says of a decision by Route, as a worker would count it."""

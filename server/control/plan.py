@@ -191,4 +191,5 @@ def _certificate(certificate: Certificate) -> pb.Certificate:
         duality_gap=certificate.duality_gap,
         worst_violation=certificate.worst_violation,
         relaxed=certificate.relaxed,
+        stopped=certificate.stopped,
     )

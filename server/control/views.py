@@ -17,6 +17,8 @@ def workers(knowledge: Knowledge) -> Iterator[pb.Worker]:
             last_push=timestamp(state.pushed_s),
             decided=state.decided,
             connections=0 if state.listener is None else state.listener.connections,
+            plan_id=state.plan_id,
+            plan_age_s=state.plan_age_s,
         )
 
 

@@ -49,6 +49,10 @@ _TAKES: Mapping[str, frozenset[PayloadKind]] = {
 }
 
 
+# What Infer can speak to a model's endpoints.
+_FORWARDED = frozenset({"oip"})
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """Something that answers."""
@@ -104,6 +108,7 @@ class Catalog:
     index: Mapping[str, int]  # of a model's name
     classes: Mapping[str, TrafficClass]
     unfit: Mapping[str, int]  # by kind of payload; bit m: model m is drained or does not take it
+    not_forwarded: int  # bit m: Infer cannot reach model m, its callers do so themselves
     _payers: Mapping[str, _Payers]  # of each class
 
     def payer(self, traffic_class: str, tenant: str) -> str:
@@ -143,6 +148,9 @@ def compile_catalog(config: Config) -> Catalog:
             )
             for kind in PayloadKind
         },
+        not_forwarded=bits(
+            i for i, m in enumerate(models) if not m.endpoints or m.protocol not in _FORWARDED
+        ),
         _payers=_payers(config),
     )
 

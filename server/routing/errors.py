@@ -89,7 +89,7 @@ class UsageDuplicate(RoutingError):
 
 
 class NotFound(RoutingError):
-    """A model, class or budget that the configuration does not have."""
+    """A model, class or budget that the configuration does not have, or a plan that is not kept."""
 
     reason = "NOT_FOUND"
 

@@ -72,6 +72,7 @@ class Asked(NamedTuple):
     demanding: bool  # it asks for capabilities
     text: str
     tenant: str = ""
+    forwarded: bool = False  # by Infer, so that only models will do that it can reach
 
 
 class _Routes(NamedTuple):
@@ -126,8 +127,8 @@ class Router:
         self._shedder.publish(table)
         self._grounds = {}
 
-    def read(self, query: Query) -> Asked:
-        """Reads a request; raises RoutingError."""
+    def read(self, query: Query, *, forwarded: bool = False) -> Asked:
+        """Reads a request, which Infer forwards or its caller does; raises RoutingError."""
         catalog, classifier, _ = self._ready()
         reading = classifier.read(query)
         if query.size_bytes:
@@ -135,7 +136,10 @@ class Router:
         unfit = catalog.unfit[query.payload_kind]
         if query.capabilities:
             unfit |= catalog.lacking(query.capabilities)
-        return Asked(reading, unfit, bool(query.capabilities), query.text, query.tenant)
+        if forwarded:
+            unfit |= catalog.not_forwarded
+        demanding = bool(query.capabilities)
+        return Asked(reading, unfit, demanding, query.text, query.tenant, forwarded)
 
     @property
     def asks_metadata(self) -> bool:
@@ -157,9 +161,11 @@ class Router:
             raise refusal
         return self._decide(asked, now_s, spend=False)
 
-    def decide(self, query: Query, *, now_s: float, chance: float) -> Decision:
+    def decide(
+        self, query: Query, *, now_s: float, chance: float, forwarded: bool = False
+    ) -> Decision:
         """Decides and counts. `chance`, uniform in [0, 1), says whether it is audited."""
-        asked = self.read(query)
+        asked = self.read(query, forwarded=forwarded)
         if self._shedder.is_on and (refusal := self.refusal(asked)):
             raise refusal
         return self.decide_read(asked, now_s=now_s, chance=chance)
@@ -260,7 +266,7 @@ class Router:
         self.health.refresh(now_s)
         picked = self._pick(asked, spend=spend)
         if picked is None:
-            raise _no_candidate(demanding=asked.demanding)
+            raise _no_candidate(asked)
         return self._decision(asked, *picked)
 
     def _decision(self, asked: Asked, pick: Pick, blocked: int) -> Decision:
@@ -298,11 +304,24 @@ class Router:
         return Target(index, model, self.endpoints.choose(index, model))
 
     def next_target(self, asked: Sequence[Target], fallbacks: Sequence[int]) -> Target | None:
-        """Whom to ask after these: the first model that was not asked and is not down, or is."""
+        """Whom to ask after these: the first model that was not asked.
+
+        Where none is up, another endpoint of the last; where none of those is, a model all the
+        same.
+        """
         known = bits(target.model_index for target in asked)
         others = [index for index in fallbacks if not known >> index & 1]
         up = [index for index in others if not self.health.down >> index & 1]
+        if not up and (elsewhere := self._elsewhere(asked[-1])) is not None:
+            return elsewhere
         return self.target((up or others)[0]) if others else None
+
+    def _elsewhere(self, last: Target) -> Target | None:
+        """Another endpoint of the model that is not ejected."""
+        index = last.model_index
+        model = self._ready().catalog.models[index]
+        address = self.endpoints.choose_other(index, model, last.endpoint)
+        return Target(index, model, address) if address else None
 
     def is_fixed(self, grounds: Grounds) -> bool:
         """Whether decisions on these grounds all name the same endpoints."""
@@ -362,12 +381,17 @@ def _hold_size(size_bytes: int, traffic_class: TrafficClass) -> None:
         )
 
 
-def _no_candidate(*, demanding: bool) -> NoCandidate:
-    if demanding:
+def _no_candidate(asked: Asked) -> NoCandidate:
+    if asked.demanding:
         return NoCandidate(
             "no enabled model takes this payload and can do all that is asked: "
             "ask for less, or see 'turnout models'",
             field="features.capabilities",
+        )
+    if asked.forwarded:
+        return NoCandidate(
+            "no enabled model takes this kind of payload at an endpoint that Infer can forward to: "
+            "ask Route and call the model yourself, or see 'turnout models'"
         )
     return NoCandidate("no enabled model takes this kind of payload: see 'turnout models'")
 

@@ -46,6 +46,7 @@ COUNTERS: Mapping[str, tuple[str, str]] = {
 GAUGES: Mapping[str, tuple[str, str]] = {
     "turnout.transport.connections": ("{connection}", "Open with callers, of all workers."),
     "turnout.plan.age": ("s", "Since the plan in force was made."),
+    "turnout.worker.plan_age": ("s", "Since the window that a worker's plan was last found for."),
     "turnout.domains.drift": ("1", "Population stability index against the training mix."),
     "turnout.plan.breaches": ("{breach}", "Bounds that the plan in force cannot keep."),
     "turnout.budget.spent": ("USD", "In the period that runs."),

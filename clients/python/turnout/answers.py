@@ -15,7 +15,7 @@ _Message = TypeVar("_Message", bound=_ParsesFromString)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A model and the endpoint to call it at: empty when all of them are ejected."""
+    """A model and the endpoint to call it at: empty where callers reach the model themselves."""
 
     model: str
     version: str

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 
 import pytest
 from rich.console import Console
@@ -44,6 +45,13 @@ def test_the_list_of_models_tells_how_each_does(words: str) -> None:
     assert words in _shown(100)
 
 
+def test_a_model_without_endpoints_is_not_said_to_be_down() -> None:
+    own = pb.ModelStatus(model=pb.Model(name="own", enabled=True))
+    shown = _shown(100, [own])
+    assert "none: callers" in shown
+    assert "0 up" not in shown
+
+
 def test_models_are_listed(run: Run, address: str) -> None:
     result = run("models", "--admin", address)
     assert result.exit_code == 0
@@ -83,8 +91,8 @@ def test_options_before_a_sub_command_are_not_dropped_in_silence(run: Run, addre
     assert "give options after 'drain'" in result.stderr
 
 
-def _shown(width: int) -> str:
+def _shown(width: int, models: Sequence[pb.ModelStatus] | None = None) -> str:
     console = Console(width=width, _environ={})
     with console.capture() as capture:
-        console.print(table(pb.ListModelsResponse(models=samples.models())))
+        console.print(table(pb.ListModelsResponse(models=models or samples.models())))
     return "\n".join(line.rstrip() for line in capture.get().splitlines())

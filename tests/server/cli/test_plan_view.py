@@ -80,6 +80,20 @@ def test_what_was_seen_has_the_colour_of_what_it_proves(
     assert f"\x1b[{colour}m{100 * seen.mean:.1f}%" in capture.get()
 
 
+@pytest.mark.parametrize(
+    ("stopped", "words"),
+    [
+        ("", "proven cheapest once pace gave way"),
+        ("time", "the best found within the time of a window once pace gave way, not proven"),
+        ("precision", "the best found once pace gave way, not proven cheapest"),
+    ],
+)
+def test_a_plan_says_whether_it_is_proven_cheapest(stopped: str, words: str) -> None:
+    plan = samples.plan()
+    plan.certificate.stopped = stopped
+    assert words in " ".join(_shown(plan, width=120).split())
+
+
 def test_a_floor_without_grades_yet_says_so() -> None:
     plan = samples.plan()
     plan.classes[0].realised_accuracy.grades = 0

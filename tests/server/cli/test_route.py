@@ -13,7 +13,7 @@ class        strict, by the rule of strict
 cell         payer insurance, domain law, size s0, payload text
 costs about  $0.00021
 if it fails  large at 10.0.0.21:8001
-             reader (every endpoint is ejected)
+             reader (no endpoint: you reach it yourself)
 plan         1-204
 audit        in the sample: please report how good the answer was
 decision     AbC123

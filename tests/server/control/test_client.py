@@ -8,7 +8,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from server.config import to_json
-from server.control.client import SETTLED_AT_ONCE, ControlClient, Snapshot, control_channel
+from server.control.client import (
+    SETTLED_AT_ONCE,
+    Confirmed,
+    ControlClient,
+    Snapshot,
+    control_channel,
+)
 from server.control.parts import PART_CELLS_MAX, Shares, parts_of
 from server.control.protocol import PROTOCOL
 from server.routing.catalog import Cell
@@ -106,6 +112,22 @@ async def test_before_the_first_plan_there_is_a_configuration_and_no_table(
         (first,) = await take(worker, 1)
     assert (first.config, first.table) == (service(), None)
     assert servicer.watches == [pb.WatchPlanRequest(protocol=PROTOCOL, worker="w0")]
+
+
+async def test_a_plan_that_is_confirmed_is_no_snapshot_but_known_to_hold(tmp_path: Path) -> None:
+    plan, confirmation = snapshot(1, 1), snapshot(1, 1)
+    for message, plan_s in ((plan, 100.0), (confirmation, 105.0)):
+        message.plan_s, message.window_s = plan_s, 5.0
+    confirmation.confirms = True
+    async with scripted(tmp_path, [plan, confirmation]) as (_, worker):
+        assert worker.client.confirmed is None
+        await worker.next()
+        waiting = asyncio.create_task(worker.next())
+        async with asyncio.timeout(PATIENCE_S):
+            while worker.client.confirmed != Confirmed(105.0, 5.0):  # noqa: ASYNC110 - only asking again tells
+                await asyncio.sleep(0)
+        assert not waiting.done()
+        waiting.cancel()
 
 
 async def test_a_plan_in_many_parts_arrives_whole(tmp_path: Path) -> None:

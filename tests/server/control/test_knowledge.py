@@ -188,6 +188,14 @@ def test_one_workers_word_is_enough_to_take_an_endpoint_for_ejected() -> None:
     assert knowledge.models_up(now_s=NOW_S) == {"large"}
 
 
+def test_a_model_without_endpoints_is_up_while_it_is_enabled() -> None:
+    own = LARGE | {"name": "own", "protocol": "openai", "endpoints": ()}
+    knowledge = Knowledge(service(models=(SMALL, own)))
+    assert knowledge.models_up(now_s=NOW_S) == {"small", "own"}
+    knowledge.configure(service(models=(SMALL, own | {"enabled": False})))
+    assert knowledge.models_up(now_s=NOW_S) == {"small"}
+
+
 def test_a_drained_model_is_not_up() -> None:
     knowledge = Knowledge(service(models=(SMALL | {"enabled": False}, LARGE)))
     assert knowledge.models_up(now_s=NOW_S) == {"large"}

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from optimizer.problem import Resource
-from optimizer.solution import Breach
+from optimizer.solution import Breach, Certificate
 from optimizer.step_prices import StepPrice
 from server.control.budgets import BudgetState
 from server.control.knowledge import Knowledge
@@ -105,6 +105,15 @@ def test_the_certificate_travels() -> None:
     certificate = plan().certificate
     assert (certificate.duality_gap, certificate.worst_violation) == (1e-12, 2e-12)
     assert certificate.relaxed == "none"
+    assert certificate.stopped == ""
+
+
+def test_a_plan_that_was_stopped_says_so() -> None:
+    found = window((CHAT,), demand=[10.0], cost_nano_usd=[COSTS])
+    stopped = replace(
+        solution(found, [[1.0, 0.0]]), certificate=Certificate(1e-3, 0.0, "slo", "time")
+    )
+    assert plan_message("p1", found, stopped, now_s=NOW_S).certificate.stopped == "time"
 
 
 def test_a_class_is_told_with_its_promises_and_what_the_last_hour_made_of_them() -> None:

@@ -76,6 +76,15 @@ def test_a_plan_is_told_by_its_age_its_breaches_and_its_floors() -> None:
     assert found["turnout.floor.realised"] == {("code", "team"): 0.9}
 
 
+def test_the_plan_of_each_worker_is_told_by_its_age_which_grows_in_silence() -> None:
+    knowledge = Knowledge(service())
+    told = push()
+    told.plan_age_s = 2.5
+    knowledge.pushed(told, now_s=NOW_S - 10)
+    knowledge.pushed(push(worker="w1"), now_s=NOW_S)  # it has no plan yet
+    assert read(knowledge)["turnout.worker.plan_age"] == {("w0",): 12.5}
+
+
 def test_before_a_plan_nothing_is_told_of_it() -> None:
     found = read(Knowledge(service()))
     assert not found["turnout.plan.age"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.config import ClassConfig, Config, HealthConfig, PriceConfig
+from server.config import ClassConfig, Config, HealthConfig, ModelConfig, PriceConfig
 from server.routing.catalog import NANO_PER_USD, Cell, PayloadKind
 from server.routing.counters import NO_MODEL, Counters, Leg
 from server.routing.errors import NoCandidate, NotReady, Shed, UnknownClass
@@ -66,7 +66,7 @@ def decide(router: Router, chance: float = 0.5, now_s: float = 0.0, **query: Any
 
 def eject(router: Router, index: int, now_s: float = 0.0) -> None:
     name = router.catalog.models[index].name
-    assert router.health.failed((index, f"{name}:8001"), now_s=now_s)
+    assert router.health.failed((index, f"{name}:8001"), sent_s=now_s, now_s=now_s)
 
 
 def test_without_a_configuration_a_router_is_not_ready() -> None:
@@ -218,6 +218,37 @@ def test_without_a_model_for_its_payload_a_request_is_refused() -> None:
     router.configure(config(model("tensors")))
     with pytest.raises(NoCandidate):
         decide(router, payload_kind=PayloadKind.TEXT)
+
+
+OWN = model("own", endpoints=(), price=PriceConfig(request_usd=0.0001))
+
+
+def test_a_model_without_endpoints_is_routed_to_as_any_other() -> None:
+    router = Router(Selector(), Sealer(KEY, boot=7), Counters())
+    router.configure(config(OWN, model("small")))
+    plan(router, 1.0)
+    decision = decide(router)
+    assert (decision.target.model.name, decision.target.endpoint) == ("own", "")
+    assert decision.grounds.pick.basis is Basis.PLAN
+
+
+def test_infer_forwards_to_models_alone_that_it_reaches_whatever_the_plan() -> None:
+    router = Router(Selector(), Sealer(KEY, boot=7), Counters())
+    router.configure(config(OWN, model("text", protocol="openai"), model("small"), model("large")))
+    plan(router, 0.5, 0.5)
+    decision = router.decide(Query(), now_s=0, chance=0.5, forwarded=True)
+    assert decision.target.model.name == "small"
+    assert [router.catalog.models[i].name for i in decision.grounds.fallbacks] == ["large"]
+
+
+@pytest.mark.parametrize("only", [OWN, model("text", protocol="openai")])
+def test_where_infer_reaches_no_model_it_is_refused_with_what_to_do(only: ModelConfig) -> None:
+    router = Router(Selector(), Sealer(KEY, boot=7), Counters())
+    router.configure(config(only))
+    plan(router, 1.0)
+    with pytest.raises(NoCandidate, match="Infer can forward to: ask Route and call the model"):
+        router.decide(Query(), now_s=0, chance=0.5, forwarded=True)
+    assert decide(router).target.model.name == only.name
 
 
 def test_an_ejected_model_gets_nothing_until_its_time_is_over(router: Router) -> None:

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from server.config import ClassConfig
 from server.control.cell_messages import to_message
+from server.routing.catalog import PayloadKind
 from server.routing.counters import Leg
 from server.routing.errors import ControlPlaneDown
 from server.routing.journey import MARGIN_S
@@ -212,7 +213,8 @@ async def test_a_cell_of_several_models_is_asked_for_again_each_time(service: Se
 
 
 async def test_what_is_shed_is_refused_and_no_model_is_asked(service: Service) -> None:
-    service.router.publish(WeightTable("p2", {}, {}, {CELL: (1.0, "capacity of small")}))
+    shed = {(*CELL[:4], str(kind)): (1.0, "capacity of small") for kind in PayloadKind}
+    service.router.publish(WeightTable("p2", {}, {}, shed))
     calls = (
         service.routing.Route(route_request()),
         service.routing.Route(pb.RouteRequest(dry_run=True)),

@@ -52,6 +52,9 @@ class WatchPlanResponse(google.protobuf.message.Message):
     CELLS_FIELD_NUMBER: builtins.int
     CLASSES_FIELD_NUMBER: builtins.int
     MORE_FIELD_NUMBER: builtins.int
+    PLAN_S_FIELD_NUMBER: builtins.int
+    WINDOW_S_FIELD_NUMBER: builtins.int
+    CONFIRMS_FIELD_NUMBER: builtins.int
     protocol: builtins.int
     epoch: builtins.int
     """New for each start of the control plane. Within an epoch a worker ignores a snapshot whose
@@ -64,6 +67,15 @@ class WatchPlanResponse(google.protobuf.message.Message):
     """The configuration in force as JSON, live updates applied. In the first part; empty: as before."""
     more: builtins.bool
     """More parts of this snapshot follow."""
+    plan_s: builtins.float
+    """When the window ended that the plan was last found for, in seconds since 1970, and how long
+    windows are. With every plan_id.
+    """
+    window_s: builtins.float
+    confirms: builtins.bool
+    """No snapshot: the plan of this number is still in force, as of plan_s. Once a window at least,
+    unless planning fails.
+    """
     @property
     def models(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The models that the shares below count through."""
@@ -86,8 +98,11 @@ class WatchPlanResponse(google.protobuf.message.Message):
         cells: collections.abc.Iterable[Global___CellShares] | None = ...,
         classes: collections.abc.Iterable[Global___ClassShares] | None = ...,
         more: builtins.bool = ...,
+        plan_s: builtins.float = ...,
+        window_s: builtins.float = ...,
+        confirms: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["cells", b"cells", "classes", b"classes", "config_json", b"config_json", "epoch", b"epoch", "models", b"models", "more", b"more", "number", b"number", "plan_id", b"plan_id", "protocol", b"protocol"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cells", b"cells", "classes", b"classes", "config_json", b"config_json", "confirms", b"confirms", "epoch", b"epoch", "models", b"models", "more", b"more", "number", b"number", "plan_id", b"plan_id", "plan_s", b"plan_s", "protocol", b"protocol", "window_s", b"window_s"]) -> None: ...
 
 Global___WatchPlanResponse: typing_extensions.TypeAlias = WatchPlanResponse
 
@@ -186,6 +201,8 @@ class PushStatsRequest(google.protobuf.message.Message):
     KEPT_FIELD_NUMBER: builtins.int
     LISTENER_FIELD_NUMBER: builtins.int
     LIMITS_REACHED_FIELD_NUMBER: builtins.int
+    PLAN_ID_FIELD_NUMBER: builtins.int
+    PLAN_AGE_S_FIELD_NUMBER: builtins.int
     protocol: builtins.int
     worker: builtins.str
     boot: builtins.str
@@ -194,6 +211,10 @@ class PushStatsRequest(google.protobuf.message.Message):
     """Rises by one with each push of a boot."""
     data_address: builtins.str
     """Where the worker listens, with the port that it found free."""
+    plan_id: builtins.str
+    """The plan in force at this worker; empty before the first."""
+    plan_age_s: builtins.float
+    """Since the window that it was last found for. Absent before the first plan."""
     @property
     def cells(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___CellStats]:
         """Those touched since the last push that was answered."""
@@ -230,9 +251,12 @@ class PushStatsRequest(google.protobuf.message.Message):
         kept: collections.abc.Iterable[Global___KeptRequest] | None = ...,
         listener: Global___ListenerStats | None = ...,
         limits_reached: collections.abc.Iterable[Global___LimitStats] | None = ...,
+        plan_id: builtins.str = ...,
+        plan_age_s: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["listener", b"listener"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["boot", b"boot", "cells", b"cells", "data_address", b"data_address", "endpoints", b"endpoints", "kept", b"kept", "limits_reached", b"limits_reached", "listener", b"listener", "protocol", b"protocol", "refusals", b"refusals", "sequence", b"sequence", "worker", b"worker"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_plan_age_s", b"_plan_age_s", "listener", b"listener", "plan_age_s", b"plan_age_s"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_plan_age_s", b"_plan_age_s", "boot", b"boot", "cells", b"cells", "data_address", b"data_address", "endpoints", b"endpoints", "kept", b"kept", "limits_reached", b"limits_reached", "listener", b"listener", "plan_age_s", b"plan_age_s", "plan_id", b"plan_id", "protocol", b"protocol", "refusals", b"refusals", "sequence", b"sequence", "worker", b"worker"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_plan_age_s", b"_plan_age_s"]) -> typing.Literal["plan_age_s"] | None: ...
 
 Global___PushStatsRequest: typing_extensions.TypeAlias = PushStatsRequest
 
