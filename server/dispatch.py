@@ -1,18 +1,18 @@
 """Carries out what routing decides: asks an endpoint, tries the next model, counts what it took."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from server.routing.attempts import MARGIN_S, Attempts, Blame
 from server.routing.catalog import Model
-from server.routing.counters import Counters, Counts, latency_bucket
+from server.routing.counters import Counters
+from server.routing.endpoints import Target
 from server.routing.errors import DeadlinePast, UpstreamFailed
-from server.routing.health import Endpoint
+from server.routing.journey import MARGIN_S, Fate, Journey, counted
 from server.routing.query import Query
-from server.routing.router import Decision, Router, Target
+from server.routing.router import Decision, Router
 from server.routing.tokens import Kind
+from server.routing.verdicts import VERDICTS, Blame
 from server.status_code import Code
 
 # Of an endpoint's own words, what an error passes on to the caller.
@@ -48,16 +48,13 @@ class Answer:
 
 @dataclass(slots=True)
 class _Trip:
-    """One Infer on its way."""
+    """One Infer on its way: the journey, and what has to be carried along."""
 
     decision: Decision
     tenant: str
     request: Bytes
     metadata: Metadata
-    attempts: Attempts
-    begun_s: float
-    target: Target  # asked last
-    cost_nano_usd: int = 0
+    journey: Journey
 
 
 class Dispatcher:
@@ -82,22 +79,21 @@ class Dispatcher:
     async def infer(
         self, query: Query, request: Bytes, *, timeout_s: float | None, metadata: Metadata = ()
     ) -> Answer:
-        """Asks until a model answers; raises a RoutingError.
+        """Asks until a model answers; raises a RoutingError. Has to be run by a task.
 
         Without a timeout the class's deadline holds.
         """
         trip = self._set_out(query, request, timeout_s, metadata)
+        fate = Fate.LEFT
         try:
             response = await self._ask_until_answered(trip)
-        except UpstreamFailed as failure:
-            if not failure.callers_fault:  # or one tenant's garbage would shape the plan
-                self._count_completion(trip, failed=True)
-            raise
-        except asyncio.CancelledError:
-            self._count_if_late(trip)
+            fate = Fate.ANSWERED
+        except UpstreamFailed:
+            fate = Fate.FAILED
             raise
         finally:
-            self._counts(trip, trip.decision.target.model).ended += 1
+            trip.journey.end(fate, self._now_s())
+            counted(trip.journey, self._counters)
         return self._arrive(trip, response)
 
     def _set_out(
@@ -107,26 +103,23 @@ class Dispatcher:
         if timeout_s is not None and timeout_s <= MARGIN_S:
             raise DeadlinePast("the deadline leaves no time to ask a model: allow more")
         decision = self._router.decide(query, now_s=now_s, chance=self._chance(), forwarded=True)
+        traffic_class = decision.grounds.traffic_class
         if timeout_s is None:
-            timeout_s = decision.grounds.traffic_class.deadline_s
-        models = (decision.target.model_index, *decision.grounds.fallbacks)
-        return _Trip(
-            decision=decision,
-            tenant=query.tenant,
-            request=request,
-            metadata=metadata,
-            attempts=Attempts(models, deadline_s=now_s + timeout_s),
+            timeout_s = traffic_class.deadline_s
+        journey = Journey(
+            decision.reading.cell,
+            decision.target.model.name,
             begun_s=now_s,
-            target=decision.target,
+            slo_s=traffic_class.slo_s,
+            deadline_s=now_s + timeout_s,
         )
+        return _Trip(decision, query.tenant, request, metadata, journey)
 
     async def _ask_until_answered(self, trip: _Trip) -> Bytes:
         failure: UpstreamFailed | None = None
-        while (model := trip.attempts.next(self._now_s())) is not None:
-            if trip.attempts.made > 1:
-                trip.target = self._router.target(model)
+        while (target := self._next_target(trip)) is not None:
             try:
-                return await self._ask(trip)
+                return await self._ask(trip, target)
             except EndpointError as error:
                 failure = self._judge(trip, error)
         try:
@@ -134,93 +127,63 @@ class Dispatcher:
         finally:
             del failure  # or with its traceback, which has this frame, it would be a cycle
 
-    async def _ask(self, trip: _Trip) -> Bytes:
-        """One attempt, counted however it ends."""
-        target = trip.target
-        load = self._router.endpoints.loads[_endpoint(target)]
+    def _next_target(self, trip: _Trip) -> Target | None:
+        journey, decision = trip.journey, trip.decision
+        if not journey.goes_on(self._now_s()):
+            return None
+        if not journey.attempts:
+            return decision.target
+        asked = [attempt.target for attempt in journey.attempts]
+        return self._router.next_target(asked, decision.grounds.fallbacks)
+
+    async def _ask(self, trip: _Trip, target: Target) -> Bytes:
+        """One attempt, which is ended however it ends."""
+        load = self._router.endpoints.loads[target.key]
         load.attempts += 1
         load.in_flight += 1
-        begun_s, ok = self._now_s(), False
+        begun_s = self._now_s()
+        attempt = trip.journey.begin(target, begun_s)
+        left_s = trip.journey.time_left_s(begun_s)
         try:
-            left_s = trip.attempts.time_left_s(begun_s)
             response = await self._send(
                 target.endpoint, target.model, trip.request, left_s, trip.metadata
             )
-            ok = True
+        except EndpointError as error:
+            attempt.ended(Fate.FAILED, self._now_s(), error.code)
+            raise
+        except BaseException:
+            attempt.ended(Fate.LEFT, self._now_s())
+            raise
         finally:
             load.in_flight -= 1
-            self._count_attempt(trip, busy_s=self._now_s() - begun_s, ok=ok)
-        self._router.health.succeeded(_endpoint(target), sent_s=begun_s)
+        attempt.answered(self._now_s(), input_tokens=trip.decision.reading.input_tokens)
+        self._router.health.succeeded(target.key, sent_s=begun_s)
         return response
 
     def _judge(self, trip: _Trip, error: EndpointError) -> UpstreamFailed:
         """Tells health of a failure, and what the caller hears if nothing better follows."""
-        endpoint, now_s = _endpoint(trip.target), self._now_s()
-        verdict = trip.attempts.failed(error.code)
+        target, verdict = trip.journey.attempts[-1].target, VERDICTS[error.code]
         if verdict.blame is Blame.ENDPOINT:
-            self._router.health.failed(endpoint, now_s=now_s)
+            self._router.health.failed(target.key, now_s=self._now_s())
         elif verdict.blame is Blame.SUSPECT:
-            self._router.health.suspect(endpoint, trip.tenant, now_s=now_s)
+            self._router.health.suspect(target.key, trip.tenant, now_s=self._now_s())
         return UpstreamFailed(
-            f"model {trip.target.model.name}: {str(error)[:DETAIL_CHARS_MAX]}",
+            f"model {target.model.name}: {str(error)[:DETAIL_CHARS_MAX]}",
             reason=f"UPSTREAM_{error.code.name}",
             code=verdict.caller_sees,
-            callers_fault=not verdict.misses,
         )
 
     def _arrive(self, trip: _Trip, response: Bytes) -> Answer:
-        latency_s = self._count_completion(trip, failed=False)
-        model = trip.target.model
+        journey = trip.journey
+        target = journey.attempts[-1].target
         return Answer(
             response=response,
             decision=trip.decision,
             decision_id=self._router.seal(
-                trip.decision, Kind.INFER, model, now_s=trip.begun_s + latency_s
+                trip.decision, Kind.INFER, target.model, now_s=journey.ended_s
             ),
-            target=trip.target,
-            attempts=trip.attempts.made,
-            cost_nano_usd=trip.cost_nano_usd,
-            latency_s=latency_s,
+            target=target,
+            attempts=len(journey.attempts),
+            cost_nano_usd=journey.cost_nano_usd,
+            latency_s=journey.latency_s,
         )
-
-    def _count_attempt(self, trip: _Trip, *, busy_s: float, ok: bool) -> None:
-        """A failed attempt costs the time it held the model, and no answer."""
-        model = trip.target.model
-        counts = self._counts(trip, model)
-        counts.attempts += 1
-        counts.busy_s += busy_s
-        if ok:
-            counts.answered += 1
-            tokens = trip.decision.reading.input_tokens
-            counts.input_tokens += tokens
-            cost = model.cost_nano_usd(input_tokens=tokens, output_tokens=0, busy_s=busy_s)
-        else:
-            cost = model.failure_cost_nano_usd(busy_s=busy_s)
-        trip.cost_nano_usd += cost
-        counts.cost_nano_usd += cost
-
-    def _count_completion(self, trip: _Trip, *, failed: bool) -> float:
-        """Counts the whole request for the model it began with; returns its latency."""
-        latency_s = self._now_s() - trip.begun_s
-        slo_s = trip.decision.grounds.traffic_class.slo_s
-        counts = self._counts(trip, trip.decision.target.model)
-        counts.completed += 1
-        counts.failed += failed
-        counts.slo_missed += failed or (slo_s is not None and latency_s > slo_s)
-        counts.latency_counts[latency_bucket(latency_s)] += 1
-        return latency_s
-
-    def _count_if_late(self, trip: _Trip) -> None:
-        """A caller that gave up within the SLO says nothing of the model; a later one does."""
-        slo_s = trip.decision.grounds.traffic_class.slo_s
-        if slo_s is not None and self._now_s() - trip.begun_s > slo_s:
-            self._count_completion(trip, failed=False)
-
-    def _counts(self, trip: _Trip, model: Model) -> Counts:
-        return self._counters.of(
-            trip.decision.reading.cell, trip.decision.target.model.name, model.name
-        )
-
-
-def _endpoint(target: Target) -> Endpoint:
-    return target.model_index, target.endpoint

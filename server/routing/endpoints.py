@@ -1,9 +1,22 @@
 """Which endpoint of a model takes the next attempt: the least loaded that is not ejected."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from server.routing.catalog import Model
 from server.routing.health import Endpoint, HealthTracker
+
+
+class Target(NamedTuple):
+    """A model and the endpoint to ask."""
+
+    model_index: int
+    model: Model
+    endpoint: str  # its address; empty for a model that has none
+
+    @property
+    def key(self) -> Endpoint:
+        return self.model_index, self.endpoint
 
 
 class EndpointLoad:

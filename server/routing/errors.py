@@ -119,10 +119,7 @@ class Unauthenticated(RoutingError):
 class UpstreamFailed(RoutingError):
     """Every attempt that was allowed failed; tells of the last one."""
 
-    def __init__(
-        self, message: str, *, reason: str, code: int, callers_fault: bool = False
-    ) -> None:
+    def __init__(self, message: str, *, reason: str, code: int) -> None:
         super().__init__(message)
-        self.callers_fault = callers_fault
         self.reason = reason  # "UPSTREAM_" and the endpoint's own status
         self.code = code  # google.rpc.Code for the caller

@@ -1,6 +1,6 @@
 """Decides which model answers a request: read, find who may, pick, say why."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import NamedTuple
@@ -11,11 +11,12 @@ from server.routing.catalog import (
     Cell,
     Model,
     TrafficClass,
+    bits,
     compile_catalog,
     nominal_cost_nano_usd,
 )
 from server.routing.counters import Counters
-from server.routing.endpoints import Endpoints
+from server.routing.endpoints import Endpoints, Target
 from server.routing.errors import NoCandidate, NotReady, PayloadTooLarge
 from server.routing.health import HealthTracker
 from server.routing.learned import LinearModel
@@ -29,14 +30,6 @@ from server.routing.tokens import Kind, Sealer
 FALLBACKS_MAX = 3
 # Kept for decisions that have the same, a KB each; those of any further pick are made anew.
 GROUNDS_MAX = 2_000
-
-
-class Target(NamedTuple):
-    """A model and the endpoint to ask."""
-
-    model_index: int
-    model: Model
-    endpoint: str
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -272,6 +265,13 @@ class Router:
         """A model and the endpoint of it to ask now."""
         model = self._ready().catalog.models[index]
         return Target(index, model, self.endpoints.choose(index, model))
+
+    def next_target(self, asked: Sequence[Target], fallbacks: Sequence[int]) -> Target | None:
+        """Whom to ask after these: the first model that was not asked and is not down, or is."""
+        known = bits(target.model_index for target in asked)
+        others = [index for index in fallbacks if not known >> index & 1]
+        up = [index for index in others if not self.health.down >> index & 1]
+        return self.target((up or others)[0]) if others else None
 
     def is_fixed(self, grounds: Grounds) -> bool:
         """Whether decisions on these grounds all name the same endpoints."""

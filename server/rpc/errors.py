@@ -108,7 +108,7 @@ class ErrorAnswering:
         )
 
     def _unary(self, method: Any, read: _Read) -> Callable[[Bytes, Context], Awaitable[Any]]:
-        @functools.wraps(method)
+        @functools.wraps(method)  # its marks are kept
         async def answer(data: Bytes, context: Context) -> Any:
             try:
                 return await method(read(data), context)

@@ -12,6 +12,7 @@ from server.rpc.convert import AUTO
 from server.rpc.errors import Context, raw
 from server.rpc.routing import forwarded
 from server.rpc.wire import Bytes
+from server.transport.methods import in_task
 from server.wire import oip_pb2, oip_pb2_grpc
 
 
@@ -54,6 +55,7 @@ class OipServicer(oip_pb2_grpc.GRPCInferenceServiceServicer):
             )
         return oip_pb2.ModelMetadataResponse(name=request.name, platform="turnout")
 
+    @in_task
     @raw
     async def ModelInfer(self, request: Bytes, context: Context) -> Bytes:  # type: ignore[override]
         invocation_metadata = context.invocation_metadata()

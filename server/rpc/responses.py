@@ -11,7 +11,8 @@ from google.protobuf.duration_pb2 import Duration
 
 from server.dispatch import Answer, Bytes
 from server.routing.catalog import Cell
-from server.routing.router import Decision, Grounds, Router, Target
+from server.routing.endpoints import Target
+from server.routing.router import Decision, Grounds, Router
 from turnout.v1 import routing_pb2 as pb
 
 # Larger answers of endpoints are not copied behind what we say of them.

@@ -16,6 +16,7 @@ from server.rpc.reports import Settle, settled
 from server.rpc.responses import Responses
 from server.rpc.turns import hold, turn_of
 from server.rpc.wire import Bytes
+from server.transport.methods import in_task
 from turnout.v1 import routing_pb2 as pb
 from turnout.v1 import routing_pb2_grpc
 
@@ -92,6 +93,7 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
             parts.append(part)
         return parts
 
+    @in_task
     @raw
     async def Infer(  # type: ignore[override]
         self, data: Bytes, context: Context

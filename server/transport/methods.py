@@ -14,6 +14,7 @@ RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Servicer = Callable[[Any, Any], Any]
 _Marked = TypeVar("_Marked", bound=Callable[..., Any])
 _TAKES_VIEWS = "takes_views"
+_IN_TASK = "runs_in_task"
 
 # Of paths that generic handlers were asked about and took: ours take a few dozen, but one that
 # takes every path must not make us keep what callers think up.
@@ -30,6 +31,7 @@ class Method(NamedTuple):
     parse: Callable[[Any], Any]
     serialize: Callable[[Any], Any]  # bytes; of a servicer that takes views, parts or a view too
     message_bytes_max: int
+    in_task: bool  # of a unary servicer: a task runs it from the start
 
 
 class _Asked(NamedTuple):
@@ -43,6 +45,17 @@ def takes_views(servicer: _Marked) -> _Marked:
     """Marks a servicer of bytes: it takes large requests as views, and may answer in parts."""
     setattr(servicer, _TAKES_VIEWS, True)
     return servicer
+
+
+def in_task(servicer: _Marked) -> _Marked:
+    """Marks a unary servicer that needs to be run by a task: for its timeouts and task groups."""
+    setattr(servicer, _IN_TASK, True)
+    return servicer
+
+
+def is_in_task(servicer: object) -> bool:
+    """Whether a servicer is so marked."""
+    return bool(getattr(servicer, _IN_TASK, False))
 
 
 class Methods:
@@ -100,6 +113,7 @@ class Methods:
             parse=_same if takes_views else _parser(handler),
             serialize=(not takes_views and handler.response_serializer) or _same,
             message_bytes_max=self._bytes_max_by_path.get(path, self._bytes_max),
+            in_task=is_in_task(servicer),
         )
 
 

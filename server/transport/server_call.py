@@ -30,7 +30,7 @@ _RESETS = {Code.RESOURCE_EXHAUSTED: ErrorCode.ENHANCE_YOUR_CALM}
 class ServerCall:
     """A servicer's context. The status is sent once; what comes after it is not heard.
 
-    Before a unary servicer's first wait there is no current task.
+    Before a unary servicer's first wait there is no current task, unless it is marked `in_task`.
     """
 
     __slots__ = (
@@ -269,10 +269,11 @@ class ServerCall:
         self.expire()
         turns.charge_at_once(flow, turns.clock() - began_s)
 
-    def work(self, coroutine: Any, variables: Variables | None = None) -> None:
+    def work(self, coroutine: Any, variables: Variables | None = None) -> asyncio.Task[None]:
         """Runs the servicer, or the rest of it, as a task."""
-        self.task = self._link.loop.create_task(coroutine, context=variables)
-        self._tally.keep(self.task)
+        self.task = task = self._link.loop.create_task(coroutine, context=variables)
+        self._tally.keep(task)
+        return task
 
     def _send_head(self, metadata: tuple[Header, ...] = ()) -> None:
         head = GZIP_RESPONSE_HEAD if self._gzip else RESPONSE_HEAD

@@ -2,10 +2,10 @@
 
 import asyncio
 import types
-from collections.abc import Coroutine, Generator
-from contextlib import aclosing
+from collections.abc import Coroutine, Generator, Iterator
+from contextlib import aclosing, contextmanager
 from contextvars import copy_context
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 from grpc.aio import EOF, AbortError
@@ -14,6 +14,7 @@ from server.status_code import Code
 from server.transport.server_call import Message, ServerCall
 from server.transport.status import CallRefused
 
+_Rest: TypeAlias = Coroutine[Any, Any, None]
 _log = structlog.get_logger()
 
 
@@ -36,8 +37,12 @@ class Requests:
 def answer(call: ServerCall, data: bytes | memoryview) -> None:
     """Runs a unary servicer up to its first real wait, or to its end.
 
-    Up to there it has no task of its own: a task costs more than most answers.
+    Up to there it has no task of its own, unless it asks for one: a task costs more than most
+    answers.
     """
+    if call.method.in_task:
+        _answer_in_task(call, data)
+        return
     variables = copy_context()
     try:
         coroutine = call.method.servicer(call.parsed(data), call)
@@ -47,9 +52,38 @@ def answer(call: ServerCall, data: bytes | memoryview) -> None:
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - where every error ends
         fail(call, error)
     else:
-        rest = _finish(call, coroutine, awaited)
-        rest.send(None)  # up to the servicer: cancelled now, a task would not even begin it
-        call.work(rest, variables)
+        call.work(_begun(_finish(call, coroutine, [awaited])), variables)
+
+
+def _answer_in_task(call: ServerCall, data: bytes | memoryview) -> None:
+    """The same, but the task is there from the start.
+
+    Its first step is run here and now, for it belongs to the turn of the call's connection.
+    """
+    variables, first = copy_context(), list[Any]()
+    try:
+        coroutine = call.method.servicer(call.parsed(data), call)
+        with _current(call.work(_begun(_finish(call, coroutine, first)), variables)):
+            first.append(variables.run(coroutine.send, None))
+    except StopIteration as end:
+        _give(call, end.value)
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - where every error ends
+        fail(call, error)
+
+
+@contextmanager
+def _current(task: asyncio.Task[None]) -> Iterator[None]:
+    """Makes it the task that runs, as asyncio lets those do that step tasks themselves."""
+    loop, outer = asyncio.get_running_loop(), asyncio.current_task()
+    if outer is not None:  # that inflated the request
+        asyncio._leave_task(loop, outer)
+    asyncio._enter_task(loop, task)
+    try:
+        yield
+    finally:
+        asyncio._leave_task(loop, task)
+        if outer is not None:
+            asyncio._enter_task(loop, outer)
 
 
 def start(call: ServerCall, data: bytes | memoryview | None) -> None:
@@ -76,36 +110,53 @@ async def _run(call: ServerCall, data: bytes | memoryview | None) -> None:
         fail(call, error)
 
 
-async def _finish(call: ServerCall, coroutine: Coroutine[Any, Any, Message], awaited: Any) -> None:
+async def _finish(
+    call: ServerCall, coroutine: Coroutine[Any, Any, Message], first: list[Any]
+) -> None:
     try:
-        message = await _resumed(coroutine, awaited)
+        message = await _resumed(coroutine, first)
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - where every error ends
         fail(call, error)
     else:
         _give(call, message)
 
 
+def _begun(rest: _Rest) -> _Rest:
+    """What a task is to run, brought up to the servicer: cancelled now, it would not even begin."""
+    rest.send(None)
+    return rest
+
+
 @types.coroutine
 def _resumed(
-    coroutine: Coroutine[Any, Any, Message], awaited: Any
+    coroutine: Coroutine[Any, Any, Message], first: list[Any]
 ) -> Generator[Any, None, Message]:
-    """Goes on with a coroutine that waits for `awaited`.
+    """Goes on with a coroutine that waits for what `first` has by then; empty: it has ended.
 
     The first time it yields to whoever makes the task, and from then on to the task.
     """
-    has_task = False
+    thrown: BaseException | None = None
     try:
+        yield
+    except BaseException as error:  # noqa: BLE001 - a task throws what it was told to
+        thrown = error
+    if not first:
+        return None
+    awaited = first.pop()
+    try:
+        if thrown is not None:
+            awaited = coroutine.throw(thrown)
         while True:
             try:
                 yield awaited
-            except BaseException as error:  # noqa: BLE001 - a task throws what it was told to
+            except BaseException as error:  # noqa: BLE001 - as above
                 awaited = coroutine.throw(error)
             else:
-                awaited = coroutine.send(None) if has_task else awaited
-            has_task = True
+                awaited = coroutine.send(None)
     except StopIteration as end:
-        message: Message = end.value
-        return message
+        return end.value
+    finally:
+        del thrown  # or with its traceback, which has this frame, it would be a cycle
 
 
 def _give(call: ServerCall, message: Message) -> None:

@@ -19,14 +19,15 @@ from server.dispatch import (
     EndpointError,
     Metadata,
 )
-from server.routing.attempts import MARGIN_S, VERDICTS, Blame
 from server.routing.catalog import Cell, Model, PayloadKind
 from server.routing.counters import Counters, Counts, Leg, latency_bucket
 from server.routing.errors import DeadlinePast, NoCandidate, UpstreamFailed
+from server.routing.journey import MARGIN_S
 from server.routing.query import Query
 from server.routing.router import Router
 from server.routing.selector import Selector, WeightTable
 from server.routing.tokens import KEY_BYTES, Kind, Sealer, open_decision
+from server.routing.verdicts import VERDICTS, Blame
 from server.status_code import Code
 from tests.server.routing.configs import config, model
 

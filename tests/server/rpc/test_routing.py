@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 
 from server.config import ClassConfig
 from server.control.cell_messages import to_message
-from server.routing.attempts import MARGIN_S
 from server.routing.counters import Leg
 from server.routing.errors import ControlPlaneDown
+from server.routing.journey import MARGIN_S
 from server.routing.selector import WeightTable
 from server.routing.tokens import Kind, open_decision
 from server.rpc.convert import TEXT_BYTES_MAX

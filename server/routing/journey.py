@@ -1,0 +1,158 @@
+"""A request on its way: told how each attempt ended, a journey says what comes next. No I/O.
+
+All that is counted of a request is read off its finished attempts, so that it cannot disagree.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from math import inf
+
+from server.routing.catalog import Cell
+from server.routing.counters import Counters, Counts, latency_bucket
+from server.routing.endpoints import Target
+from server.routing.verdicts import VERDICTS
+from server.status_code import Code
+
+# One more is asked before the caller hears of a failure: a second retry would add load just when a
+# fleet is in trouble.
+RETRIES_MAX = 1
+# What the way back takes: a retry or an answer later than this before the deadline is no use.
+MARGIN_S = 0.005
+
+
+class Purpose(Enum):
+    """Why an attempt was made."""
+
+    FIRST = "first"  # the decision's own model
+    RETRY = "retry"  # after an attempt that was not answered
+
+
+class Fate(Enum):
+    """How an attempt or a whole request ended."""
+
+    ANSWERED = "answered"
+    FAILED = "failed"  # with a code, a deadline that passed among them
+    GIVEN_UP = "given up"  # its own time was over, and another was asked
+    LEFT = "left"  # by the caller, in good time
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One call to one endpoint. Ended once; everything that is counted of it is derived from it."""
+
+    target: Target
+    purpose: Purpose
+    begun_s: float
+    ended_s: float = 0.0
+    fate: Fate | None = None  # None while it is out
+    code: Code = Code.OK  # with which it failed
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_nano_usd: int = 0
+
+    @property
+    def took_s(self) -> float:
+        return self.ended_s - self.begun_s
+
+    def answered(self, now_s: float, *, input_tokens: int, output_tokens: int = 0) -> None:
+        """Ends it well: it costs what the model charges for an answer."""
+        self.fate, self.ended_s = Fate.ANSWERED, now_s
+        self.input_tokens, self.output_tokens = input_tokens, output_tokens
+        self.cost_nano_usd = self.target.model.cost_nano_usd(
+            input_tokens=input_tokens, output_tokens=output_tokens, busy_s=self.took_s
+        )
+
+    def ended(self, fate: Fate, now_s: float, code: Code = Code.OK) -> None:
+        """Ends it without an answer: it costs the time that it held the model."""
+        self.fate, self.ended_s, self.code = fate, now_s, code
+        self.cost_nano_usd = self.target.model.failure_cost_nano_usd(busy_s=self.took_s)
+
+
+@dataclass(slots=True)
+class Journey:
+    """A request from its arrival to its end, however many were asked."""
+
+    cell: Cell
+    first: str  # the model that it began with
+    begun_s: float
+    slo_s: float | None
+    deadline_s: float = inf  # on the clock of all times here
+    attempts: list[Attempt] = field(default_factory=list)
+    fate: Fate | None = None  # None while it is under way
+    ended_s: float = 0.0
+
+    @property
+    def latency_s(self) -> float:
+        return self.ended_s - self.begun_s
+
+    @property
+    def cost_nano_usd(self) -> int:
+        """Of all attempts."""
+        return sum(attempt.cost_nano_usd for attempt in self.attempts)
+
+    def time_left_s(self, now_s: float) -> float:
+        """What an endpoint may take: the caller's deadline less the way back."""
+        return self.deadline_s - MARGIN_S - now_s
+
+    def goes_on(self, now_s: float) -> bool:
+        """Whether somebody else is to be asked, or the first at all."""
+        if self.time_left_s(now_s) <= 0 or len(self.attempts) > RETRIES_MAX:
+            return False
+        return not self.attempts or _leads_on(self.attempts[-1])
+
+    def begin(self, target: Target, now_s: float) -> Attempt:
+        """The attempt to make now."""
+        purpose = Purpose.RETRY if self.attempts else Purpose.FIRST
+        attempt = Attempt(target, purpose, now_s)
+        self.attempts.append(attempt)
+        return attempt
+
+    def end(self, fate: Fate, now_s: float) -> None:
+        self.fate, self.ended_s = fate, now_s
+
+    @property
+    def is_late(self) -> bool:
+        return self.slo_s is not None and self.latency_s > self.slo_s
+
+    @property
+    def says_something(self) -> bool:
+        """Whether its end counts for the model it began with.
+
+        A caller's own garbage does not, or one tenant's would shape the plan; nor does a caller
+        that left within the SLO.
+        """
+        if self.fate is Fate.LEFT:
+            return self.is_late
+        return self.fate is Fate.ANSWERED or VERDICTS[self.attempts[-1].code].misses
+
+
+def _leads_on(attempt: Attempt) -> bool:
+    """Whether another may do better where this attempt ended so."""
+    if attempt.fate is Fate.FAILED:
+        return VERDICTS[attempt.code].retry
+    return attempt.fate is Fate.GIVEN_UP
+
+
+def counted(journey: Journey, counters: Counters) -> None:
+    """Counts a journey that has ended, unless it led to nobody."""
+    cell, first = journey.cell, journey.first
+    for attempt in journey.attempts:
+        counts = counters.of(cell, first, attempt.target.model.name)
+        counts.attempts += 1
+        counts.answered += attempt.fate is Fate.ANSWERED
+        counts.input_tokens += attempt.input_tokens
+        counts.output_tokens += attempt.output_tokens
+        counts.busy_s += attempt.took_s
+        counts.cost_nano_usd += attempt.cost_nano_usd
+    if journey.attempts:
+        _count_whole(journey, counters.of(cell, first, first))
+
+
+def _count_whole(journey: Journey, counts: Counts) -> None:
+    counts.ended += 1
+    if journey.says_something:
+        failed = journey.fate is Fate.FAILED
+        counts.completed += 1
+        counts.failed += failed
+        counts.slo_missed += failed or journey.is_late
+        counts.latency_counts[latency_bucket(journey.latency_s)] += 1

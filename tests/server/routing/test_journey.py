@@ -1,0 +1,156 @@
+"""What comes after an attempt, and what a whole journey counts for."""
+
+import pytest
+
+from server.config import PriceConfig
+from server.routing.catalog import Cell, compile_catalog
+from server.routing.counters import Counters, Counts, Leg, latency_bucket
+from server.routing.endpoints import Target
+from server.routing.journey import MARGIN_S, Fate, Journey, Purpose, counted
+from server.routing.verdicts import VERDICTS
+from server.status_code import Code
+from tests.server.routing.configs import config, model
+
+CELL = Cell("chat", "-", "other", "s0")
+MODELS = compile_catalog(
+    config(
+        model("small", price=PriceConfig(request_usd=1e-6, busy_second_usd=1e-3)),
+        model("large", price=PriceConfig(request_usd=2e-6, busy_second_usd=4e-3)),
+    )
+).models
+SMALL, LARGE = (Target(index, one, "a:1") for index, one in enumerate(MODELS))
+
+
+def journey(*, slo_s: float | None = 0.5, deadline_s: float = 10) -> Journey:
+    return Journey(CELL, "small", begun_s=0.0, slo_s=slo_s, deadline_s=deadline_s)
+
+
+def failed(code: Code, took_s: float = 0.25) -> Journey:
+    """One whose first attempt failed."""
+    made = journey()
+    made.begin(SMALL, 0.0).ended(Fate.FAILED, took_s, code)
+    return made
+
+
+def counts(made: Journey, model: str = "small") -> Counts:
+    counters = Counters()
+    counted(made, counters)
+    return counters.get(Leg(CELL, "small", model))
+
+
+def test_the_first_is_asked_and_then_one_more() -> None:
+    made = journey()
+    assert made.goes_on(0)
+    first = made.begin(SMALL, 0.0)
+    first.ended(Fate.FAILED, 1, Code.UNAVAILABLE)
+    assert made.goes_on(1)
+    second = made.begin(LARGE, 1)
+    second.ended(Fate.FAILED, 2, Code.UNAVAILABLE)
+    assert not made.goes_on(2)
+    assert (first.purpose, second.purpose) == (Purpose.FIRST, Purpose.RETRY)
+
+
+@pytest.mark.parametrize("code", VERDICTS)
+def test_a_failure_leads_on_where_its_verdict_says_so(code: Code) -> None:
+    assert failed(code).goes_on(1) is VERDICTS[code].retry
+
+
+def test_an_attempt_that_was_given_up_leads_on() -> None:
+    made = journey()
+    made.begin(SMALL, 0).ended(Fate.GIVEN_UP, 1)
+    assert made.goes_on(1)
+
+
+@pytest.mark.parametrize("fate", [Fate.ANSWERED, Fate.LEFT])
+def test_an_end_leads_nowhere(fate: Fate) -> None:
+    made = journey()
+    made.begin(SMALL, 0).ended(fate, 1)
+    assert not made.goes_on(1)
+
+
+def test_nothing_is_asked_that_could_not_answer_in_time() -> None:
+    made = journey(deadline_s=10)
+    assert not made.goes_on(10 - MARGIN_S)
+    assert made.goes_on(9.99)
+
+
+def test_there_is_no_retry_without_time_left() -> None:
+    assert not failed(Code.UNAVAILABLE, took_s=9.999).goes_on(9.999)
+
+
+def test_an_endpoint_may_take_the_time_that_is_left_less_the_way_back() -> None:
+    assert journey(deadline_s=10).time_left_s(4) == pytest.approx(6 - MARGIN_S)
+
+
+def test_an_answer_counts_for_its_leg_with_its_tokens_time_and_cost() -> None:
+    made = journey()
+    made.begin(SMALL, 0).answered(0.25, input_tokens=7, output_tokens=3)
+    made.end(Fate.ANSWERED, 0.25)
+    assert made.cost_nano_usd == 251_000
+    latency_counts = [0] * len(Counts().latency_counts)
+    latency_counts[latency_bucket(0.25)] = 1
+    assert counts(made) == Counts(
+        ended=1,
+        completed=1,
+        attempts=1,
+        answered=1,
+        input_tokens=7,
+        output_tokens=3,
+        busy_s=0.25,
+        cost_nano_usd=251_000,
+        latency_counts=latency_counts,
+    )
+
+
+def test_each_attempt_counts_for_its_own_model_and_the_request_for_the_first() -> None:
+    made = failed(Code.UNAVAILABLE, took_s=0.25)
+    made.begin(LARGE, 0.25).answered(0.5, input_tokens=7)
+    made.end(Fate.ANSWERED, 0.5)
+    small, large = counts(made), counts(made, "large")
+    assert (small.attempts, small.answered, small.busy_s, small.completed) == (1, 0, 0.25, 1)
+    assert (large.attempts, large.answered, large.busy_s, large.completed) == (1, 1, 0.25, 0)
+    # What was not answered costs the time it held the model, and no request.
+    assert (small.cost_nano_usd, large.cost_nano_usd) == (250_000, 1_002_000)
+    assert made.cost_nano_usd == 1_252_000
+    assert (small.ended, large.ended) == (1, 0)
+
+
+def test_a_failed_request_is_counted_as_failed_and_missed() -> None:
+    made = failed(Code.INTERNAL)
+    made.end(Fate.FAILED, 0.25)
+    found = counts(made)
+    assert (found.ended, found.completed, found.failed, found.slo_missed) == (1, 1, 1, 1)
+
+
+def test_a_callers_own_garbage_says_nothing_of_the_model() -> None:
+    made = failed(Code.INVALID_ARGUMENT)
+    made.end(Fate.FAILED, 0.25)
+    found = counts(made)
+    assert (found.ended, found.attempts, found.completed, found.failed) == (1, 1, 0, 0)
+
+
+@pytest.mark.parametrize(("took_s", "missed"), [(0.5, 0), (0.51, 1)])
+def test_an_answer_later_than_the_slo_is_missed(took_s: float, missed: int) -> None:
+    made = journey(slo_s=0.5)
+    made.begin(SMALL, 0).answered(took_s, input_tokens=0)
+    made.end(Fate.ANSWERED, took_s)
+    assert counts(made).slo_missed == missed
+
+
+@pytest.mark.parametrize(("left_s", "completed"), [(0.5, 0), (0.51, 1)])
+def test_a_caller_that_leaves_says_something_only_after_the_slo(
+    left_s: float, completed: int
+) -> None:
+    made = journey(slo_s=0.5)
+    made.begin(SMALL, 0).ended(Fate.LEFT, left_s)
+    made.end(Fate.LEFT, left_s)
+    found = counts(made)
+    assert (found.ended, found.completed, found.slo_missed) == (1, completed, completed)
+    assert found.failed == 0
+
+
+def test_a_journey_that_led_to_nobody_is_not_counted() -> None:
+    counters, made = Counters(), journey()
+    made.end(Fate.LEFT, 1)
+    counted(made, counters)
+    assert counters.take_touched() == []
