@@ -1,18 +1,22 @@
 """Carries out what routing decides: asks an endpoint, tries the next model, counts what it took."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
+from math import inf
 from typing import TypeAlias
 
 from server.routing.catalog import Model
 from server.routing.counters import Counters
 from server.routing.endpoints import Target
 from server.routing.errors import DeadlinePast, UpstreamFailed
-from server.routing.journey import MARGIN_S, Fate, Journey, counted
+from server.routing.experience import Experience
+from server.routing.journey import MARGIN_S, Attempt, Fate, Journey, counted
 from server.routing.query import Query
 from server.routing.router import Decision, Router
 from server.routing.tokens import Kind
-from server.routing.verdicts import VERDICTS, Blame
+from server.routing.verdicts import VERDICTS
 from server.status_code import Code
 
 # Of an endpoint's own words, what an error passes on to the caller.
@@ -51,7 +55,6 @@ class _Trip:
     """One Infer on its way: the journey, and what has to be carried along."""
 
     decision: Decision
-    tenant: str
     request: Bytes
     metadata: Metadata
     journey: Journey
@@ -75,6 +78,7 @@ class Dispatcher:
         self._counters = counters
         self._now_s = now_s
         self._chance = chance
+        self._experience = Experience(router.health)
 
     async def infer(
         self, query: Query, request: Bytes, *, timeout_s: float | None, metadata: Metadata = ()
@@ -84,16 +88,10 @@ class Dispatcher:
         Without a timeout the class's deadline holds.
         """
         trip = self._set_out(query, request, timeout_s, metadata)
-        fate = Fate.LEFT
         try:
             response = await self._ask_until_answered(trip)
-            fate = Fate.ANSWERED
-        except UpstreamFailed:
-            fate = Fate.FAILED
-            raise
         finally:
-            trip.journey.end(fate, self._now_s())
-            counted(trip.journey, self._counters)
+            self._conclude(trip.journey)
         return self._arrive(trip, response)
 
     def _set_out(
@@ -113,7 +111,7 @@ class Dispatcher:
             slo_s=traffic_class.slo_s,
             deadline_s=now_s + timeout_s,
         )
-        return _Trip(decision, query.tenant, request, metadata, journey)
+        return _Trip(decision, request, metadata, journey)
 
     async def _ask_until_answered(self, trip: _Trip) -> Bytes:
         failure: UpstreamFailed | None = None
@@ -121,57 +119,91 @@ class Dispatcher:
             try:
                 return await self._ask(trip, target)
             except EndpointError as error:
-                failure = self._judge(trip, error)
+                failure = _failure(trip.journey.attempts[-1], error)
         try:
             raise failure or DeadlinePast("no time is left to ask a model: allow more")
         finally:
             del failure  # or with its traceback, which has this frame, it would be a cycle
 
     def _next_target(self, trip: _Trip) -> Target | None:
-        journey, decision = trip.journey, trip.decision
+        journey = trip.journey
         if not journey.goes_on(self._now_s()):
             return None
         if not journey.attempts:
-            return decision.target
-        asked = [attempt.target for attempt in journey.attempts]
-        return self._router.next_target(asked, decision.grounds.fallbacks)
+            return trip.decision.target
+        last, target = journey.attempts[-1], self._another(trip)
+        is_repeated = target is not None and target.model_index == last.target.model_index
+        # What one model has refused another may be asked at once; itself only within its budget.
+        if is_repeated and not self._experience.may_give_up(last):
+            return None
+        return target
+
+    def _another(self, trip: _Trip) -> Target | None:
+        asked = [attempt.target for attempt in trip.journey.attempts]
+        return self._router.next_target(asked, trip.decision.grounds.fallbacks)
 
     async def _ask(self, trip: _Trip, target: Target) -> Bytes:
-        """One attempt, which is ended however it ends."""
-        load = self._router.endpoints.loads[target.key]
+        """One attempt, which is ended and told of however it ends."""
+        journey, load = trip.journey, self._router.endpoints.loads[target.key]
         load.attempts += 1
         load.in_flight += 1
-        begun_s = self._now_s()
-        attempt = trip.journey.begin(target, begun_s)
-        left_s = trip.journey.time_left_s(begun_s)
+        attempt = journey.begin(target, self._now_s())
         try:
-            response = await self._send(
-                target.endpoint, target.model, trip.request, left_s, trip.metadata
-            )
+            response = await self._within_its_time(trip, attempt)
+            tokens = trip.decision.reading.input_tokens
+            attempt.answered(self._now_s(), input_tokens=tokens)
+        except _GivenUp:
+            attempt.ended(Fate.GIVEN_UP, self._now_s())
+            raise
         except EndpointError as error:
             attempt.ended(Fate.FAILED, self._now_s(), error.code)
             raise
         except BaseException:
-            attempt.ended(Fate.LEFT, self._now_s())
+            attempt.left(self._now_s(), is_due=journey.is_due(self._now_s()))
             raise
         finally:
             load.in_flight -= 1
-        attempt.answered(self._now_s(), input_tokens=trip.decision.reading.input_tokens)
-        self._router.health.succeeded(target.key, sent_s=begun_s)
+            self._experience.observe(journey, attempt)
         return response
 
-    def _judge(self, trip: _Trip, error: EndpointError) -> UpstreamFailed:
-        """Tells health of a failure, and what the caller hears if nothing better follows."""
-        target, verdict = trip.journey.attempts[-1].target, VERDICTS[error.code]
-        if verdict.blame is Blame.ENDPOINT:
-            self._router.health.failed(target.key, now_s=self._now_s())
-        elif verdict.blame is Blame.SUSPECT:
-            self._router.health.suspect(target.key, trip.tenant, now_s=self._now_s())
-        return UpstreamFailed(
-            f"model {target.model.name}: {str(error)[:DETAIL_CHARS_MAX]}",
-            reason=f"UPSTREAM_{error.code.name}",
-            code=verdict.caller_sees,
-        )
+    async def _within_its_time(self, trip: _Trip, attempt: Attempt) -> Bytes:
+        """What the endpoint answers; raises EndpointError.
+
+        The attempt may take all the time that is left, unless by the end of its own it may be given
+        up: that is looked at again each time it has had as much.
+        """
+        own_s = self._experience.own_time_s(trip.journey, attempt)
+        if not trip.journey.may_move_on(attempt.begun_s + own_s, own_s):
+            return await self._sent(trip, attempt)
+        scope = asyncio.timeout(None)
+        may_end = partial(self._may_give_up, trip, attempt, own_s)
+        watch = _Watch(own_s, may_end, scope)
+        try:
+            async with scope:
+                return await self._sent(trip, attempt)
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            raise _GivenUp(own_s) from None
+        finally:
+            watch.stop()
+
+    def _sent(self, trip: _Trip, attempt: Attempt) -> Awaitable[Bytes]:
+        target, left_s = attempt.target, trip.journey.time_left_s(attempt.begun_s)
+        return self._send(target.endpoint, target.model, trip.request, left_s, trip.metadata)
+
+    def _may_give_up(self, trip: _Trip, attempt: Attempt, own_s: float) -> bool:
+        """Whether time is left for one more, a token for it, and somebody to ask."""
+        in_time = trip.journey.may_move_on(self._now_s(), own_s)
+        if not in_time or not self._experience.may_give_up(attempt):
+            return False
+        another = self._another(trip)
+        return another is not None and not self._router.health.is_ejected(another.key)
+
+    def _conclude(self, journey: Journey) -> None:
+        journey.ended_s = self._now_s()
+        self._experience.conclude(journey)
+        counted(journey, self._counters)
 
     def _arrive(self, trip: _Trip, response: Bytes) -> Answer:
         journey = trip.journey
@@ -187,3 +219,39 @@ class Dispatcher:
             cost_nano_usd=journey.cost_nano_usd,
             latency_s=journey.latency_s,
         )
+
+
+class _GivenUp(EndpointError):
+    """Nothing came within the attempt's own time, and somebody else may be asked."""
+
+    def __init__(self, own_s: float) -> None:
+        super().__init__(Code.DEADLINE_EXCEEDED, f"no answer came within {own_s:.3g} s")
+
+
+class _Watch:
+    """Has a scope end once its time is over and it may end; else it looks again after as long."""
+
+    def __init__(self, seconds: float, may_end: Callable[[], bool], scope: asyncio.Timeout) -> None:
+        self._seconds = seconds
+        self._may_end = may_end
+        self._scope = scope
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(seconds, self._look)
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        if self._may_end():
+            self._scope.reschedule(-inf)  # now
+        else:
+            self._timer = self._loop.call_later(self._seconds, self._look)
+
+
+def _failure(attempt: Attempt, error: EndpointError) -> UpstreamFailed:
+    """What the caller hears if nothing better follows."""
+    return UpstreamFailed(
+        f"model {attempt.target.model.name}: {str(error)[:DETAIL_CHARS_MAX]}",
+        reason=f"UPSTREAM_{error.code.name}",
+        code=VERDICTS[error.code].caller_sees,
+    )

@@ -49,11 +49,17 @@ class Endpoints:
         """
         if len(model.endpoints) == 1:
             return model.endpoints[0]
-        open_ones = [
-            address for address in model.endpoints if not self._health.is_ejected((index, address))
-        ]
-        candidates = open_ones or model.endpoints
+        candidates = self._open(index, model) or model.endpoints
         return min(candidates, key=lambda address: self._load(index, address), default="")
+
+    def choose_other(self, index: int, model: Model, last: str) -> str:
+        """The address to call after that one; empty where every other is ejected."""
+        others = [address for address in self._open(index, model) if address != last]
+        return min(others, key=lambda address: self._load(index, address), default="")
+
+    def _open(self, index: int, model: Model) -> list[str]:
+        """Those that are not ejected."""
+        return [one for one in model.endpoints if not self._health.is_ejected((index, one))]
 
     def _load(self, index: int, address: str) -> tuple[int, int]:
         load = self.loads[index, address]

@@ -1,27 +1,28 @@
 """Passive outlier detection: takes an endpoint out after failures in a row, and lets it back.
 
-The words are those of gRFC A50. An ejection lasts longer each time it follows soon on the last.
+The words are those of gRFC A50. An ejection lasts longer each time it follows soon on the last. It
+holds only while somebody else may be asked: a model whose endpoints are all ejected gives way to
+other models, and where no model is left that is up, ejections are ignored. So however many are
+ejected, somebody is asked.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from math import inf
 
 from server.config import HealthConfig
 
 Endpoint = tuple[int, str]  # index of the model, address
-
-# An endpoint's INTERNAL speaks against it once this many tenants saw it since its last success.
-TENANTS_TO_CONVICT = 2
 
 
 @dataclass(slots=True)
 class _State:
     failures_in_a_row: int = 0
     ejections: int = 0  # how many in close succession
-    ejected_s: float = 0.0
+    ejected_s: float = -inf  # the last time
     ejected_until_s: float = 0.0
     ejected: bool = False
-    suspecting: set[str] = field(default_factory=set)  # tenants, up to TENANTS_TO_CONVICT
+    heard_s: float = -inf  # when it last answered anything
 
 
 class HealthTracker:
@@ -42,39 +43,43 @@ class HealthTracker:
         self._states = {e: self._states.get(e, _State()) for e in endpoints}
         self._summarise()
 
-    def succeeded(self, endpoint: Endpoint, *, sent_s: float) -> None:
+    def succeeded(self, endpoint: Endpoint, *, sent_s: float, now_s: float) -> None:
         """An attempt came back well; one sent before an ejection says nothing against it."""
         state = self._states.get(endpoint)
-        if state is None or (state.ejected and sent_s < state.ejected_s):
+        if state is None:
+            return
+        state.heard_s = now_s
+        if state.ejected and sent_s < state.ejected_s:
             return
         state.failures_in_a_row = 0
         state.ejections = 0
-        state.suspecting.clear()
         if state.ejected:  # it was asked all the same, for want of another, and it is fine
             state.ejected = False
             self._summarise()
 
-    def failed(self, endpoint: Endpoint, *, now_s: float) -> bool:
-        """An attempt failed by the endpoint's fault; true if that ejected it."""
+    def heard(self, endpoint: Endpoint, *, now_s: float) -> None:
+        """It answered, though not well."""
+        if (state := self._states.get(endpoint)) is not None:
+            state.heard_s = now_s
+
+    def was_heard(self, endpoint: Endpoint, *, since_s: float) -> bool:
+        """Whether it answered anything since; true of one that left the catalog."""
         state = self._states.get(endpoint)
-        if state is None:  # it left the catalog while the attempt was out
-            return False
+        return state is None or state.heard_s >= since_s
+
+    def failed(self, endpoint: Endpoint, *, sent_s: float, now_s: float) -> bool:
+        """An attempt failed by the endpoint's fault; true if that ejected it.
+
+        Those that were sent before its last ejection are what it was ejected for.
+        """
+        state = self._states.get(endpoint)
+        if state is None or sent_s < state.ejected_s:
+            return False  # the first: it left the catalog while the attempt was out
         state.failures_in_a_row += 1
         if state.ejected or state.failures_in_a_row < self._config.consecutive_failures_max:
             return False
         self._eject(state, now_s)
         return True
-
-    def suspect(self, endpoint: Endpoint, tenant: str, *, now_s: float) -> bool:
-        """Counts a failure that may be the caller's fault; true if that ejected the endpoint."""
-        state = self._states.get(endpoint)
-        if state is None:
-            return False
-        if len(state.suspecting) < TENANTS_TO_CONVICT:
-            state.suspecting.add(tenant)
-        if len(state.suspecting) < TENANTS_TO_CONVICT:
-            return False
-        return self.failed(endpoint, now_s=now_s)
 
     def refresh(self, now_s: float) -> None:
         """Lets back every endpoint whose time is over; one more failure ejects it again."""

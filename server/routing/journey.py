@@ -3,6 +3,7 @@
 All that is counted of a request is read off its finished attempts, so that it cannot disagree.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from math import inf
@@ -10,7 +11,8 @@ from math import inf
 from server.routing.catalog import Cell
 from server.routing.counters import Counters, Counts, latency_bucket
 from server.routing.endpoints import Target
-from server.routing.verdicts import VERDICTS
+from server.routing.patience import OWN_S_MIN
+from server.routing.verdicts import VERDICTS, Blame
 from server.status_code import Code
 
 # One more is asked before the caller hears of a failure: a second retry would add load just when a
@@ -18,6 +20,8 @@ from server.status_code import Code
 RETRIES_MAX = 1
 # What the way back takes: a retry or an answer later than this before the deadline is no use.
 MARGIN_S = 0.005
+# Of the time that a caller gave, what counts as near its end.
+NEAR_DEADLINE = 0.02
 
 
 class Purpose(Enum):
@@ -49,10 +53,18 @@ class Attempt:
     input_tokens: int = 0
     output_tokens: int = 0
     cost_nano_usd: int = 0
+    tail_s: float = 0.0  # within which nearly all answers of its model come
 
     @property
     def took_s(self) -> float:
         return self.ended_s - self.begun_s
+
+    @property
+    def blame(self) -> Blame:
+        """Whom it speaks against that it was not answered."""
+        if self.fate is Fate.GIVEN_UP:
+            return Blame.SILENCE
+        return VERDICTS[self.code].blame if self.fate is Fate.FAILED else Blame.CALLER
 
     def answered(self, now_s: float, *, input_tokens: int, output_tokens: int = 0) -> None:
         """Ends it well: it costs what the model charges for an answer."""
@@ -67,6 +79,13 @@ class Attempt:
         self.fate, self.ended_s, self.code = fate, now_s, code
         self.cost_nano_usd = self.target.model.failure_cost_nano_usd(busy_s=self.took_s)
 
+    def left(self, now_s: float, *, is_due: bool) -> None:
+        """Ends it for its caller, who waited until the deadline, or left before."""
+        if is_due:
+            self.ended(Fate.FAILED, now_s, Code.DEADLINE_EXCEEDED)
+        else:
+            self.ended(Fate.LEFT, now_s)
+
 
 @dataclass(slots=True)
 class Journey:
@@ -78,8 +97,13 @@ class Journey:
     slo_s: float | None
     deadline_s: float = inf  # on the clock of all times here
     attempts: list[Attempt] = field(default_factory=list)
-    fate: Fate | None = None  # None while it is under way
     ended_s: float = 0.0
+
+    @property
+    def fate(self) -> Fate:
+        """Of the whole: that of its last attempt, beyond which nobody was asked."""
+        fate = self.attempts[-1].fate if self.attempts else None
+        return Fate.FAILED if fate is Fate.GIVEN_UP else fate or Fate.LEFT
 
     @property
     def latency_s(self) -> float:
@@ -94,6 +118,18 @@ class Journey:
         """What an endpoint may take: the caller's deadline less the way back."""
         return self.deadline_s - MARGIN_S - now_s
 
+    def is_due(self, now_s: float) -> bool:
+        """Whether the deadline has passed, or nearly: who leaves now was made to wait too long.
+
+        A caller's clock began when it sent, ours when that was read.
+        """
+        near_s = NEAR_DEADLINE * (self.deadline_s - self.begun_s)
+        return self.time_left_s(now_s) <= max(MARGIN_S, near_s)
+
+    def may_move_on(self, now_s: float, own_s: float) -> bool:
+        """Whether time for one more is left, once the attempt that is out had its own."""
+        return len(self.attempts) <= RETRIES_MAX and self.time_left_s(now_s) >= own_s
+
     def goes_on(self, now_s: float) -> bool:
         """Whether somebody else is to be asked, or the first at all."""
         if self.time_left_s(now_s) <= 0 or len(self.attempts) > RETRIES_MAX:
@@ -107,9 +143,6 @@ class Journey:
         self.attempts.append(attempt)
         return attempt
 
-    def end(self, fate: Fate, now_s: float) -> None:
-        self.fate, self.ended_s = fate, now_s
-
     @property
     def is_late(self) -> bool:
         return self.slo_s is not None and self.latency_s > self.slo_s
@@ -121,9 +154,10 @@ class Journey:
         A caller's own garbage does not, or one tenant's would shape the plan; nor does a caller
         that left within the SLO.
         """
-        if self.fate is Fate.LEFT:
+        fate = self.fate
+        if fate is Fate.LEFT:
             return self.is_late
-        return self.fate is Fate.ANSWERED or VERDICTS[self.attempts[-1].code].misses
+        return fate is Fate.ANSWERED or VERDICTS[self.attempts[-1].code].misses
 
 
 def _leads_on(attempt: Attempt) -> bool:
@@ -131,6 +165,27 @@ def _leads_on(attempt: Attempt) -> bool:
     if attempt.fate is Fate.FAILED:
         return VERDICTS[attempt.code].retry
     return attempt.fate is Fate.GIVEN_UP
+
+
+def convicted(journey: Journey, was_heard: Callable[[Attempt], bool]) -> list[Attempt]:
+    """Whose failures count against their endpoints, once the journey has ended.
+
+    `was_heard` says of an attempt whether its endpoint answered anybody since it began.
+    """
+    answer = journey.attempts[-1] if journey.fate is Fate.ANSWERED else None
+    return [one for one in journey.attempts if _is_convicted(one, answer, was_heard)]
+
+
+def _is_convicted(
+    attempt: Attempt, answer: Attempt | None, was_heard: Callable[[Attempt], bool]
+) -> bool:
+    if attempt.blame not in (Blame.COMPARED, Blame.SILENCE):
+        return False  # nobody, or it was told at once
+    if answer is not None:  # where both are slow, neither is to blame
+        return attempt.fate is Fate.FAILED or answer.took_s < attempt.took_s
+    # A caller whose deadline is short for the model says nothing of it.
+    is_long = attempt.took_s >= max(attempt.tail_s, OWN_S_MIN)
+    return attempt.blame is Blame.SILENCE and is_long and not was_heard(attempt)
 
 
 def counted(journey: Journey, counters: Counters) -> None:

@@ -267,11 +267,24 @@ class Router:
         return Target(index, model, self.endpoints.choose(index, model))
 
     def next_target(self, asked: Sequence[Target], fallbacks: Sequence[int]) -> Target | None:
-        """Whom to ask after these: the first model that was not asked and is not down, or is."""
+        """Whom to ask after these: the first model that was not asked.
+
+        Where none is up, another endpoint of the last; where none of those is, a model all the
+        same.
+        """
         known = bits(target.model_index for target in asked)
         others = [index for index in fallbacks if not known >> index & 1]
         up = [index for index in others if not self.health.down >> index & 1]
+        if not up and (elsewhere := self._elsewhere(asked[-1])) is not None:
+            return elsewhere
         return self.target((up or others)[0]) if others else None
+
+    def _elsewhere(self, last: Target) -> Target | None:
+        """Another endpoint of the model that is not ejected."""
+        index = last.model_index
+        model = self._ready().catalog.models[index]
+        address = self.endpoints.choose_other(index, model, last.endpoint)
+        return Target(index, model, address) if address else None
 
     def is_fixed(self, grounds: Grounds) -> bool:
         """Whether decisions on these grounds all name the same endpoints."""

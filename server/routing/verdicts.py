@@ -15,8 +15,11 @@ class Blame(Enum):
 
     CALLER = "caller"  # nobody upstream
     ENDPOINT = "endpoint"
-    # The endpoint, once several tenants saw it: many servers answer INTERNAL to one bad message.
-    SUSPECT = "suspect"
+    # The endpoint, once the same bytes were answered elsewhere: many servers answer INTERNAL to one
+    # bad message, but none to a good one that another answers.
+    COMPARED = "compared"
+    # The same, or once nothing was heard of the endpoint since.
+    SILENCE = "silence"
 
 
 class Verdict(NamedTuple):
@@ -31,10 +34,10 @@ class Verdict(NamedTuple):
 VERDICTS: Mapping[Code, Verdict] = {
     # An endpoint that cancels what we did not is shutting down.
     Code.CANCELLED: Verdict(True, Blame.ENDPOINT, Code.UNAVAILABLE),
-    Code.UNKNOWN: Verdict(True, Blame.SUSPECT, Code.UNKNOWN),
+    Code.UNKNOWN: Verdict(True, Blame.COMPARED, Code.UNKNOWN),
     Code.INVALID_ARGUMENT: Verdict(False, Blame.CALLER, Code.INVALID_ARGUMENT, misses=False),
-    # The deadline is the caller's own, passed on: no time is left for another.
-    Code.DEADLINE_EXCEEDED: Verdict(False, Blame.CALLER, Code.DEADLINE_EXCEEDED),
+    # The deadline is the caller's own, passed on: as a rule no time is left for another.
+    Code.DEADLINE_EXCEEDED: Verdict(True, Blame.SILENCE, Code.DEADLINE_EXCEEDED),
     # The caller named no model, so a missing one is the endpoint's fault.
     Code.NOT_FOUND: Verdict(True, Blame.ENDPOINT, Code.UNAVAILABLE),
     Code.ALREADY_EXISTS: Verdict(False, Blame.CALLER, Code.ALREADY_EXISTS, misses=False),
@@ -46,8 +49,8 @@ VERDICTS: Mapping[Code, Verdict] = {
     Code.ABORTED: Verdict(True, Blame.CALLER, Code.ABORTED),
     Code.OUT_OF_RANGE: Verdict(False, Blame.CALLER, Code.OUT_OF_RANGE, misses=False),
     Code.UNIMPLEMENTED: Verdict(True, Blame.ENDPOINT, Code.UNAVAILABLE),
-    Code.INTERNAL: Verdict(True, Blame.SUSPECT, Code.INTERNAL),
+    Code.INTERNAL: Verdict(True, Blame.COMPARED, Code.INTERNAL),
     Code.UNAVAILABLE: Verdict(True, Blame.ENDPOINT, Code.UNAVAILABLE),
-    Code.DATA_LOSS: Verdict(True, Blame.SUSPECT, Code.DATA_LOSS),
+    Code.DATA_LOSS: Verdict(True, Blame.COMPARED, Code.DATA_LOSS),
     Code.UNAUTHENTICATED: Verdict(True, Blame.ENDPOINT, Code.UNAVAILABLE),
 }

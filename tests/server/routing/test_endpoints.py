@@ -35,7 +35,7 @@ def test_of_endpoints_equally_loaded_the_one_asked_less_often_is_asked() -> None
 
 def test_an_ejected_endpoint_is_not_asked_even_if_it_is_idle() -> None:
     endpoints, health, found = endpoints_of("a:1", "b:1")
-    health.failed((0, "a:1"), now_s=0)
+    health.failed((0, "a:1"), sent_s=0, now_s=0)
     endpoints.loads[0, "b:1"].in_flight = 9
     assert endpoints.choose(0, found) == "b:1"
 
@@ -43,7 +43,7 @@ def test_an_ejected_endpoint_is_not_asked_even_if_it_is_idle() -> None:
 def test_where_all_are_ejected_the_least_loaded_is_asked() -> None:
     endpoints, health, found = endpoints_of("a:1", "b:1")
     for address in ("a:1", "b:1"):
-        health.failed((0, address), now_s=0)
+        health.failed((0, address), sent_s=0, now_s=0)
     endpoints.loads[0, "a:1"].in_flight = 1
     assert endpoints.choose(0, found) == "b:1"
 

@@ -17,7 +17,7 @@ def health() -> HealthTracker:
 
 
 def fail(health: HealthTracker, endpoint: tuple[int, str], times: int, now_s: float) -> list[bool]:
-    return [health.failed(endpoint, now_s=now_s) for _ in range(times)]
+    return [health.failed(endpoint, sent_s=now_s, now_s=now_s) for _ in range(times)]
 
 
 def eject(health: HealthTracker, endpoint: tuple[int, str], now_s: float = 0.0) -> None:
@@ -37,7 +37,7 @@ def test_failures_in_a_row_eject_an_endpoint_once(health: HealthTracker) -> None
 
 def test_a_success_between_failures_starts_the_row_anew(health: HealthTracker) -> None:
     fail(health, A, 2, now_s=0)
-    health.succeeded(A, sent_s=0)
+    health.succeeded(A, sent_s=0, now_s=0)
     assert fail(health, A, 2, now_s=0) == [False, False]
     assert not health.is_ejected(A)
 
@@ -84,7 +84,7 @@ def test_a_success_after_its_return_makes_the_next_ejection_short_again(
 ) -> None:
     eject(health, A, now_s=0)
     health.refresh(10)
-    health.succeeded(A, sent_s=10)
+    health.succeeded(A, sent_s=10, now_s=10)
     eject(health, A, now_s=10)
     assert not ejected_at(health, A, 20)
 
@@ -95,7 +95,7 @@ def test_a_success_of_an_ejected_endpoint_that_was_asked_all_the_same_ends_the_e
     eject(health, A)
     eject(health, B)
     assert health.down == 0b01
-    health.succeeded(A, sent_s=1)
+    health.succeeded(A, sent_s=1, now_s=1)
     assert not health.is_ejected(A)
     assert health.down == 0
 
@@ -104,7 +104,7 @@ def test_an_answer_to_an_attempt_from_before_the_ejection_changes_nothing(
     health: HealthTracker,
 ) -> None:
     eject(health, A, now_s=5)
-    health.succeeded(A, sent_s=4.9)
+    health.succeeded(A, sent_s=4.9, now_s=4.9)
     assert health.is_ejected(A)
     health.refresh(15)
     assert fail(health, A, 1, now_s=15) == [True]
@@ -122,34 +122,30 @@ def test_a_model_is_down_only_while_all_its_endpoints_are_ejected(health: Health
     assert health.down == 0b10
 
 
-def suspicions(health: HealthTracker, *tenants: str) -> list[bool]:
-    return [health.suspect(A, tenant, now_s=0) for tenant in tenants]
-
-
-def test_one_tenant_alone_cannot_eject_an_endpoint_by_its_bad_requests(
-    health: HealthTracker,
-) -> None:
-    assert not any(suspicions(health, *["acme"] * 100))
+def test_what_was_sent_before_an_ejection_does_not_bring_another(health: HealthTracker) -> None:
+    eject(health, A, now_s=5)
+    health.refresh(15)
+    assert not health.failed(A, sent_s=4.9, now_s=15)
     assert not health.is_ejected(A)
+    assert health.failed(A, sent_s=15, now_s=16)
 
 
-def test_what_two_tenants_saw_counts_as_failures_from_the_second_on(
-    health: HealthTracker,
-) -> None:
-    tenants = "acme", "acme", "initech", "acme", "initech"
-    assert suspicions(health, *tenants) == [False, False, False, False, True]
-
-
-def test_a_success_clears_suspicion(health: HealthTracker) -> None:
-    suspicions(health, "acme", "initech", "initech")
-    health.succeeded(A, sent_s=0)
-    assert not any(suspicions(health, *["acme"] * 10))
+def test_what_an_endpoint_says_is_heard_and_its_silence_is_known(health: HealthTracker) -> None:
+    assert not health.was_heard(A, since_s=0)
+    health.heard(A, now_s=3)
+    assert health.was_heard(A, since_s=3)
+    assert not health.was_heard(A, since_s=3.1)
+    health.succeeded(A, sent_s=2, now_s=4)
+    assert health.was_heard(A, since_s=4)
+    assert not health.was_heard(B, since_s=0)
 
 
 def test_what_is_told_of_an_endpoint_that_left_changes_nothing(health: HealthTracker) -> None:
     health.track([B])
     assert fail(health, A, 5, now_s=0) == [False] * 5
-    assert suspicions(health, "acme", "initech", "acme", "acme") == [False] * 4
+    health.heard(A, now_s=0)
+    health.succeeded(A, sent_s=0, now_s=0)
+    assert health.was_heard(A, since_s=1)
     assert not health.is_ejected(A)
     assert health.down == 0
 

@@ -6,7 +6,7 @@ from server.config import PriceConfig
 from server.routing.catalog import Cell, compile_catalog
 from server.routing.counters import Counters, Counts, Leg, latency_bucket
 from server.routing.endpoints import Target
-from server.routing.journey import MARGIN_S, Fate, Journey, Purpose, counted
+from server.routing.journey import MARGIN_S, Fate, Journey, Purpose, convicted, counted
 from server.routing.verdicts import VERDICTS
 from server.status_code import Code
 from tests.server.routing.configs import config, model
@@ -82,10 +82,104 @@ def test_an_endpoint_may_take_the_time_that_is_left_less_the_way_back() -> None:
     assert journey(deadline_s=10).time_left_s(4) == pytest.approx(6 - MARGIN_S)
 
 
+def test_one_more_may_be_asked_where_as_much_time_is_left_as_the_first_had() -> None:
+    made = journey(deadline_s=10)
+    made.begin(SMALL, 0)
+    assert made.may_move_on(10 - MARGIN_S - 3, own_s=3)
+    assert not made.may_move_on(10 - MARGIN_S - 2.9, own_s=3)
+    made.begin(LARGE, 1)
+    assert not made.may_move_on(1, own_s=0)
+
+
+@pytest.mark.parametrize(
+    ("deadline_s", "left_s", "is_due"),
+    [
+        (0.1, 0.1, True),
+        (0.1, 0.1 - 2 * MARGIN_S, True),
+        (0.1, 0.1 - 2.1 * MARGIN_S, False),
+        (10, 10 - MARGIN_S - 0.2, True),  # 2 % of what its caller gave
+        (10, 10 - MARGIN_S - 0.21, False),
+    ],
+)
+def test_who_leaves_near_the_deadline_was_made_to_wait_too_long(
+    deadline_s: float, left_s: float, is_due: bool
+) -> None:
+    assert journey(deadline_s=deadline_s).is_due(left_s + 1e-9) is is_due
+
+
+def test_a_journey_ends_as_its_last_attempt_did() -> None:
+    made = journey()
+    fates = [made.fate]
+    made.begin(SMALL, 0).ended(Fate.GIVEN_UP, 1)
+    fates.append(made.fate)
+    made.begin(LARGE, 1).answered(2, input_tokens=0)
+    fates.append(made.fate)
+    assert fates == [Fate.LEFT, Fate.FAILED, Fate.ANSWERED]
+
+
+def after(fate: Fate, code: Code, took_s: float) -> Journey:
+    """A journey whose first attempt ended so."""
+    made = journey()
+    made.begin(SMALL, 0).ended(fate, took_s, code)
+    return made
+
+
+def found_guilty(made: Journey, *, was_heard: bool = True) -> list[str]:
+    return [one.target.model.name for one in convicted(made, lambda _: was_heard)]
+
+
+COMPARED = [Code.UNKNOWN, Code.INTERNAL, Code.DATA_LOSS, Code.DEADLINE_EXCEEDED]
+
+
+@pytest.mark.parametrize("code", COMPARED)
+def test_who_failed_is_convicted_by_an_answer_to_the_same_bytes(code: Code) -> None:
+    made = after(Fate.FAILED, code, 1)
+    made.begin(LARGE, 1).answered(5, input_tokens=0)
+    assert found_guilty(made) == ["small"]
+
+
+@pytest.mark.parametrize("code", COMPARED)
+@pytest.mark.parametrize("second", [Code.INTERNAL, Code.INVALID_ARGUMENT])
+def test_what_nobody_answers_convicts_nobody_that_is_heard(code: Code, second: Code) -> None:
+    made = after(Fate.FAILED, code, 1)
+    made.begin(LARGE, 1).ended(Fate.FAILED, 2, second)
+    assert found_guilty(made) == []
+
+
+@pytest.mark.parametrize(("took_s", "guilty"), [(0.9, ["small"]), (1.0, [])])
+def test_who_was_given_up_is_convicted_by_an_answer_that_took_less(
+    took_s: float, guilty: list[str]
+) -> None:
+    made = after(Fate.GIVEN_UP, Code.OK, 1)
+    made.begin(LARGE, 1).answered(1 + took_s, input_tokens=0)
+    assert found_guilty(made, was_heard=False) == guilty
+
+
+@pytest.mark.parametrize(("was_heard", "guilty"), [(False, ["small"]), (True, [])])
+@pytest.mark.parametrize("fate", [Fate.GIVEN_UP, Fate.FAILED])
+def test_silence_convicts_where_nobody_answered(
+    fate: Fate, was_heard: bool, guilty: list[str]
+) -> None:
+    made = after(fate, Code.DEADLINE_EXCEEDED, 1)
+    assert found_guilty(made, was_heard=was_heard) == guilty
+
+
+def test_silence_shorter_than_answers_take_convicts_nobody() -> None:
+    made = after(Fate.FAILED, Code.DEADLINE_EXCEEDED, 1)
+    made.attempts[0].tail_s = 1.1
+    assert found_guilty(made, was_heard=False) == []
+
+
+def test_a_caller_that_left_in_good_time_convicts_nobody() -> None:
+    made = journey()
+    made.begin(SMALL, 0).left(1, is_due=False)
+    assert (made.fate, found_guilty(made, was_heard=False)) == (Fate.LEFT, [])
+
+
 def test_an_answer_counts_for_its_leg_with_its_tokens_time_and_cost() -> None:
     made = journey()
     made.begin(SMALL, 0).answered(0.25, input_tokens=7, output_tokens=3)
-    made.end(Fate.ANSWERED, 0.25)
+    made.ended_s = 0.25
     assert made.cost_nano_usd == 251_000
     latency_counts = [0] * len(Counts().latency_counts)
     latency_counts[latency_bucket(0.25)] = 1
@@ -105,7 +199,7 @@ def test_an_answer_counts_for_its_leg_with_its_tokens_time_and_cost() -> None:
 def test_each_attempt_counts_for_its_own_model_and_the_request_for_the_first() -> None:
     made = failed(Code.UNAVAILABLE, took_s=0.25)
     made.begin(LARGE, 0.25).answered(0.5, input_tokens=7)
-    made.end(Fate.ANSWERED, 0.5)
+    made.ended_s = 0.5
     small, large = counts(made), counts(made, "large")
     assert (small.attempts, small.answered, small.busy_s, small.completed) == (1, 0, 0.25, 1)
     assert (large.attempts, large.answered, large.busy_s, large.completed) == (1, 1, 0.25, 0)
@@ -117,14 +211,14 @@ def test_each_attempt_counts_for_its_own_model_and_the_request_for_the_first() -
 
 def test_a_failed_request_is_counted_as_failed_and_missed() -> None:
     made = failed(Code.INTERNAL)
-    made.end(Fate.FAILED, 0.25)
+    made.ended_s = 0.25
     found = counts(made)
     assert (found.ended, found.completed, found.failed, found.slo_missed) == (1, 1, 1, 1)
 
 
 def test_a_callers_own_garbage_says_nothing_of_the_model() -> None:
     made = failed(Code.INVALID_ARGUMENT)
-    made.end(Fate.FAILED, 0.25)
+    made.ended_s = 0.25
     found = counts(made)
     assert (found.ended, found.attempts, found.completed, found.failed) == (1, 1, 0, 0)
 
@@ -133,7 +227,7 @@ def test_a_callers_own_garbage_says_nothing_of_the_model() -> None:
 def test_an_answer_later_than_the_slo_is_missed(took_s: float, missed: int) -> None:
     made = journey(slo_s=0.5)
     made.begin(SMALL, 0).answered(took_s, input_tokens=0)
-    made.end(Fate.ANSWERED, took_s)
+    made.ended_s = took_s
     assert counts(made).slo_missed == missed
 
 
@@ -143,7 +237,7 @@ def test_a_caller_that_leaves_says_something_only_after_the_slo(
 ) -> None:
     made = journey(slo_s=0.5)
     made.begin(SMALL, 0).ended(Fate.LEFT, left_s)
-    made.end(Fate.LEFT, left_s)
+    made.ended_s = left_s
     found = counts(made)
     assert (found.ended, found.completed, found.slo_missed) == (1, completed, completed)
     assert found.failed == 0
@@ -151,6 +245,6 @@ def test_a_caller_that_leaves_says_something_only_after_the_slo(
 
 def test_a_journey_that_led_to_nobody_is_not_counted() -> None:
     counters, made = Counters(), journey()
-    made.end(Fate.LEFT, 1)
+    made.ended_s = 1
     counted(made, counters)
     assert counters.take_touched() == []

@@ -66,7 +66,7 @@ def decide(router: Router, chance: float = 0.5, now_s: float = 0.0, **query: Any
 
 def eject(router: Router, index: int, now_s: float = 0.0) -> None:
     name = router.catalog.models[index].name
-    assert router.health.failed((index, f"{name}:8001"), now_s=now_s)
+    assert router.health.failed((index, f"{name}:8001"), sent_s=now_s, now_s=now_s)
 
 
 def test_without_a_configuration_a_router_is_not_ready() -> None:

@@ -9,9 +9,9 @@ from server.status_code import Code
 # caller sees.
 TABLE = [
     (Code.CANCELLED, True, Blame.ENDPOINT, Code.UNAVAILABLE),
-    (Code.UNKNOWN, True, Blame.SUSPECT, Code.UNKNOWN),
+    (Code.UNKNOWN, True, Blame.COMPARED, Code.UNKNOWN),
     (Code.INVALID_ARGUMENT, False, Blame.CALLER, Code.INVALID_ARGUMENT),
-    (Code.DEADLINE_EXCEEDED, False, Blame.CALLER, Code.DEADLINE_EXCEEDED),
+    (Code.DEADLINE_EXCEEDED, True, Blame.SILENCE, Code.DEADLINE_EXCEEDED),
     (Code.NOT_FOUND, True, Blame.ENDPOINT, Code.UNAVAILABLE),
     (Code.ALREADY_EXISTS, False, Blame.CALLER, Code.ALREADY_EXISTS),
     (Code.PERMISSION_DENIED, True, Blame.ENDPOINT, Code.UNAVAILABLE),
@@ -20,9 +20,9 @@ TABLE = [
     (Code.ABORTED, True, Blame.CALLER, Code.ABORTED),
     (Code.OUT_OF_RANGE, False, Blame.CALLER, Code.OUT_OF_RANGE),
     (Code.UNIMPLEMENTED, True, Blame.ENDPOINT, Code.UNAVAILABLE),
-    (Code.INTERNAL, True, Blame.SUSPECT, Code.INTERNAL),
+    (Code.INTERNAL, True, Blame.COMPARED, Code.INTERNAL),
     (Code.UNAVAILABLE, True, Blame.ENDPOINT, Code.UNAVAILABLE),
-    (Code.DATA_LOSS, True, Blame.SUSPECT, Code.DATA_LOSS),
+    (Code.DATA_LOSS, True, Blame.COMPARED, Code.DATA_LOSS),
     (Code.UNAUTHENTICATED, True, Blame.ENDPOINT, Code.UNAVAILABLE),
 ]
 

@@ -1,0 +1,76 @@
+"""The bucket of tokens that keeps what is asked again within bounds."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.routing.retry_budget import (
+    ANSWERS_PER_TOKEN,
+    TOKENS_MAX,
+    RetryBudget,
+    RetryBudgets,
+)
+
+BURST = TOKENS_MAX // 2
+
+
+def spent(times: int = BURST) -> RetryBudget:
+    budget = RetryBudget()
+    for _ in range(times):
+        budget.failed()
+    return budget
+
+
+def test_half_of_a_full_bucket_is_what_may_be_asked_again_at_once() -> None:
+    assert not spent(BURST - 1).is_spent
+    assert spent(BURST).is_spent
+
+
+def test_some_answers_bring_what_one_more_takes() -> None:
+    budget = spent()
+    for _ in range(3):
+        budget.answered()
+        assert not budget.is_spent
+        budget.failed()
+        for _ in range(ANSWERS_PER_TOKEN - 1):
+            assert budget.is_spent
+            budget.answered()
+        assert budget.is_spent
+
+
+def test_no_run_of_answers_fills_more_than_the_bucket() -> None:
+    budget = RetryBudget()
+    for _ in range(10_000):
+        budget.answered()
+    for _ in range(BURST):
+        budget.failed()
+    assert budget.is_spent
+
+
+def test_no_run_of_failures_empties_more_than_the_bucket() -> None:
+    budget = spent(10_000)
+    for _ in range(BURST * ANSWERS_PER_TOKEN + 1):
+        budget.answered()
+    assert not budget.is_spent
+
+
+@given(st.lists(st.booleans(), max_size=2_000))
+def test_what_is_asked_again_stays_below_a_burst_and_a_part_of_the_answers(
+    answers: list[bool],
+) -> None:
+    budget, again, answered = RetryBudget(), 0, 0
+    for is_answered in answers:
+        if is_answered:
+            budget.answered()
+            answered += 1
+        else:
+            again += not budget.is_spent
+            budget.failed()
+    assert again <= BURST + answered / ANSWERS_PER_TOKEN + 1
+
+
+def test_models_have_budgets_of_their_own() -> None:
+    budgets = RetryBudgets()
+    for _ in range(BURST):
+        budgets.of(0).failed()
+    assert budgets.of(0).is_spent
+    assert not budgets.of(1).is_spent

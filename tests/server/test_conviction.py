@@ -1,0 +1,305 @@
+"""Endpoints that fail, hang or are slow, from the request to the ejection, on a virtual clock."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+
+import pytest
+
+from server.config import ClassConfig, HealthConfig, ModelConfig, PriceConfig, SloConfig
+from server.dispatch import Answer, Bytes, Dispatcher, EndpointError, Metadata
+from server.routing.catalog import Cell, Model, PayloadKind
+from server.routing.counters import Counters, Counts, Leg
+from server.routing.errors import UpstreamFailed
+from server.routing.query import Query
+from server.routing.retry_budget import ANSWERS_PER_TOKEN, TOKENS_MAX
+from server.routing.router import Router
+from server.routing.selector import Selector, WeightTable
+from server.routing.tokens import KEY_BYTES, Sealer
+from server.status_code import Code
+from tests.server.routing.configs import config, model
+from tests.server.virtual_loop import run
+
+CELL = Cell("chat", "-", "other", "s0")
+SLO = SloConfig(ms=1_000, fraction=0.9)
+BURST = TOKENS_MAX // 2
+Behaviour = Callable[[], Awaitable[bytes]]
+Outcome = Answer | UpstreamFailed | asyncio.CancelledError
+
+
+def answers(after_s: float = 0.1) -> Behaviour:
+    async def behave() -> bytes:
+        await asyncio.sleep(after_s)
+        return b"answer"
+
+    return behave
+
+
+def raises(code: Code, after_s: float = 0.01) -> Behaviour:
+    async def behave() -> bytes:
+        await asyncio.sleep(after_s)
+        raise EndpointError(code, "no")
+
+    return behave
+
+
+async def hangs() -> bytes:
+    """Nothing ever comes of the call, as where an endpoint answers PINGs alone."""
+    await asyncio.Event().wait()
+    return b""
+
+
+def served(name: str, *endpoints: str) -> ModelConfig:
+    return model(
+        name, endpoints=endpoints, price=PriceConfig(request_usd=1e-6, busy_second_usd=1e-3)
+    )
+
+
+@dataclass(slots=True)
+class Fleet:
+    """Endpoints by address, and a worker before them whose plan is all the first model's."""
+
+    behaviours: dict[str, Behaviour]
+    router: Router
+    counters: Counters
+    dispatcher: Dispatcher = field(init=False)
+    asked: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.dispatcher = Dispatcher(
+            self.router, self._send, self.counters, now_s=loop.time, chance=lambda: 0.9
+        )
+
+    async def _send(
+        self, address: str, model: Model, request: Bytes, timeout_s: float, metadata: Metadata
+    ) -> bytes:
+        self.asked[address] += 1
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self.behaviours[address]()
+        except TimeoutError:
+            raise EndpointError(Code.DEADLINE_EXCEEDED, "too late") from None
+
+    async def infer(self, deadline_s: float = 10) -> Outcome:
+        query = Query(payload_kind=PayloadKind.TENSORS)
+        try:
+            return await self.dispatcher.infer(query, b"", timeout_s=deadline_s)
+        except (UpstreamFailed, asyncio.CancelledError) as error:
+            return error
+
+    async def calls(
+        self, count: int, *, every_s: float = 1.0, deadline_s: float = 10
+    ) -> list[Outcome]:
+        """So many requests, evenly in time, each from its arrival to its end."""
+        tasks = []
+        for _ in range(count):
+            tasks.append(asyncio.create_task(self.infer(deadline_s)))
+            await asyncio.sleep(every_s)
+        return await asyncio.gather(*tasks)
+
+    def counts(self, asked: str, first: str = "small") -> Counts:
+        return self.counters.get(Leg(CELL, first, asked))
+
+    def ejected(self) -> set[str]:
+        self.router.health.refresh(asyncio.get_running_loop().time())
+        return {key[1] for key in self.router.endpoints.loads if self.router.health.is_ejected(key)}
+
+
+def fleet(
+    behaviours: dict[str, Behaviour],
+    models: Iterable[ModelConfig] = (served("small", "s:1"), served("large", "l:1")),
+    slo: SloConfig | None = SLO,
+    ejection_s: float = 3_600,
+) -> Fleet:
+    counters = Counters()
+    router = Router(Selector(), Sealer(bytes(KEY_BYTES), boot=7), counters)
+    health = HealthConfig(ejection_s=ejection_s, ejection_s_max=ejection_s)
+    classes = (ClassConfig(name="chat", default=True, slo=slo),)
+    router.configure(config(*models, classes=classes, health=health))
+    router.publish(WeightTable("p1", {CELL: ((0, 1.0, 1_000),)}))
+    return Fleet(behaviours, router, counters)
+
+
+def answered(outcomes: Iterable[Outcome]) -> list[Answer]:
+    return [one for one in outcomes if isinstance(one, Answer)]
+
+
+@pytest.mark.parametrize("code", [Code.UNKNOWN, Code.INTERNAL, Code.DATA_LOSS])
+def test_an_endpoint_that_raises_on_every_call_is_ejected_and_no_caller_hears_of_it(
+    code: Code,
+) -> None:
+    async def scene() -> None:
+        given = fleet({"s:1": raises(code), "l:1": answers()})
+        assert len(answered(await given.calls(100))) == 100
+        assert given.ejected() == {"s:1"}
+        assert given.asked["s:1"] == 5
+
+    run(scene())
+
+
+def test_of_one_model_the_endpoint_that_raises_is_ejected_and_another_answers() -> None:
+    async def scene() -> None:
+        behaviours = {"s:1": raises(Code.INTERNAL), "s:2": answers(), "s:3": answers()}
+        given = fleet(behaviours, [served("small", "s:1", "s:2", "s:3")])
+        assert len(answered(await given.calls(100))) == 100
+        assert given.ejected() == {"s:1"}
+
+    run(scene())
+
+
+@pytest.mark.parametrize("slo", [SLO, None])
+def test_an_endpoint_that_hangs_is_ejected_and_callers_are_answered_by_another_in_time(
+    slo: SloConfig | None,
+) -> None:
+    async def scene() -> None:
+        given = fleet({"s:1": hangs, "l:1": answers()}, slo=slo)
+        found = answered(await given.calls(100, deadline_s=10))
+        assert len(found) == 100
+        assert max(answer.latency_s for answer in found) < 10
+        assert given.ejected() == {"s:1"}
+
+    run(scene())
+
+
+def test_what_waits_at_an_endpoint_that_hangs_goes_elsewhere_once_it_is_ejected() -> None:
+    async def scene() -> None:
+        given = fleet({"s:1": hangs, "l:1": answers()})
+        found = await given.calls(1_000, every_s=0.001)
+        assert given.asked["s:1"] > 2 * BURST
+        assert len(answered(found)) == 1_000
+
+    run(scene())
+
+
+def test_of_one_model_callers_are_answered_by_the_endpoints_that_do_not_hang() -> None:
+    async def scene() -> None:
+        behaviours = {"s:1": hangs, "s:2": answers(), "s:3": answers()}
+        given = fleet(behaviours, [served("small", "s:1", "s:2", "s:3")])
+        assert len(answered(await given.calls(500, every_s=0.05))) == 500
+        assert given.ejected() == {"s:1"}
+
+    run(scene())
+
+
+@pytest.mark.parametrize("early_s", [0.0, 0.002, 0.008])
+def test_every_call_that_its_caller_left_at_its_deadline_is_counted_as_failed(
+    early_s: float,
+) -> None:
+    async def scene() -> None:
+        given = fleet({"s:1": hangs}, [served("small", "s:1")])
+        tasks = [asyncio.create_task(given.infer(0.5)) for _ in range(2_000)]
+        await asyncio.sleep(0.5 - early_s)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        counts = given.counts("small")
+        assert (counts.completed, counts.failed, counts.slo_missed) == (2_000, 2_000, 2_000)
+        assert given.ejected() == {"s:1"}
+
+    run(scene())
+
+
+def test_a_caller_that_leaves_early_says_nothing_of_the_endpoint() -> None:
+    async def scene() -> None:
+        given = fleet({"s:1": hangs}, [served("small", "s:1")], slo=None)
+        for _ in range(20):
+            task = asyncio.create_task(given.infer(10))
+            await asyncio.sleep(9)
+            task.cancel()
+            await asyncio.wait([task])
+        counts = given.counts("small")
+        assert (counts.ended, counts.completed, counts.attempts) == (20, 0, 20)
+        assert given.ejected() == set()
+
+    run(scene())
+
+
+def test_deadlines_that_are_short_for_a_model_say_nothing_of_it() -> None:
+    async def scene() -> None:
+        given = fleet({"s:1": answers(2)}, [served("small", "s:1")], slo=None)
+        await given.calls(50)
+        await asyncio.sleep(100)
+        hasty = await given.calls(50, deadline_s=0.5)
+        assert answered(hasty) == []
+        assert given.ejected() == set()
+
+    run(scene())
+
+
+@pytest.mark.parametrize("code", [Code.UNKNOWN, Code.INTERNAL, Code.INVALID_ARGUMENT])
+def test_a_callers_garbage_that_is_refused_everywhere_convicts_nobody(code: Code) -> None:
+    async def scene() -> None:
+        given = fleet({"s:1": raises(code), "l:1": raises(code)})
+        assert answered(await given.calls(100)) == []
+        assert given.ejected() == set()
+
+    run(scene())
+
+
+def test_an_attempt_that_was_given_up_is_booked_with_its_time_and_the_failure() -> None:
+    async def scene() -> None:
+        given = fleet({"s:1": hangs, "l:1": answers(0.1)})
+        (answer,) = answered([await given.infer(10)])
+        assert (answer.attempts, answer.target.model.name) == (2, "large")
+        small, large = given.counts("small"), given.counts("large")
+        assert (small.attempts, small.answered) == (1, 0)
+        assert small.busy_s == pytest.approx(1.0)  # the SLO
+        assert small.cost_nano_usd == pytest.approx(1_000_000)
+        assert (small.completed, small.failed, small.slo_missed) == (1, 0, 1)
+        assert (large.attempts, large.answered) == (1, 1)
+        assert answer.cost_nano_usd == small.cost_nano_usd + large.cost_nano_usd
+
+    run(scene())
+
+
+def test_slowness_of_everything_does_not_become_a_storm_and_ejects_nobody() -> None:
+    async def scene() -> None:
+        behaviours = {"s:1": answers(0.1), "l:1": answers(0.1)}
+        given = fleet(behaviours)
+        await given.calls(100, every_s=0.1)
+        given.asked.clear()
+        behaviours.update({"s:1": answers(5), "l:1": answers(5)})
+        found = await given.calls(2_000, every_s=0.1, deadline_s=30)
+        assert len(answered(found)) == 2_000
+        assert given.asked.total() <= 2_000 * (1 + 1 / ANSWERS_PER_TOKEN) + BURST
+        assert given.asked["l:1"] > BURST / 2  # some were asked again
+        assert given.ejected() == set()
+
+    run(scene())
+
+
+def test_without_a_token_an_attempt_may_take_all_the_time_that_is_left() -> None:
+    async def scene() -> None:
+        given = fleet({"s:1": raises(Code.UNAVAILABLE), "l:1": answers()}, ejection_s=0.001)
+        await given.calls(BURST + 10)
+        given.behaviours["s:1"] = answers(8)
+        (answer,) = answered([await given.infer(10)])
+        assert answer.attempts == 1
+        assert answer.latency_s == pytest.approx(8)
+
+    run(scene())
+
+
+def test_a_model_is_asked_again_elsewhere_only_within_its_budget() -> None:
+    async def scene() -> None:
+        busy = raises(Code.RESOURCE_EXHAUSTED)
+        given = fleet({"s:1": busy, "s:2": busy}, [served("small", "s:1", "s:2")])
+        await given.calls(1_000)
+        assert given.asked.total() <= 1_000 + BURST
+
+    run(scene())
+
+
+def test_where_every_endpoint_was_ejected_one_is_asked_all_the_same() -> None:
+    async def scene() -> None:
+        behaviours = {"s:1": hangs, "l:1": raises(Code.UNAVAILABLE)}
+        given = fleet(behaviours)
+        await given.calls(20)
+        assert given.ejected() == {"s:1", "l:1"}
+        behaviours.update({"s:1": answers(), "l:1": answers()})
+        assert len(answered(await given.calls(20))) == 20
+        assert given.ejected() == {"l:1"}
+
+    run(scene())
