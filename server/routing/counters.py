@@ -46,6 +46,9 @@ class Counts:
     busy_s: float = 0.0
     cost_nano_usd: int = 0
     latency_counts: list[int] = field(default_factory=lambda: [0] * LATENCY_BUCKETS)  # requests
+    # Decisions by Route, and their expected cost, until callers report what they took.
+    unreported: int = 0
+    unreported_nano_usd: int = 0
 
     def values(self) -> Mapping[str, Any]:
         """Every field by its name."""

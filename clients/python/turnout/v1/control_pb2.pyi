@@ -268,6 +268,8 @@ class CellStats(google.protobuf.message.Message):
     FIRST_FIELD_NUMBER: builtins.int
     ANSWERED_FIELD_NUMBER: builtins.int
     ENDED_FIELD_NUMBER: builtins.int
+    UNREPORTED_FIELD_NUMBER: builtins.int
+    UNREPORTED_NANO_USD_FIELD_NUMBER: builtins.int
     model: builtins.str
     decided: builtins.int
     """Decisions that chose this model first."""
@@ -297,6 +299,11 @@ class CellStats(google.protobuf.message.Message):
     """Requests that began with this model, were sent to it and have ended, whatever came of them:
     those that are completed, those that were their callers' fault, those that callers left.
     """
+    unreported: builtins.int
+    """Decisions by Route that chose this model first, and what they were expected to cost. Callers
+    report their usage, which takes them off again at the control plane.
+    """
+    unreported_nano_usd: builtins.int
     @property
     def cell(self) -> turnout.v1.routing_pb2.Cell: ...
     @property
@@ -321,9 +328,11 @@ class CellStats(google.protobuf.message.Message):
         first: builtins.str = ...,
         answered: builtins.int = ...,
         ended: builtins.int = ...,
+        unreported: builtins.int = ...,
+        unreported_nano_usd: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["cell", b"cell"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["answered", b"answered", "attempts", b"attempts", "busy_s", b"busy_s", "cell", b"cell", "completed", b"completed", "cost_nano_usd", b"cost_nano_usd", "decided", b"decided", "ended", b"ended", "failed", b"failed", "first", b"first", "input_tokens", b"input_tokens", "latency_counts", b"latency_counts", "model", b"model", "output_tokens", b"output_tokens", "slo_missed", b"slo_missed"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["answered", b"answered", "attempts", b"attempts", "busy_s", b"busy_s", "cell", b"cell", "completed", b"completed", "cost_nano_usd", b"cost_nano_usd", "decided", b"decided", "ended", b"ended", "failed", b"failed", "first", b"first", "input_tokens", b"input_tokens", "latency_counts", b"latency_counts", "model", b"model", "output_tokens", b"output_tokens", "slo_missed", b"slo_missed", "unreported", b"unreported", "unreported_nano_usd", b"unreported_nano_usd"]) -> None: ...
 
 Global___CellStats: typing_extensions.TypeAlias = CellStats
 
