@@ -23,7 +23,7 @@ from server.app.plan_age import PlanAge
 from server.app.reader_process import ReaderProcess
 from server.app.readiness import tell_readiness
 from server.app.settings import Settings, clock, read_settings, stop_event, tell_ready
-from server.app.stats import push_request, tell_transport
+from server.app.stats import Pushes, push_request, tell_transport
 from server.control.client import ControlClient, Snapshot, control_channel
 from server.control.kept_file import FileRefused
 from server.control.key_file import read_key
@@ -91,8 +91,7 @@ class Worker:
         self._plan_age = PlanAge()
         self._learned = Learned()
         self.data_address = ""  # known once it is bound
-        self._boot = secrets.token_hex(8)
-        self._sequence = 0
+        self._pushes = Pushes(secrets.token_hex(8))
 
     async def follow(self, control: ControlClient) -> None:
         """Puts every snapshot in force; never ends."""
@@ -127,14 +126,13 @@ class Worker:
     async def _push_some(self, control: ControlClient) -> bool:
         """Pushes once; true if it was answered and there is more."""
         touched = self._counters.take_touched(PUSHED_CELLS_MAX)
-        self._sequence += 1
+        more = len(touched) == PUSHED_CELLS_MAX
         request = push_request(
             self._counters,
             self._router,
             touched,
-            boot=self._boot,
-            sequence=self._sequence,
             data_address=self.data_address,
+            **self._pushes.next(more=more),
         )
         tell_transport(request, self._transport, self._upstream.limits_reached())
         self._tell_plan(request, control)
@@ -146,7 +144,7 @@ class Worker:
         except asyncio.CancelledError:
             self._counters.touch_again(touched)
             raise
-        return len(touched) == PUSHED_CELLS_MAX
+        return more
 
     def _tell_plan(self, request: PushStatsRequest, control: ControlClient) -> None:
         """The log says when nobody stands by the plan any more, whatever the reason."""
@@ -162,6 +160,8 @@ class Worker:
             request.plan_age_s = age_s
 
     async def _follow(self, snapshot: Snapshot) -> None:
+        if self._pushes.follow(snapshot.epoch):
+            self._counters.touch_all()
         replaced = self._router.table
         await self._put_in_force(snapshot)
         if replaced is not self._router.table:

@@ -11,8 +11,9 @@ from optimizer.estimate.latency import LatencyEstimate
 from optimizer.estimate.miss import MissEstimate, Promise
 from optimizer.estimate.tokens import TokenEstimate
 from server.config import ClassConfig, Config
+from server.control.boot import Increment
 from server.control.budgets import Spending
-from server.control.counters import Increment, Workers
+from server.control.counters import Workers
 from server.control.drift import DomainDrift
 from server.control.last_hour import LastHour
 from server.control.outcomes import Grade, Settlement
@@ -28,7 +29,8 @@ GroupName = tuple[str, str]  # traffic class, payer
 class Knowledge:
     """Is told what happened and when. Estimates hear of what was counted once a window."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, epoch: int = 0) -> None:
+        """`epoch` is this start of the control plane, as workers are told it."""
         self.accuracy = AccuracyEstimate({})
         self.latency = LatencyEstimate()
         self.miss = MissEstimate()
@@ -37,7 +39,7 @@ class Knowledge:
         self.demand = DemandEstimate()
         self.accounts: dict[GroupName, FloorAccount] = {}
         self.spending = Spending()
-        self.workers = Workers()
+        self.workers = Workers(epoch=epoch)
         self.last_hour = LastHour()
         self.drift = DomainDrift()
         # Since the control plane began, for those who export.
@@ -101,8 +103,8 @@ class Knowledge:
         )
 
     def ejected(self, *, now_s: float) -> Collection[tuple[str, str]]:
-        """Endpoints, as (model, address), that at least one worker has ejected."""
-        return {e for e, stats in self.workers.endpoints(now_s=now_s) if stats.ejected}
+        """Endpoints, as (model, address), that workers have ejected, not one alone of many."""
+        return self.workers.ejected(now_s=now_s)
 
     def _is_known(self, cell: Cell, model: str) -> bool:
         """A decision may be older than the configuration, or of another one."""
@@ -110,12 +112,13 @@ class Knowledge:
         return is_cell and model in self.catalog.index
 
     def _count(self, increment: Increment, *, now_s: float) -> None:
-        leg, counts, recent = increment
+        leg, counts, recent, new = increment
         cell, model = leg.cell, leg.model
-        self._window.setdefault(leg, Counts()).add(counts)
         self.totals.setdefault((cell.traffic_class, model), Counts()).add(counts)
         if recent:
+            self._window.setdefault(leg, Counts()).add(counts)
             self._decided[cell] += counts.decided
+        if new:
             self.domains[cell.domain] += counts.decided
             self.drift.told(cell.domain, counts.decided, now_s=now_s)
             self.spending.spend(cell.payer, counts.cost_nano_usd, now_s=now_s)
@@ -151,6 +154,7 @@ class Knowledge:
         self.shed[cell[:2]] += counts.shed
         if increment.recent:
             self._decided[cell] += counts.shed
+        if increment.new:
             self.last_hour.add(("group", cell[:2]), counts, now_s=now_s)
 
     def _usage_counts(self, decision: OpenDecision, usage: Usage) -> Counts:

@@ -55,7 +55,7 @@ class ControlPlane:
         self._files = files
         self.started_s = clock()
         epoch = round(self.started_s * 1_000)
-        self._knowledge = Knowledge(config)
+        self._knowledge = Knowledge(config, epoch=epoch)
         self._restore_spending()
         self._outcomes = Outcomes(decision_key)
         self._learned = Learned(files.live_config.parent, self._knowledge.drift)

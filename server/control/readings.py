@@ -82,7 +82,7 @@ def _plan_ages(knowledge: Knowledge, now_s: float) -> Iterator[Point]:
     """A worker that is cut off no longer says how old its plan is, but it gets no younger."""
     for state in knowledge.workers.states():
         if state.plan_age_s is not None:
-            yield {"worker": state.name}, state.plan_age_s + now_s - state.pushed_s
+            yield {"worker": state.worker}, state.plan_age_s + now_s - state.pushed_s
 
 
 def _ejected(knowledge: Knowledge, now_s: float) -> Iterator[Point]:
