@@ -57,7 +57,7 @@ class ControlPlane:
         epoch = round(self.started_s * 1_000)
         self._knowledge = Knowledge(config, epoch=epoch)
         self._restore_spending()
-        self._outcomes = Outcomes(decision_key)
+        self._outcomes = Outcomes(decision_key, lambda name: name in self._knowledge.catalog.index)
         self._learned = Learned(files.live_config.parent, self._knowledge.drift)
         self._publisher = Publisher(epoch, to_json(config))
         self._explainer = Explainer(pricer)
@@ -194,7 +194,7 @@ class ControlPlane:
         try:
             settlement = self._outcomes.settle(outcome, now_s=now_s)
         except RoutingError as error:
-            return OutcomeResult(reason=error.reason, message=str(error))
+            return OutcomeResult(reason=error.reason, message=error.with_field)
         self._knowledge.settled(settlement, now_s=now_s)
         self._learned.settled(outcome)
         return settlement.result

@@ -41,4 +41,6 @@ def model_statuses(knowledge: Knowledge, *, now_s: float) -> Iterator[pb.ModelSt
             accuracy=estimate_message(knowledge.accuracy.of_model(model.name, now_s)),
             requests=hour.decided,
             cost_nano_usd=hour.cost_nano_usd,
+            unreported=max(hour.unreported, 0),
+            unreported_nano_usd=max(hour.unreported_nano_usd, 0),
         )

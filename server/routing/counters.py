@@ -50,6 +50,9 @@ class Counts:
     latency_counts: list[int] = field(default_factory=lambda: [0] * LATENCY_BUCKETS)  # requests
     # Refused requests of the cell; of the leg without a model.
     shed: int = 0
+    # Decisions by Route, and their expected cost, until callers report what they took.
+    unreported: int = 0
+    unreported_nano_usd: int = 0
 
     def values(self) -> Mapping[str, Any]:
         """Every field by its name."""

@@ -24,6 +24,7 @@ from server.routing.query import Query
 from server.routing.readiness import Readiness, readiness
 from server.routing.reading.classifier import Classifier, Reading
 from server.routing.recent_texts import RecentTexts
+from server.routing.reported import Reported, observe
 from server.routing.selector import Basis, Pick, Selector, WeightTable
 from server.routing.shedding import Shedder
 from server.routing.tokens import Kind, Sealer
@@ -175,8 +176,7 @@ class Router:
         decision = self._decide(asked, now_s, spend=True)
         rate = decision.grounds.traffic_class.audit_rate
         decision.audit_probability = rate if chance < rate else 0.0
-        first = decision.target.model.name
-        self._counters.of(decision.reading.cell, first, first).decided += 1
+        self._count(decision, 1, forwarded=asked.forwarded)
         return decision
 
     def sheds(self, asked: Asked) -> bool:
@@ -217,10 +217,23 @@ class Router:
         decided = []
         for pick, taken in picks:
             decision = self._decision(asked, pick, blocked)
-            first = decision.target.model.name
-            self._counters.of(asked.reading.cell, first, first).decided += taken
+            self._count(decision, taken, forwarded=False)
             decided.append((decision, taken))
         return decided
+
+    def _count(self, decision: Decision, taken: int, *, forwarded: bool) -> None:
+        """What Infer forwards it tells of itself; of the rest usage is to come."""
+        first = decision.target.model.name
+        counts = self._counters.of(decision.reading.cell, first, first)
+        counts.decided += taken
+        if not forwarded:
+            counts.unreported += taken
+            counts.unreported_nano_usd += taken * decision.grounds.pick.cost_nano_usd
+
+    def observe(self, reported: Reported, *, now_s: float) -> None:
+        """Tells health of endpoints that a caller asked."""
+        if self._routes is not None:
+            observe(reported, self._routes.catalog, self.health, now_s=now_s)
 
     def seal(self, decision: Decision, kind: Kind, model: Model, *, now_s: float) -> str:
         """A new decision id; `model` is the one that answers, which a grade will speak of."""

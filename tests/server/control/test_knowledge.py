@@ -42,7 +42,7 @@ def settle(
     table: Outcomes | None = None,
 ) -> None:
     outcome = Outcome(decision_id=token, usage=of, feedback=feedback)
-    settlement = (table or Outcomes(KEY)).settle(outcome, now_s=now_s)
+    settlement = (table or Outcomes(KEY, bool)).settle(outcome, now_s=now_s)
     knowledge.settled(settlement, now_s=now_s)
 
 
@@ -140,7 +140,7 @@ def test_a_grade_of_the_audit_sample_counts_by_its_probability() -> None:
 
 def test_a_replaced_grade_counts_as_if_only_the_later_one_had_come() -> None:
     replaced, only = Knowledge(service()), Knowledge(service())
-    table, token = Outcomes(KEY), decision_id()
+    table, token = Outcomes(KEY, bool), decision_id()
     for now_s, value in ((NOW_S, 0.0), (NOW_S + 9, 1.0)):
         settle(replaced, token, feedback=[quality(value)], now_s=now_s, table=table)
     settle(only, token, feedback=[quality(1.0)], now_s=NOW_S + 9)
@@ -152,7 +152,7 @@ def test_a_replaced_grade_moves_an_account_as_if_only_the_later_one_had_come() -
     replaced, only = FloorAccount(0.85), FloorAccount(0.85)
     knowledge = Knowledge(service())
     knowledge.accounts["code", "team"] = replaced
-    table, token = Outcomes(KEY), decision_id(audit_probability=1.0)
+    table, token = Outcomes(KEY, bool), decision_id(audit_probability=1.0)
     for now_s, value in ((NOW_S, 0.0), (NOW_S + 9, 1.0)):
         settle(knowledge, token, feedback=[quality(value)], now_s=now_s, table=table)
     only.told(1.0, 1.0, decided_s=NOW_S, now_s=NOW_S + 9)

@@ -10,6 +10,7 @@ from server.app.stats import Pushes, push_request
 from server.app.worker import PUSH_S
 from server.config import Config
 from server.control.knowledge import Knowledge
+from server.control.outcomes import Outcomes
 from server.control.parts import shares_of
 from server.control.replanner import solve_window
 from server.control.window import Window, build_window
@@ -20,8 +21,9 @@ from server.routing.errors import UpstreamFailed
 from server.routing.query import Query
 from server.routing.router import Decision, Router
 from server.routing.selector import CellKey, Row, Selector, WeightTable
-from server.routing.tokens import KEY_BYTES, Sealer
+from server.routing.tokens import KEY_BYTES, Kind, Sealer
 from server.status_code import Code
+from turnout.v1.routing_pb2 import Outcome
 
 # What the n-th attempt at a model takes, and how it ends.
 Behaviour = Callable[[int], tuple[float, Code | None]]
@@ -43,6 +45,8 @@ class World:
         )
         self._pushes = Pushes("b0")
         self._pushed_s = now_s
+        self._outcomes = Outcomes(bytes(KEY_BYTES), self._router.catalog.index.__contains__)
+        self._sequence = 0
 
     def send_to(self, row: Row) -> None:
         """The mix of class chat from now on."""
@@ -63,6 +67,17 @@ class World:
     def route(self, query: Query) -> Decision:
         """One decision by Route, counted."""
         return self._router.decide(query, now_s=self.now_s, chance=0.5)
+
+    def routed(self, query: Query) -> str:
+        """The id of one more."""
+        decision = self.route(query)
+        return self._router.seal(decision, Kind.ROUTE, decision.target.model, now_s=self.now_s)
+
+    def report(self, outcome: Outcome) -> str:
+        """What became of a decision; the reason why it was refused, if it was."""
+        settlement = self._outcomes.settle(outcome, now_s=self.now_s)
+        self.knowledge.settled(settlement, now_s=self.now_s)
+        return settlement.result.reason
 
     def plan(self) -> None:
         """Closes a window and puts what the optimizer makes of it in force."""

@@ -324,6 +324,8 @@ class CellStats(google.protobuf.message.Message):
     ANSWERED_FIELD_NUMBER: builtins.int
     ENDED_FIELD_NUMBER: builtins.int
     SHED_FIELD_NUMBER: builtins.int
+    UNREPORTED_FIELD_NUMBER: builtins.int
+    UNREPORTED_NANO_USD_FIELD_NUMBER: builtins.int
     model: builtins.str
     decided: builtins.int
     """Decisions that chose this model first."""
@@ -357,6 +359,11 @@ class CellStats(google.protobuf.message.Message):
     """Requests of the cell that were refused as the plan or a model's capacity says; they are no
     model's, so model and first are empty.
     """
+    unreported: builtins.int
+    """Decisions by Route that chose this model first, and what they were expected to cost. Callers
+    report their usage, which takes them off again at the control plane.
+    """
+    unreported_nano_usd: builtins.int
     @property
     def cell(self) -> turnout.v1.routing_pb2.Cell: ...
     @property
@@ -382,9 +389,11 @@ class CellStats(google.protobuf.message.Message):
         answered: builtins.int = ...,
         ended: builtins.int = ...,
         shed: builtins.int = ...,
+        unreported: builtins.int = ...,
+        unreported_nano_usd: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["cell", b"cell"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["answered", b"answered", "attempts", b"attempts", "busy_s", b"busy_s", "cell", b"cell", "completed", b"completed", "cost_nano_usd", b"cost_nano_usd", "decided", b"decided", "ended", b"ended", "failed", b"failed", "first", b"first", "input_tokens", b"input_tokens", "latency_counts", b"latency_counts", "model", b"model", "output_tokens", b"output_tokens", "shed", b"shed", "slo_missed", b"slo_missed"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["answered", b"answered", "attempts", b"attempts", "busy_s", b"busy_s", "cell", b"cell", "completed", b"completed", "cost_nano_usd", b"cost_nano_usd", "decided", b"decided", "ended", b"ended", "failed", b"failed", "first", b"first", "input_tokens", b"input_tokens", "latency_counts", b"latency_counts", "model", b"model", "output_tokens", b"output_tokens", "shed", b"shed", "slo_missed", b"slo_missed", "unreported", b"unreported", "unreported_nano_usd", b"unreported_nano_usd"]) -> None: ...
 
 Global___CellStats: typing_extensions.TypeAlias = CellStats
 
