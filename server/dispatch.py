@@ -147,6 +147,7 @@ class Dispatcher:
         journey, load = trip.journey, self._router.endpoints.loads[target.key]
         load.attempts += 1
         load.in_flight += 1
+        self._router.slices.take(target.model_index)
         attempt = journey.begin(target, self._now_s())
         try:
             response = await self._within_its_time(trip, attempt)
@@ -163,6 +164,7 @@ class Dispatcher:
             raise
         finally:
             load.in_flight -= 1
+            self._router.slices.give_back(target.model_index)
             self._experience.observe(journey, attempt)
         return response
 

@@ -34,6 +34,9 @@ class Settings(BaseModel, frozen=True):
     admin_address: str
     tls: TlsConfig | None = None  # of listeners on TCP
     worker_memory_mib: int = 1_536
+    # Of a worker: which of how many it is.
+    place: int = 0
+    workers: int = 1
     # Of the channel by which the supervisor hands connections over; None: a worker listens itself.
     connections_fd: int | None = None
 

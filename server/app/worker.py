@@ -33,6 +33,7 @@ from server.routing.errors import ControlPlaneDown
 from server.routing.readiness import Readiness
 from server.routing.router import Router
 from server.routing.selector import Selector, WeightTable
+from server.routing.slices import Slices
 from server.routing.tokens import Sealer
 from server.rpc.errors import ErrorAnswering
 from server.rpc.health import HEALTH, OIP, ROUTING, HealthServicer
@@ -204,7 +205,7 @@ async def serve(
     """Runs one worker until `stop`, then drains; `on_ready` is told the address it serves on."""
     counters = Counters()
     sealer = Sealer(read_key(settings.key_path), boot=secrets.randbits(64))
-    router = Router(Selector(), sealer, counters)
+    router = Router(Selector(), sealer, counters, Slices(settings.place, settings.workers))
     listener = data_listener(settings)
     upstream = OipUpstream(held=None if listener.transport is None else listener.transport.held)
     dispatcher = _dispatcher(router, upstream, counters, now_s)

@@ -7,13 +7,12 @@ import numpy as np
 from optimizer.problem import Floats, Problem, Resource
 from optimizer.solution import Solution
 from server.control.window import Window
+from server.routing.shedding import listed
 
 # Used up but for the solver's rounding.
 _FULL = 1 - 1e-6
 # A smaller share is the solver's rounding, not a decision.
 SHARE_MIN = 1e-6
-# Named in one sentence.
-_NAMED_MAX = 3
 
 
 def bindings(window: Window, solution: Solution) -> Mapping[int, str]:
@@ -39,11 +38,3 @@ def _used_by(resource: Resource, problem: Problem, group: int) -> bool:
 
 def _named(names: Sequence[str]) -> str:
     return f"capacity of {listed(names)}" if names else "capacity"
-
-
-def listed(names: Sequence[str]) -> str:
-    """ "a", "a and b", "a, b and c", "a, b, c and 2 more"."""
-    *others, last = names
-    if len(names) > _NAMED_MAX:
-        others, last = list(names[:_NAMED_MAX]), f"{len(names) - _NAMED_MAX} more"
-    return f"{', '.join(others)} and {last}" if others else last

@@ -26,7 +26,8 @@ from server.routing.reading.classifier import Classifier, Reading
 from server.routing.recent_texts import RecentTexts
 from server.routing.reported import Reported, observe
 from server.routing.selector import Basis, Pick, Selector, WeightTable
-from server.routing.shedding import Shedder
+from server.routing.shedding import Shedder, listed
+from server.routing.slices import Slices
 from server.routing.tokens import Kind, Sealer
 
 # Named to a caller of Route: as many as a caller would try within one deadline.
@@ -87,8 +88,16 @@ class _Routes(NamedTuple):
 class Router:
     """Everything a worker decides with. No I/O, no clock, no dice."""
 
-    def __init__(self, selector: Selector, sealer: Sealer, counters: Counters) -> None:
+    def __init__(
+        self,
+        selector: Selector,
+        sealer: Sealer,
+        counters: Counters,
+        slices: Slices | None = None,
+    ) -> None:
+        """`slices` are the whole capacities, unless other workers have their parts."""
         self._selector = selector
+        self.slices = slices or Slices()
         self._shedder = Shedder()
         self._sealer = sealer
         self._counters = counters
@@ -112,6 +121,11 @@ class Router:
             (index, address)
             for index, model in enumerate(catalog.models)
             for address in model.endpoints
+        )
+        self.slices.tune(
+            (index, model.capacity.concurrent)
+            for index, model in enumerate(config.models)
+            if model.capacity.concurrent is not None
         )
         self.recent_texts.on = config.classifier is not None and config.classifier.keep_requests > 0
         self._routes = _Routes(catalog, Classifier(config, catalog, learned), config.window_s)
@@ -169,6 +183,8 @@ class Router:
         asked = self.read(query, forwarded=forwarded)
         if self._shedder.is_on and (refusal := self.refusal(asked)):
             raise refusal
+        if forwarded and self.slices.nearly_full:
+            asked = self._within_slices(asked, now_s)
         return self.decide_read(asked, now_s=now_s, chance=chance)
 
     def decide_read(self, asked: Asked, *, now_s: float, chance: float) -> Decision:
@@ -197,6 +213,27 @@ class Router:
         if spend:
             self._counters.shed(cell)
         return Shed(cell.traffic_class, *shed)
+
+    def _within_slices(self, asked: Asked, now_s: float) -> Asked:
+        """A model that has all it may have is not asked; raises Shed where no other is open."""
+        gives_way = self._shedder.spares and self.sheds(asked)
+        full = self.slices.nearly_full if gives_way else self.slices.full
+        self.health.refresh(now_s)
+        everything = (1 << len(self.catalog.models)) - 1
+        blocked = asked.unfit | self.health.down
+        if blocked == everything:  # all are ejected, so one of them has to be asked
+            blocked = asked.unfit
+        if blocked != everything and blocked | full == everything:
+            raise self._full(asked, full & ~blocked)
+        return asked._replace(unfit=asked.unfit | full)
+
+    def _full(self, asked: Asked, full: int) -> Shed:
+        """Counts what is refused because of these models; it is part of what the plan sheds."""
+        cell = asked.reading.cell
+        self._shedder.paid(cell, asked.tenant)
+        self._counters.shed(cell)
+        names = [m.name for i, m in enumerate(self.catalog.models) if full >> i & 1]
+        return Shed(cell.traffic_class, 0.0, f"capacity of {listed(names)}")
 
     def is_planned(self, asked: Asked) -> bool:
         """Whether `decide_alike` finds a model for such requests, as far as can be told now."""
@@ -317,12 +354,12 @@ class Router:
         return Target(index, model, self.endpoints.choose(index, model))
 
     def next_target(self, asked: Sequence[Target], fallbacks: Sequence[int]) -> Target | None:
-        """Whom to ask after these: the first model that was not asked.
+        """Whom to ask after these: the first model that was not asked and is not full.
 
         Where none is up, another endpoint of the last; where none of those is, a model all the
         same.
         """
-        known = bits(target.model_index for target in asked)
+        known = bits(target.model_index for target in asked) | self.slices.full
         others = [index for index in fallbacks if not known >> index & 1]
         up = [index for index in others if not self.health.down >> index & 1]
         if not up and (elsewhere := self._elsewhere(asked[-1])) is not None:

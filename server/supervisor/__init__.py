@@ -68,11 +68,14 @@ async def supervise(config: Config, folder: Path, *, workers: int, transport: Tr
             admin_address=admin,
             tls=config.listeners.tls,
             worker_memory_mib=config.worker_memory_mib,
+            workers=workers,
         )
         control = Child(
             "server.app.control", common, prepare=state.prepare, silent_s_max=CONTROL_SILENT_S
         )
-        named = (common.model_copy(update={"name": f"worker-{i}"}) for i in range(workers))
+        named = (
+            common.model_copy(update={"name": f"worker-{i}", "place": i}) for i in range(workers)
+        )
         children = [
             Child("server.app.worker", settings, acceptor, silent_s_max=WORKER_SILENT_S)
             for settings in named

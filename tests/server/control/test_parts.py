@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optimizer.problem import Resource
-from server.control.binding import listed
 from server.control.parts import PART_CELLS_MAX, Shares, parts_of, shares_of
 from server.control.window import Window
 from server.routing.catalog import Cell
@@ -79,14 +78,6 @@ def test_all_that_binds_is_named() -> None:
         (0.5, "capacity of small and large"),
         (1.0, "capacity of small and large"),
     }
-
-
-@pytest.mark.parametrize(
-    ("names", "said"),
-    [("a", "a"), ("ab", "a and b"), ("abc", "a, b and c"), ("abcde", "a, b, c and 2 more")],
-)
-def test_of_many_that_bind_three_are_named(names: str, said: str) -> None:
-    assert listed(list(names)) == said
 
 
 def test_a_cell_whose_shares_are_all_rounding_is_shed_whole() -> None:

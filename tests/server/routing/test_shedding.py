@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from server.routing.catalog import Cell
 from server.routing.selector import WeightTable
-from server.routing.shedding import Debts, Shedder
+from server.routing.shedding import ADVANCE_MAX, Debts, Shedder, listed
 
 CELL = Cell("chat", "-", "law", "s0")
 OTHER_CELL = Cell("chat", "-", "art", "s0")
@@ -141,3 +141,41 @@ def test_of_more_cells_than_are_remembered_all_are_shed_about_as_planned() -> No
     made.publish(WeightTable("p1", shed={CELL: (0.7, WHY), OTHER_CELL: (0.7, WHY)}))
     refused = [made.refuses(cell, "acme") for _ in range(100) for cell in (CELL, OTHER_CELL)]
     assert refused.count((0.7, WHY)) == pytest.approx(140, abs=2 * TENANT_DEBT_MAX)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [("a", "a"), ("ab", "a and b"), ("abc", "a, b and c"), ("abcde", "a, b, c and 2 more")],
+)
+def test_of_many_that_bind_three_are_named(names: str, said: str) -> None:
+    assert listed(list(names)) == said
+
+
+def test_who_is_refused_for_the_moment_is_among_those_that_the_plan_refuses() -> None:
+    made, refused = shedder(0.5), 0
+    for number in range(200):
+        if made.refuses(CELL, "acme") is not None:
+            refused += 1
+        elif number % 5 == 0:
+            made.paid(CELL, "acme")
+            refused += 1
+    assert refused == pytest.approx(100, abs=1)
+
+
+def test_however_many_are_refused_for_the_moment_the_plan_holds_again_after_a_bounded_number() -> (
+    None
+):
+    made = shedder(0.5)
+    for _ in range(1_000):
+        made.paid(CELL, "acme")
+    served = 0
+    while made.refuses(CELL, "acme") is None:
+        served += 1
+    assert served == pytest.approx(2 * ADVANCE_MAX, abs=3)
+
+
+def test_what_the_plan_does_not_shed_pays_for_nothing() -> None:
+    made = shedder(0.5)
+    made.paid(OTHER_CELL, "acme")
+    made.publish(WeightTable("p2", shed={OTHER_CELL: (0.5, WHY)}))
+    assert [made.refuses(OTHER_CELL, "acme") for _ in range(2)] == [(0.5, WHY), None]
