@@ -44,7 +44,7 @@ def publishing(channel: Channel) -> Following:
     """A worker, which puts every plan in force."""
     selector, counters = Selector(), Counters()
     router = Router(selector, Sealer(bytes(KEY_BYTES), boot=0), counters)
-    worker = Worker(router, counters, OipUpstream(), transport=None)
+    worker = Worker(router, counters, OipUpstream(), None, now_s=time.time)
     run = worker.follow(ControlClient(channel, "subject"))
     return Following(run, lambda: selector.table.plan_id)
 

@@ -8,6 +8,7 @@ publisher and parts, with shares that are made up. Every push of counters brings
 import asyncio
 import itertools
 import sys
+import time
 from collections.abc import AsyncIterator
 
 import grpc
@@ -52,7 +53,8 @@ class PlanSource(control_pb2_grpc.ControlServiceServicer):
         return pb.SettleResponse()
 
     def _publish(self) -> None:
-        self._publisher.publish_plan(parts_of(f"plan-{next(self._plans)}", self._shares))
+        parts = parts_of(f"plan-{next(self._plans)}", self._shares)
+        self._publisher.publish_plan(parts, plan_s=time.time(), window_s=5.0)
 
 
 def config() -> Config:

@@ -10,6 +10,7 @@ realised cost over realised accuracy, and the curves are compared at the same ac
 import hashlib
 import json
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks.harness import median_interval
 from benchmarks.recorded import Floats, Recorded, read_recorded
+from optimizer.deadline import Deadline
 from optimizer.estimate.accuracy import AccuracyEstimate
 from optimizer.lp import solve
 from optimizer.problem import Group, Problem
@@ -163,7 +165,8 @@ def _problem(recorded: Recorded, names: tuple[str, ...], cell_of: Rows, learned:
 def _plans(problem: Problem) -> Iterator[Floats]:
     """The shares for each floor."""
     for floor in FLOORS:
-        found = solve(replace(problem, groups=(Group("all", "-", floor=floor),)), time_limit_s=10.0)
+        deadline = Deadline(10.0, time.monotonic)
+        found = solve(replace(problem, groups=(Group("all", "-", floor=floor),)), deadline)
         if isinstance(found, Failure):
             raise RuntimeError(found.message)
         yield found.shares

@@ -8,10 +8,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from optimizer.lp import solve
 from optimizer.problem import Budget, Problem, Resource
 from optimizer.solution import Solution
-from optimizer.step_price import DAY_S, EQUAL, StepPrice, differ_by_money_alone, per_day
+from optimizer.step_price import (
+    DAY_S,
+    EQUAL,
+    Limits,
+    StepPrice,
+    differ_by_money_alone,
+    per_day,
+    proven,
+)
 
 _NANO = 1e9  # nano-dollars in a dollar
 _STEP_USD = 1.0  # a day
@@ -20,19 +27,19 @@ _STEP_PART = 0.1
 
 
 class _Day(NamedTuple):
-    """How windows become days, and how long a solve may take."""
+    """How windows become days, and how long solves may take."""
 
     window_s: float
-    time_limit_s: float
+    limits: Limits
 
 
 def budget_steps(
-    problem: Problem, plan: Solution, *, window_s: float, time_limit_s: float
+    problem: Problem, plan: Solution, *, window_s: float, limits: Limits
 ) -> Iterator[StepPrice]:
     """plan: of the problem without budgets; each budget is looked at alone."""
     for budget in problem.budgets:
         alone = replace(problem, budgets=(budget,))
-        yield from _steps(alone, plan, _Day(window_s, time_limit_s))
+        yield from _steps(alone, plan, _Day(window_s, limits))
 
 
 def _steps(problem: Problem, plan: Solution, day: _Day) -> Iterator[StepPrice]:
@@ -41,8 +48,8 @@ def _steps(problem: Problem, plan: Solution, day: _Day) -> Iterator[StepPrice]:
     if spent <= budget.pace_nano_usd * (1 + EQUAL):
         yield _headroom(budget, spent, day)
         return
-    kept = solve(problem, time_limit_s=day.time_limit_s)
-    if not isinstance(kept, Solution):
+    kept = proven(problem, day.limits)
+    if kept is None:
         return
     yield _headroom(budget, float(kept.budget_cost_nano_usd[0]), day)
     usd = _step_usd(spent, day)
@@ -70,8 +77,8 @@ def _priced(
     price: StepPrice, before: Problem, after: Problem, kept: Solution, day: _Day
 ) -> StepPrice:
     """In money where the pace can be kept on both sides of the step, else in accuracy."""
-    moved = solve(after, time_limit_s=day.time_limit_s)
-    if not isinstance(moved, Solution):
+    moved = proven(after, day.limits)
+    if moved is None:
         return price
     if _is_short(kept) or _is_short(moved):
         return _in_accuracy(price, before, after, day)
@@ -87,9 +94,8 @@ def _is_short(solution: Solution) -> bool:
 
 def _in_accuracy(price: StepPrice, before: Problem, after: Problem, day: _Day) -> StepPrice:
     """A pace never lowers accuracy; a limit would, so both sides are solved with it as one."""
-    left = solve(_limited(before), time_limit_s=day.time_limit_s)
-    right = solve(_limited(after), time_limit_s=day.time_limit_s)
-    if not isinstance(left, Solution) or not isinstance(right, Solution):
+    left, right = (proven(_limited(problem), day.limits) for problem in (before, after))
+    if left is None or right is None:
         return price
     if left.shed.any() or right.shed.any():
         return price

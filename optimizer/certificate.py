@@ -4,11 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from optimizer.deadline import Deadline
 from optimizer.problem import Problem
 from optimizer.programme import Programme
 from optimizer.rows import Row
 from optimizer.shares import repaired
-from optimizer.solution import Failure
+from optimizer.solution import Failure, Stopped
 from optimizer.solver import Infeasible, Target, Vertex, answers
 
 # Relative, of every row.
@@ -25,18 +26,20 @@ class Errors(NamedTuple):
 
 
 class Optimum(NamedTuple):
-    """A vertex with exact shares that is optimal within the errors."""
+    """A vertex with exact shares that holds all rows, and is optimal within the errors."""
 
     vertex: Vertex
     errors: Errors
+    stopped: Stopped = ""  # why the least is not certain
 
 
 def certified(
-    problem: Problem, programme: Programme, target: Target, time_limit_s: float
+    problem: Problem, programme: Programme, target: Target, deadline: Deadline
 ) -> Optimum | Infeasible | Failure:
-    """The first attempt that can be trusted."""
+    """The first attempt that can be trusted; when time is over, one that holds all rows."""
     failure = Failure("solver", "no attempt was made")
-    for answer in answers(programme, target, time_limit_s):
+    feasible: Optimum | None = None
+    for answer in answers(programme, target, deadline):
         if isinstance(answer, Infeasible):
             return answer
         if isinstance(answer, Failure):
@@ -44,10 +47,12 @@ def certified(
             continue
         vertex = repaired(problem, programme, answer)
         found = errors(programme, target, vertex)
-        if found.duality_gap <= target.gap_max and found.worst_violation <= _VIOLATION_MAX:
-            return Optimum(vertex, found)
+        if found.worst_violation <= _VIOLATION_MAX:
+            if found.duality_gap <= target.gap_max:
+                return Optimum(vertex, found)
+            feasible = Optimum(vertex, found, stopped="time")
         failure = Failure("uncertified", f"beyond what is allowed: {found}")
-    return failure
+    return feasible if feasible is not None and failure.status == "limit" else failure
 
 
 def errors(programme: Programme, target: Target, vertex: Vertex) -> Errors:

@@ -24,6 +24,13 @@ def at_prices(problem: Problem, prices: Mapping[str, float], shed: Floats, cells
     return exact(np.eye(len(problem.models))[best] * (1.0 - shed_here)[:, None], shed_here)
 
 
+def most_accurate(problem: Problem, cells: Ints) -> Floats:
+    """(K, M) for groups without demand, where there was no time to weigh cost against floors."""
+    accuracy = np.where(_usable(problem)[cells], problem.accuracy[cells], -1.0)
+    shares: Floats = np.eye(len(problem.models))[accuracy.argmax(axis=1)]
+    return shares
+
+
 def nominal(problem: Problem, prices: Mapping[str, float], cells: Ints) -> Problem:
     """One request for each of these cells, whose groups have none; capacity is charged for."""
     return replace(

@@ -27,6 +27,7 @@ import numpy as np
 from optimizer import idle
 from optimizer.breaches import breaches, relaxed
 from optimizer.certificate import Errors
+from optimizer.deadline import Deadline
 from optimizer.lexicographic import cheapest
 from optimizer.mix import Mix
 from optimizer.prices import duals
@@ -34,7 +35,7 @@ from optimizer.problem import Floats, Problem
 from optimizer.programme import programme
 from optimizer.rows import live_cells
 from optimizer.shares import table
-from optimizer.solution import Certificate, Failure, Solution
+from optimizer.solution import Certificate, Failure, Solution, Stopped
 
 
 class _Plan(NamedTuple):
@@ -44,36 +45,38 @@ class _Plan(NamedTuple):
     shed: Floats  # (G,)
     prices: Mapping[str, float]
     errors: Errors
+    stopped: Stopped = ""
 
 
-def solve(problem: Problem, *, time_limit_s: float) -> Solution | Failure:
+def solve(problem: Problem, deadline: Deadline) -> Solution | Failure:
     """What cannot be met is named in the plan; a Failure means that there is no plan to trust.
 
-    The limit is for each run of the solver: one where all holds, three where only a pace is short,
-    mostly one more for each other level that is.
+    The deadline is for all runs of the solver together: one where all holds, four where only a
+    pace is short, mostly one more for each other level that is. When it is reached, the best plan
+    that was found by then is the answer, and says that it was stopped.
     """
-    plan = _live_plan(problem, time_limit_s)
+    plan = _live_plan(problem, deadline)
     if isinstance(plan, _Plan):
-        plan = _with_idle_cells(problem, plan, time_limit_s)
+        plan = _with_idle_cells(problem, plan, deadline)
     return _solution(problem, plan) if isinstance(plan, _Plan) else plan
 
 
-def _live_plan(problem: Problem, time_limit_s: float) -> _Plan | Failure:
+def _live_plan(problem: Problem, deadline: Deadline) -> _Plan | Failure:
     """Cells without demand are left empty."""
     shares, nothing = np.zeros(problem.cost_nano_usd.shape), np.zeros(len(problem.groups))
     if not live_cells(problem).size:
         return _Plan(shares, nothing, {}, Errors(0.0, 0.0))
     built = programme(problem)
-    optimum = cheapest(problem, built, time_limit_s)
+    optimum = cheapest(problem, built, deadline)
     if isinstance(optimum, Failure):
         return optimum
-    vertex, errors = optimum
+    vertex, errors, stopped = optimum
     shares[built.pairs.live] = table(problem, built, vertex)
     shed = vertex.x[built.shed_start : built.slack_start]
-    return _Plan(shares, shed, duals(built, vertex), errors)
+    return _Plan(shares, shed, duals(built, vertex), errors, stopped)
 
 
-def _with_idle_cells(problem: Problem, plan: _Plan, time_limit_s: float) -> _Plan | Failure:
+def _with_idle_cells(problem: Problem, plan: _Plan, deadline: Deadline) -> _Plan | Failure:
     """A cell whose group has demand follows the prices; other groups are planned on their own."""
     live, shares = live_cells(problem), plan.shares.copy()
     silent = np.setdiff1d(np.arange(problem.demand.size), live)
@@ -83,12 +86,18 @@ def _with_idle_cells(problem: Problem, plan: _Plan, time_limit_s: float) -> _Pla
     plan = plan._replace(shares=shares)
     if not alone.size:
         return plan
-    own = _live_plan(idle.nominal(problem, plan.prices, alone), time_limit_s)
+    own = _live_plan(idle.nominal(problem, plan.prices, alone), deadline)
     if isinstance(own, Failure):
-        return own
+        if own.status != "limit":
+            return own
+        shares[alone] = idle.most_accurate(problem, alone)
+        return plan._replace(stopped="time")
     shares[alone] = own.shares
-    errors = Errors(*np.maximum(plan.errors, own.errors).tolist())
-    return plan._replace(prices={**plan.prices, **own.prices}, errors=errors)
+    return plan._replace(
+        prices={**plan.prices, **own.prices},
+        errors=Errors(*np.maximum(plan.errors, own.errors).tolist()),
+        stopped=plan.stopped or own.stopped,
+    )
 
 
 def _solution(problem: Problem, plan: _Plan) -> Solution:
@@ -104,7 +113,7 @@ def _solution(problem: Problem, plan: _Plan) -> Solution:
         cost_nano_usd=float(cell_cost.sum()),
         breaches=found,
         duals=plan.prices,
-        certificate=Certificate(*plan.errors, relaxed(found)),
+        certificate=Certificate(*plan.errors, relaxed(found), plan.stopped),
         accuracy=mix.accuracy,
         miss=mix.miss,
         group_cost_nano_usd=group_cost,

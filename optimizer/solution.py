@@ -8,6 +8,7 @@ from optimizer.problem import Floats
 
 BreachKind = Literal["capacity", "pin", "slo", "floor", "pace"]
 Relaxed = Literal["none", "served", "pin", "slo", "floor", "pace"]
+Stopped = Literal["", "time", "precision"]
 Status = Literal["limit", "uncertified", "solver"]
 
 
@@ -27,16 +28,23 @@ class Breach:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """How far the plan can be trusted; both figures are relative and at most 1e-9."""
+    """How far the plan can be trusted; both figures are relative and at most 1e-9.
+
+    Of a plan that was stopped the gap may be any, and what it gives up may not be the least.
+    """
 
     duality_gap: float
     worst_violation: float
     relaxed: Relaxed  # what had to be given up first
+    stopped: Stopped = ""  # why the search ended before the least was certain
 
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """A certified plan. A cell's shares and its group's shed fraction add up to 1 exactly."""
+    """A plan that keeps every bound but those it names.
+
+    A cell's shares and its group's shed fraction add up to 1 exactly.
+    """
 
     shares: Floats  # (C, M)
     shed: Floats  # (G,) fraction of each group's requests

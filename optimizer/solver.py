@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import linprog
 
+from optimizer.deadline import Deadline
 from optimizer.problem import Floats, Ints
 from optimizer.programme import Programme
 from optimizer.solution import Failure
@@ -58,11 +59,15 @@ class Infeasible:
 
 
 def answers(
-    programme: Programme, target: Target, time_limit_s: float
+    programme: Programme, target: Target, deadline: Deadline
 ) -> Iterator[Vertex | Infeasible | Failure]:
     """One for each attempt: ask for the next only if the last cannot be trusted."""
     rows, limits = _with_caps(programme, target.caps)
     for method, presolve in _ATTEMPTS:
+        left_s = deadline.left_s()
+        if not left_s:
+            yield Failure("limit", "the time limit was reached before a solve began")
+            return
         result = linprog(  # type: ignore[call-overload]  # the stubs know no sparse rows
             target.cost,
             A_ub=rows,
@@ -73,7 +78,7 @@ def answers(
             method=method,
             options={
                 "presolve": presolve,
-                "time_limit": time_limit_s,
+                "time_limit": left_s,
                 "primal_feasibility_tolerance": _TOLERANCE,
                 "dual_feasibility_tolerance": _TOLERANCE,
             },

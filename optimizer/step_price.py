@@ -4,6 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from optimizer.deadline import Deadline
+from optimizer.lp import solve
+from optimizer.problem import Problem
 from optimizer.solution import Solution
 
 DAY_S = 86_400.0
@@ -27,6 +30,20 @@ class StepPrice:
 def per_day(nano_usd: float, window_s: float) -> int:
     """Nano-dollars of a window, in a day of such windows."""
     return round(nano_usd * DAY_S / window_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long one solve may take, and all of them."""
+
+    solve_s: float
+    deadline: Deadline
+
+
+def proven(problem: Problem, limits: Limits) -> Solution | None:
+    """The plan where it is certain to be the least: of any other a difference says nothing."""
+    plan = solve(problem, limits.deadline.within(limits.solve_s))
+    return plan if isinstance(plan, Solution) and not plan.certificate.stopped else None
 
 
 def differ_by_money_alone(

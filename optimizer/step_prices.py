@@ -14,10 +14,17 @@ from typing import Literal
 import numpy as np
 
 from optimizer.budget_steps import budget_steps
-from optimizer.lp import solve
+from optimizer.deadline import Deadline
 from optimizer.problem import Group, Problem, group_labels
 from optimizer.solution import Solution
-from optimizer.step_price import EQUAL, StepPrice, differ_by_money_alone, per_day
+from optimizer.step_price import (
+    EQUAL,
+    Limits,
+    StepPrice,
+    differ_by_money_alone,
+    per_day,
+    proven,
+)
 
 __all__ = ["StepPrice", "step_prices"]
 
@@ -37,27 +44,30 @@ class _Step:
     relaxed: frozenset[tuple[str, str]] = frozenset()  # breaches that the step may heal
 
 
-def step_prices(problem: Problem, *, window_s: float, time_limit_s: float) -> tuple[StepPrice, ...]:
+def step_prices(
+    problem: Problem, deadline: Deadline, *, window_s: float, solve_s_max: float
+) -> tuple[StepPrice, ...]:
     """Both directions of each constraint, for bounds as configured, without what accounts carry.
 
-    The limit is for each run of the solver; a step that cannot be solved for is left out.
+    A step whose solve would take longer, or that is not come to before the deadline, is left out.
     """
+    limits = Limits(solve_s_max, deadline)
     free = replace(problem, budgets=())
-    plan = solve(free, time_limit_s=time_limit_s)
-    if not isinstance(plan, Solution):
+    plan = proven(free, limits)
+    if plan is None:
         return ()
     steps = [*_group_steps(free, plan), *_capacity_steps(free, plan, window_s)]
-    prices = [_price(step, plan, window_s, time_limit_s) for step in steps]
-    of_budgets = budget_steps(problem, plan, window_s=window_s, time_limit_s=time_limit_s)
+    prices = [_price(step, plan, window_s, limits) for step in steps]
+    of_budgets = budget_steps(problem, plan, window_s=window_s, limits=limits)
     return (*(price for price in prices if price is not None), *of_budgets)
 
 
-def _price(step: _Step, plan: Solution, window_s: float, time_limit_s: float) -> StepPrice | None:
+def _price(step: _Step, plan: Solution, window_s: float, limits: Limits) -> StepPrice | None:
     """A convex programme keeps its optimum when a bound moves that is slack there."""
     if step.idle:
         return StepPrice(step.kind, step.name, step.step, 0)
-    after = solve(step.problem, time_limit_s=time_limit_s)
-    if not isinstance(after, Solution):
+    after = proven(step.problem, limits)
+    if after is None:
         return None
     if not differ_by_money_alone(plan, after, step.relaxed):
         return StepPrice(step.kind, step.name, step.step)

@@ -132,11 +132,11 @@ class Dispatcher:
         if not journey.attempts:
             return trip.decision.target
         last, target = journey.attempts[-1], self._another(trip)
-        is_repeated = target is not None and target.model_index == last.target.model_index
-        # What one model has refused another may be asked at once; itself only within its budget.
-        if is_repeated and not self._experience.may_give_up(last):
-            return None
-        return target
+        if target is None or target.model_index != last.target.model_index:
+            return target
+        # What a model has refused another is asked at once, but itself only within its budget.
+        may_repeat = last.fate is Fate.GIVEN_UP or self._experience.may_repeat(last)
+        return target if may_repeat else None
 
     def _another(self, trip: _Trip) -> Target | None:
         asked = [attempt.target for attempt in trip.journey.attempts]
@@ -147,6 +147,7 @@ class Dispatcher:
         journey, load = trip.journey, self._router.endpoints.loads[target.key]
         load.attempts += 1
         load.in_flight += 1
+        self._router.slices.take(target.model_index)
         attempt = journey.begin(target, self._now_s())
         try:
             response = await self._within_its_time(trip, attempt)
@@ -163,6 +164,7 @@ class Dispatcher:
             raise
         finally:
             load.in_flight -= 1
+            self._router.slices.give_back(target.model_index)
             self._experience.observe(journey, attempt)
         return response
 
@@ -176,8 +178,8 @@ class Dispatcher:
         if not trip.journey.may_move_on(attempt.begun_s + own_s, own_s):
             return await self._sent(trip, attempt)
         scope = asyncio.timeout(None)
-        may_end = partial(self._may_give_up, trip, attempt, own_s)
-        watch = _Watch(own_s, may_end, scope)
+        gives_up = partial(self._gives_up, trip, attempt, own_s)
+        watch = _Watch(own_s, gives_up, scope)
         try:
             async with scope:
                 return await self._sent(trip, attempt)
@@ -192,13 +194,16 @@ class Dispatcher:
         target, left_s = attempt.target, trip.journey.time_left_s(attempt.begun_s)
         return self._send(target.endpoint, target.model, trip.request, left_s, trip.metadata)
 
-    def _may_give_up(self, trip: _Trip, attempt: Attempt, own_s: float) -> bool:
-        """Whether time is left for one more, a token for it, and somebody to ask."""
+    def _gives_up(self, trip: _Trip, attempt: Attempt, own_s: float) -> bool:
+        """If time is left for one more, a token for it, and somebody to ask."""
         in_time = trip.journey.may_move_on(self._now_s(), own_s)
-        if not in_time or not self._experience.may_give_up(attempt):
+        if not in_time or not self._experience.may_repeat(attempt):
             return False
         another = self._another(trip)
-        return another is not None and not self._router.health.is_ejected(another.key)
+        if another is None or self._router.health.is_ejected(another.key):
+            return False
+        self._experience.give_up(attempt)
+        return True
 
     def _conclude(self, journey: Journey) -> None:
         journey.ended_s = self._now_s()
@@ -229,11 +234,13 @@ class _GivenUp(EndpointError):
 
 
 class _Watch:
-    """Has a scope end once its time is over and it may end; else it looks again after as long."""
+    """Ends a scope once its time is over, if it may; else looks again after as long."""
 
-    def __init__(self, seconds: float, may_end: Callable[[], bool], scope: asyncio.Timeout) -> None:
+    def __init__(
+        self, seconds: float, gives_up: Callable[[], bool], scope: asyncio.Timeout
+    ) -> None:
         self._seconds = seconds
-        self._may_end = may_end
+        self._gives_up = gives_up
         self._scope = scope
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(seconds, self._look)
@@ -242,7 +249,7 @@ class _Watch:
         self._timer.cancel()
 
     def _look(self) -> None:
-        if self._may_end():
+        if self._gives_up():
             self._scope.reschedule(-inf)  # now
         else:
             self._timer = self._loop.call_later(self._seconds, self._look)

@@ -1,11 +1,12 @@
-"""The five acts: each changes the running service, and waits for the plan that follows."""
+"""The acts: each changes the running service, and waits for the plan that follows."""
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from benchmarks.demo.configuration import BUDGET, BULK, FLOORS, model_config
 from benchmarks.demo.models import CHEAPEST, NEW_VERSION, OLD_VERSION
+from benchmarks.demo.operator import add, drain
+from benchmarks.demo.overload import TIMES, overload, ruled_out
 from benchmarks.demo.stage import Act, Stage
-from server.config import ModelConfig
 from turnout.v1 import admin_pb2 as pb
 
 _RAISED_FLOOR = 0.95
@@ -55,13 +56,9 @@ async def cut_the_budget(stage: Stage) -> None:
 async def replace_a_version(stage: Stage) -> None:
     await stage.servers.start(NEW_VERSION)
     port = await stage.servers.port_of(NEW_VERSION)
-    added = _message(model_config(NEW_VERSION, stage.study.measured[NEW_VERSION], port))
-    await stage.admin.UpdateModel(pb.UpdateModelRequest(model=added, allow_missing=True))
+    await add(stage, model_config(NEW_VERSION, stage.study.measured[NEW_VERSION], port))
     await stage.plans.until(lambda plan: _share(plan, NEW_VERSION) > 0, f"{NEW_VERSION} serves")
-    drained = pb.Model(name=OLD_VERSION, enabled=False)
-    await stage.admin.UpdateModel(
-        pb.UpdateModelRequest(model=drained, update_mask=FieldMask(paths=["enabled"]))
-    )
+    await drain(stage, OLD_VERSION)
     await stage.plans.until(
         lambda plan: _share(plan, OLD_VERSION) == 0, f"{OLD_VERSION} is drained"
     )
@@ -74,6 +71,13 @@ ACTS = (
     Act(f"3: the process of {CHEAPEST}, the cheapest, is killed", kill_the_cheapest, 14),
     Act("4: the budget is cut to half of what the traffic costs", cut_the_budget, 14),
     Act(f"5: {NEW_VERSION} is added, {OLD_VERSION} is drained", replace_a_version, 14),
+    Act(
+        f"6: {TIMES:g} times as much comes as the one model that is left may take",
+        overload,
+        12,
+        sheds=frozenset({BULK}),
+        judge=ruled_out,
+    ),
 )
 
 
@@ -93,18 +97,3 @@ def _share(plan: pb.Plan, model: str) -> float:
 def _names_the_budget(plan: pb.Plan) -> bool:
     named = any(one.kind == "pace" and one.name == BUDGET for one in plan.breaches)
     return named or any(one.kind == "budget" and one.accuracy for one in plan.step_prices)
-
-
-def _message(config: ModelConfig) -> pb.Model:
-    return pb.Model(
-        name=config.name,
-        version=config.version,
-        protocol=config.protocol,
-        endpoints=config.endpoints,
-        upstream_name=config.upstream_name,
-        enabled=config.enabled,
-        price=pb.Price(request_usd=config.price.request_usd),
-        capacity=pb.Capacity(requests_per_s=config.capacity.requests_per_s),
-        prior_accuracy=config.prior_accuracy,
-        prior_grades=config.prior_grades or 0,
-    )

@@ -22,6 +22,8 @@ from server.config import (
 BUDGET = "digits"
 BULK, STRICT = "bulk", "strict"
 FLOORS: Mapping[str, float] = {BULK: 0.92, STRICT: 0.97}
+# The larger is served first where not all can be.
+PRIORITIES: Mapping[str, int] = {BULK: 0, STRICT: 1}
 # Answers take 10 ms. Where others keep all cores busy, a process may wait a tenth of a second for
 # its turn, and an answer needs three of them: 250 ms failed three of four runs at a load of 8.
 SLO = SloConfig(ms=500, fraction=0.95)
@@ -77,6 +79,7 @@ def _traffic_class(name: str, floor: float) -> ClassConfig:
         match=MatchConfig(labels={"app": (name,)}),
         default=name == BULK,
         slo=SLO,
+        priority=PRIORITIES[name],
         floor=floor,
         grades="caller",
         audit_rate=_AUDIT_RATE,

@@ -51,10 +51,13 @@ class ModelServers:
             await self.start(name)
         return {name: await self.port_of(name) for name in names}
 
-    async def start(self, name: str, port: int = 0) -> None:
+    async def start(
+        self, name: str, port: int = 0, *, trained_as: str = "", busy_s: float = 0.0
+    ) -> None:
         """Of a trained model. Does not wait until it serves: `port_of` does."""
-        log, file = self._folder / f"{name}.log", self._folder / name
-        serving = forked(name, _serve_model, log, name, file, port)
+        model = trained_as or name
+        log, file = self._folder / f"{name}.log", self._folder / model
+        serving = forked(name, _serve_model, log, model, file, port, busy_s)
         self._forks[name] = await self._stack.enter_async_context(serving)
 
     async def port_of(self, name: str) -> int:
@@ -75,10 +78,10 @@ def _train_all(line: Line, folder: Path) -> None:
     train_all(line, folder)
 
 
-def _serve_model(line: Line, name: str, file: Path, port: int) -> None:
+def _serve_model(line: Line, name: str, file: Path, port: int, busy_s: float) -> None:
     from benchmarks.demo.model_server import serve_model  # likewise
 
-    serve_model(line, name, file, port)
+    serve_model(line, name, file, port, busy_s)
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from benchmarks.demo.digits import PIXELS, Images, Part
 from server.wire import oip_pb2 as oip
 from turnout import Answer, AsyncClient, Outcome, TurnoutError
 
+SHED = "SHED"  # the reason of such a refusal
 _REPORT_EVERY_S = 0.25
 
 
@@ -25,6 +26,7 @@ class Stream:
     traffic_class: str
     rate_per_s: float
     seed: int
+    from_s: float = 0.0  # since the schedule's start
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Served:
     answer: Answer | None  # None: it failed
     right: bool
     failure: str  # empty where there is an answer
+    is_shed: bool = False  # it failed because the plan refuses a part of such requests
 
     @property
     def cost_nano_usd(self) -> int:
@@ -54,7 +57,7 @@ class Served:
 def arrivals(stream: Stream, images: int) -> Iterator[Arrival]:
     """Endless and the same for the same seed; each image once before any comes again."""
     random = np.random.default_rng(stream.seed)
-    due_s = 0.0
+    due_s = stream.from_s
     while True:
         for image in random.permutation(images):
             due_s += random.exponential(1 / stream.rate_per_s)
@@ -88,6 +91,7 @@ class Load:
         self._labels = part.labels
         self._requests = [request_of(image) for image in part.images]
         self._schedule = schedule(streams, len(part))
+        self._tasks = asyncio.TaskGroup()
         self._open: dict[Arrival, asyncio.Task[None]] = {}
         self._grades: list[Outcome] = []
         self._refused: list[str] = []
@@ -101,14 +105,14 @@ class Load:
     async def run(self) -> None:
         """Sends until `stop`, then waits for every answer."""
         self._started_s = asyncio.get_running_loop().time()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._report_until_stopped())
-            for arrival in self._schedule:
-                await asyncio.sleep(arrival.due_s - self.now_s())
-                if self._stopped:
-                    break
-                self._open[arrival] = tasks.create_task(self._ask(arrival))
+        async with self._tasks:
+            self._tasks.create_task(self._report_until_stopped())
+            await self._send(self._schedule)
         await self._report()
+
+    def add(self, stream: Stream) -> None:
+        """Sends this one too."""
+        self._tasks.create_task(self._send(arrivals(stream, len(self._labels))))
 
     def stop(self) -> None:
         self._stopped = True
@@ -124,13 +128,20 @@ class Load:
         refused, self._refused = self._refused, []
         return refused
 
+    async def _send(self, due: Iterator[Arrival]) -> None:
+        for arrival in due:
+            await asyncio.sleep(arrival.due_s - self.now_s())
+            if self._stopped:
+                return
+            self._open[arrival] = self._tasks.create_task(self._ask(arrival))
+
     async def _ask(self, arrival: Arrival) -> None:
         try:
             answer = await self._client.infer(
                 self._requests[arrival.image], labels={"app": arrival.traffic_class}
             )
         except TurnoutError as error:
-            self._close(arrival, failure=str(error))
+            self._close(arrival, failure=str(error), is_shed=error.reason == SHED)
             return
         digit = answer.parse(oip.ModelInferResponse).outputs[0].contents.int64_contents[0]
         right = digit == self._labels[arrival.image]
@@ -146,9 +157,11 @@ class Load:
         answer: Answer | None = None,
         right: bool = False,
         failure: str = "",
+        is_shed: bool = False,
     ) -> None:
         del self._open[arrival]
-        self.served.append(Served(arrival, self.now_s() - arrival.due_s, answer, right, failure))
+        latency_s = self.now_s() - arrival.due_s
+        self.served.append(Served(arrival, latency_s, answer, right, failure, is_shed))
 
     async def _report_until_stopped(self) -> None:
         while not self._stopped:

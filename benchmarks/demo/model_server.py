@@ -5,6 +5,7 @@ import pickle
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,15 +17,13 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from benchmarks.demo.digits import PIXELS, Images
 from benchmarks.demo.forks import Line
-from benchmarks.demo.models import MODELS, ServedAs
+from benchmarks.demo.models import MODELS, THREADS, ServedAs
 from benchmarks.demo.training import Classifier
 from server.wire import oip_pb2 as oip
 from server.wire import oip_pb2_grpc as oip_grpc
 
 _SERVICE = "inference.GRPCInferenceService"
 _DRAIN_S = 1.0  # a prediction takes hundredths of it
-# A predictor keeps one core; the second thread answers readiness meanwhile.
-_THREADS = 2
 
 
 class BadInputError(Exception):
@@ -58,8 +57,10 @@ def _image(field: str, pixels: Sequence[float] | Images) -> Images:
 class DigitsServicer(oip_grpc.GRPCInferenceServiceServicer):
     """One classifier, one version of it."""
 
-    def __init__(self, classifier: Classifier, served_as: ServedAs) -> None:
+    def __init__(self, classifier: Classifier, served_as: ServedAs, busy_s: float = 0.0) -> None:
+        """A prediction keeps a thread busy for `busy_s` more, as on slower hardware."""
         self._classifier = classifier
+        self._busy_s = busy_s
         self._name, self._version = served_as.upstream_name, served_as.version
 
     def ServerLive(
@@ -103,6 +104,7 @@ class DigitsServicer(oip_grpc.GRPCInferenceServiceServicer):
             image = image_of(request)
         except BadInputError as problem:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(problem))
+        time.sleep(self._busy_s)
         return self._answer(request.id, int(self._classifier.predict(image)[0]))
 
     def _answer(self, request_id: str, digit: int) -> oip.ModelInferResponse:
@@ -123,11 +125,13 @@ class DigitsServicer(oip_grpc.GRPCInferenceServiceServicer):
 
 
 @contextmanager
-def serving(classifier: Classifier, served_as: ServedAs, port: int) -> Iterator[int]:
+def serving(
+    classifier: Classifier, served_as: ServedAs, port: int, busy_s: float = 0.0
+) -> Iterator[int]:
     """Serves on loopback; yields the port, a free one for 0."""
     # Without the option a second server on the same port would share its connections.
-    server = grpc.server(ThreadPoolExecutor(_THREADS), options=[("grpc.so_reuseport", 0)])
-    servicer = DigitsServicer(classifier, served_as)
+    server = grpc.server(ThreadPoolExecutor(THREADS), options=[("grpc.so_reuseport", 0)])
+    servicer = DigitsServicer(classifier, served_as, busy_s)
     oip_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
     status = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
@@ -145,11 +149,11 @@ def serving(classifier: Classifier, served_as: ServedAs, port: int) -> Iterator[
         server.stop(_DRAIN_S).wait()
 
 
-def serve_model(line: Line, name: str, file: Path, port: int) -> None:
+def serve_model(line: Line, name: str, file: Path, port: int, busy_s: float) -> None:
     """Loads what `training` left, says its port, serves until SIGTERM or the end of the line."""
     classifier: Classifier = pickle.loads(file.read_bytes())  # noqa: S301 - ours
     try:
-        with serving(classifier, MODELS[name], port) as bound:
+        with serving(classifier, MODELS[name], port, busy_s) as bound:
             line.send(bound)
             _wait_for_the_end(line)
     except OSError as error:

@@ -28,6 +28,7 @@ class ServedAs:
 CHEAPEST = "logreg-4x4"
 OLD_VERSION = "svc"
 NEW_VERSION = "svc-2"  # one machine instead of five, trained on shifted images too
+SMALL = "svc-2-small"  # the same, by a server that can do little
 MODELS: Mapping[str, ServedAs] = {
     CHEAPEST: ServedAs(CHEAPEST, "1"),
     "forest": ServedAs("forest", "1"),
@@ -35,6 +36,8 @@ MODELS: Mapping[str, ServedAs] = {
     "committee": ServedAs("committee", "1"),
     NEW_VERSION: ServedAs("svc", "2"),
 }
+# A predictor keeps one core; the second thread answers readiness meanwhile.
+THREADS = 2
 AT_START = tuple(name for name in MODELS if name != NEW_VERSION)
 
 

@@ -39,6 +39,12 @@ def wilson(good: int, total: int, confidence: float) -> Interval:
     return Interval(max(0.0, min(low, fraction)), fraction, min(1.0, max(high, fraction)))
 
 
+def poisson_high(count: int, confidence: float) -> float:
+    """The most that such a count leaves possible of what was to be expected."""
+    z = _z(confidence)
+    return count + z * z / 2 + z * math.sqrt(count + z * z / 4)
+
+
 def cost_ratio(costs: Sequence[int], best_costs: Sequence[int], confidence: float) -> Interval:
     """What requests cost against what the best model asks for the very same ones, paired."""
     best = fmean(best_costs)

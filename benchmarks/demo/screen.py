@@ -20,7 +20,7 @@ _CONFIDENCE = 0.95
 _SENTENCES = 5
 _LAST = 2000  # more than the demo serves in that time
 
-COLUMNS = ("class", "requests", "accuracy", "floor", "in SLO", "cost")
+COLUMNS = ("class", "requests", "refused", "accuracy", "floor", "in SLO", "cost")
 
 
 def cells_of(tally: Tally) -> tuple[str, ...]:
@@ -29,6 +29,7 @@ def cells_of(tally: Tally) -> tuple[str, ...]:
     return (
         tally.traffic_class,
         f"{tally.requests}",
+        f"{tally.refused}",
         f"{right.mean:.1%} [{right.low * 100:.1f}, {right.high * 100:.1f}]",
         f"{tally.floor:.1%}",
         f"{tally.within_slo.mean:.1%}",
@@ -84,10 +85,10 @@ def _recent(stage: Stage) -> Iterator[tuple[Tally, str]]:
 
 
 def _line(tally: Tally, mix: str) -> str:
-    name, requests, accuracy, floor, within_slo, cost = cells_of(tally)
+    name, requests, refused, accuracy, floor, within_slo, cost = cells_of(tally)
     return (
-        f"{name}: {requests} requests, {accuracy} right (floor {floor}), {within_slo} within SLO, "
-        f"for {cost} of always-best's cost; by {mix}"
+        f"{name}: {requests} requests, {refused} refused, {accuracy} right (floor {floor}), "
+        f"{within_slo} within SLO, for {cost} of always-best's cost; by {mix}"
     )
 
 

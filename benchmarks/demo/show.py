@@ -24,10 +24,12 @@ from benchmarks.demo.promises import confidence_of_each
 from benchmarks.demo.screen import Screen
 from benchmarks.demo.stage import Act, Plans, Result, Stage, perform
 from benchmarks.demo.summary import outcome, print_models, print_results
-from turnout import AsyncClient
+from turnout import AsyncClient, RetryPolicy
 from turnout.v1.admin_pb2_grpc import AdminServiceStub
 
 _RATES_PER_S = {BULK: 75, STRICT: 50}
+# What is refused is counted, not sent again.
+_ONCE = RetryPolicy(attempts_max=1)
 
 
 async def show(console: Console, acts: Sequence[Act], seed: int) -> int:
@@ -39,7 +41,7 @@ async def show(console: Console, acts: Sequence[Act], seed: int) -> int:
             screen.say(f"{time.monotonic() - started_s:5.1f} s  {line}")
 
         say("Training the models and starting a server for each ...")
-        async with _stage(console, say, _streams(seed)) as stage:
+        async with _stage(console, say, seed) as stage:
             say(f"Traffic by seed {seed}: python -m benchmarks.demo --seed {seed} sends it again")
             results = await _run(stage, screen, acts)
     print_results(console, results, stage.load.served, stage.study)
@@ -48,9 +50,14 @@ async def show(console: Console, acts: Sequence[Act], seed: int) -> int:
 
 def _streams(seed: int) -> list[Stream]:
     return [
-        Stream(traffic_class, rate_per_s, seed=seed * len(_RATES_PER_S) + number)
+        Stream(traffic_class, rate_per_s, seed=_seed(seed, number))
         for number, (traffic_class, rate_per_s) in enumerate(_RATES_PER_S.items())
     ]
+
+
+def _seed(seed: int, number: int) -> int:
+    """Of one stream: each of a run has another, and so has each run."""
+    return seed * (len(_RATES_PER_S) + 1) + number
 
 
 async def _run(stage: Stage, screen: Screen, acts: Sequence[Act]) -> list[Result]:
@@ -71,8 +78,8 @@ async def _run(stage: Stage, screen: Screen, acts: Sequence[Act]) -> list[Result
 
 async def _perform_all(stage: Stage, acts: Sequence[Act]) -> list[Result]:
     """Up to the first whose plan does not come: the acts after it would build on it."""
-    # A floor and an SLO for each class in each act.
-    confidence = confidence_of_each(len(acts) * len(FLOORS) * 2)
+    # A floor and an SLO for each class in each act, and two of what overload promises.
+    confidence = confidence_of_each(len(acts) * len(FLOORS) * 2 + 2)
     results: list[Result] = []
     for act in acts:
         results.append(await perform(act, stage, confidence))
@@ -96,9 +103,7 @@ async def _refresh(stage: Stage, screen: Screen) -> None:
 
 
 @asynccontextmanager
-async def _stage(
-    console: Console, say: Callable[[str], None], streams: Sequence[Stream]
-) -> AsyncIterator[Stage]:
+async def _stage(console: Console, say: Callable[[str], None], seed: int) -> AsyncIterator[Stage]:
     """Everything started, nothing sent yet; everything ended after."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="turnout-demo-")))
@@ -115,12 +120,13 @@ async def _stage(
         address = await data_address(turnout, admin)
         await wait_until_serving(turnout, address)
         say(f"Look in from elsewhere: turnout plan --watch --admin {admin_address}")
-        client = await stack.enter_async_context(AsyncClient(address))
+        client = await stack.enter_async_context(AsyncClient(address, retry=_ONCE))
         yield Stage(
             admin=admin,
             plans=Plans(admin),
-            load=Load(client, held_out, streams),
+            load=Load(client, held_out, _streams(seed)),
             study=known,
             servers=servers,
             say=say,
+            seed=_seed(seed, len(_RATES_PER_S)),
         )

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import grpc
 
 from benchmarks.demo.configuration import FLOORS
 from benchmarks.demo.fleet import ModelServers
-from benchmarks.demo.load import Load
+from benchmarks.demo.load import Load, Served
 from benchmarks.demo.models import Study
 from benchmarks.demo.tally import Tally, tallies
 from turnout.v1 import admin_pb2 as pb
@@ -68,6 +68,7 @@ class Stage:
     study: Study
     servers: ModelServers
     say: Callable[[str], None]
+    seed: int  # of traffic that an act adds
     floors: dict[str, float] = field(default_factory=lambda: dict(FLOORS))
     judged_s: float = 0.0  # what was due before belongs to an earlier act
 
@@ -79,6 +80,12 @@ class Act:
     title: str
     change: Callable[[Stage], Awaitable[None]]
     watched_s: float
+    sheds: frozenset[str] = frozenset()  # classes of which a part may be refused
+    # What else was promised and is ruled out by what was served in so many seconds.
+    judge: Callable[[Sequence[Served], float, float], list[str]] = lambda *_: []
+
+    def may_refuse(self, one: Served) -> bool:
+        return one.is_shed and one.arrival.traffic_class in self.sheds
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +117,10 @@ async def perform(act: Act, stage: Stage, confidence: float) -> Result:
     stage.judged_s = from_s + act.watched_s
     watched = [one for one in due if one.arrival.due_s >= from_s]
     counts = tallies(watched, stage.floors, stage.study, confidence)
-    failures = (*(one.failure for one in due if one.failure), *stage.load.take_refused())
+    lost = (one.failure for one in due if one.failure and not act.may_refuse(one))
+    failures = (*lost, *stage.load.take_refused())
     broken = [promise for tally in counts for promise in tally.broken]
+    broken += act.judge(watched, act.watched_s, confidence)
     if failures:
         broken.append(f"no request is lost: {len(failures)} failed, first: {failures[0]}")
     return Result(act.title, counts, sentences(stage.plans.priced), failures, tuple(broken))

@@ -33,7 +33,10 @@ def print_models(console: Console, study: Study) -> None:
 def outcome(result: Result) -> str:
     """What an act cost, in one line."""
     costs = ", ".join(f"{one.traffic_class} for {one.cost.mean:.1%}" for one in result.tallies)
-    return f"Served {costs} of always-best's cost; {len(result.failures)} failed."
+    refused = sum(one.refused for one in result.tallies)
+    return (
+        f"Served {costs} of always-best's cost; {refused:,} refused, {len(result.failures)} failed."
+    )
 
 
 def print_results(

@@ -16,9 +16,10 @@ class Tally:
     traffic_class: str
     floor: float
     requests: int
+    refused: int  # because the plan sheds them
     accuracy: Interval
     best_accuracy: float  # of always-best
-    within_slo: Interval  # a failure is a miss
+    within_slo: Interval  # of those not refused; a failure is a miss
     cost: Interval  # a fraction of always-best's
 
     @property
@@ -50,6 +51,7 @@ def _tally(
     name: str, floor: float, served: Sequence[Served], study: Study, confidence: float
 ) -> Tally:
     answered = [one for one in served if one.answer]
+    refused = sum(one.is_shed for one in served)
     right = sum(one.right for one in answered)
     in_time = sum(one.latency_s <= SLO.ms / 1000 for one in answered)
     best_right = sum(bool(study.best_is_right[one.arrival.image]) for one in answered)
@@ -58,8 +60,9 @@ def _tally(
         traffic_class=name,
         floor=floor,
         requests=len(served),
+        refused=refused,
         accuracy=wilson(right, len(answered), confidence),
         best_accuracy=best_right / len(answered),
-        within_slo=wilson(in_time, len(served), confidence),
+        within_slo=wilson(in_time, len(served) - refused, confidence),
         cost=cost_ratio([one.cost_nano_usd for one in answered], best_costs, confidence),
     )

@@ -6,8 +6,7 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
+from grpc_health.v1 import health_pb2_grpc
 
 from benchmarks.fuzz.loop import TurnLoop
 from benchmarks.fuzz.planned import CONFIG, KEY, NOW_S, control_plane
@@ -20,6 +19,7 @@ from server.routing.router import Router
 from server.routing.selector import Selector, WeightTable
 from server.routing.tokens import Sealer
 from server.rpc.errors import ErrorAnswering
+from server.rpc.health import HEALTH, OIP, ROUTING, HealthServicer
 from server.rpc.oip import OipServicer
 from server.rpc.openai_chat import Chat
 from server.rpc.reflection import REFLECTION, add_reflection
@@ -40,12 +40,7 @@ _TABLE = WeightTable(
     {Cell("chat", "all", domain, "s0"): ((0, 0.5, 1_000), (1, 0.5, 9_000)) for domain in _DOMAINS},
     {"acme": ((1, 1.0, 9_000),)},
 )
-_SERVICES = (
-    routing_pb2.DESCRIPTOR.services_by_name["RoutingService"].full_name,
-    oip_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name,
-    health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
-    REFLECTION,
-)
+_SERVICES = (ROUTING, OIP, HEALTH, REFLECTION)
 
 
 @asynccontextmanager
@@ -73,6 +68,8 @@ async def data_plane(loop: TurnLoop) -> AsyncIterator[Server]:
             worker_limits(_MEMORY_MIB), chance=lambda: 0.5, message_bytes_max=BYTES_MAX_BY_PATH
         )
         like_grpcio = cast("grpc.aio.Server", server)  # it takes servicers as grpcio's does
+        health = HealthServicer()
+        health.publish(router.readiness(NOW_S))
         answering = ErrorAnswering(like_grpcio, counters.refused)
         answering.add(
             routing_pb2_grpc.add_RoutingServiceServicer_to_server,
@@ -88,18 +85,11 @@ async def data_plane(loop: TurnLoop) -> AsyncIterator[Server]:
         )
         answering.add(
             oip_pb2_grpc.add_GRPCInferenceServiceServicer_to_server,
-            OipServicer(router, dispatcher, version="0"),
+            OipServicer(router, dispatcher, lambda: health.ready, version="0"),
         )
-        await _add_stock(like_grpcio)
+        health_pb2_grpc.add_HealthServicer_to_server(health, like_grpcio)
+        add_reflection(like_grpcio, _SERVICES)
         yield server
-
-
-async def _add_stock(server: grpc.aio.Server) -> None:
-    """The servicers that gRPC brings."""
-    health = HealthServicer()
-    await health.set("", health_pb2.HealthCheckResponse.SERVING)
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    add_reflection(server, _SERVICES)
 
 
 def _clock(loop: TurnLoop) -> Callable[[], float]:

@@ -21,7 +21,9 @@ from benchmarks.fuzz.targets import Act, Target
 from server.config import ConfigError, from_json, to_json
 from server.config.file import load, warnings
 from server.control.budgets import Spending
+from server.control.kept_file import FileRefused
 from server.control.kept_requests import KeptRequests, kept_ids, read_kept
+from server.control.key_file import read_key
 from server.routing.errors import RoutingError
 from server.routing.learned import ClassifierInvalid, LinearModel
 from server.routing.learned.file_format import Contents, Header, dump
@@ -78,6 +80,16 @@ def _live_config(data: bytes, _made: Path) -> str:
         return f"models {len(from_json(data).models).bit_length()}"
     except ConfigError as error:
         return f"refused: {plain(error.problems[0].message)}"
+
+
+def _key(data: bytes, made: Path) -> str:
+    file = made / "decision.key"
+    file.write_bytes(data)
+    file.chmod(0o600)
+    try:
+        return f"{len(read_key(file))} bytes"
+    except FileRefused as error:
+        return f"refused: {plain(str(error).removeprefix(str(file)))[:20]}"
 
 
 def _spent(data: bytes, _made: Path) -> str:
@@ -196,6 +208,7 @@ FILES = (
     ),
     _target("live.json", _live_config, lambda: [to_json(CONFIG)], *_JSON, allowance=OF_JSON),
     _target("spent.json", _spent, lambda: [_SPENT], *_JSON, allowance=OF_JSON),
+    _target("decision key", _key, lambda: [KEY]),
     _target("kept requests", _kept, lambda: [_LINES], *(_JSON_WORDS,) * 5),
     _target("classifier", _classifier, lambda: [classifier()], *(_with_checksum,) * 10),
     _target(

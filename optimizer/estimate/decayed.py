@@ -1,7 +1,8 @@
 """Sums that forget: of what they were told, half is gone after every half-life."""
 
-from collections.abc import Hashable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Hashable, Mapping, Sequence
+from math import inf
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -58,6 +59,20 @@ class DecayedSums(Generic[Key]):
         table = np.array(list(self._sums.values())).reshape(-1, self._width)
         return list(self._sums), table / self._growth(now_s)
 
+    def to_plain(self) -> dict[str, Any]:
+        """All that outlives the process, in what JSON has."""
+        rows = zip(self._sums, [sums.tolist() for sums in self._sums.values()], strict=True)
+        return {"since_s": self._since_s, "rows": [[key, sums] for key, sums in rows]}
+
+    def restore(self, plain: Mapping[str, Any]) -> None:
+        """Takes up what `to_plain` wrote; raises ValueError, TypeError or LookupError."""
+        since_s, rows = plain["since_s"], plain["rows"][-self._keys_max :]
+        table = np.array([sums for _, sums in rows], dtype=np.float64).reshape(-1, self._width)
+        if len(table) != len(rows) or not np.isfinite(table).all() or (table < 0).any():
+            raise ValueError(f"rows have not {self._width} sums from 0 each")
+        self._since_s = None if since_s is None else float(since_s)
+        self._sums = {tupled(key): sums.copy() for (key, _), sums in zip(rows, table, strict=True)}
+
     def _growth(self, now_s: float) -> float:
         """How much more a telling counts now than one at the moment of the kept scale."""
         if self._since_s is None:
@@ -68,3 +83,16 @@ class DecayedSums(Generic[Key]):
                 sums *= 2.0**-half_lives
             self._since_s, half_lives = now_s, 0.0
         return float(2.0**half_lives)
+
+
+def tupled(plain: Any) -> Any:
+    """A key as it was: JSON has made lists of tuples."""
+    return tuple(map(tupled, plain)) if isinstance(plain, list) else plain
+
+
+def positive(plain: Any) -> float:
+    """A number from 0 on; raises ValueError or TypeError."""
+    number = float(plain)
+    if not 0.0 <= number < inf:
+        raise ValueError(f"{number} is not from 0 on")
+    return number

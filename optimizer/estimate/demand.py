@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from heapq import nlargest
+from typing import Any, Self
 
 from optimizer.estimate.accuracy import Cell
+from optimizer.estimate.decayed import positive, tupled
 
 # Twice what is planned at one time; 300 bytes each. The rarest are forgotten first.
 CELLS_MAX = 20_000
@@ -38,3 +40,16 @@ class DemandEstimate:
     def per_s(self) -> dict[Cell, float]:
         """Of every cell that is not forgotten; all above 0."""
         return {cell: seen / self._watched_s for cell, seen in self._requests.items()}
+
+    def to_plain(self) -> dict[str, Any]:
+        """All that outlives the process, in what JSON has."""
+        rows = [[list(cell), seen] for cell, seen in self._requests.items()]
+        return {"watched_s": self._watched_s, "rows": rows}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """Takes up what `to_plain` wrote; raises ValueError, TypeError or LookupError."""
+        found = cls()
+        found._watched_s = positive(plain["watched_s"])
+        found._requests = {tupled(cell): positive(seen) for cell, seen in plain["rows"][:CELLS_MAX]}
+        return found

@@ -1,6 +1,7 @@
-"""What the supervisor tells its children, and how they tell it that they are ready."""
+"""What the supervisor tells its children, and how they tell it that they are ready and run."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -20,6 +21,8 @@ if TYPE_CHECKING:  # the supervisor, which needs none of it, does without its 25
 LIVE_BYTES_MAX = 64 * 2**20
 # How long calls that are out may take once a process is told to stop.
 DRAIN_S = 30.0
+# How often a process tells that its loop runs.
+BEAT_S = 0.5
 
 
 class Settings(BaseModel, frozen=True):
@@ -31,6 +34,9 @@ class Settings(BaseModel, frozen=True):
     admin_address: str
     tls: TlsConfig | None = None  # of listeners on TCP
     worker_memory_mib: int = 1_536
+    # Of a worker: which of how many it is.
+    place: int = 0
+    workers: int = 1
     # Of the channel by which the supervisor hands connections over; None: a worker listens itself.
     connections_fd: int | None = None
 
@@ -55,8 +61,17 @@ def read_settings() -> Settings:
 
 
 def tell_ready(address: str) -> None:
-    """Tells the supervisor that this process serves, and where."""
+    """Tells the supervisor that this process serves, and where; then that its loop runs."""
     os.write(sys.stdout.fileno(), f"{address}\n".encode())
+    os.set_blocking(sys.stdout.fileno(), False)
+    _beat(asyncio.get_running_loop())
+
+
+def _beat(loop: asyncio.AbstractEventLoop) -> None:
+    """Goes on as long as the loop does, through a drain too."""
+    with contextlib.suppress(OSError):  # a supervisor that does not read, or is gone
+        os.write(sys.stdout.fileno(), b".")
+    loop.call_later(BEAT_S, _beat, loop)
 
 
 def stop_event() -> asyncio.Event:

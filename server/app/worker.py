@@ -9,29 +9,34 @@ import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack, aclosing
 
+import grpc
 import structlog
 import uvloop
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
+from grpc_health.v1 import health_pb2_grpc
 
 from server.app.chat_queue import ChatQueue
 from server.app.data_listener import data_listener
 from server.app.large_chats import LargeChats
 from server.app.learned import Learned
 from server.app.memory import map_large_buffers
+from server.app.plan_age import PlanAge
 from server.app.reader_process import ReaderProcess
+from server.app.readiness import tell_readiness
 from server.app.settings import Settings, clock, read_settings, stop_event, tell_ready
-from server.app.stats import push_request, tell_transport
+from server.app.stats import Pushes, push_request, tell_transport
 from server.control.client import ControlClient, Snapshot, control_channel
 from server.control.kept_file import FileRefused
 from server.control.key_file import read_key
 from server.dispatch import Dispatcher
 from server.routing.counters import Counters
 from server.routing.errors import ControlPlaneDown
+from server.routing.readiness import Readiness
 from server.routing.router import Router
 from server.routing.selector import Selector, WeightTable
+from server.routing.slices import Slices
 from server.routing.tokens import Sealer
 from server.rpc.errors import ErrorAnswering
+from server.rpc.health import HEALTH, OIP, ROUTING, HealthServicer
 from server.rpc.oip import OipServicer
 from server.rpc.reflection import REFLECTION, add_reflection
 from server.rpc.routing import RoutingServicer
@@ -42,8 +47,9 @@ from server.telemetry.tracing import sampling_ratio, tracer
 from server.transport.server import Server
 from server.upstream.oip import OipUpstream
 from server.version import VERSION
-from server.wire import oip_pb2, oip_pb2_grpc
-from turnout.v1 import routing_pb2, routing_pb2_grpc
+from server.wire import oip_pb2_grpc
+from turnout.v1 import routing_pb2_grpc
+from turnout.v1.control_pb2 import PushStatsRequest
 
 # The control plane hears of an ejection, and the demo's screen of a request, within this.
 PUSH_S = 0.25
@@ -52,16 +58,15 @@ PUSHED_CELLS_MAX = 200
 # Of a plan that was replaced, at one go: a tenth of a millisecond.
 CELLS_LET_GO = 500
 
-_SERVICES = (
-    routing_pb2.DESCRIPTOR.services_by_name["RoutingService"].full_name,
-    oip_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name,
-    health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
-    REFLECTION,
-)
+_SERVICES = (ROUTING, OIP, HEALTH, REFLECTION)
 # Calls that are out have some 50 objects each, which are gone when they end: of less than a hundred
 # calls the collector need not look at any. Where many objects come to stay, as those of a plan do,
 # whoever makes them has the collector look at few at a time.
 YOUNG_OBJECTS = 5_000
+# What stays twice is looked at with the young ones once more, and then with all. Of streams that
+# come by the thousand and stay, ten times as many at once, as by default, are 20 ms; all are looked
+# at as seldom as by default.
+_MIDDLE_ROUNDS, _OLD_ROUNDS = 2, 40
 _log = structlog.get_logger()
 
 
@@ -69,7 +74,13 @@ class Worker:
     """Follows the plan and tells what it did, beside the calls that it serves."""
 
     def __init__(
-        self, router: Router, counters: Counters, upstream: OipUpstream, transport: Server | None
+        self,
+        router: Router,
+        counters: Counters,
+        upstream: OipUpstream,
+        transport: Server | None,
+        *,
+        now_s: Callable[[], float],
     ) -> None:
         """`transport` is None where grpcio serves."""
         self.ready = asyncio.Event()  # a configuration is in force
@@ -77,10 +88,11 @@ class Worker:
         self._counters = counters
         self._upstream = upstream
         self._transport = transport
+        self._now_s = now_s
+        self._plan_age = PlanAge()
         self._learned = Learned()
         self.data_address = ""  # known once it is bound
-        self._boot = secrets.token_hex(8)
-        self._sequence = 0
+        self._pushes = Pushes(secrets.token_hex(8))
 
     async def follow(self, control: ControlClient) -> None:
         """Puts every snapshot in force; never ends."""
@@ -94,6 +106,18 @@ class Worker:
             await asyncio.sleep(PUSH_S)
             await self.push(control)
 
+    async def announce(
+        self,
+        publish: Callable[[Readiness], None],
+        on_ready: Callable[[str], None],
+        now_s: Callable[[], float],
+    ) -> None:
+        """Says that it serves once it can, and from then on whom; never ends."""
+        await self.ready.wait()
+        publish(self._router.readiness(now_s()))
+        on_ready(self.data_address)
+        await tell_readiness(self._router, publish, now_s)
+
     async def push(self, control: ControlClient) -> None:
         """Pushes all that was touched; what is not answered goes with the next push."""
         more = True
@@ -103,16 +127,16 @@ class Worker:
     async def _push_some(self, control: ControlClient) -> bool:
         """Pushes once; true if it was answered and there is more."""
         touched = self._counters.take_touched(PUSHED_CELLS_MAX)
-        self._sequence += 1
+        more = len(touched) == PUSHED_CELLS_MAX
         request = push_request(
             self._counters,
             self._router,
             touched,
-            boot=self._boot,
-            sequence=self._sequence,
             data_address=self.data_address,
+            **self._pushes.next(more=more),
         )
         tell_transport(request, self._transport, self._upstream.limits_reached())
+        self._tell_plan(request, control)
         try:
             await control.push(request)
         except ControlPlaneDown:
@@ -121,9 +145,24 @@ class Worker:
         except asyncio.CancelledError:
             self._counters.touch_again(touched)
             raise
-        return len(touched) == PUSHED_CELLS_MAX
+        return more
+
+    def _tell_plan(self, request: PushStatsRequest, control: ControlClient) -> None:
+        """The log says when nobody stands by the plan any more, whatever the reason."""
+        now_s = self._now_s()
+        changed = self._plan_age.look(control.confirmed, now_s=now_s)
+        age_s, plan_id = self._plan_age.age_s(now_s=now_s), self._router.table.plan_id
+        if changed == "late":
+            _log.warning("plan not confirmed", plan_id=plan_id, age_s=round(age_s or 0.0, 1))
+        elif changed == "confirmed":
+            _log.info("plan confirmed again", plan_id=plan_id)
+        request.plan_id = plan_id
+        if age_s is not None:
+            request.plan_age_s = age_s
 
     async def _follow(self, snapshot: Snapshot) -> None:
+        if self._pushes.follow(snapshot.epoch):
+            self._counters.touch_all()
         replaced = self._router.table
         await self._put_in_force(snapshot)
         if replaced is not self._router.table:
@@ -149,10 +188,11 @@ class Worker:
 
 async def _let_go(table: WeightTable) -> None:
     """Takes apart a plan that nobody reads any more: to drop it whole would hold the loop."""
-    while table.cells:
-        for _ in range(min(CELLS_LET_GO, len(table.cells))):
-            table.cells.popitem()
-        await asyncio.sleep(0)
+    for rows in (table.cells, table.shed):
+        while rows:
+            for _ in range(min(CELLS_LET_GO, len(rows))):
+                rows.popitem()
+            await asyncio.sleep(0)
 
 
 async def serve(
@@ -165,11 +205,11 @@ async def serve(
     """Runs one worker until `stop`, then drains; `on_ready` is told the address it serves on."""
     counters = Counters()
     sealer = Sealer(read_key(settings.key_path), boot=secrets.randbits(64))
-    router = Router(Selector(), sealer, counters)
+    router = Router(Selector(), sealer, counters, Slices(settings.place, settings.workers))
     listener = data_listener(settings)
     upstream = OipUpstream(held=None if listener.transport is None else listener.transport.held)
     dispatcher = _dispatcher(router, upstream, counters, now_s)
-    me = Worker(router, counters, upstream, listener.transport)
+    me = Worker(router, counters, upstream, listener.transport, now_s=now_s)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(upstream.close)
         large_chats = LargeChats(ReaderProcess(), ChatQueue())
@@ -191,32 +231,28 @@ async def serve(
                 chance=random.random,
             ),
         )
+        health_servicer = HealthServicer()
         answering.add(
             oip_pb2_grpc.add_GRPCInferenceServiceServicer_to_server,
-            OipServicer(router, dispatcher, version=VERSION),
+            OipServicer(router, dispatcher, lambda: health_servicer.ready, version=VERSION),
         )
-        health_servicer = HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-        add_reflection(server, _SERVICES)
+        _add_standard(server, health_servicer)
         me.data_address = await listener.start()
         stack.push_async_callback(listener.stop)
-        stack.push_async_callback(health_servicer.enter_graceful_shutdown)
+        stack.callback(health_servicer.drain)
         async with asyncio.TaskGroup() as group:  # if one fails, the process ends and is restarted
-            work = (me.follow(control), me.tell(control), _announce(me, health_servicer, on_ready))
+            told = me.announce(health_servicer.publish, on_ready, now_s)
+            work = (me.follow(control), me.tell(control), told)
             tasks = [group.create_task(one) for one in work]
             await stop.wait()
             for task in tasks:
                 task.cancel()
 
 
-async def _announce(
-    me: Worker, health_servicer: HealthServicer, on_ready: Callable[[str], None]
-) -> None:
-    """Says that the worker serves once it can."""
-    await me.ready.wait()
-    for service in ("", *_SERVICES):
-        await health_servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
-    on_ready(me.data_address)
+def _add_standard(server: grpc.aio.Server, health_servicer: HealthServicer) -> None:
+    """What each gRPC server has."""
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    add_reflection(server, _SERVICES)
 
 
 def _dispatcher(
@@ -233,7 +269,7 @@ def _dispatcher(
 
 
 async def main() -> None:
-    gc.set_threshold(YOUNG_OBJECTS)
+    gc.set_threshold(YOUNG_OBJECTS, _MIDDLE_ROUNDS, _OLD_ROUNDS)
     map_large_buffers()
     settings = read_settings()
     configure_logs(settings.name)

@@ -6,6 +6,7 @@ from turnout.v1 import admin_pb2 as pb
 
 NANO_PER_USD = 1_000_000_000
 _ROUNDS_TO_NONE, _ROUNDS_TO_ALL = 0.0005, 0.9995  # with one decimal of a per cent
+_MINUTES_S, _HOURS_S = 120, 7_200  # from here on an age is told in minutes, in hours
 _THREE_DIGITS, _THOUSAND = 100, 1_000
 
 
@@ -36,3 +37,10 @@ def rate(requests_per_s: float) -> str:
 def estimate(found: pb.Estimate) -> str:
     """The mean and its 95 % interval, in per cent."""
     return f"{percent(found.mean)} ({100 * found.low:.1f}-{100 * found.high:.1f})"
+
+
+def age(age_s: float) -> str:
+    """Of something that is a moment to days old."""
+    if age_s < _MINUTES_S:
+        return f"{max(age_s, 0.0):.0f} s"
+    return f"{age_s / 60:.0f} min" if age_s < _HOURS_S else f"{age_s / 3_600:.0f} h"

@@ -30,7 +30,12 @@ from turnout.v1.admin_pb2_grpc import AdminServiceStub
 _LOOK_EVERY_S = 1.0
 
 
-def plan(
+def plan(  # noqa: PLR0913 - a parameter is an option
+    plan_id: Annotated[
+        str,
+        typer.Argument(metavar="[ID]", help="A plan that was in force, as a decision names it."),
+    ] = "",
+    *,
     watch: Annotated[
         bool, typer.Option("--watch", help="Follow it until Ctrl-C; with --json, one plan a line.")
     ] = False,
@@ -40,7 +45,9 @@ def plan(
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the plan in force: breaches, cost, promises, mix, budgets, prices."""
+    """Show the plan in force, or an earlier one: breaches, cost, promises, mix, budgets, prices."""
+    if watch and plan_id:
+        raise typer.BadParameter("an earlier plan does not change: leave out --watch or the id")
     target = admin_of(admin, admin_token_file, config, tls_ca)
     with (
         connected(target.address, "--admin", target.credentials) as channel,
@@ -52,13 +59,14 @@ def plan(
         elif watch:
             _follow(stub, target)
         elif as_json:
-            print(json_of(_get(stub, target)))
+            print(json_of(_get(stub, target, plan_id)))
         else:
-            console().print(_view(_get(stub, target)))
+            console().print(_view(_get(stub, target, plan_id)))
 
 
-def _get(stub: AdminServiceStub, admin: Admin) -> pb.GetPlanResponse:
-    return stub.GetPlan(pb.GetPlanRequest(), timeout=TIMEOUT_S, metadata=admin.metadata)
+def _get(stub: AdminServiceStub, admin: Admin, plan_id: str = "") -> pb.GetPlanResponse:
+    request = pb.GetPlanRequest(plan_id=plan_id)
+    return stub.GetPlan(request, timeout=TIMEOUT_S, metadata=admin.metadata)
 
 
 def _view(response: pb.GetPlanResponse) -> RenderableType:
@@ -71,8 +79,8 @@ def _print_each(stub: AdminServiceStub, admin: Admin) -> None:
     last = None
     while True:
         response = _get(stub, admin)
-        if response.plan.id != last:
-            last = response.plan.id
+        if (found := (response.plan.id, response.plan.time.ToNanoseconds())) != last:
+            last = found
             print(json_of(response, indent=None), flush=True)
         time.sleep(_LOOK_EVERY_S)
 

@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from server.cli.figures import estimate, percent, rate, usd
+from server.cli.figures import age, estimate, percent, rate, usd
 from server.cli.mix import mixes
 from server.cli.terminal import plain_table
 from turnout.v1 import admin_pb2 as pb
@@ -21,7 +21,6 @@ _NO_PLAN = (
 _NO_PAYER = "-"
 _NOTHING = ("", "", "", "")
 _MARGIN_MIN = 0.0005  # a per cent with one decimal would not show less
-_MINUTES_S, _HOURS_S = 120, 7_200  # from here on an age is told in minutes, in hours
 
 
 def plan_view(plan: pb.Plan, *, now_s: float) -> RenderableType:
@@ -53,19 +52,25 @@ def _parts(plan: pb.Plan, now_s: float) -> Iterator[RenderableType]:
 
 def _head(plan: pb.Plan, now_s: float) -> Text:
     age_s = max(0.0, now_s - plan.time.ToNanoseconds() / 1e9)
-    relaxed = plan.certificate.relaxed
-    gave_way = "" if relaxed in ("", "none") else f" once {relaxed} gave way"
     head = Text.assemble((f"Plan {plan.id}", "bold"))
-    head.append(f", {_age(age_s)} old, every {plan.window_s:g} s; proven cheapest{gave_way}", "dim")
+    head.append(
+        f", {age(age_s)} old, every {plan.window_s:g} s; {_proven(plan.certificate)}", "dim"
+    )
     if plan.failure:
         head.append(f"\nThe newest solve was not published: {plan.failure}", "yellow")
     return head
 
 
-def _age(age_s: float) -> str:
-    if age_s < _MINUTES_S:
-        return f"{age_s:.0f} s"
-    return f"{age_s / 60:.0f} min" if age_s < _HOURS_S else f"{age_s / 3_600:.0f} h"
+def _proven(certificate: pb.Certificate) -> str:
+    """Two words of the wire are turned into what they mean for who reads the plan."""
+    relaxed = certificate.relaxed
+    gave_way = "" if relaxed in ("", "none") else f" once {relaxed} gave way"
+    match certificate.stopped:
+        case "":
+            return f"proven cheapest{gave_way}"
+        case "time":
+            return f"the best found within the time of a window{gave_way}, not proven cheapest"
+    return f"the best found{gave_way}, not proven cheapest"
 
 
 def _cost(plan: pb.Plan) -> Text:
@@ -124,8 +129,8 @@ def _promise_rows(found: pb.PlanClass) -> Iterator[tuple[str, str, str, Text]]:
         style = "green" if seen >= found.slo_fraction else "red"
         wanted, planned = percent(found.slo_fraction), percent(found.within_slo)
         yield "in time", wanted, planned, Text(percent(seen), style)
-    if found.shed:
-        yield "turned away", "", percent(found.shed), Text("")
+    if found.shed or found.realised_shed:
+        yield "turned away", "", percent(found.shed), Text(percent(found.realised_shed))
 
 
 def _seen_accuracy(found: pb.PlanClass) -> Text:

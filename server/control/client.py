@@ -5,13 +5,14 @@ import gc
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import structlog
 
 from server.config import Config, from_json
 from server.control.protocol import PROTOCOL
 from server.routing.errors import ControlPlaneDown
-from server.routing.selector import CellKey, Row, WeightTable
+from server.routing.selector import CellKey, Row, Shed, WeightTable
 from server.status_code import Code
 from server.transport.answer import CallFailed
 from server.transport.channel import Channel
@@ -33,6 +34,13 @@ _WATCH, _PUSH, _SETTLE = (f"/{_SERVICE}/{name}" for name in ("WatchPlan", "PushS
 _AWAY = (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
 
 _log = structlog.get_logger()
+
+
+class Confirmed(NamedTuple):
+    """The newest word that the plan in force holds."""
+
+    plan_s: float  # when the window ended that it was last found for
+    window_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,7 @@ class ControlClient:
         self._worker = worker
         self._is_refused = False
         self._newest = (0, 0)
+        self.confirmed: Confirmed | None = None  # of the plan in force; None before the first
         self._models: dict[str, int] = {}  # index of each in the configuration in force
 
     async def snapshots(self) -> AsyncGenerator[Snapshot, None]:
@@ -108,6 +117,10 @@ class ControlClient:
             async for message in call:
                 await asyncio.sleep(0)  # many parts come in one read: each has a turn of its own
                 part = pb.WatchPlanResponse.FromString(message)
+                if part.plan_id:
+                    self.confirmed = Confirmed(part.plan_s, part.window_s)
+                if part.confirms:
+                    continue
                 # Another epoch is another start of the one control plane there is; its clock may
                 # have been set back.
                 if part.epoch == self._newest[0] and part.number <= self._newest[1]:
@@ -152,6 +165,8 @@ class _Assembly:
     config: Config | None = None
     cells: dict[CellKey, Row] = field(default_factory=dict)
     classes: dict[str, Row] = field(default_factory=dict)
+    shed: dict[CellKey, Shed] = field(default_factory=dict)
+    classes_shed: dict[str, Shed] = field(default_factory=dict)
 
     def add(self, part: pb.WatchPlanResponse, models: dict[str, int]) -> None:
         indexes = [models[name] for name in part.models]
@@ -159,12 +174,23 @@ class _Assembly:
             cell = entry.cell
             name, payer, domain = cell.traffic_class, cell.payer, cell.domain
             key = name, payer, domain, cell.size_bucket, cell.payload_kind
-            self.cells[key] = _row(entry.shares, indexes)
+            if entry.shares:
+                self.cells[key] = _row(entry.shares, indexes)
+            if entry.shed:
+                self.shed[key] = entry.shed, entry.shed_why
         for of_class in part.classes:
-            self.classes[of_class.traffic_class] = _row(of_class.shares, indexes)
+            name = of_class.traffic_class
+            if of_class.shares:
+                self.classes[name] = _row(of_class.shares, indexes)
+            if of_class.shed:
+                self.classes_shed[name] = of_class.shed, of_class.shed_why
 
     def snapshot(self, last: pb.WatchPlanResponse) -> Snapshot:
-        table = WeightTable(last.plan_id, self.cells, self.classes) if last.plan_id else None
+        table = None
+        if last.plan_id:
+            table = WeightTable(
+                last.plan_id, self.cells, self.classes, self.shed, self.classes_shed
+            )
         return Snapshot(last.epoch, last.number, self.config, table)
 
 

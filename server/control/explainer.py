@@ -1,10 +1,12 @@
 """Finds the step prices of the plan in force: many solves, made beside the planning."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 
 import structlog
 
+from optimizer.deadline import Deadline
 from optimizer.step_prices import StepPrice, step_prices
 from server.control.plan import step_price_messages
 from server.control.window import Window
@@ -12,6 +14,9 @@ from turnout.v1 import admin_pb2 as pb
 
 # Of each of the many solves; one that takes longer leaves its price out.
 SOLVE_S_MAX = 2.0
+# Of all: with three times as long a rest, prices are two minutes old at most. Steps that are not
+# come to have no price.
+EXPLAIN_S_MAX = 30.0
 # It rests this many times as long as it worked, so that it has at most a quarter of a core.
 _REST = 3
 
@@ -22,7 +27,12 @@ _log = structlog.get_logger()
 
 def price_window(window: Window) -> Sequence[StepPrice]:
     """The optimizer's answer."""
-    return step_prices(window.configured, window_s=window.window_s, time_limit_s=SOLVE_S_MAX)
+    return step_prices(
+        window.configured,
+        Deadline(EXPLAIN_S_MAX, time.monotonic),
+        window_s=window.window_s,
+        solve_s_max=SOLVE_S_MAX,
+    )
 
 
 class Explainer:

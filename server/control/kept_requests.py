@@ -192,6 +192,8 @@ def _is_report(line: str) -> bool:
 
 
 def _lines(path: Path) -> Iterator[str]:
+    if not path.is_file():  # to open a FIFO would wait for somebody at its other end
+        return
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             while line := file.readline(LINE_CHARS_MAX):  # of a longer one parts, which are nothing

@@ -11,13 +11,14 @@ from optimizer.estimate.latency import LatencyEstimate
 from optimizer.estimate.miss import MissEstimate, Promise
 from optimizer.estimate.tokens import TokenEstimate
 from server.config import ClassConfig, Config
+from server.control.boot import Increment
 from server.control.budgets import Spending
-from server.control.counters import Increment, Workers
+from server.control.counters import Workers
 from server.control.drift import DomainDrift
 from server.control.last_hour import LastHour
 from server.control.outcomes import Grade, Settlement
 from server.routing.catalog import Catalog, Cell, compile_catalog
-from server.routing.counters import Counters, Counts, Leg
+from server.routing.counters import NO_MODEL, Counters, Counts, Leg
 from server.routing.journey import counted
 from server.routing.reported import Reported, journey_of
 from server.routing.tokens import OpenDecision
@@ -29,7 +30,8 @@ GroupName = tuple[str, str]  # traffic class, payer
 class Knowledge:
     """Is told what happened and when. Estimates hear of what was counted once a window."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, epoch: int = 0) -> None:
+        """`epoch` is this start of the control plane, as workers are told it."""
         self.accuracy = AccuracyEstimate({})
         self.latency = LatencyEstimate()
         self.miss = MissEstimate()
@@ -38,16 +40,17 @@ class Knowledge:
         self.demand = DemandEstimate()
         self.accounts: dict[GroupName, FloorAccount] = {}
         self.spending = Spending()
-        self.workers = Workers()
+        self.workers = Workers(epoch=epoch)
         self.last_hour = LastHour()
         self.drift = DomainDrift()
         # Since the control plane began, for those who export.
         self.totals: dict[tuple[str, str], Counts] = {}  # by class and model
+        self.shed: Counter[GroupName] = Counter()  # requests that were refused as planned
         self.domains: Counter[str] = Counter()  # decisions
         self.feedback: Counter[str] = Counter()  # by result
         self.refusals: Counter[str] = Counter()  # by reason, of the control plane's own calls
         self._window: dict[Leg, Counts] = {}
-        self._decided: Counter[Cell] = Counter()
+        self._decided: Counter[Cell] = Counter()  # and shed: all that was asked for
         self.configure(config)
 
     def configure(self, config: Config) -> None:
@@ -62,7 +65,9 @@ class Knowledge:
     def pushed(self, push: PushStatsRequest, *, now_s: float) -> None:
         """Counts what a worker's push adds."""
         for increment in self.workers.merge(push, now_s=now_s):
-            if self._is_known(increment.leg.cell, increment.leg.model):
+            if increment.leg.model == NO_MODEL:
+                self._count_shed(increment, now_s=now_s)
+            elif self._is_known(increment.leg.cell, increment.leg.model):
                 self._count(increment, now_s=now_s)
 
     def settled(self, settlement: Settlement, *, now_s: float) -> None:
@@ -97,8 +102,8 @@ class Knowledge:
         )
 
     def ejected(self, *, now_s: float) -> Collection[tuple[str, str]]:
-        """Endpoints, as (model, address), that at least one worker has ejected."""
-        return {e for e, stats in self.workers.endpoints(now_s=now_s) if stats.ejected}
+        """Endpoints, as (model, address), that workers have ejected, not one alone of many."""
+        return self.workers.ejected(now_s=now_s)
 
     def _is_known(self, cell: Cell, model: str) -> bool:
         """A decision may be older than the configuration, or of another one."""
@@ -106,12 +111,13 @@ class Knowledge:
         return is_cell and model in self.catalog.index
 
     def _count(self, increment: Increment, *, now_s: float) -> None:
-        leg, counts, recent = increment
+        leg, counts, recent, new = increment
         cell, model = leg.cell, leg.model
-        self._window.setdefault(leg, Counts()).add(counts)
         self.totals.setdefault((cell.traffic_class, model), Counts()).add(counts)
         if recent:
+            self._window.setdefault(leg, Counts()).add(counts)
             self._decided[cell] += counts.decided
+        if new:
             self.domains[cell.domain] += counts.decided
             self.drift.told(cell.domain, counts.decided, now_s=now_s)
             self.spending.spend(cell.payer, counts.cost_nano_usd, now_s=now_s)
@@ -140,12 +146,23 @@ class Knowledge:
                 promise = Promise(traffic_class, slo_s, leg.first)
                 self.miss.told(promise, counts.completed, counts.slo_missed, now_s)
 
+    def _count_shed(self, increment: Increment, *, now_s: float) -> None:
+        """What is refused was asked for: without it the next plan would serve it all again."""
+        cell, counts = increment.leg.cell, increment.counts
+        if cell.traffic_class not in self.classes:
+            return
+        self.shed[cell[:2]] += counts.shed
+        if increment.recent:
+            self._decided[cell] += counts.shed
+        if increment.new:
+            self.last_hour.add(("group", cell[:2]), counts, now_s=now_s)
+
     def _count_reported(self, decision: OpenDecision, reported: Reported, now_s: float) -> None:
         """Counts a request that its caller saw through, as a worker would have."""
         counters = Counters()
         counted(journey_of(reported, decision.cell, decision.model, self.catalog), counters)
         for leg in counters.take_touched():
-            self._count(Increment(leg, counters.get(leg), recent=True), now_s=now_s)
+            self._count(Increment(leg, counters.get(leg), recent=True, new=True), now_s=now_s)
         self._take_off(decision, now_s)
 
     def _take_off(self, decision: OpenDecision, now_s: float) -> None:

@@ -18,6 +18,7 @@ class Happened(NamedTuple):
     completed: int = 0
     slo_missed: int = 0
     cost_nano_usd: int = 0
+    shed: int = 0
     unreported: int = 0
     unreported_nano_usd: int = 0
 
@@ -59,6 +60,7 @@ def _plus(had: Happened, counts: Counts | Happened) -> Happened:
         completed=had.completed + counts.completed,
         slo_missed=had.slo_missed + counts.slo_missed,
         cost_nano_usd=had.cost_nano_usd + counts.cost_nano_usd,
+        shed=had.shed + counts.shed,
         unreported=had.unreported + counts.unreported,
         unreported_nano_usd=had.unreported_nano_usd + counts.unreported_nano_usd,
     )

@@ -9,6 +9,7 @@ from optimizer.problem import group_labels
 from optimizer.solution import Breach, Certificate, Solution
 from optimizer.step_prices import StepPrice
 from server.config import ClassConfig
+from server.control.binding import SHARE_MIN, bindings
 from server.control.cell_messages import to_message
 from server.control.knowledge import GroupName, Knowledge
 from server.control.messages import estimate_message, timestamp
@@ -16,8 +17,6 @@ from server.control.window import Window
 from turnout.v1 import admin_pb2 as pb
 
 _DAY_S = 86_400.0
-# A share below this is the solver's rounding, not a decision.
-SHARE_MIN = 1e-6
 # A dollar of pace that is worth less than this part of a dollar is the solver's rounding.
 DUAL_MIN = 1e-6
 # A floor that the plan misses by less is missed by rounding.
@@ -37,7 +36,7 @@ def plan_message(plan_id: str, window: Window, solution: Solution, *, now_s: flo
         cells=_cells(window, solution),
         classes=_classes(window, solution),
         budgets=_budgets(window, solution),
-        breaches=[_breach(breach, window) for breach in _named(window, solution)],
+        breaches=list(_breaches(window, solution)),
         certificate=_certificate(solution.certificate),
         cost_nano_usd_per_day=round(solution.cost_nano_usd / days),
         best_model_cost_nano_usd_per_day=round(best_model(window.problem).cost_nano_usd / days),
@@ -107,6 +106,7 @@ def add_promises(plan: pb.Plan, knowledge: Knowledge, *, now_s: float) -> None:
         if config.slo is not None:
             message.slo_fraction = config.slo.fraction
         message.realised_within_slo = realised_within_slo(knowledge, name, now_s)
+        message.realised_shed = _realised_shed(knowledge, name, now_s)
 
 
 def floor_basis(config: ClassConfig) -> str:
@@ -120,6 +120,12 @@ def realised_within_slo(knowledge: Knowledge, name: GroupName, now_s: float) -> 
     """The fraction of the last hour's requests; 1 where there were none, for none was late."""
     hour = knowledge.last_hour.of(("group", name), now_s=now_s)
     return 1 - hour.slo_missed / max(hour.completed, 1)
+
+
+def _realised_shed(knowledge: Knowledge, name: GroupName, now_s: float) -> float:
+    """The fraction of the last hour's requests that was refused."""
+    hour = knowledge.last_hour.of(("group", name), now_s=now_s)
+    return hour.shed / max(hour.decided + hour.shed, 1)
 
 
 def _budgets(window: Window, solution: Solution) -> Iterator[pb.PlanBudget]:
@@ -159,6 +165,17 @@ def _named(window: Window, solution: Solution) -> Iterator[Breach]:
             yield replace(breach, bound=floor)
 
 
+def _breaches(window: Window, solution: Solution) -> Iterator[pb.Breach]:
+    """What is shed says what binds."""
+    labels, why = group_labels(window.problem.groups), bindings(window, solution)
+    binds = {labels[g]: said for g, said in why.items()}
+    for breach in _named(window, solution):
+        message = _breach(breach, window)
+        if breach.kind == "capacity" and breach.name in binds:
+            message.text += f": {binds[breach.name]} is used up"
+        yield message
+
+
 def _breach(breach: Breach, window: Window) -> pb.Breach:
     """Money is told by the day, as everywhere in a plan."""
     scale = _DAY_S / window.window_s if breach.kind == "pace" else 1.0
@@ -176,4 +193,5 @@ def _certificate(certificate: Certificate) -> pb.Certificate:
         duality_gap=certificate.duality_gap,
         worst_violation=certificate.worst_violation,
         relaxed=certificate.relaxed,
+        stopped=certificate.stopped,
     )

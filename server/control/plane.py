@@ -55,7 +55,7 @@ class ControlPlane:
         self._files = files
         self.started_s = clock()
         epoch = round(self.started_s * 1_000)
-        self._knowledge = Knowledge(config)
+        self._knowledge = Knowledge(config, epoch=epoch)
         self._restore_spending()
         self._outcomes = Outcomes(decision_key, lambda name: name in self._knowledge.catalog.index)
         self._learned = Learned(files.live_config.parent, self._knowledge.drift)
@@ -117,15 +117,16 @@ class ControlPlane:
         # A caller that gives up meanwhile must not leave it on disk but not in force.
         return await asyncio.shield(self._update(change))
 
-    def plan(self) -> Plan | None:
-        """The plan in force with the newest step prices; None before the first."""
-        if self._replanner.plan is None:
-            return None
-        plan = Plan()
-        plan.CopyFrom(self._replanner.plan)
-        plan.step_prices.extend(self._explainer.prices)
-        plan.solve_ms += self._explainer.took_s * 1_000
-        return plan
+    def plan(self, plan_id: str = "") -> Plan | None:
+        """The plan in force with the newest step prices, or the one of this id.
+
+        None before the first; raises RoutingError where that of the id is not kept.
+        """
+        newest = self._replanner.explained()
+        newest_id = "" if newest is None else newest.id
+        if plan_id in ("", newest_id):
+            return newest
+        return self._replanner.archive.find(plan_id, newest=newest_id)
 
     def model_statuses(self) -> list[ModelStatus]:
         """Every model, with what is believed of it and what it did in the last hour."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from server.control.protocol import PROTOCOL
 from turnout.v1.control_pb2 import WatchPlanResponse
@@ -14,10 +14,15 @@ class _Snapshot:
     config_json: bytes
     config_number: int  # that of the snapshot in which this configuration came
     plan: tuple[WatchPlanResponse, ...]  # the plan in parts, without what tells snapshots apart
+    plan_s: float = 0.0  # when the window ended that the plan was last found for
+    window_s: float = 0.0
 
 
 class Publisher:
-    """Keeps one snapshot, the newest: a slow watcher skips those it missed, and none queue up."""
+    """Keeps one snapshot, the newest: a slow watcher skips those it missed, and none queue up.
+
+    A plan that was found again is only confirmed, in a few bytes.
+    """
 
     def __init__(self, epoch: int, config_json: bytes) -> None:
         """`epoch` is another for each start: milliseconds since 1970 then."""
@@ -28,24 +33,37 @@ class Publisher:
     def publish_config(self, config_json: bytes) -> None:
         """Makes a configuration the one in force, beside the plan in force."""
         number = self._newest.number + 1
-        self._replace(_Snapshot(number, config_json, number, self._newest.plan))
+        self._replace(
+            replace(self._newest, number=number, config_json=config_json, config_number=number)
+        )
 
-    def publish_plan(self, parts: tuple[WatchPlanResponse, ...]) -> None:
+    def publish_plan(
+        self, parts: tuple[WatchPlanResponse, ...], *, plan_s: float, window_s: float
+    ) -> None:
         """Makes a plan the one in force; at least one part."""
-        newest = self._newest
-        self._replace(_Snapshot(newest.number + 1, newest.config_json, newest.config_number, parts))
+        number = self._newest.number + 1
+        self._replace(
+            replace(self._newest, number=number, plan=parts, plan_s=plan_s, window_s=window_s)
+        )
+
+    def confirm_plan(self, *, plan_s: float, window_s: float) -> None:
+        """The plan in force was found again for a later window."""
+        self._replace(replace(self._newest, plan_s=plan_s, window_s=window_s))
 
     async def watch(self) -> AsyncIterator[WatchPlanResponse]:
         """The snapshot in force, then each that follows, in parts; never ends."""
-        seen = 0
+        seen, confirmed_s = 0, 0.0
         while True:
             news, snapshot = self._news, self._newest
-            if snapshot.number == seen:
+            if snapshot.number != seen:
+                for part in self._parts(snapshot, with_config=snapshot.config_number > seen):
+                    yield part
+            elif snapshot.plan_s != confirmed_s:
+                yield self._confirmation(snapshot)
+            else:
                 await news.wait()
                 continue
-            for part in self._parts(snapshot, with_config=snapshot.config_number > seen):
-                yield part
-            seen = snapshot.number
+            seen, confirmed_s = snapshot.number, snapshot.plan_s
 
     def _replace(self, snapshot: _Snapshot) -> None:
         self._newest = snapshot
@@ -57,9 +75,18 @@ class Publisher:
         for index, plan in enumerate(snapshot.plan):
             part = WatchPlanResponse()
             part.CopyFrom(plan)
-            part.protocol = PROTOCOL
-            part.epoch, part.number = self._epoch, snapshot.number
+            self._tell_apart(part, snapshot)
             part.more = index < last
             if with_config and index == 0:
                 part.config_json = snapshot.config_json
             yield part
+
+    def _confirmation(self, snapshot: _Snapshot) -> WatchPlanResponse:
+        confirmation = WatchPlanResponse(plan_id=snapshot.plan[0].plan_id, confirms=True)
+        self._tell_apart(confirmation, snapshot)
+        return confirmation
+
+    def _tell_apart(self, part: WatchPlanResponse, snapshot: _Snapshot) -> None:
+        part.protocol = PROTOCOL
+        part.epoch, part.number = self._epoch, snapshot.number
+        part.plan_s, part.window_s = snapshot.plan_s, snapshot.window_s

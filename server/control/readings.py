@@ -22,10 +22,12 @@ def values(knowledge: Knowledge, plan: Plan | None, *, now_s: float) -> dict[str
         "turnout.requests": list(_requests(knowledge)),
         "turnout.cost": list(_cost(knowledge)),
         "turnout.refusals": [({"reason": reason}, n) for reason, n in refusals.items()],
+        "turnout.shed": list(_shed(knowledge)),
         "turnout.feedback": [({"result": result}, n) for result, n in knowledge.feedback.items()],
         "turnout.domains": [({"domain": name}, n) for name, n in knowledge.domains.items()],
         "turnout.domains.drift": list(_drift(knowledge, now_s)),
         "turnout.plan.age": [] if plan is None else [({}, now_s - plan.time.ToNanoseconds() / 1e9)],
+        "turnout.worker.plan_age": list(_plan_ages(knowledge, now_s)),
         "turnout.plan.breaches": [] if plan is None else list(_breaches(plan)),
         "turnout.endpoint.ejected": list(_ejected(knowledge, now_s)),
         **_transport(knowledge, now_s),
@@ -61,6 +63,11 @@ def _cost(knowledge: Knowledge) -> Iterator[Point]:
         yield _names(key), counts.cost_nano_usd / NANO_PER_USD
 
 
+def _shed(knowledge: Knowledge) -> Iterator[Point]:
+    for (traffic_class, payer), count in knowledge.shed.items():
+        yield {"traffic_class": traffic_class, "payer": payer}, count
+
+
 def _drift(knowledge: Knowledge, now_s: float) -> Iterator[Point]:
     drift = knowledge.drift.of(now_s=now_s)
     if drift is not None and drift.index is not None:
@@ -70,6 +77,13 @@ def _drift(knowledge: Knowledge, now_s: float) -> Iterator[Point]:
 def _breaches(plan: Plan) -> Iterator[Point]:
     for kind in _BREACH_KINDS:
         yield {"kind": kind}, sum(breach.kind == kind for breach in plan.breaches)
+
+
+def _plan_ages(knowledge: Knowledge, now_s: float) -> Iterator[Point]:
+    """A worker that is cut off no longer says how old its plan is, but it gets no younger."""
+    for state in knowledge.workers.states():
+        if state.plan_age_s is not None:
+            yield {"worker": state.worker}, state.plan_age_s + now_s - state.pushed_s
 
 
 def _ejected(knowledge: Knowledge, now_s: float) -> Iterator[Point]:

@@ -2,24 +2,27 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
+from optimizer.deadline import Deadline
 from optimizer.lp import solve
 from optimizer.solution import Failure, Solution
 from server.control.explainer import Explainer
 from server.control.knowledge import Knowledge
 from server.control.parts import parts_of, shares_of
 from server.control.plan import FLOOR_TOLERANCE, add_promises, plan_message
+from server.control.plan_archive import PlanArchive, packed, plan_id_of
 from server.control.publisher import Publisher
 from server.control.window import Window, build_window
 from turnout.v1.admin_pb2 import Plan
 from turnout.v1.control_pb2 import WatchPlanResponse
 
-# A solve that takes longer is given up: two windows, by default.
-SOLVE_S_MAX = 10.0
+# All solves of a window together, a window by default: then the best plan that was found is used.
+SOLVE_S_MAX = 5.0
 # Two windows that close at one reading of the clock still have a length.
 _WINDOW_S_MIN = 1e-3
 
@@ -35,13 +38,15 @@ class _Draft:
     window: Window
     solution: Solution
     plan: Plan
-    parts: tuple[WatchPlanResponse, ...]
     routes: object  # equal for plans that route alike
+    # Empty where it routes like the plan in force: then it has that one's id.
+    parts: tuple[WatchPlanResponse, ...] = ()
+    replaced: bytes = b""  # the plan in force until now, packed; empty: none
 
 
 def solve_window(window: Window) -> Solution | Failure:
     """The optimizer's answer."""
-    return solve(window.problem, time_limit_s=SOLVE_S_MAX)
+    return solve(window.problem, Deadline(SOLVE_S_MAX, time.monotonic))
 
 
 class Replanner:
@@ -65,8 +70,9 @@ class Replanner:
         self._solver = solver
         self._wake = asyncio.Event()
         self._closed_s = clock()
-        self._solves = 0
+        self._ids = 0
         self._routes: object = None
+        self.archive = PlanArchive(epoch)
         self.plan: Plan | None = None  # None before the first
 
     def wake(self) -> None:
@@ -110,21 +116,44 @@ class Replanner:
         solution = self._solver(window)
         if isinstance(solution, Failure):
             return solution
-        self._solves += 1
-        plan_id = f"{self._epoch:x}-{self._solves}"
         shares = shares_of(window, solution)
+        routes, before = shares.nearly(), self.plan
+        if before is not None and routes == self._routes:
+            plan = plan_message(before.id, window, solution, now_s=now_s)
+            return _Draft(window, solution, plan, routes)
+        self._ids += 1
+        plan_id = plan_id_of(self._epoch, self._ids)
         return _Draft(
             window=window,
             solution=solution,
             plan=plan_message(plan_id, window, solution, now_s=now_s),
+            routes=routes,
             parts=parts_of(plan_id, shares),
-            routes=shares.nearly(),
+            replaced=self._packed(),
         )
 
+    def _packed(self) -> bytes:
+        plan = self.explained()
+        return b"" if plan is None else packed(plan)
+
+    def explained(self) -> Plan | None:
+        """The plan in force with the newest step prices; None before the first."""
+        if self.plan is None:
+            return None
+        explained = Plan()
+        explained.CopyFrom(self.plan)
+        explained.step_prices.extend(self._explainer.prices)
+        explained.solve_ms += self._explainer.took_s * 1_000
+        return explained
+
     def _publish(self, draft: _Draft, now_s: float) -> None:
-        if draft.routes != self._routes:
-            self._publisher.publish_plan(draft.parts)
+        if draft.parts:
+            if self.plan is not None:
+                self.archive.add(self.plan.id, draft.replaced)
+            self._publisher.publish_plan(draft.parts, plan_s=now_s, window_s=draft.window.window_s)
             self._routes = draft.routes
+        else:
+            self._publisher.confirm_plan(plan_s=now_s, window_s=draft.window.window_s)
         self._freeze_accounts(draft, now_s)
         add_promises(draft.plan, self._knowledge, now_s=now_s)
         self.plan = draft.plan

@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from server.routing.errors import NoCandidate
+from server.routing.errors import NoCandidate, Shed
 from server.routing.router import Asked, Decision, Router
 from server.routing.tokens import Kind
 
@@ -31,7 +31,7 @@ class Batch(NamedTuple):
     """The decisions of several requests."""
 
     decisions: list[Decision]  # shared by those that were decided alike
-    answers: dict[int, Decided | NoCandidate]  # by place
+    answers: dict[int, Decided | NoCandidate | Shed]  # by place
 
 
 def decide_batch(
@@ -50,7 +50,7 @@ def decide_batch(
 
 def row_of(asked: Asked) -> Hashable:
     """Equal for what a plan decides alike, for the same reason."""
-    reading, unfit, demanding, _, _ = asked
+    reading, unfit, demanding, *_ = asked
     return reading.cell, reading.rule, reading.why, unfit, demanding
 
 
@@ -72,11 +72,15 @@ class _Making:
         self._now_s = now_s
         self._chance = chance
         self.decisions: list[Decision] = []
-        self.answers: dict[int, Decided | NoCandidate] = {}
+        self.answers: dict[int, Decided | NoCandidate | Shed] = {}
 
     def decide(self, requests: list[_Placed]) -> None:
         """Answers requests of one row."""
         _, first = requests[0]
+        if self._router.sheds(first.asked):
+            requests = self._served(requests)
+            if not requests:
+                return
         decided = self._router.decide_alike(first.asked, len(requests), now_s=self._now_s)
         if len(decided) > 1:  # else the first of every batch would go to the same model
             requests.sort(key=lambda _: self._chance())
@@ -86,6 +90,18 @@ class _Making:
             begin += count
         for place, alike in requests[begin:]:  # the plan has no model for them
             self._decide_alone(place, alike)
+
+    def _served(self, requests: list[_Placed]) -> list[_Placed]:
+        """Refuses those that the plan sheds, one by one: they may be of several tenants."""
+        served = []
+        requests.sort(key=lambda _: self._chance())  # else it would be the same places each time
+        for place, alike in requests:
+            refusal = self._router.refusal(alike.asked)
+            if refusal is None:
+                served.append((place, alike))
+            else:
+                self.answers[place] = refusal
+        return served
 
     def _share(self, decision: Decision, requests: Sequence[_Placed]) -> None:
         """Answers all of them with it, each by an id of its own."""

@@ -16,6 +16,8 @@ _FIRST_BUCKET_S = 100e-6
 # Legs counted apart, about 1 KB each; those beyond are counted under their class.
 COUNTED_MAX = 50_000
 OVERFLOW = "overflow"
+# Of the leg of what no model was asked for.
+NO_MODEL = ""
 # Reasons come from our own table and the endpoints' statuses; this is only a backstop.
 REASONS_MAX = 100
 
@@ -46,6 +48,8 @@ class Counts:
     busy_s: float = 0.0
     cost_nano_usd: int = 0
     latency_counts: list[int] = field(default_factory=lambda: [0] * LATENCY_BUCKETS)  # requests
+    # Refused requests of the cell; of the leg without a model.
+    shed: int = 0
     # Decisions by Route, and their expected cost, until callers report what they took.
     unreported: int = 0
     unreported_nano_usd: int = 0
@@ -67,6 +71,32 @@ class Counts:
                 for name in FIELDS
             }
         )
+
+    def least(self, other: "Counts") -> "Counts":
+        """The lesser of the two, field by field."""
+        return Counts(
+            **{name: _each(min, getattr(self, name), getattr(other, name)) for name in FIELDS}
+        )
+
+    def copy(self) -> "Counts":
+        return self.less(Counts())
+
+    def to_plain(self) -> Mapping[str, Any]:
+        """Fields that are not zero; of latencies those buckets."""
+        plain = {name: value for name, value in self.values().items() if value}
+        plain["latency_counts"] = [[i, n] for i, n in enumerate(self.latency_counts) if n]
+        return plain
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> "Counts":
+        """Raises TypeError, ValueError, LookupError or AttributeError for something else."""
+        counts = cls()
+        for name in plain.keys() - {"latency_counts"}:
+            kind = type(getattr(counts, name))
+            setattr(counts, name, kind(plain[name]))
+        for bucket, count in plain["latency_counts"]:
+            counts.latency_counts[bucket] = int(count)
+        return counts
 
 
 FIELDS = tuple(one.name for one in fields(Counts))
@@ -93,6 +123,10 @@ class Counters:
         self._touched.add(key)
         return counts
 
+    def shed(self, cell: Cell) -> None:
+        """A request of the cell was refused, as the plan or a capacity says."""
+        self.of(cell, NO_MODEL, NO_MODEL).shed += 1
+
     def refused(self, reason: str) -> None:
         """A request was answered with an error of this reason."""
         if reason not in self._refusals and len(self._refusals) >= REASONS_MAX:
@@ -107,6 +141,10 @@ class Counters:
 
     def touch_again(self, legs: list[Leg]) -> None:
         self._touched.update(legs)
+
+    def touch_all(self) -> None:
+        """For a control plane that may not know what earlier pushes told."""
+        self._touched.update(self._legs)
 
     def get(self, leg: Leg) -> Counts:
         return self._legs[leg]

@@ -3,6 +3,8 @@
 A reason is public: callers switch on it, so it never changes meaning.
 """
 
+from collections.abc import Mapping
+
 
 class RoutingError(Exception):
     """A request that is answered with an error; its message is for the caller to read."""
@@ -92,7 +94,7 @@ class UsageDuplicate(RoutingError):
 
 
 class NotFound(RoutingError):
-    """A model, class or budget that the configuration does not have."""
+    """A model, class or budget that the configuration does not have, or a plan that is not kept."""
 
     reason = "NOT_FOUND"
 
@@ -107,6 +109,32 @@ class Overloaded(RoutingError):
     """More wait than the worker holds; nothing was decided, so it can be asked again."""
 
     reason = "OVERLOADED"
+
+
+class Shed(RoutingError):
+    """More is asked of the models than fits; the message and `metadata` name what binds.
+
+    No model was asked. It is made for each of many refusals, so it says nothing before it is asked.
+    """
+
+    reason = "SHED"
+    field = ""
+
+    def __init__(self, traffic_class: str, part: float, binds: str) -> None:
+        """`part` of the class's requests, in this cell, are refused; 0: only for the moment."""
+        self.args = traffic_class, part, binds
+
+    def __str__(self) -> str:
+        traffic_class, part, binds = self.args
+        # No per cent: in a header, the sign makes of each character a case for itself.
+        refused = f"{part:.2g} of it is refused" if part else "it is refused for the moment"
+        return f"class {traffic_class}: {binds} is used up, so {refused}: try again later"
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """For programs: the class, the part of it that is refused, and what binds."""
+        traffic_class, part, binds = self.args
+        return {"traffic_class": traffic_class, "shed": f"{part:.4f}", "binds": binds}
 
 
 class ControlPlaneDown(RoutingError):

@@ -24,17 +24,18 @@ class Experience:
         left_s = journey.time_left_s(attempt.begun_s)
         return own_time_s(left_s, journey.slo_s, tail.seconds)
 
-    def may_give_up(self, attempt: Attempt) -> bool:
-        """Whether it may be asked elsewhere what this one has not answered yet.
+    def may_repeat(self, attempt: Attempt) -> bool:
+        """Whether its request may be asked again, though it may be under way or the model busy.
 
-        Of an endpoint that is ejected what is left is known to be lost.
+        Of an endpoint that is ejected what is under way is known to be lost.
         """
         target = attempt.target
-        return self.may_repeat(target.model_index) or self._health.is_ejected(target.key)
+        budget = self._budgets.of(target.model_index)
+        return not budget.is_spent or self._health.is_ejected(target.key)
 
-    def may_repeat(self, model_index: int) -> bool:
-        """Whether more may be asked for the sake of what the model did not answer."""
-        return not self._budgets.of(model_index).is_spent
+    def give_up(self, attempt: Attempt) -> None:
+        """An attempt that is out is to be given up; those that end with it may be many."""
+        self._budgets.of(attempt.target.model_index).failed()
 
     def observe(self, journey: Journey, attempt: Attempt) -> None:
         """An attempt has ended; for what its blame hangs on, the journey has to end."""
@@ -45,7 +46,6 @@ class Experience:
             tail.observe(attempt.took_s)
             self._health.succeeded(target.key, sent_s=attempt.begun_s, now_s=attempt.ended_s)
         elif attempt.fate is Fate.GIVEN_UP:
-            budget.failed()
             self._tails.of(target.model_index, journey.cell.traffic_class).outlasted()
         elif attempt.fate is Fate.FAILED:
             if VERDICTS[attempt.code].retry:

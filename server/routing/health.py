@@ -6,7 +6,7 @@ other models, and where no model is left that is up, ejections are ignored. So h
 ejected, somebody is asked.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import inf
 
@@ -32,7 +32,8 @@ class HealthTracker:
         self._config = config
         self._states: dict[Endpoint, _State] = {}
         self.down = 0  # bit m: every endpoint of model m is ejected
-        self._next_return_s = float("inf")
+        self.next_return_s = float("inf")  # when `refresh` has something to do
+        self.on_change: Callable[[], None] = _nobody_listens  # to what is ejected
 
     def tune(self, config: HealthConfig) -> None:
         """Holds for what is observed from now on."""
@@ -83,7 +84,7 @@ class HealthTracker:
 
     def refresh(self, now_s: float) -> None:
         """Lets back every endpoint whose time is over; one more failure ejects it again."""
-        if now_s < self._next_return_s:
+        if now_s < self.next_return_s:
             return
         for state in self._states.values():
             if state.ejected and now_s >= state.ejected_until_s:
@@ -108,6 +109,11 @@ class HealthTracker:
         for model, _ in self._states:
             if model not in up:
                 self.down |= 1 << model
-        self._next_return_s = min(
+        self.next_return_s = min(
             (s.ejected_until_s for s in self._states.values() if s.ejected), default=float("inf")
         )
+        self.on_change()
+
+
+def _nobody_listens() -> None:
+    pass

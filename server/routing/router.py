@@ -17,14 +17,17 @@ from server.routing.catalog import (
 )
 from server.routing.counters import Counters
 from server.routing.endpoints import Endpoints, Target
-from server.routing.errors import NoCandidate, NotReady, PayloadTooLarge
+from server.routing.errors import NoCandidate, NotReady, PayloadTooLarge, Shed
 from server.routing.health import HealthTracker
 from server.routing.learned import LinearModel
 from server.routing.query import Query
+from server.routing.readiness import Readiness, readiness
 from server.routing.reading.classifier import Classifier, Reading
 from server.routing.recent_texts import RecentTexts
 from server.routing.reported import Reported, observe
 from server.routing.selector import Basis, Pick, Selector, WeightTable
+from server.routing.shedding import Shedder, listed
+from server.routing.slices import Slices
 from server.routing.tokens import Kind, Sealer
 
 # Named to a caller of Route: as many as a caller would try within one deadline.
@@ -70,6 +73,7 @@ class Asked(NamedTuple):
     unfit: int  # bit m: model m cannot or must not answer it
     demanding: bool  # it asks for capabilities
     text: str
+    tenant: str = ""
     forwarded: bool = False  # by Infer, so that only models will do that it can reach
 
 
@@ -84,8 +88,17 @@ class _Routes(NamedTuple):
 class Router:
     """Everything a worker decides with. No I/O, no clock, no dice."""
 
-    def __init__(self, selector: Selector, sealer: Sealer, counters: Counters) -> None:
+    def __init__(
+        self,
+        selector: Selector,
+        sealer: Sealer,
+        counters: Counters,
+        slices: Slices | None = None,
+    ) -> None:
+        """`slices` are the whole capacities, unless other workers have their parts."""
         self._selector = selector
+        self.slices = slices or Slices()
+        self._shedder = Shedder()
         self._sealer = sealer
         self._counters = counters
         self._routes: _Routes | None = None
@@ -109,6 +122,11 @@ class Router:
             for index, model in enumerate(catalog.models)
             for address in model.endpoints
         )
+        self.slices.tune(
+            (index, model.capacity.concurrent)
+            for index, model in enumerate(config.models)
+            if model.capacity.concurrent is not None
+        )
         self.recent_texts.on = config.classifier is not None and config.classifier.keep_requests > 0
         self._routes = _Routes(catalog, Classifier(config, catalog, learned), config.window_s)
         self._grounds = {}
@@ -121,6 +139,7 @@ class Router:
     def publish(self, table: WeightTable) -> None:
         """Puts a plan in force."""
         self._selector.publish(table)
+        self._shedder.publish(table)
         self._grounds = {}
 
     def read(self, query: Query, *, forwarded: bool = False) -> Asked:
@@ -134,7 +153,8 @@ class Router:
             unfit |= catalog.lacking(query.capabilities)
         if forwarded:
             unfit |= catalog.not_forwarded
-        return Asked(reading, unfit, bool(query.capabilities), query.text, forwarded)
+        demanding = bool(query.capabilities)
+        return Asked(reading, unfit, demanding, query.text, query.tenant, forwarded)
 
     @property
     def asks_metadata(self) -> bool:
@@ -151,21 +171,69 @@ class Router:
 
     def dry_run(self, query: Query, *, now_s: float) -> Decision:
         """The decision that would be made; counts nothing and spends no credit."""
-        return self._decide(self.read(query), now_s, spend=False)
+        asked = self.read(query)
+        if self._shedder.is_on and (refusal := self.refusal(asked, spend=False)):
+            raise refusal
+        return self._decide(asked, now_s, spend=False)
 
     def decide(
         self, query: Query, *, now_s: float, chance: float, forwarded: bool = False
     ) -> Decision:
         """Decides and counts. `chance`, uniform in [0, 1), says whether it is audited."""
-        return self.decide_read(self.read(query, forwarded=forwarded), now_s=now_s, chance=chance)
+        asked = self.read(query, forwarded=forwarded)
+        if self._shedder.is_on and (refusal := self.refusal(asked)):
+            raise refusal
+        if forwarded and self.slices.nearly_full:
+            asked = self._within_slices(asked, now_s)
+        return self.decide_read(asked, now_s=now_s, chance=chance)
 
     def decide_read(self, asked: Asked, *, now_s: float, chance: float) -> Decision:
-        """Decides and counts what was read under the configuration in force."""
+        """Decides and counts what was read under the configuration in force, and not refused."""
         decision = self._decide(asked, now_s, spend=True)
         rate = decision.grounds.traffic_class.audit_rate
         decision.audit_probability = rate if chance < rate else 0.0
         self._count(decision, 1, forwarded=asked.forwarded)
         return decision
+
+    def sheds(self, asked: Asked) -> bool:
+        """Whether the plan refuses some of such requests."""
+        return self._shedder.is_on and self._shedder.shed_of(asked.reading.cell) is not None
+
+    def refusal(self, asked: Asked, *, spend: bool = True) -> Shed | None:
+        """Why the plan refuses this request, and counts it; None where it is to be decided.
+
+        What no model could answer is not shed: to come back would not help.
+        """
+        cell = asked.reading.cell
+        if asked.unfit.bit_count() == len(self.catalog.models):
+            return None
+        shed = self._shedder.refuses(cell, asked.tenant, spend=spend)
+        if shed is None:
+            return None
+        if spend:
+            self._counters.shed(cell)
+        return Shed(cell.traffic_class, *shed)
+
+    def _within_slices(self, asked: Asked, now_s: float) -> Asked:
+        """A model that has all it may have is not asked; raises Shed where no other is open."""
+        gives_way = self._shedder.spares and self.sheds(asked)
+        full = self.slices.nearly_full if gives_way else self.slices.full
+        self.health.refresh(now_s)
+        everything = (1 << len(self.catalog.models)) - 1
+        blocked = asked.unfit | self.health.down
+        if blocked == everything:  # all are ejected, so one of them has to be asked
+            blocked = asked.unfit
+        if blocked != everything and blocked | full == everything:
+            raise self._full(asked, full & ~blocked)
+        return asked._replace(unfit=asked.unfit | full)
+
+    def _full(self, asked: Asked, full: int) -> Shed:
+        """Counts what is refused because of these models; it is part of what the plan sheds."""
+        cell = asked.reading.cell
+        self._shedder.paid(cell, asked.tenant)
+        self._counters.shed(cell)
+        names = [m.name for i, m in enumerate(self.catalog.models) if full >> i & 1]
+        return Shed(cell.traffic_class, 0.0, f"capacity of {listed(names)}")
 
     def is_planned(self, asked: Asked) -> bool:
         """Whether `decide_alike` finds a model for such requests, as far as can be told now."""
@@ -230,6 +298,11 @@ class Router:
             now_s=now_s,
         )
 
+    def readiness(self, now_s: float) -> Readiness:
+        """Who can be answered now; raises NotReady before there is a configuration."""
+        self.health.refresh(now_s)
+        return readiness(self.catalog, self.health.down)
+
     def models(self) -> tuple[Model, ...]:
         """Those of the configuration in force; none before there is one."""
         return () if self._routes is None else self._routes.catalog.models
@@ -263,6 +336,7 @@ class Router:
         plan_id = self._selector.table.plan_id
         # Others of the cell may ask for what only some models have: the mask is not the cell's.
         alone = pick.basis is Basis.PLAN and len(pick.row) == 1
+        alone = alone and self._shedder.shed_of(reading.cell) is None
         return Grounds(
             plan_id=plan_id,
             cell=reading.cell,
@@ -280,12 +354,12 @@ class Router:
         return Target(index, model, self.endpoints.choose(index, model))
 
     def next_target(self, asked: Sequence[Target], fallbacks: Sequence[int]) -> Target | None:
-        """Whom to ask after these: the first model that was not asked.
+        """Whom to ask after these: the first model that was not asked and is not full.
 
         Where none is up, another endpoint of the last; where none of those is, a model all the
         same.
         """
-        known = bits(target.model_index for target in asked)
+        known = bits(target.model_index for target in asked) | self.slices.full
         others = [index for index in fallbacks if not known >> index & 1]
         up = [index for index in others if not self.health.down >> index & 1]
         if not up and (elsewhere := self._elsewhere(asked[-1])) is not None:

@@ -26,6 +26,7 @@ OPENED_MAX = 1_000
 ModelShare = tuple[int, float, int]
 Row = tuple[ModelShare, ...]
 CellKey = tuple[str, str, str, str, str]  # equal to a Cell, and as plain as a row
+Shed = tuple[float, str]  # the part of the requests that is refused, above 0, and what binds
 Credit = dict[int, float]  # by model
 
 
@@ -39,11 +40,17 @@ class Basis(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class WeightTable:
-    """The shares of one plan. Replaced whole, never edited while it is in force."""
+    """The shares of one plan, of what it serves, and what it sheds.
+
+    Replaced whole, never edited while it is in force.
+    """
 
     plan_id: str = ""  # empty before the first plan
     cells: dict[CellKey, Row] = field(default_factory=dict)
     classes: Mapping[str, Row] = field(default_factory=dict)  # for cells that the plan lacks
+    # Only of what is shed; a cell that is shed whole has no row.
+    shed: dict[CellKey, Shed] = field(default_factory=dict)
+    classes_shed: Mapping[str, Shed] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -56,7 +56,7 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         )
 
     async def GetPlan(self, request: pb.GetPlanRequest, context: Context) -> pb.GetPlanResponse:
-        return pb.GetPlanResponse(plan=self._plane.plan())
+        return pb.GetPlanResponse(plan=self._plane.plan(request.plan_id))
 
     async def ListModels(
         self, request: pb.ListModelsRequest, context: Context

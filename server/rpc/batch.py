@@ -6,7 +6,6 @@ from server.routing.batch import Alike, Decided, decide_batch, row_of
 from server.routing.catalog import Catalog
 from server.routing.errors import (
     InvalidRequest,
-    NoCandidate,
     NotReady,
     PayloadTooLarge,
     RoutingError,
@@ -59,7 +58,7 @@ class BatchCall:
         self._clock = clock
         self._chance = chance
         self._known = _Known(router, metadata)
-        self._results = BatchResults()
+        self._results = BatchResults(chance)
 
     async def answer(self, data: Bytes) -> AsyncIterator[bytes]:
         """A response, in parts that make one when they are joined.
@@ -93,7 +92,7 @@ class BatchCall:
             route, data = results.route(batch_route(decision, self._router))
             routes.append(route)
             pieces.append(data)
-        answers: dict[int, bytes | Decided | NoCandidate] = {**slice_.refused, **batch.answers}
+        answers: dict[int, bytes | Decided | RoutingError] = {**slice_.refused, **batch.answers}
         for place, request_id in enumerate(slice_.request_ids):
             answer = answers[place]
             if isinstance(answer, Decided):

@@ -1,5 +1,7 @@
 """Results of a batch as the wire has them: of ten thousand, each is bytes and never an object."""
 
+from collections.abc import Callable
+
 from server.routing.batch import Decided
 from server.routing.errors import RoutingError
 from server.rpc.errors import status_of
@@ -14,10 +16,12 @@ FRAMES_MAX = 1_000
 class BatchResults:
     """Serializes what requests are answered, so that a response is what is joined."""
 
-    def __init__(self) -> None:
+    def __init__(self, chance: Callable[[], float] = lambda: 0.0) -> None:
+        """`chance`, uniform in [0, 1), says when to come back after SHED: the same for all."""
+        self._chance = chance
         self._routes: dict[bytes, int] = {}  # where the response has each, by its bytes
         self._frames: dict[tuple[int, int, bool, int], tuple[bytes, bytes]] = {}
-        self._refusals: dict[tuple[type, str, str], bytes] = {}  # by what they say
+        self._refusals: dict[tuple[type, tuple[object, ...], str], bytes] = {}  # by what they say
 
     def route(self, route: pb.BatchRoute) -> tuple[int, bytes]:
         """Where the response has a route, and its bytes where it has it not yet."""
@@ -40,10 +44,12 @@ class BatchResults:
 
     def refused(self, error: RoutingError) -> bytes:
         """The result of a request that was refused."""
-        key = type(error), str(error), error.field
+        key = type(error), error.args, error.field
         data = self._refusals.get(key)
         if data is None:
-            refusal = pb.Refusal.FromString(status_of(error).SerializeToString())
+            refusal = pb.Refusal.FromString(
+                status_of(error, chance=self._chance).SerializeToString()
+            )
             response = pb.RouteBatchResponse(results=[pb.BatchResult(refusal=refusal)])
             data = response.SerializeToString()
             if len(self._refusals) < REFUSALS_MAX:

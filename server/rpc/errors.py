@@ -3,6 +3,7 @@
 import functools
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from random import random
 from typing import Any, TypeAlias, TypeVar, cast
 
 import grpc
@@ -28,6 +29,12 @@ _DETAILS = "grpc-status-details-bin"
 # When to come back after UNAVAILABLE: a worker that starts, a plan's pass or an ejection's
 # first retry take about this long.
 RETRY_AFTER_S = 1.0
+# After SHED, at random up to so much later: those who are refused at once must not return as one.
+# In so many steps, that each status is made once.
+SHED_SPREAD_S = 2.0
+SHED_STEPS = 16
+# What is shed and why, in the words of one plan: of some hundred classes. 5 KB each.
+SHED_KEPT_MAX = 200
 # gRPC clients take 8 KiB of metadata, in which a message stands up to three times, once
 # percent-encoded: what is longer reaches the caller as another error.
 MESSAGE_BYTES_MAX = 1_024
@@ -50,6 +57,7 @@ STATUS: Mapping[type[RoutingError], grpc.StatusCode] = {
     errors.NotFound: grpc.StatusCode.NOT_FOUND,
     errors.NotReady: grpc.StatusCode.UNAVAILABLE,
     errors.Overloaded: grpc.StatusCode.UNAVAILABLE,
+    errors.Shed: grpc.StatusCode.UNAVAILABLE,
     errors.ControlPlaneDown: grpc.StatusCode.UNAVAILABLE,
     errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
 }
@@ -58,6 +66,7 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 # Generic in the stubs alone.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Context = grpc.aio.ServicerContext[Any, Any]
+Metadata: TypeAlias = tuple[tuple[str, bytes], ...]
 _log = structlog.get_logger()
 
 
@@ -73,10 +82,16 @@ def raw(method: _Method) -> _Method:
 class ErrorAnswering:
     """Stands for a server where servicers are added, so that what they raise is answered well."""
 
-    def __init__(self, server: grpc.aio.Server, on_refused: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        server: grpc.aio.Server,
+        on_refused: Callable[[str], None],
+        chance: Callable[[], float] = random,
+    ) -> None:
         """`on_refused` is told the reason of each error that is answered."""
         self._server = server
         self._on_refused = on_refused
+        self._shed = ShedStatuses(chance)
 
     def add(self, register: Callable[[Any, grpc.aio.Server], None], servicer: object) -> None:
         """Adds a servicer by the generated add_XServicer_to_server."""
@@ -114,6 +129,9 @@ class ErrorAnswering:
                 return await method(read(data), context)
             except grpc.aio.AbortError:
                 raise
+            except errors.Shed as error:  # here, for they come by the thousand
+                self._on_refused(error.reason)
+                await context.abort(grpc.StatusCode.UNAVAILABLE, *self._shed.of(error))
             except Exception as error:  # noqa: BLE001 - this is where every error ends
                 await self._refuse(context, error)
 
@@ -138,6 +156,29 @@ class ErrorAnswering:
             _log.error("unexpected error", exc_info=error)
         self._on_refused(reason_of(error))
         await abort(context, status)
+
+
+class ShedStatuses:
+    """What shed requests are answered with, each made once: refusing has to be cheap."""
+
+    def __init__(self, chance: Callable[[], float]) -> None:
+        self._chance = chance
+        self._made: dict[tuple[object, ...], tuple[str, Metadata]] = {}  # by words and step
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def of(self, error: errors.Shed) -> tuple[str, Metadata]:
+        """The message, and the metadata with the whole status."""
+        step = int(self._chance() * SHED_STEPS)
+        made = self._made.get((*error.args, step))
+        if made is None:
+            if len(self._made) == SHED_KEPT_MAX * SHED_STEPS:
+                self._made.clear()
+            status = status_of(error, chance=lambda: step / SHED_STEPS)
+            made = status.message, ((_DETAILS, status.SerializeToString()),)
+            self._made[*error.args, step] = made
+        return made
 
 
 async def abort(context: Context, status: status_pb2.Status) -> None:
@@ -173,7 +214,7 @@ def whole(message: bytes | memoryview | Sequence[bytes | memoryview]) -> bytes:
     return b"".join((message,) if isinstance(message, bytes | memoryview) else message)
 
 
-def too_large_metadata(message: str) -> tuple[tuple[str, bytes], ...]:
+def too_large_metadata(message: str) -> Metadata:
     """What callers are told of a message that the transport refuses before it is here."""
     return ((_DETAILS, status_of(errors.PayloadTooLarge(message)).SerializeToString()),)
 
@@ -185,21 +226,26 @@ def reason_of(error: Exception) -> str:
     return "CONFIG_INVALID" if isinstance(error, ConfigError) else "INTERNAL"
 
 
-def status_of(error: Exception) -> status_pb2.Status:
-    """The whole status of an error, details and all; of an unexpected one it tells nothing."""
+def status_of(error: Exception, *, chance: Callable[[], float] = lambda: 0.0) -> status_pb2.Status:
+    """The whole status of an error, details and all; of an unexpected one it tells nothing.
+
+    `chance`, uniform in [0, 1), is asked when to come back after SHED.
+    """
     known = isinstance(error, RoutingError | ConfigError)
     code, message = _code(error), str(error) if known else "internal error"
     details: list[Message] = [
         error_details_pb2.ErrorInfo(
             reason=reason_of(error),
             domain="upstream" if isinstance(error, UpstreamFailed) else "turnout",
+            metadata=error.metadata if isinstance(error, errors.Shed) else None,
         )
     ]
     if violations := _violations(error):
         details.append(error_details_pb2.BadRequest(field_violations=violations))
     if code is grpc.StatusCode.UNAVAILABLE and not isinstance(error, UpstreamFailed):
+        later_s = SHED_SPREAD_S * chance() if isinstance(error, errors.Shed) else 0.0
         delay = Duration()
-        delay.FromMilliseconds(int(RETRY_AFTER_S * 1_000))
+        delay.FromMilliseconds(int((RETRY_AFTER_S + later_s) * 1_000))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     return status_pb2.Status(
         code=code.value[0],

@@ -4,8 +4,12 @@ A model's name is a class, or "auto": then the rules decide. Requests and respon
 stay bytes; the model_name of a response is the model that answered.
 """
 
+from collections.abc import Callable
+
 from server.dispatch import Dispatcher
-from server.routing.errors import NotFound, NotReady
+from server.routing.catalog import PayloadKind
+from server.routing.errors import NotFound
+from server.routing.readiness import Readiness
 from server.routing.router import Router
 from server.rpc import convert
 from server.rpc.convert import AUTO
@@ -19,9 +23,17 @@ from server.wire import oip_pb2, oip_pb2_grpc
 class OipServicer(oip_pb2_grpc.GRPCInferenceServiceServicer):
     """For callers who have stubs of the Open Inference Protocol and nothing of ours."""
 
-    def __init__(self, router: Router, dispatcher: Dispatcher, *, version: str) -> None:
+    def __init__(
+        self,
+        router: Router,
+        dispatcher: Dispatcher,
+        ready: Callable[[], Readiness],
+        *,
+        version: str,
+    ) -> None:
         self._router = router
         self._dispatcher = dispatcher
+        self._ready = ready
         self._version = version
 
     async def ServerLive(
@@ -32,12 +44,16 @@ class OipServicer(oip_pb2_grpc.GRPCInferenceServiceServicer):
     async def ServerReady(
         self, request: oip_pb2.ServerReadyRequest, context: Context
     ) -> oip_pb2.ServerReadyResponse:
-        return oip_pb2.ServerReadyResponse(ready=self._ready())
+        return oip_pb2.ServerReadyResponse(ready=self._answers_tensors())
 
     async def ModelReady(
         self, request: oip_pb2.ModelReadyRequest, context: Context
     ) -> oip_pb2.ModelReadyResponse:
-        return oip_pb2.ModelReadyResponse(ready=self._ready() and self._serves(request.name))
+        """Of a class, of "auto", or else of a model of the catalog."""
+        name, ready = request.name, self._ready()
+        if name == AUTO or name in ready.classes:
+            return oip_pb2.ModelReadyResponse(ready=self._answers_tensors())
+        return oip_pb2.ModelReadyResponse(ready=name in ready.models)
 
     async def ServerMetadata(
         self, request: oip_pb2.ServerMetadataRequest, context: Context
@@ -81,11 +97,9 @@ class OipServicer(oip_pb2_grpc.GRPCInferenceServiceServicer):
         )
         return answer.response
 
-    def _ready(self) -> bool:
-        try:
-            return bool(self._router.catalog.models)
-        except NotReady:
-            return False
+    def _answers_tensors(self) -> bool:
+        """They are all that ModelInfer takes."""
+        return PayloadKind.TENSORS in self._ready().kinds
 
     def _serves(self, name: str) -> bool:
         return name == AUTO or name in self._router.catalog.classes

@@ -5,7 +5,7 @@ Most requests are forwarded without: this is for rules that ask, and for models 
 
 from dataclasses import dataclass
 
-from server.routing.errors import PayloadMalformed
+from server.routing.errors import InvalidRequest, PayloadMalformed
 from server.routing.query import Tensor
 from server.rpc.long_text import LongText, decode_text
 from server.rpc.oip_wire import INPUTS, NAME_BYTES_MAX, RAW_CONTENTS, OipRequest, Span, within
@@ -32,6 +32,10 @@ _ELEMENTS_MAX = 2**31 - 1
 _NOTHING = LongText("", 0)
 
 
+class _LongName(Malformed):
+    """A name or a datatype has more than may be looked at."""
+
+
 @dataclass(slots=True)
 class _Head:
     """Of a tensor."""
@@ -43,13 +47,21 @@ class _Head:
 
 
 def read_tensors(request: OipRequest, *, field: str) -> tuple[Tensor, ...]:
-    """The heads of the input tensors; raises PayloadMalformed. `field` is the path of `request`."""
+    """The heads of the input tensors; raises PayloadMalformed, or InvalidRequest for a long name.
+
+    `field` is the path of `request`.
+    """
     steps = Steps(request.steps_left)
     try:
         heads = [_head(request.data, span, steps) for span in request.parts[INPUTS]]
     except TooManySteps:
         raise PayloadMalformed(
             "too many fields, all tensors together: send fewer", field=within(field, "inputs")
+        ) from None
+    except _LongName:
+        raise InvalidRequest(
+            f"a name or datatype is longer than {NAME_BYTES_MAX} bytes: shorten it",
+            field=within(field, "inputs"),
         ) from None
     except (Malformed, UnicodeDecodeError):
         raise PayloadMalformed(
@@ -119,5 +131,5 @@ def _multiplied(elements: int, data: Bytes, at: int, end: int, steps: Steps) -> 
 
 def _name(data: Bytes, start: int, end: int) -> str:
     if end - start > NAME_BYTES_MAX:
-        raise Malformed
+        raise _LongName
     return str(data[start:end], "utf-8")

@@ -1,4 +1,4 @@
-"""`turnout serve`: starts the control plane and workers, restarts what dies, drains on SIGTERM."""
+"""`turnout serve`: starts the control plane and workers, restarts what dies or hangs, drains."""
 
 import asyncio
 import contextlib
@@ -20,6 +20,7 @@ from server.supervisor.child import Child, StartError, keep, start_all
 from server.supervisor.folder_watch import FolderWatch
 from server.supervisor.open_secrets import warn_of_open_secrets
 from server.supervisor.state_folder import own
+from server.supervisor.watchdog import CONTROL_SILENT_S, WORKER_SILENT_S
 from server.telemetry.logs import configure_logs
 from server.telemetry.loop_errors import log_loop_errors
 from server.transport.listen import Listener, ListenError, listen
@@ -67,10 +68,18 @@ async def supervise(config: Config, folder: Path, *, workers: int, transport: Tr
             admin_address=admin,
             tls=config.listeners.tls,
             worker_memory_mib=config.worker_memory_mib,
+            workers=workers,
         )
-        control = Child("server.app.control", common, prepare=state.prepare)
-        named = (common.model_copy(update={"name": f"worker-{i}"}) for i in range(workers))
-        children = [Child("server.app.worker", settings, acceptor) for settings in named]
+        control = Child(
+            "server.app.control", common, prepare=state.prepare, silent_s_max=CONTROL_SILENT_S
+        )
+        named = (
+            common.model_copy(update={"name": f"worker-{i}", "place": i}) for i in range(workers)
+        )
+        children = [
+            Child("server.app.worker", settings, acceptor, silent_s_max=WORKER_SILENT_S)
+            for settings in named
+        ]
         return await _serve(control, children, acceptor, FolderWatch(state, control))
 
 

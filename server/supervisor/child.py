@@ -1,4 +1,4 @@
-"""The processes that serve: started, started again when they die, stopped in order."""
+"""The processes that serve: started, started again when they die or hang, stopped in order."""
 
 import asyncio
 import contextlib
@@ -11,6 +11,7 @@ import structlog
 
 from server.app.settings import DRAIN_S, Settings
 from server.supervisor.acceptor import Acceptor
+from server.supervisor.watchdog import hangs, state_of
 from server.transport import hand_over
 
 # A child that dies is started again after this long, then twice as long each time, up to the most.
@@ -38,15 +39,20 @@ class Child:
         settings: Settings,
         acceptor: Acceptor | None = None,
         prepare: Callable[[], None] | None = None,
+        *,
+        silent_s_max: float,
     ) -> None:
         """An acceptor hands it connections, once it is ready for them.
 
-        `prepare` is called before each start, in a thread; it may raise StartError.
+        `prepare` is called before each start, in a thread; it may raise StartError. A child that
+        has told nothing for `silent_s_max` hangs, and is killed.
         """
         self._module = module
         self.settings = settings
         self._acceptor = acceptor
         self._prepare = prepare
+        self._silent_s_max = silent_s_max
+        self._watching: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._said_ready = False
 
@@ -119,7 +125,22 @@ class Child:
             await process.wait()
             raise StartError(f"the {settings.name} did not start: its log says why")
         self._said_ready = True
+        self._watching = asyncio.create_task(self._watch(process, process.stdout))
         return line.decode().strip()
+
+    async def _watch(
+        self, process: asyncio.subprocess.Process, beats: asyncio.StreamReader
+    ) -> None:
+        """Kills it if it hangs, while it drains too; whoever waits for its end does the rest."""
+        if await hangs(beats, silent_s_max=self._silent_s_max):
+            _log.error(
+                "process hangs",
+                name=self.settings.name,
+                silent_s=self._silent_s_max,
+                state=state_of(process.pid),
+            )
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
 
 
 async def start_all(children: list[Child]) -> list[str]:

@@ -38,6 +38,7 @@ COUNTERS: Mapping[str, tuple[str, str]] = {
     "turnout.requests": ("{request}", "Requests that ended: ok, slow (beyond the SLO) or failed."),
     "turnout.cost": ("USD", "By the decision prices."),
     "turnout.refusals": ("{request}", "Requests answered with an error, by its reason."),
+    "turnout.shed": ("{request}", "Requests refused because they did not fit, by class and payer."),
     "turnout.feedback": ("{grade}", "Grades: audited count for floors, unasked do not."),
     "turnout.transport.calls": ("{call}", "Calls that callers began; none of grpcio's server."),
     "turnout.transport.limits_reached": ("{time}", "Limits reached, as docs/transport.md names."),
@@ -45,6 +46,7 @@ COUNTERS: Mapping[str, tuple[str, str]] = {
 GAUGES: Mapping[str, tuple[str, str]] = {
     "turnout.transport.connections": ("{connection}", "Open with callers, of all workers."),
     "turnout.plan.age": ("s", "Since the plan in force was made."),
+    "turnout.worker.plan_age": ("s", "Since the window that a worker's plan was last found for."),
     "turnout.domains.drift": ("1", "Population stability index against the training mix."),
     "turnout.plan.breaches": ("{breach}", "Bounds that the plan in force cannot keep."),
     "turnout.budget.spent": ("USD", "In the period that runs."),

@@ -1,8 +1,10 @@
 """What is measured is what its row says."""
 
 import random
+import time
 
 from benchmarks import classify, plan, plan_source, route_batch, tokens
+from optimizer.deadline import Deadline
 from optimizer.lp import solve
 from optimizer.solution import Solution
 from server.config.match import MatchConfig, alternatives
@@ -36,7 +38,7 @@ def test_every_kind_of_rule_is_among_those_of_classify() -> None:
 
 
 def test_the_window_of_plan_holds_everything_and_bounds_of_every_kind_bind() -> None:
-    solution = solve(plan.window(cells=200, groups=20), time_limit_s=10)
+    solution = solve(plan.window(cells=200, groups=20), Deadline(10.0, time.monotonic))
     assert isinstance(solution, Solution)
     assert solution.certificate.relaxed == "none"
     binding = {key.partition(":")[0] for key, price in solution.duals.items() if price > 0}

@@ -1,11 +1,13 @@
 """A plan that is not what the solver says it is does not pass."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from optimizer.certificate import Optimum, certified, errors
+from optimizer.deadline import Deadline
 from optimizer.problem import Budget, Floats, Group, Problem
 from optimizer.programme import Programme, programme
 from optimizer.solver import Target, Vertex
@@ -40,7 +42,7 @@ def target(built: Programme) -> Target:
 @pytest.fixture
 def optimum(problem: Problem) -> Optimum:
     built = programme(problem)
-    optimum = certified(problem, built, target(built), TIME_LIMIT_S)
+    optimum = certified(problem, built, target(built), Deadline(TIME_LIMIT_S, time.monotonic))
     assert isinstance(optimum, Optimum)
     return optimum
 

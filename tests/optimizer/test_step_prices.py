@@ -1,11 +1,13 @@
 """Step prices are differences of plans, by the day."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from optimizer.deadline import Deadline
 from optimizer.problem import Budget, Group, Problem, Resource
 from optimizer.step_prices import StepPrice, step_prices
 from tests.optimizer.windows import TIME_LIMIT_S, capacity_of, window
@@ -16,7 +18,8 @@ NANO = 1_000_000_000
 
 
 def prices(problem: Problem) -> tuple[StepPrice, ...]:
-    return step_prices(problem, window_s=WINDOW_S, time_limit_s=TIME_LIMIT_S)
+    deadline = Deadline(100 * TIME_LIMIT_S, time.monotonic)
+    return step_prices(problem, deadline, window_s=WINDOW_S, solve_s_max=TIME_LIMIT_S)
 
 
 def of(problem: Problem, kind: str) -> list[StepPrice]:
@@ -224,4 +227,5 @@ def test_a_solve_that_fails_leaves_its_prices_out() -> None:
         random.uniform(0.5, 1, shape).tolist(),
         Group("code", "-", floor=0.8),
     )
-    assert step_prices(problem, window_s=WINDOW_S, time_limit_s=1e-9) == ()
+    deadline = Deadline(TIME_LIMIT_S, time.monotonic)
+    assert step_prices(problem, deadline, window_s=WINDOW_S, solve_s_max=1e-9) == ()

@@ -1,5 +1,6 @@
 """Windows for tests, and what a plan gives up, reckoned without the optimizer's own code."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from optimizer.deadline import Deadline
 from optimizer.lp import solve
 from optimizer.problem import Budget, Floats, Group, Pin, Problem, Resource
 from optimizer.solution import Solution
@@ -15,7 +17,7 @@ TIME_LIMIT_S = 10.0
 
 
 def plan(problem: Problem) -> Solution:
-    solution = solve(problem, time_limit_s=TIME_LIMIT_S)
+    solution = solve(problem, Deadline(TIME_LIMIT_S, time.monotonic))
     assert isinstance(solution, Solution), solution
     return solution
 

@@ -112,10 +112,13 @@ def fleet(
     models: Iterable[ModelConfig] = (served("small", "s:1"), served("large", "l:1")),
     slo: SloConfig | None = SLO,
     ejection_s: float = 3_600,
+    failures_max: int = 5,
 ) -> Fleet:
     counters = Counters()
     router = Router(Selector(), Sealer(bytes(KEY_BYTES), boot=7), counters)
-    health = HealthConfig(ejection_s=ejection_s, ejection_s_max=ejection_s)
+    health = HealthConfig(
+        consecutive_failures_max=failures_max, ejection_s=ejection_s, ejection_s_max=ejection_s
+    )
     classes = (ClassConfig(name="chat", default=True, slo=slo),)
     router.configure(config(*models, classes=classes, health=health))
     router.publish(WeightTable("p1", {CELL: ((0, 1.0, 1_000),)}))
@@ -179,6 +182,18 @@ def test_of_one_model_callers_are_answered_by_the_endpoints_that_do_not_hang() -
         given = fleet(behaviours, [served("small", "s:1", "s:2", "s:3")])
         assert len(answered(await given.calls(500, every_s=0.05))) == 500
         assert given.ejected() == {"s:1"}
+
+    run(scene())
+
+
+def test_whoever_is_given_up_is_asked_elsewhere_even_with_the_last_token() -> None:
+    async def scene() -> None:
+        models = [served("small", "s:1", "s:2")]
+        given = fleet({"s:1": hangs, "s:2": answers()}, models, failures_max=10_000)
+        found = await given.calls(300, every_s=0)
+        failed = [str(one) for one in found if isinstance(one, UpstreamFailed)]
+        assert len(failed) > BURST
+        assert set(failed) == {"model small: too late"}  # at the deadline alone
 
     run(scene())
 

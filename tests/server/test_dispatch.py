@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from server.config import ClassConfig, HealthConfig, PriceConfig, SloConfig
+from server.config import CapacityConfig, ClassConfig, HealthConfig, PriceConfig, SloConfig
 from server.dispatch import (
     DETAIL_CHARS_MAX,
     Answer,
@@ -20,12 +20,13 @@ from server.dispatch import (
     Metadata,
 )
 from server.routing.catalog import Cell, Model, PayloadKind
-from server.routing.counters import Counters, Counts, Leg, latency_bucket
-from server.routing.errors import DeadlinePast, NoCandidate, UpstreamFailed
+from server.routing.counters import NO_MODEL, Counters, Counts, Leg, latency_bucket
+from server.routing.errors import DeadlinePast, NoCandidate, Shed, UpstreamFailed
 from server.routing.journey import MARGIN_S
 from server.routing.query import Query
 from server.routing.router import Router
 from server.routing.selector import Selector, WeightTable
+from server.routing.slices import kept_back
 from server.routing.tokens import KEY_BYTES, Kind, Sealer, open_decision
 from server.routing.verdicts import VERDICTS, Blame
 from server.status_code import Code
@@ -414,3 +415,121 @@ async def test_a_call_that_is_out_ends_well_when_its_model_is_drained() -> None:
     assert (await call).response == b"1"
     assert given.in_flight() == [0, 0, 0]
     assert (await given.infer()).response == b"2"
+
+
+def limited(*limits: float | None, **classes: Any) -> Scene:
+    """Like `scene`, with so many at one time at each model; answers wait."""
+    given = scene()
+    models = [
+        one.model_copy(update={"capacity": CapacityConfig(concurrent=limit)})
+        for one, limit in zip(MODELS, limits, strict=True)
+    ]
+    given.router.configure(config(*models, classes=CLASSES, health=HEALTH, **classes))
+    given.upstream.hold = asyncio.Event()
+    return given
+
+
+async def out(given: Scene, count: int, **query: Any) -> list[asyncio.Task[Answer]]:
+    """So many that are on their way to models."""
+    tasks = [asyncio.create_task(given.infer(**query)) for _ in range(count)]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def answers(given: Scene, tasks: list[asyncio.Task[Answer]]) -> list[str]:
+    assert given.upstream.hold is not None
+    given.upstream.hold.set()
+    return [(await task).target.model.name for task in tasks]
+
+
+async def test_a_model_that_has_all_it_may_have_is_not_asked_for_the_moment() -> None:
+    given = limited(2, None, None)
+    tasks = await out(given, 3)
+    assert given.upstream.models == ["small", "small", "large"]
+    await answers(given, tasks)
+    answer = await given.infer()
+    assert answer.target.model.name == "small"
+
+
+async def test_where_every_model_is_full_a_request_is_refused_and_counted_as_asked_for() -> None:
+    given = limited(2, 1, 1)
+    tasks = await out(given, 4)
+    with pytest.raises(Shed) as refused:
+        await given.infer()
+    assert refused.value.metadata["binds"] == "capacity of small, large and third"
+    assert "is refused for the moment" in str(refused.value)
+    assert given.counters.get(Leg(CELL, NO_MODEL, NO_MODEL)).shed == 1
+    await answers(given, tasks)
+    assert (await given.infer()).target.model.name == "small"
+
+
+async def test_a_full_model_does_not_have_an_ejected_one_asked() -> None:
+    given = limited(1, 1, 1)
+    for index, name in ((1, "large"), (2, "third")):
+        given.router.health.failed((index, f"{name}:8001"), sent_s=START_S, now_s=START_S)
+    tasks = await out(given, 1)
+    with pytest.raises(Shed) as refused:
+        await given.infer()
+    assert refused.value.metadata["binds"] == "capacity of small"
+    await answers(given, tasks)
+
+
+async def test_a_retry_goes_to_no_model_that_is_full() -> None:
+    given = limited(None, 1, None)
+    given.router.publish(WeightTable("p1", {CELL: ((1, 1.0, 1_000),)}))
+    tasks = await out(given, 1)
+    given.router.publish(WeightTable("p2", {CELL: ((0, 1.0, 1_000),)}))
+    given.upstream.behaviours["small"] = Code.UNAVAILABLE
+    retried = await out(given, 1)
+    assert await answers(given, tasks + retried) == ["large", "third"]
+
+
+async def test_a_route_asks_no_model_so_a_full_one_is_named() -> None:
+    given = limited(1, 1, 1)
+    tasks = await out(given, 3)
+    query = Query(payload_kind=PayloadKind.TENSORS)
+    decision = given.router.decide(query, now_s=START_S, chance=0.9)
+    assert decision.target.model.name == "small"
+    await answers(given, tasks)
+
+
+async def test_a_call_that_is_cancelled_gives_its_place_back() -> None:
+    given = limited(1, 1, 1)
+    (task,) = await out(given, 1)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert given.router.slices.full == 0
+
+
+async def test_what_is_refused_for_the_moment_is_part_of_what_the_plan_sheds() -> None:
+    given = limited(1, 1, 1)
+    given.router.publish(
+        WeightTable("p1", {CELL: ((0, 1.0, 1_000),)}, {}, {CELL: (0.5, "capacity of small")})
+    )
+    tasks, refused = list[asyncio.Task[Answer]](), 0
+    for _ in range(100):
+        tasks += await out(given, 1)
+    done = [task for task in tasks if task.done()]
+    refused = sum(isinstance(task.exception(), Shed) for task in done)
+    assert (refused, len(given.upstream.models)) == (97, 3)
+    assert given.counters.get(Leg(CELL, NO_MODEL, NO_MODEL)).shed == 97
+    await answers(given, [task for task in tasks if task not in done])
+
+
+async def test_the_last_of_a_slice_are_for_cells_that_the_plan_does_not_shed() -> None:
+    given = limited(4, 4, 4)
+    high = CELL._replace(domain="other", size_bucket="s1")
+    given.router.publish(
+        WeightTable(
+            "p1",
+            {CELL: ((0, 1.0, 1_000),), high: ((0, 1.0, 1_000),)},
+            {},
+            {CELL: (0.01, "capacity of small")},
+        )
+    )
+    tasks = await out(given, 20)
+    assert len(given.upstream.models) == 3 * (4 - kept_back(4))
+    tasks += await out(given, 20, input_tokens=5_000)
+    assert len(given.upstream.models) == 3 * 4
+    await answers(given, [task for task in tasks if not task.done()])

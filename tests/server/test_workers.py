@@ -12,6 +12,7 @@ import grpc
 import psutil
 import pytest
 
+from server.supervisor.watchdog import WORKER_SILENT_S
 from tests.server.running import (
     REQUEST,
     Echo,
@@ -111,6 +112,37 @@ async def test_a_killed_worker_fails_only_its_own_calls_and_is_replaced(
             while len(service.children("server.app.worker")) < 3:  # noqa: ASYNC110 - no event
                 await asyncio.sleep(0.1)
         assert killed not in service.children("server.app.worker")
+
+
+async def test_a_worker_that_hangs_fails_only_its_own_calls_and_is_replaced(
+    echo: tuple[Echo, str], tmp_path: Path
+) -> None:
+    async with called(echo[1], tmp_path, workers=2, callers=4) as (service, channels):
+        await asyncio.gather(*map(asked, channels))  # two connections a worker
+        hung, well = service.children("server.app.worker")
+        os.kill(hung, signal.SIGSTOP)
+        calls = [asyncio.create_task(asked(channel)) for channel in channels]
+        hangs = await service.read_until("process hangs")
+        assert (hangs["state"], hangs["silent_s"]) == ("T", WORKER_SILENT_S)
+        died = await service.read_until("process died")
+        assert (died["name"], died["status"]) == (hangs["name"], -signal.SIGKILL)
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        errors = [outcome for outcome in outcomes if isinstance(outcome, grpc.aio.AioRpcError)]
+        assert [error.code() for error in errors] == 2 * [grpc.StatusCode.UNAVAILABLE]
+        assert (await asyncio.gather(*map(asked, channels)))[0].target.model == "small"
+        assert well in service.children("server.app.worker")
+
+
+async def test_a_worker_that_hangs_while_it_drains_holds_the_drain_up_no_longer_than_another(
+    echo: tuple[Echo, str], tmp_path: Path
+) -> None:
+    path = write_config(tmp_path, echo[1])
+    async with serving(path, tmp_path / "state", *OURS, "--workers", "2") as service:
+        os.kill(service.children("server.app.worker")[0], signal.SIGSTOP)
+        service.process.send_signal(signal.SIGTERM)
+        await service.read_until("process hangs")
+        async with asyncio.timeout(CALL_S):
+            assert await service.process.wait() == 0
 
 
 async def test_callers_wait_for_the_only_worker_while_it_is_replaced(

@@ -41,6 +41,11 @@ def test_each_image_comes_once_before_any_comes_again() -> None:
     assert images[:599] != images[599:]
 
 
+def test_a_stream_that_begins_later_is_the_same_later() -> None:
+    late = take(Stream("bulk", 60, seed=1, from_s=30.0), 100)
+    assert [one.due_s - 30 for one in late] == pytest.approx([one.due_s for one in take(BULK, 100)])
+
+
 def test_streams_are_merged_in_the_order_of_time() -> None:
     merged = list(islice(schedule([BULK, STRICT], 599), 2000))
     assert all(one.due_s <= other.due_s for one, other in pairwise(merged))

@@ -9,12 +9,15 @@ import pytest
 from benchmarks.demo.digits import Digits, Part
 from benchmarks.demo.load import Load, Stream
 from benchmarks.demo.model_server import image_of
+from server.routing.errors import Shed
+from server.rpc.errors import status_of
 from server.wire import oip_pb2 as oip
-from turnout import AsyncClient
+from turnout import AsyncClient, RetryPolicy
 from turnout.v1 import routing_pb2 as pb
 from turnout.v1 import routing_pb2_grpc as pb_grpc
 
 RATE_PER_S = 200.0
+Refusal = tuple[grpc.StatusCode, str, tuple[tuple[str, bytes], ...]]
 
 
 class Oracle(pb_grpc.RoutingServiceServicer):
@@ -23,6 +26,7 @@ class Oracle(pb_grpc.RoutingServiceServicer):
     def __init__(self, part: Part) -> None:
         self.grades: dict[str, float] = {}
         self.counts = True
+        self.refusal: Refusal = (grpc.StatusCode.INVALID_ARGUMENT, "not this one", ())
         self._rows = {tuple(image): row for row, image in enumerate(part.images.tolist())}
         self._part = part
 
@@ -48,7 +52,7 @@ class Oracle(pb_grpc.RoutingServiceServicer):
         image = image_of(oip.ModelInferRequest.FromString(request.oip_request))
         row = self._rows[tuple(image[0].tolist())]
         if row == 0:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "not this one")
+            await context.abort(*self.refusal)
         answer = oip.ModelInferResponse()
         digit = self._part.labels[row] if row != 1 else 9 - self._part.labels[row]
         answer.outputs.add(name="digit").contents.int64_contents.append(int(digit))
@@ -82,7 +86,8 @@ async def load(oracle: Oracle, digits: Digits) -> AsyncIterator[Load]:
     pb_grpc.add_RoutingServiceServicer_to_server(oracle, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    async with AsyncClient(f"127.0.0.1:{port}") as client:
+    once = RetryPolicy(attempts_max=1)
+    async with AsyncClient(f"127.0.0.1:{port}", retry=once) as client:
         yield Load(client, few(digits), [Stream("bulk", RATE_PER_S, seed=1)])
     await server.stop(None)
 
@@ -119,6 +124,29 @@ async def test_a_refused_request_is_a_failure_and_the_traffic_goes_on(load: Load
     failures = {one.arrival.image: one.failure for one in load.served if one.failure}
     assert failures.keys() == {0}
     assert "not this one" in failures[0]
+
+
+async def test_a_request_that_is_shed_is_told_from_one_that_fails(
+    load: Load, oracle: Oracle
+) -> None:
+    error = Shed("bulk", 0.5, "capacity of svc")
+    status = status_of(error).SerializeToString()
+    details = (("grpc-status-details-bin", status),)
+    oracle.refusal = (grpc.StatusCode.UNAVAILABLE, str(error), details)
+    await run_until_each_image_came(load)
+    assert {one.is_shed for one in load.served if one.arrival.image == 0} == {True}
+    assert {one.is_shed for one in load.served if one.arrival.image != 0} == {False}
+    assert all("capacity of svc" in one.failure for one in load.served if one.is_shed)
+
+
+async def test_a_stream_that_is_added_is_sent_too(load: Load) -> None:
+    traffic = asyncio.create_task(load.run())
+    await asyncio.wait_for(load.answering.wait(), 10)
+    load.add(Stream("strict", RATE_PER_S, seed=2, from_s=load.now_s()))
+    served = await load.between(0, load.now_s() + 0.2)
+    load.stop()
+    await traffic
+    assert {one.arrival.traffic_class for one in served} == {"bulk", "strict"}
 
 
 async def test_grades_are_reported_for_the_decisions_that_want_it(

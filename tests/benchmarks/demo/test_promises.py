@@ -1,13 +1,14 @@
 """Intervals, and when a promise counts as broken."""
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.demo.promises import confidence_of_each, cost_ratio, wilson
+from benchmarks.demo.promises import confidence_of_each, cost_ratio, poisson_high, wilson
 
 totals = st.integers(1, 5000)
 confidences = st.floats(0.5, 0.9999)
@@ -49,6 +50,20 @@ def test_a_larger_sample_of_the_same_kind_narrows_the_interval(
     good, total = sample
     small, large = wilson(good, total, 0.95), wilson(good * times, total * times, 0.95)
     assert large.high - large.low < small.high - small.low
+
+
+def test_a_count_leaves_possible_what_the_textbook_says() -> None:
+    # The exact interval of a Poisson mean ends at 120.5.
+    assert poisson_high(99, 0.95) == pytest.approx(120.5, abs=0.1)
+
+
+@given(st.floats(0, 5_000), confidences)
+def test_a_mean_that_lies_as_far_above_a_count_as_it_may_is_just_possible(
+    count: float, confidence: float
+) -> None:
+    high = poisson_high(int(count), confidence)
+    z = (high - int(count)) / math.sqrt(high) if high else 0.0
+    assert z == pytest.approx(NormalDist().inv_cdf((1 + confidence) / 2))
 
 
 def test_without_a_sample_everything_is_possible() -> None:

@@ -27,6 +27,7 @@ BULK = Tally(
     traffic_class="bulk",
     floor=0.92,
     requests=720,
+    refused=41,
     accuracy=Interval(0.905, 0.931, 0.95),
     best_accuracy=0.989,
     within_slo=Interval(0.98, 0.999, 1.0),
@@ -54,7 +55,7 @@ def test_a_model_is_shown_with_its_accuracy_and_its_price() -> None:
 def test_a_row_of_an_act_fits_on_one_line() -> None:
     [row] = [line for line in printed(KEPT).splitlines() if "720" in line]
     assert row.split("  ")[1] == "1"
-    for cell in ("bulk", "93.1% [90.5, 95.0]", "92.0%", "99.9%", "6.1%", "98.9%"):
+    for cell in ("bulk", "  41  ", "93.1% [90.5, 95.0]", "92.0%", "99.9%", "6.1%", "98.9%"):
         assert cell in row
 
 

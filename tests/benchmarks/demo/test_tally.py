@@ -46,6 +46,7 @@ def served(
 
 
 FAILED = Served(Arrival(0.0, "bulk", 0), 0.01, None, False, failure="lost")
+SHED = Served(Arrival(0.0, "bulk", 0), 0.01, None, False, failure="SHED: full", is_shed=True)
 
 
 def test_a_class_without_an_answer_has_no_row() -> None:
@@ -72,6 +73,11 @@ def test_the_cost_is_a_fraction_of_always_best() -> None:
 def test_a_failure_misses_the_slo_and_is_no_wrong_answer() -> None:
     [bulk] = tallies([served(), FAILED], FLOORS, STUDY, 0.95)
     assert (bulk.requests, bulk.within_slo.mean, bulk.accuracy.mean) == (2, 0.5, 1)
+
+
+def test_a_refusal_is_counted_apart_and_misses_no_slo() -> None:
+    [bulk] = tallies([served(), SHED, SHED], FLOORS, STUDY, 0.95)
+    assert (bulk.requests, bulk.refused, bulk.within_slo.mean) == (3, 2, 1)
 
 
 def test_a_late_answer_misses_the_slo() -> None:

@@ -9,14 +9,16 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.soak.__main__ import app
-from benchmarks.soak.aftermath import judge_memory
+from benchmarks.soak.aftermath import judge_memory, settle
 from benchmarks.soak.beside import CALLS_PER_S
 from benchmarks.soak.callers import Act, be_late, infer, report, route, watch
-from benchmarks.soak.clients import Client, Grpcio, Ours
+from benchmarks.soak.clients import Client, Grpcio, Ours, Refused
+from benchmarks.soak.filling import report_many
 from benchmarks.soak.memory import Slope
 from benchmarks.soak.misdeeds import MISDEEDS, Misdeed
 from benchmarks.soak.report import told
 from benchmarks.soak.run import Findings, act, soak
+from benchmarks.soak.stage import stage
 from benchmarks.soak.tally import FAULTS_TOLD_MAX, Fault, Tally
 
 PASSED = Findings(
@@ -40,6 +42,23 @@ def test_seconds_of_the_mixed_load_pass(tmp_path: Path) -> None:
     assert findings.decided > 0
     assert findings.limits_reached["pings"] > 0
     assert {"supervisor", "control plane", "worker-0", "worker-1"} <= set(findings.memory)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+async def test_as_many_decisions_as_are_to_be_remembered_are_reported_before_an_hour(
+    tmp_path: Path,
+) -> None:
+    tally, reported = Tally(), 1_500
+    with stage(tmp_path, workers=1) as service:
+        await report_many(service.data, tally, reported)
+        await settle(service, tally, service.supervisor.num_fds())
+    assert (tally.decided, tally.faults) == (reported, [])
+
+
+async def test_an_hour_does_not_begin_where_reports_fail(hanging_up: str) -> None:
+    with pytest.raises(Refused, match="UNAVAILABLE"):
+        await report_many(hanging_up, Tally(), 1)
 
 
 @pytest.mark.slow

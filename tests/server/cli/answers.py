@@ -23,6 +23,7 @@ class Answers:
         self.refusal: status_pb2.Status | None = None
         self.metadata: dict[str, str | bytes] = {}
         self.routed = routing_pb2.RouteRequest()
+        self.wanted = pb.GetPlanRequest()
         self.updated = pb.UpdateModelRequest()
         self.info = pb.GetServerInfoResponse()
         self.replaced = pb.UpdateClassifierRequest()
@@ -68,6 +69,7 @@ class Admin(AdminServiceServicer):
 
     def GetPlan(self, request: pb.GetPlanRequest, context: Context) -> pb.GetPlanResponse:
         self._answers.asked(context)
+        self._answers.wanted = request
         plans = self._answers.plans
         return pb.GetPlanResponse(plan=plans.pop(0) if len(plans) > 1 else plans[0])
 

@@ -32,6 +32,7 @@ def plan() -> pb.Plan:
                 within_slo=0.9962,
                 realised_within_slo=0.9815,
                 shed=0.02,
+                realised_shed=0.016,
                 cost_nano_usd_per_day=int(34.21 * USD),
             ),
             pb.PlanClass(

@@ -22,6 +22,25 @@ def test_the_plan_in_force_is_shown(run: Run, address: str) -> None:
     assert "This mix costs $41.20 a day" in result.stdout
 
 
+def test_an_earlier_plan_is_asked_for_by_its_id(run: Run, address: str, answers: Answers) -> None:
+    result = run("plan", "1-199", "--admin", address)
+    assert result.exit_code == 0
+    assert answers.wanted == pb.GetPlanRequest(plan_id="1-199")
+
+
+def test_a_plan_that_is_not_kept_says_why(run: Run, address: str, answers: Answers) -> None:
+    answers.refuse(grpc.StatusCode.NOT_FOUND, "NOT_FOUND", "there is no plan 1-9: why")
+    result = run("plan", "1-9", "--admin", address)
+    assert result.exit_code == 1
+    assert "NOT_FOUND: there is no plan 1-9: why" in result.stderr
+
+
+def test_an_earlier_plan_cannot_be_watched(run: Run, address: str) -> None:
+    result = run("plan", "1-199", "--watch", "--admin", address)
+    assert result.exit_code == 2
+    assert "leave out --watch or the id" in " ".join(result.stderr.split())
+
+
 def test_before_the_first_plan_it_says_what_holds(run: Run, address: str, answers: Answers) -> None:
     answers.plans = [None]
     result = run("plan", "--admin", address)

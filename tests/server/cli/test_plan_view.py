@@ -24,7 +24,7 @@ company+insurance
 
 strict              accuracy        90.0%  90.4%   89.7% (88.1-91.2)      $34.21
 12 a second         in time         99.0%  99.6%               98.2%
-paid by insurance   turned away             2.0%
+paid by insurance   turned away             2.0%                1.6%
 
 Mix
 class   model   share                                    accuracy  cost of 1,000
@@ -87,6 +87,20 @@ def test_what_was_seen_has_the_colour_of_what_it_proves(
     with console.capture() as capture:
         console.print(plan_view(pb.Plan(classes=[found]), now_s=0))
     assert f"\x1b[{colour}m{100 * seen.mean:.1f}%" in capture.get()
+
+
+@pytest.mark.parametrize(
+    ("stopped", "words"),
+    [
+        ("", "proven cheapest once pace gave way"),
+        ("time", "the best found within the time of a window once pace gave way, not proven"),
+        ("precision", "the best found once pace gave way, not proven cheapest"),
+    ],
+)
+def test_a_plan_says_whether_it_is_proven_cheapest(stopped: str, words: str) -> None:
+    plan = samples.plan()
+    plan.certificate.stopped = stopped
+    assert words in " ".join(_shown(plan, width=120).split())
 
 
 def test_a_floor_without_grades_yet_says_so() -> None:

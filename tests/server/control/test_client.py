@@ -8,7 +8,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from server.config import to_json
-from server.control.client import SETTLED_AT_ONCE, ControlClient, Snapshot, control_channel
+from server.control.client import (
+    SETTLED_AT_ONCE,
+    Confirmed,
+    ControlClient,
+    Snapshot,
+    control_channel,
+)
 from server.control.parts import PART_CELLS_MAX, Shares, parts_of
 from server.control.protocol import PROTOCOL
 from server.routing.catalog import Cell
@@ -108,6 +114,22 @@ async def test_before_the_first_plan_there_is_a_configuration_and_no_table(
     assert servicer.watches == [pb.WatchPlanRequest(protocol=PROTOCOL, worker="w0")]
 
 
+async def test_a_plan_that_is_confirmed_is_no_snapshot_but_known_to_hold(tmp_path: Path) -> None:
+    plan, confirmation = snapshot(1, 1), snapshot(1, 1)
+    for message, plan_s in ((plan, 100.0), (confirmation, 105.0)):
+        message.plan_s, message.window_s = plan_s, 5.0
+    confirmation.confirms = True
+    async with scripted(tmp_path, [plan, confirmation]) as (_, worker):
+        assert worker.client.confirmed is None
+        await worker.next()
+        waiting = asyncio.create_task(worker.next())
+        async with asyncio.timeout(PATIENCE_S):
+            while worker.client.confirmed != Confirmed(105.0, 5.0):  # noqa: ASYNC110 - only asking again tells
+                await asyncio.sleep(0)
+        assert not waiting.done()
+        waiting.cancel()
+
+
 async def test_a_plan_in_many_parts_arrives_whole(tmp_path: Path) -> None:
     cells = {
         Cell("code", "team", f"d{n}", "s0"): ((0, 0.25, 1_000), (1, 0.75, 10_000))
@@ -128,6 +150,23 @@ async def test_a_part_that_no_window_holds_arrives(tmp_path: Path) -> None:
     async with scripted(tmp_path, [large]) as (_, worker):
         (got,) = await take(worker, 1)
     assert got.config == service()
+
+
+async def test_what_is_shed_arrives_and_what_is_shed_whole_has_no_row(tmp_path: Path) -> None:
+    whole, half = Cell("code", "team", "law", "s0"), Cell("code", "team", "art", "s0")
+    shares = Shares(
+        ("small",),
+        {half: ((0, 1.0, 1_000),)},
+        {"code": ((0, 1.0, 1_000),)},
+        {whole: (1.0, "capacity of small"), half: (0.5, "capacity of small")},
+        {"code": (0.75, "capacity of small"), "chat": (1.0, "capacity of small")},
+    )
+    async with scripted(tmp_path, numbered(parts_of("p1", shares), 1)) as (_, worker):
+        (got,) = await take(worker, 1)
+    assert got.table is not None
+    assert (got.table.shed, got.table.classes_shed) == (shares.shed, shares.classes_shed)
+    assert got.table.cells.keys() == {half}
+    assert got.table.classes.keys() == {"code"}
 
 
 async def test_parts_that_come_at_once_leave_a_turn_to_others_each() -> None:

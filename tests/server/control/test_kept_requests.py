@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -236,6 +237,11 @@ def test_the_longest_line_that_we_write_is_read(tmp_path: Path) -> None:
     kept.add("i" * TOKEN_CHARS_MAX, "\0" * 512, domain="d" * 63, intent="i" * 63)
     kept.writing()()
     assert [request.text for request in read_kept(tmp_path)] == ["\0" * 512]
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "requests.jsonl", 0o600)
+    assert (read_kept(tmp_path), kept_ids(tmp_path)) == ([], [])
 
 
 def test_what_others_could_have_written_is_set_aside(tmp_path: Path) -> None:

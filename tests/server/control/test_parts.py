@@ -1,8 +1,13 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optimizer.problem import Resource
 from server.control.parts import PART_CELLS_MAX, Shares, parts_of, shares_of
+from server.control.window import Window
 from server.routing.catalog import Cell
 from tests.server.control.planned import Table, solution, window
 from tests.server.control.told import CHAT, CODE
@@ -41,6 +46,66 @@ def test_a_cell_that_is_shed_whole_has_no_shares() -> None:
     assert list(rest.classes) == ["chat"]
 
 
+def scarce(**capacity: float) -> Window:
+    """A window in which these models take so many requests."""
+    found = window((CODE, CHAT), demand=[6.0, 6.0], cost_nano_usd=[COSTS, COSTS])
+    models = found.problem.models
+    resources = [
+        Resource(name, np.eye(2)[[models.index(name)] * 2], units)
+        for name, units in capacity.items()
+    ]
+    return replace(found, problem=replace(found.problem, resources=resources))
+
+
+def test_what_is_shed_travels_with_what_binds() -> None:
+    half = shares_of(
+        scarce(small=3.0), solution(scarce(), [[0.5, 0.0], [0.0, 1.0]], shed=[0.5, 0.0])
+    )
+    assert half.shed == {CODE: (0.5, "capacity of small")}
+    assert half.classes_shed == {"code": (0.5, "capacity of small")}
+
+
+def test_a_capacity_that_is_left_does_not_bind() -> None:
+    found = scarce(small=3.0, large=9.0)
+    half = shares_of(found, solution(found, [[0.5, 0.0], [0.0, 1.0]], shed=[0.5, 0.0]))
+    assert half.shed[CODE] == (0.5, "capacity of small")
+
+
+def test_all_that_binds_is_named() -> None:
+    found = scarce(small=1.5, large=1.5)
+    half = shares_of(found, solution(found, [[0.25, 0.25], [0.0, 0.0]], shed=[0.5, 1.0]))
+    assert set(half.shed.values()) == {
+        (0.5, "capacity of small and large"),
+        (1.0, "capacity of small and large"),
+    }
+
+
+def test_a_cell_whose_shares_are_all_rounding_is_shed_whole() -> None:
+    found = scarce()
+    rest = shares_of(found, solution(found, [[9e-7, 9e-7], [1.0, 0.0]], shed=[1 - 1.8e-6, 0.0]))
+    assert CODE not in rest.cells
+    assert rest.shed[CODE][0] == rest.classes_shed["code"][0] == 1.0
+
+
+def test_of_several_payers_a_class_sheds_the_mean() -> None:
+    other = CODE._replace(payer="other")
+    found = window((CODE, other), demand=[3.0, 1.0], cost_nano_usd=[COSTS, COSTS])
+    some = shares_of(found, solution(found, [[0.2, 0.0], [1.0, 0.0]], shed=[0.8, 0.0]))
+    part, why = some.classes_shed["code"]
+    assert part == pytest.approx(0.6)
+    assert why == "capacity"
+    assert list(some.shed) == [CODE]
+
+
+def test_plans_that_shed_otherwise_are_told_apart() -> None:
+    found = scarce(small=3.0)
+    some, more = (
+        shares_of(found, solution(found, [[1 - shed, 0.0], [0.0, 1.0]], shed=[shed, 0.0]))
+        for shed in (0.5, 0.51)
+    )
+    assert some.nearly() != more.nearly()
+
+
 def test_an_unknown_cell_goes_by_the_mix_of_its_class() -> None:
     found = shares([[1.0, 0.0], [0.0, 1.0]], demand=(3.0, 1.0))
     assert found.classes == {"code": ((0, 0.75, 1_000_000), (1, 0.25, 10_000_000))}
@@ -71,3 +136,18 @@ def test_parts_together_hold_every_cell_once_and_none_is_large(count: int) -> No
     assert [c.cell.domain for part in parts for c in part.cells] == [f"d{n}" for n in range(count)]
     assert [of_class.traffic_class for part in parts for of_class in part.classes] == ["code"]
     assert {part.plan_id for part in parts} == {"p1"}
+
+
+def test_a_cell_that_is_shed_whole_is_in_a_part_too() -> None:
+    shed = {CODE: (1.0, "capacity of small"), CHAT: (0.25, "capacity of small")}
+    rows = {CHAT: ((0, 1.0, 7),)}
+    (part,) = parts_of(
+        "p1", Shares(("small",), rows, {}, shed, {"code": (1.0, "capacity of small")})
+    )
+    found = {c.cell.traffic_class: (len(c.shares), c.shed, c.shed_why) for c in part.cells}
+    assert found == {
+        "code": (0, 1.0, "capacity of small"),
+        "chat": (1, 0.25, "capacity of small"),
+    }
+    (of_class,) = part.classes
+    assert (of_class.shed, of_class.shed_why) == (1.0, "capacity of small")

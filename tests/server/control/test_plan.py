@@ -1,8 +1,11 @@
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
-from optimizer.solution import Breach
+from optimizer.problem import Resource
+from optimizer.solution import Breach, Certificate
 from optimizer.step_prices import StepPrice
 from server.control.budgets import BudgetState
 from server.control.knowledge import Knowledge
@@ -77,10 +80,40 @@ def test_what_is_shed_is_told_of_the_cell_and_the_class() -> None:
     assert found.cells[0].shed == found.classes[0].shed == 0.25
 
 
+def test_what_is_shed_says_what_binds() -> None:
+    found = window((CODE,), demand=[10.0], cost_nano_usd=[COSTS])
+    scarce = Resource("small", np.array([[1.0, 0.0]]), 5.0)
+    found = replace(found, problem=replace(found.problem, resources=[scarce]))
+    half = solution(
+        found, [[0.5, 0.0]], shed=[0.5], breaches=(Breach("capacity", "code", 1.0, 0.5),)
+    )
+    (breach,) = plan_message("p1", found, half, now_s=NOW_S).breaches
+    assert breach.text == (
+        "class code: capacity serves 50 % of the requests at most: capacity of small is used up"
+    )
+
+
+def test_what_was_refused_of_a_class_is_told_beside_what_the_plan_sheds() -> None:
+    knowledge = Knowledge(service())
+    knowledge.pushed(push(stats(CODE, "small", decided=30), stats(CODE, "", shed=10)), now_s=NOW_S)
+    found = plan(shed=[0.2])
+    add_promises(found, knowledge, now_s=NOW_S)
+    assert (found.classes[0].shed, found.classes[0].realised_shed) == (0.2, 0.25)
+
+
 def test_the_certificate_travels() -> None:
     certificate = plan().certificate
     assert (certificate.duality_gap, certificate.worst_violation) == (1e-12, 2e-12)
     assert certificate.relaxed == "none"
+    assert certificate.stopped == ""
+
+
+def test_a_plan_that_was_stopped_says_so() -> None:
+    found = window((CHAT,), demand=[10.0], cost_nano_usd=[COSTS])
+    stopped = replace(
+        solution(found, [[1.0, 0.0]]), certificate=Certificate(1e-3, 0.0, "slo", "time")
+    )
+    assert plan_message("p1", found, stopped, now_s=NOW_S).certificate.stopped == "time"
 
 
 def test_a_class_is_told_with_its_promises_and_what_the_last_hour_made_of_them() -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import grpc
 import pytest
 from structlog.testing import capture_logs
 
@@ -32,8 +33,10 @@ from tests.server.control.served import (
 from tests.server.control.told import CODE, KEY, NOW_S, answered, decision_id, service, usage
 from turnout.v1 import control_pb2 as pb
 from turnout.v1.admin_pb2 import (
+    GetPlanRequest,
     GetServerInfoRequest,
     Model,
+    Plan,
     TrafficClass,
     UpdateClassRequest,
     UpdateModelRequest,
@@ -65,6 +68,10 @@ def about(expected: float, model: int = 0) -> Callable[[Snapshot], bool]:
     return lambda snapshot: abs(share(model)(snapshot) - expected) < 0.02
 
 
+def solved_at(plan: Plan) -> int:
+    return plan.time.ToNanoseconds()
+
+
 async def raise_floor(served: Served, floor: float) -> None:
     request = UpdateClassRequest(traffic_class=TrafficClass(name="code", floor=floor))
     request.update_mask.paths.append("floor")
@@ -84,6 +91,31 @@ async def test_the_mix_follows_the_floor(tmp_path: Path) -> None:
         followed = await worker.until(about(MIX_90))
     assert followed.table is not None
     assert sum(share for _, share, _ in followed.table.cells[CODE]) == pytest.approx(1.0)
+
+
+async def test_the_plan_of_a_decision_can_be_asked_for_when_another_has_taken_its_place(
+    tmp_path: Path,
+) -> None:
+    async with serving(control_plane(tmp_path, quick()), tmp_path) as served:
+        worker = Worker(served.channel)
+        await worker.push(*BOTH)
+        before = (await worker.until(about(MIX_85))).table
+        await raise_floor(served, 0.90)
+        after = (await worker.until(about(MIX_90))).table
+        assert before is not None
+        assert after is not None
+        earlier = (await served.admin.GetPlan(GetPlanRequest(plan_id=before.plan_id))).plan
+        newest = (await served.admin.GetPlan(GetPlanRequest(plan_id=after.plan_id))).plan
+    assert (earlier.id, earlier.classes[0].floor) == (before.plan_id, 0.85)
+    assert (newest.id, newest.classes[0].floor) == (after.plan_id, 0.90)
+
+
+async def test_a_plan_that_was_never_made_is_not_found(tmp_path: Path) -> None:
+    async with serving(control_plane(tmp_path, quick()), tmp_path) as served:
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await served.admin.GetPlan(GetPlanRequest(plan_id="1-1"))
+    assert raised.value.code() is grpc.StatusCode.NOT_FOUND
+    assert "another start" in str(raised.value.details())
 
 
 async def test_an_update_is_in_force_before_it_is_planned_with(tmp_path: Path) -> None:
@@ -171,10 +203,10 @@ async def test_a_failing_solver_leaves_the_older_plan_in_force(
     assert older.failure == told
     assert older.cells
     assert about(MIX_85)(newest)
-    assert healed.id != older.id
+    assert healed.time.ToNanoseconds() > older.time.ToNanoseconds()
 
 
-async def test_a_plan_that_routes_alike_is_new_to_operators_but_not_to_workers(
+async def test_a_plan_keeps_its_id_while_it_routes_alike_and_is_not_sent_to_workers_again(
     tmp_path: Path,
 ) -> None:
     async with serving(control_plane(tmp_path, quick()), tmp_path) as served:
@@ -182,11 +214,10 @@ async def test_a_plan_that_routes_alike_is_new_to_operators_but_not_to_workers(
         await worker.push(*BOTH)
         first = await worker.until(about(MIX_85))
         assert first.table is not None
-        ids = set()
-        for _ in range(3):
-            ids.add((await served.planned(lambda plan: plan.id not in ids)).id)
+        told = await served.planned(lambda _: True)
+        newer = await served.planned(lambda plan: solved_at(plan) > solved_at(told))
         same = await Worker(served.channel, "w1").next()
-    assert len(ids) == 3
+    assert newer.id == told.id == first.table.plan_id
     assert same.number == first.number
 
 
@@ -202,7 +233,7 @@ async def test_step_prices_come_after_the_plan_and_never_delay_it(tmp_path: Path
         await worker.push(*BOTH)
         await worker.until(about(MIX_85))
         early = await served.planned(lambda plan: True)
-        later = await served.planned(lambda plan: plan.id != early.id)
+        later = await served.planned(lambda plan: solved_at(plan) > solved_at(early))
         may_answer.set()
         priced = await served.planned(lambda plan: len(plan.step_prices) > 0)
     assert not early.step_prices

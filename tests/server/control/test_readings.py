@@ -86,6 +86,15 @@ def test_a_plan_is_told_by_its_age_its_breaches_and_its_floors() -> None:
     assert found["turnout.floor.realised"] == {("code", "team"): 0.9}
 
 
+def test_the_plan_of_each_worker_is_told_by_its_age_which_grows_in_silence() -> None:
+    knowledge = Knowledge(service())
+    told = push()
+    told.plan_age_s = 2.5
+    knowledge.pushed(told, now_s=NOW_S - 10)
+    knowledge.pushed(push(worker="w1"), now_s=NOW_S)  # it has no plan yet
+    assert read(knowledge)["turnout.worker.plan_age"] == {("w0",): 12.5}
+
+
 def test_before_a_plan_nothing_is_told_of_it() -> None:
     found = read(Knowledge(service()))
     assert not found["turnout.plan.age"]
@@ -106,6 +115,15 @@ def test_refusals_and_ejections_are_told() -> None:
         ("small", "127.0.0.1:2"): 1,
         ("large", "127.0.0.1:3"): 0,
     }
+
+
+def test_what_was_refused_for_want_of_capacity_is_told_by_who_pays() -> None:
+    knowledge = Knowledge(service())
+    knowledge.pushed(push(stats(CODE, "", shed=7)), now_s=NOW_S)
+    knowledge.pushed(push(stats(CODE, "", shed=9), sequence=2), now_s=NOW_S)
+    found = read(knowledge)
+    assert found["turnout.shed"] == {("code", "team"): 9}
+    assert found["turnout.decisions"] == {}
 
 
 def test_durations_are_told_by_class_and_model() -> None:

@@ -12,3 +12,14 @@ def test_workers_are_listed_by_name_whoever_pushed_first() -> None:
         knowledge.pushed(push(worker=name, listener=ListenerStats(connections=3)), now_s=NOW_S)
     shown = [(worker.name, worker.connections) for worker in workers(knowledge)]
     assert shown == [("worker-0", 3), ("worker-2", 3), ("worker-10", 3)]
+
+
+def test_a_worker_is_shown_with_its_plan_and_the_age_it_told() -> None:
+    knowledge = Knowledge(service())
+    told = push()
+    told.plan_id, told.plan_age_s = "1-7", 2.5
+    knowledge.pushed(told, now_s=NOW_S)
+    knowledge.pushed(push(worker="w1"), now_s=NOW_S)
+    first, second = workers(knowledge)
+    assert (first.plan_id, first.plan_age_s) == ("1-7", 2.5)
+    assert (second.plan_id, second.HasField("plan_age_s")) == ("", False)

@@ -6,7 +6,8 @@ from contextlib import suppress
 from typing import cast
 
 from optimizer.solution import Solution
-from server.app.stats import push_request
+from server.app.stats import Pushes, push_request
+from server.app.worker import PUSH_S
 from server.config import Config
 from server.control.knowledge import Knowledge
 from server.control.outcomes import Outcomes
@@ -42,6 +43,8 @@ class World:
         self._dispatcher = Dispatcher(
             self._router, self._send, self._counters, now_s=lambda: self.now_s, chance=lambda: 0.5
         )
+        self._pushes = Pushes("b0")
+        self._pushed_s = now_s
         self._outcomes = Outcomes(bytes(KEY_BYTES), self._router.catalog.index.__contains__)
         self._sequence = 0
 
@@ -57,6 +60,8 @@ class World:
             with suppress(UpstreamFailed):
                 answer = await self._dispatcher.infer(query, b"", timeout_s=10)
                 cost += answer.cost_nano_usd
+            if self.now_s - self._pushed_s >= PUSH_S:
+                self._push()
         return cost
 
     def route(self, query: Query) -> Decision:
@@ -85,20 +90,22 @@ class World:
 
     def window(self, window_s: float = 5.0) -> Window:
         """Pushes what was counted, closes the window, and puts what is known as a problem."""
-        self._sequence += 1
-        push = push_request(
-            self._counters,
-            self._router,
-            self._counters.take_touched(),
-            boot="b0",
-            sequence=self._sequence,
-            data_address="",
-        )
-        self.knowledge.pushed(push, now_s=self.now_s)
+        self._push()
         self.knowledge.close_window(window_s, now_s=self.now_s)
         window = build_window(self.knowledge, now_s=self.now_s)
         assert window is not None
         return window
+
+    def _push(self) -> None:
+        self._pushed_s = self.now_s
+        push = push_request(
+            self._counters,
+            self._router,
+            self._counters.take_touched(),
+            data_address="",
+            **self._pushes.next(more=False),
+        )
+        self.knowledge.pushed(push, now_s=self.now_s)
 
     async def _send(
         self, address: str, model: Model, request: Bytes, timeout_s: float, metadata: Metadata

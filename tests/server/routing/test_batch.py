@@ -6,15 +6,18 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from server.config import ClassConfig, ClassifierConfig
 from server.routing.batch import Alike, Batch, Decided, decide_batch
 from server.routing.catalog import PayloadKind
-from server.routing.errors import NoCandidate
+from server.routing.counters import NO_MODEL, Leg
+from server.routing.errors import NoCandidate, Shed
 from server.routing.query import Query
 from server.routing.router import Asked, Router
+from server.routing.selector import WeightTable
 from server.routing.tokens import Kind, OpenDecision, open_decision
 from tests.server.routing.test_router import (
     CELL,
@@ -26,6 +29,7 @@ from tests.server.routing.test_router import (
     plan,
     routed,
     row,
+    shed,
 )
 
 NOW_S = 1_000.0
@@ -239,3 +243,67 @@ def test_every_request_is_answered_once_and_counted_once(
         assert opened(made, place).model == name
     if row(*shares):
         assert all(decision.grounds.plan_id == "p1" for decision in made.decisions)
+
+
+def shed_places(made: Batch) -> set[int]:
+    return {place for place, answer in made.answers.items() if isinstance(answer, Shed)}
+
+
+def test_of_a_batch_the_part_that_the_plan_sheds_is_refused_one_by_one_and_counted() -> None:
+    router, counters = routed()
+    shed(router, 0.75, 1.0)
+    made = batch(router, alike(router, range(100)))
+    assert len(shed_places(made)) == 75
+    assert made.answers.keys() == set(range(100))
+    assert counters.get(Leg(CELL, NO_MODEL, NO_MODEL)).shed == 75
+    assert counters.get(Leg(CELL, "small", "small")).decided == 25
+
+
+def test_tenants_of_one_batch_are_refused_alike() -> None:
+    router, _ = routed()
+    shed(router, 0.5, 1.0)
+    made = batch(
+        router,
+        alike(router, range(80), tenant="large"),
+        alike(router, range(80, 100), tenant="small"),
+    )
+    places = shed_places(made)
+    assert sum(place < 80 for place in places) == pytest.approx(40, abs=2)
+    assert sum(place >= 80 for place in places) == pytest.approx(10, abs=2)
+
+
+def test_a_batch_and_single_decisions_share_what_is_owed() -> None:
+    router, _ = routed()
+    shed(router, 0.5, 1.0)
+    refused = 0
+    for _ in range(50):
+        refused += len(shed_places(batch(router, alike(router, range(1)))))
+        try:
+            decide(router)
+        except Shed:
+            refused += 1
+    assert refused == 50
+
+
+def test_a_batch_that_is_shed_whole_has_no_decision() -> None:
+    router, _ = routed()
+    shed(router, 1.0)
+    made = batch(router, alike(router, range(10)))
+    assert (made.decisions, shed_places(made)) == ([], set(range(10)))
+
+
+def test_what_is_not_shed_and_has_no_planned_model_is_decided_alone_and_shed_once() -> None:
+    router, _ = routed()
+    router.publish(WeightTable("p1", {}, {}, {}, {"chat": (0.5, "capacity of small")}))
+    made = batch(router, alike(router, range(100)))
+    assert len(shed_places(made)) == 50
+    assert len(made.decisions) == 50
+
+
+def test_places_of_a_batch_are_refused_by_lot() -> None:
+    router, chance = routed()[0], random.Random(7).random
+    shed(router, 0.5, 1.0)
+    firsts = sum(
+        0 in shed_places(batch(router, alike(router, range(2)), chance=chance)) for _ in range(200)
+    )
+    assert 70 < firsts < 130  # seeded: of coins, 100 on average

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import grpc
 from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2_grpc
 from grpc_status import rpc_status
 
 from server.app.chat_queue import ChatQueue
@@ -28,6 +29,7 @@ from server.routing.router import Router
 from server.routing.selector import Row, Selector, WeightTable
 from server.routing.tokens import KEY_BYTES, Sealer
 from server.rpc.errors import ErrorAnswering
+from server.rpc.health import HealthServicer
 from server.rpc.method_limits import PAYLOAD_BYTES_MAX
 from server.rpc.oip import OipServicer
 from server.rpc.routing import RoutingServicer
@@ -58,6 +60,7 @@ class Refusal:
     message: str
     fields: list[str]
     retry_s: float | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -86,6 +89,7 @@ class Service:
     router: Router
     counters: Counters
     ledger: Ledger
+    health: HealthServicer
     channel: grpc.aio.Channel
     chat_reader: ReaderProcess
 
@@ -128,6 +132,7 @@ def refusal_of(error: grpc.aio.AioRpcError) -> Refusal:
         message=status.message,
         fields=[violation.field for violation in violations.field_violations],
         retry_s=retry_s,
+        metadata=dict(info.metadata),
     )
 
 
@@ -161,7 +166,7 @@ def row(*shares: float) -> Row:
 async def running(*, configured: bool = True, transport: str = "grpcio") -> AsyncIterator[Service]:
     """The service on a real port, with a channel to it."""
     small, large, ledger = Endpoint(), Endpoint(), Ledger()
-    counters, upstream = Counters(), OipUpstream()
+    counters, upstream, health = Counters(), OipUpstream(), HealthServicer()
     router = Router(Selector(), Sealer(KEY, boot=7), counters)
     chance = random.Random(1).random
     dispatcher = Dispatcher(router, upstream.send, counters, now_s=lambda: NOW_S, chance=chance)
@@ -171,6 +176,7 @@ async def running(*, configured: bool = True, transport: str = "grpcio") -> Asyn
         stack.push_async_callback(upstream.close)
         if configured:
             router.configure(service_config(small, large))
+            health.publish(router.readiness(NOW_S))
             router.publish(WeightTable("p1", {CELL: row(1.0)}))
             upstream.track([small.address, large.address])
         chat_reader = ReaderProcess()
@@ -192,13 +198,14 @@ async def running(*, configured: bool = True, transport: str = "grpcio") -> Asyn
         )
         answering.add(
             oip_pb2_grpc.add_GRPCInferenceServiceServicer_to_server,
-            OipServicer(router, dispatcher, version=VERSION),
+            OipServicer(router, dispatcher, lambda: health.ready, version=VERSION),
         )
+        health_pb2_grpc.add_HealthServicer_to_server(health, cast("grpc.aio.Server", server))
         address = await _started(server)
         stack.push_async_callback(server.stop, 0)
         options = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(address, options))
-        yield Service(small, large, router, counters, ledger, channel, chat_reader)
+        yield Service(small, large, router, counters, ledger, health, channel, chat_reader)
 
 
 def _on_turnout() -> Server:

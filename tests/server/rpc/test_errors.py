@@ -16,9 +16,14 @@ from server.routing import errors
 from server.routing.errors import RoutingError, UpstreamFailed
 from server.rpc.errors import (
     MESSAGE_BYTES_MAX,
+    RETRY_AFTER_S,
+    SHED_KEPT_MAX,
+    SHED_SPREAD_S,
+    SHED_STEPS,
     STATUS,
     VIOLATIONS_MAX,
     ErrorAnswering,
+    ShedStatuses,
     raw,
     status_of,
 )
@@ -124,7 +129,8 @@ def test_every_reason_is_one_errors_own() -> None:
     assert all(reason == reason.upper() and reason.isidentifier() for reason in reasons)
 
 
-@pytest.mark.parametrize("error", STATUS)
+# SHED has words of its own, below.
+@pytest.mark.parametrize("error", [error for error in STATUS if error is not errors.Shed])
 async def test_an_error_is_answered_with_its_reason_status_and_field(
     scene: Scene, error: type[RoutingError]
 ) -> None:
@@ -267,6 +273,44 @@ async def test_what_is_no_message_of_a_method_is_malformed(scene: Scene, method:
 
 def test_the_status_of_an_error_has_no_more_than_the_reason_where_it_tells_nothing_else() -> None:
     assert len(status_of(errors.NoCandidate("none is fit")).details) == 1
+
+
+async def test_a_shed_request_is_told_what_binds_and_when_to_come_back(scene: Scene) -> None:
+    scene.servicer.error = errors.Shed("chat", 0.6667, "capacity of small")
+    found = await scene.unary()
+    assert (found.code, found.reason, found.domain) == (StatusCode.UNAVAILABLE, "SHED", "turnout")
+    assert found.message == (
+        "class chat: capacity of small is used up, so 0.67 of it is refused: try again later"
+    )
+    assert found.metadata == {
+        "traffic_class": "chat",
+        "shed": "0.6667",
+        "binds": "capacity of small",
+    }
+    assert found.retry_s is not None
+    assert RETRY_AFTER_S <= found.retry_s <= RETRY_AFTER_S + SHED_SPREAD_S
+    assert scene.refusals == {"SHED": 1}
+
+
+def test_shed_requests_are_told_times_that_are_spread() -> None:
+    chances = iter([n / 100 for n in range(100)])
+    statuses = ShedStatuses(lambda: next(chances))
+    told = Counter(statuses.of(errors.Shed("chat", 0.5, "capacity"))[1] for _ in range(100))
+    assert len(told) == len(statuses) == SHED_STEPS
+    assert max(told.values()) - min(told.values()) <= 1
+
+
+def test_a_refusal_that_was_made_before_is_not_made_again() -> None:
+    statuses = ShedStatuses(lambda: 0.5)
+    first, again = (statuses.of(errors.Shed("chat", 0.5, "capacity")) for _ in range(2))
+    assert first is again
+
+
+def test_no_more_refusals_are_kept_than_their_bound_however_many_differ() -> None:
+    statuses = ShedStatuses(lambda: 0.5)
+    for number in range(SHED_KEPT_MAX * SHED_STEPS + 1):
+        statuses.of(errors.Shed(f"class{number}", 0.5, "capacity"))
+    assert len(statuses) == 1
 
 
 class Weighing:

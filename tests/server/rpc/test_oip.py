@@ -180,6 +180,41 @@ async def test_a_class_is_ready_as_a_model_is(service: Service, name: str, ready
     assert response.ready is ready
 
 
+@pytest.mark.parametrize(
+    ("name", "ready"), [("small", True), ("text", True), ("large", False), ("gone", False)]
+)
+async def test_a_model_of_the_catalog_is_ready_while_an_endpoint_of_it_is_in(
+    service: Service, name: str, ready: bool
+) -> None:
+    service.router.health.failed((1, service.large.address), sent_s=NOW_S, now_s=NOW_S)
+    service.health.publish(service.router.readiness(NOW_S))
+    response = await service.oip.ModelReady(oip_pb2.ModelReadyRequest(name=name))
+    assert response.ready is ready
+
+
+async def test_without_a_model_for_tensors_nothing_is_ready_but_models_for_text(
+    service: Service,
+) -> None:
+    for endpoint in ((0, service.small.address), (1, service.large.address)):
+        service.router.health.failed(endpoint, sent_s=NOW_S, now_s=NOW_S)
+    service.health.publish(service.router.readiness(NOW_S))
+    assert not (await service.oip.ServerReady(oip_pb2.ServerReadyRequest())).ready
+    ready = {
+        name: (await service.oip.ModelReady(oip_pb2.ModelReadyRequest(name=name))).ready
+        for name in ("chat", "auto", "small", "text")
+    }
+    assert ready == {"chat": False, "auto": False, "small": False, "text": True}
+    assert (await service.oip.ServerLive(oip_pb2.ServerLiveRequest())).live
+
+
+async def test_a_server_that_drains_is_live_and_not_ready(service: Service) -> None:
+    service.health.drain()
+    assert (await service.oip.ServerLive(oip_pb2.ServerLiveRequest())).live
+    assert not (await service.oip.ServerReady(oip_pb2.ServerReadyRequest())).ready
+    for name in ("auto", "chat", "small"):
+        assert not (await service.oip.ModelReady(oip_pb2.ModelReadyRequest(name=name))).ready
+
+
 @pytest.mark.parametrize("name", ["chat", "auto"])
 async def test_a_class_has_metadata_as_a_model_has(service: Service, name: str) -> None:
     response = await service.oip.ModelMetadata(oip_pb2.ModelMetadataRequest(name=name))

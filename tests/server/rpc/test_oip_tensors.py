@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.routing.errors import PayloadMalformed
+from server.routing.errors import InvalidRequest, PayloadMalformed
 from server.routing.query import Tensor
 from server.rpc import oip_tensors
 from server.rpc.long_text import TEXT_BYTES_MAX, LongText
@@ -180,8 +180,10 @@ def test_a_request_is_read_where_it_lies() -> None:
     assert oip_tensors.read_tensors(read, field="")[0] == Tensor("page", "UINT8", 24)
 
 
-def test_a_name_that_is_too_long_to_be_looked_at_makes_the_tensors_unreadable() -> None:
+def test_a_name_that_is_too_long_to_be_looked_at_is_refused_with_its_limit() -> None:
     fits = Input(name="x" * NAME_BYTES_MAX, datatype="FP32")
     assert read_tensors(request(fits), field="")[0].name == fits.name
-    with pytest.raises(PayloadMalformed):
-        read_tensors(request(Input(name=fits.name + "x", datatype="FP32")), field="")
+    for longer in (Input(name=fits.name + "x"), Input(name="x", datatype=fits.name + "x")):
+        with pytest.raises(InvalidRequest, match="longer than 256 bytes: shorten it") as refused:
+            read_tensors(request(longer), field="oip_request")
+        assert refused.value.field == "oip_request.inputs"

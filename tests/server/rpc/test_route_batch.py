@@ -125,6 +125,22 @@ async def test_a_batch_of_one_says_what_a_route_says(service: Service) -> None:
     )
 
 
+async def test_what_is_shed_is_refused_by_itself_and_counted(service: Service) -> None:
+    service.router.publish(
+        WeightTable("p2", {CELL: row(1.0)}, {}, {CELL: (0.75, "capacity of small")})
+    )
+    response = await batch(service, *[route_request()] * 100)
+    refusals = [result.refusal for result in response.results if result.HasField("refusal")]
+    assert len(refusals) == 75
+    (refusal,) = {refusal.SerializeToString() for refusal in refusals}
+    status = status_pb2.Status.FromString(refusal)
+    (info,) = details(status)
+    assert isinstance(info, error_details_pb2.ErrorInfo)
+    assert (status.code, info.reason) == (grpc.StatusCode.UNAVAILABLE.value[0], "SHED")
+    assert info.metadata["binds"] == "capacity of small"
+    assert service.refusals() == {"SHED": 75}
+
+
 async def test_requests_that_differ_are_read_each_for_itself(service: Service) -> None:
     tokens = [pb.RouteRequest(features=pb.Features(input_tokens=n)) for n in (0, 10, 5_000, 0)]
     response = await batch(

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from server.config import ClassConfig
 from server.control.cell_messages import to_message
-from server.routing.counters import Leg
+from server.routing.counters import NO_MODEL, Leg
 from server.routing.errors import ControlPlaneDown
 from server.routing.journey import MARGIN_S
 from server.routing.selector import WeightTable
@@ -209,6 +209,31 @@ async def test_a_cell_of_several_models_is_asked_for_again_each_time(service: Se
     assert response.target.model == "large"
     assert response.fallbacks[0].model == "small"
     assert response.reuse_for.ToMilliseconds() == 0
+
+
+async def test_what_is_shed_is_refused_and_no_model_is_asked(service: Service) -> None:
+    service.router.publish(WeightTable("p2", classes_shed={"chat": (1.0, "capacity of small")}))
+    calls = (
+        service.routing.Route(route_request()),
+        service.routing.Route(pb.RouteRequest(dry_run=True)),
+        service.routing.Infer(infer_request()),
+        service.oip.ModelInfer(oip_pb2.ModelInferRequest(model_name="auto")),
+    )
+    for call in calls:
+        try:
+            await call
+        except grpc.aio.AioRpcError as error:
+            found = refusal_of(error)
+        else:
+            raise AssertionError("it was answered")
+        assert (found.code, found.reason) == (grpc.StatusCode.UNAVAILABLE, "SHED")
+        assert found.metadata["binds"] == "capacity of small"
+        assert 1.0 <= (found.retry_s or 0) <= 3.0
+    assert service.endpoints_asked() == 0
+    assert service.refusals() == {"SHED": 4}
+    legs = service.counters.take_touched()
+    assert sum(service.counters.get(leg).shed for leg in legs) == 3
+    assert {leg.model for leg in legs} == {NO_MODEL}
 
 
 async def test_a_report_is_wanted_of_what_is_in_the_audit_sample(service: Service) -> None:

@@ -15,10 +15,10 @@ READY_AND_OVER = "platform"  # Python's own: prints a line
 
 async def test_a_child_that_no_descriptor_is_left_for_is_started_later(tmp_path: Path) -> None:
     settings = Settings(name="a", state_dir=tmp_path, data_address="", admin_address="")
-    stopping = asyncio.Event()
+    child, stopping = Child(READY_AND_OVER, settings, silent_s_max=60), asyncio.Event()
     with structlog.testing.capture_logs() as logs:
         with no_descriptor_left():
-            keeper = asyncio.create_task(keep(Child(READY_AND_OVER, settings), stopping))
+            keeper = asyncio.create_task(keep(child, stopping))
             await logged(logs, "process died", "restart failed")
         await logged(logs, "process died", "restart failed", "process died", "process died")
     stopping.set()

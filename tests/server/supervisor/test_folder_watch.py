@@ -13,7 +13,7 @@ CONFIG = service()
 
 def not_started(folder: Path, data_address: str = "") -> Child:
     settings = Settings(name="a", state_dir=folder, data_address=data_address, admin_address="")
-    return Child("platform", settings)
+    return Child("platform", settings, silent_s_max=60)
 
 
 async def test_nothing_is_said_of_a_folder_that_is_whole(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ class Running(Child):
 
 def running(folder: Path, admin: Path) -> Running:
     settings = Settings(name="a", state_dir=folder, data_address="", admin_address=f"unix:{admin}")
-    return Running("platform", settings)
+    return Running("platform", settings, silent_s_max=60)
 
 
 async def test_a_control_plane_whose_socket_was_removed_is_started_again(tmp_path: Path) -> None:

@@ -128,10 +128,16 @@ class Worker(google.protobuf.message.Message):
     LAST_PUSH_FIELD_NUMBER: builtins.int
     DECIDED_FIELD_NUMBER: builtins.int
     CONNECTIONS_FIELD_NUMBER: builtins.int
+    PLAN_ID_FIELD_NUMBER: builtins.int
+    PLAN_AGE_S_FIELD_NUMBER: builtins.int
     name: builtins.str
     decided: builtins.int
     connections: builtins.int
     """Of callers, open at that push; 0 where grpcio serves."""
+    plan_id: builtins.str
+    """The plan that it served by at that push; empty before the first."""
+    plan_age_s: builtins.float
+    """Since the window that this plan was last found for, at that push. Absent before the first plan."""
     @property
     def last_push(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     def __init__(
@@ -141,9 +147,12 @@ class Worker(google.protobuf.message.Message):
         last_push: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         decided: builtins.int = ...,
         connections: builtins.int = ...,
+        plan_id: builtins.str = ...,
+        plan_age_s: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["last_push", b"last_push"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["connections", b"connections", "decided", b"decided", "last_push", b"last_push", "name", b"name"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_plan_age_s", b"_plan_age_s", "last_push", b"last_push", "plan_age_s", b"plan_age_s"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_plan_age_s", b"_plan_age_s", "connections", b"connections", "decided", b"decided", "last_push", b"last_push", "name", b"name", "plan_age_s", b"plan_age_s", "plan_id", b"plan_id"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_plan_age_s", b"_plan_age_s"]) -> typing.Literal["plan_age_s"] | None: ...
 
 Global___Worker: typing_extensions.TypeAlias = Worker
 
@@ -665,9 +674,17 @@ Global___ClassifierComparison: typing_extensions.TypeAlias = ClassifierCompariso
 class GetPlanRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    PLAN_ID_FIELD_NUMBER: builtins.int
+    plan_id: builtins.str
+    """Empty: the plan in force. Otherwise one of the last thousand (fewer where they are large) that
+    this start of the control plane put in force, as a decision names it. NOT_FOUND: it is not kept.
+    """
     def __init__(
         self,
+        *,
+        plan_id: builtins.str = ...,
     ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["plan_id", b"plan_id"]) -> None: ...
 
 Global___GetPlanRequest: typing_extensions.TypeAlias = GetPlanRequest
 
@@ -710,6 +727,7 @@ class Plan(google.protobuf.message.Message):
     SOLVE_MS_FIELD_NUMBER: builtins.int
     FAILURE_FIELD_NUMBER: builtins.int
     id: builtins.str
+    """Stays while the plan routes alike: all else is that of the newest window."""
     window_s: builtins.float
     cost_nano_usd_per_day: builtins.int
     """What the plan is expected to cost, and what the most accurate model alone would."""
@@ -719,7 +737,9 @@ class Plan(google.protobuf.message.Message):
     failure: builtins.str
     """Why the newest solve was not published, where it failed: the plan above is then an older one."""
     @property
-    def time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When that window ended."""
+
     @property
     def cells(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___PlanCell]: ...
     @property
@@ -828,6 +848,7 @@ class PlanClass(google.protobuf.message.Message):
     WITHIN_SLO_FIELD_NUMBER: builtins.int
     REALISED_WITHIN_SLO_FIELD_NUMBER: builtins.int
     SHED_FIELD_NUMBER: builtins.int
+    REALISED_SHED_FIELD_NUMBER: builtins.int
     COST_NANO_USD_PER_DAY_FIELD_NUMBER: builtins.int
     traffic_class: builtins.str
     payer: builtins.str
@@ -845,6 +866,8 @@ class PlanClass(google.protobuf.message.Message):
     within_slo: builtins.float
     realised_within_slo: builtins.float
     shed: builtins.float
+    """Of the requests, what the plan refuses, and what was refused in the last hour."""
+    realised_shed: builtins.float
     cost_nano_usd_per_day: builtins.int
     @property
     def realised_accuracy(self) -> Global___Estimate:
@@ -865,10 +888,11 @@ class PlanClass(google.protobuf.message.Message):
         within_slo: builtins.float = ...,
         realised_within_slo: builtins.float = ...,
         shed: builtins.float = ...,
+        realised_shed: builtins.float = ...,
         cost_nano_usd_per_day: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["realised_accuracy", b"realised_accuracy"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "floor", b"floor", "floor_basis", b"floor_basis", "payer", b"payer", "realised_accuracy", b"realised_accuracy", "realised_within_slo", b"realised_within_slo", "requests_per_s", b"requests_per_s", "required", b"required", "shed", b"shed", "slo_fraction", b"slo_fraction", "traffic_class", b"traffic_class", "within_slo", b"within_slo"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "floor", b"floor", "floor_basis", b"floor_basis", "payer", b"payer", "realised_accuracy", b"realised_accuracy", "realised_shed", b"realised_shed", "realised_within_slo", b"realised_within_slo", "requests_per_s", b"requests_per_s", "required", b"required", "shed", b"shed", "slo_fraction", b"slo_fraction", "traffic_class", b"traffic_class", "within_slo", b"within_slo"]) -> None: ...
 
 Global___PlanClass: typing_extensions.TypeAlias = PlanClass
 
@@ -1000,18 +1024,25 @@ class Certificate(google.protobuf.message.Message):
     DUALITY_GAP_FIELD_NUMBER: builtins.int
     WORST_VIOLATION_FIELD_NUMBER: builtins.int
     RELAXED_FIELD_NUMBER: builtins.int
+    STOPPED_FIELD_NUMBER: builtins.int
     duality_gap: builtins.float
-    """Relative: 1e-9 or less."""
+    """Relative: 1e-9 or less, unless the search was stopped."""
     worst_violation: builtins.float
     relaxed: builtins.str
     """"none", "served", "pin", "slo", "floor" or "pace": what had to be given up first."""
+    stopped: builtins.str
+    """Empty; or why the search ended before the least was certain: "time" (the limit of a window was
+    reached) or "precision" (the solver could not settle it). The plan keeps every bound that is
+    not named as a breach, but a cheaper one, or one that gives up less, may exist.
+    """
     def __init__(
         self,
         *,
         duality_gap: builtins.float = ...,
         worst_violation: builtins.float = ...,
         relaxed: builtins.str = ...,
+        stopped: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["duality_gap", b"duality_gap", "relaxed", b"relaxed", "worst_violation", b"worst_violation"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["duality_gap", b"duality_gap", "relaxed", b"relaxed", "stopped", b"stopped", "worst_violation", b"worst_violation"]) -> None: ...
 
 Global___Certificate: typing_extensions.TypeAlias = Certificate

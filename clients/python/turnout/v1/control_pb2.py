@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from turnout.v1 import routing_pb2 as turnout_dot_v1_dot_routing__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18turnout/v1/control.proto\x12\nturnout.v1\x1a\x18turnout/v1/routing.proto\"4\n\x10WatchPlanRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0e\n\x06worker\x18\x02 \x01(\t\"\xd9\x01\n\x11WatchPlanResponse\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0e\n\x06number\x18\x03 \x01(\x04\x12\x0f\n\x07plan_id\x18\x04 \x01(\t\x12\x13\n\x0b\x63onfig_json\x18\x05 \x01(\x0c\x12\x0e\n\x06models\x18\x06 \x03(\t\x12%\n\x05\x63\x65lls\x18\x07 \x03(\x0b\x32\x16.turnout.v1.CellShares\x12(\n\x07\x63lasses\x18\x08 \x03(\x0b\x32\x17.turnout.v1.ClassShares\x12\x0c\n\x04more\x18\t \x01(\x08\"T\n\nCellShares\x12\x1e\n\x04\x63\x65ll\x18\x01 \x01(\x0b\x32\x10.turnout.v1.Cell\x12&\n\x06shares\x18\x02 \x03(\x0b\x32\x16.turnout.v1.ModelShare\"L\n\x0b\x43lassShares\x12\x15\n\rtraffic_class\x18\x01 \x01(\t\x12&\n\x06shares\x18\x02 \x03(\x0b\x32\x16.turnout.v1.ModelShare\"A\n\nModelShare\x12\r\n\x05model\x18\x01 \x01(\r\x12\r\n\x05share\x18\x02 \x01(\x01\x12\x15\n\rcost_nano_usd\x18\x03 \x01(\x03\"\xee\x02\n\x10PushStatsRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0e\n\x06worker\x18\x02 \x01(\t\x12\x0c\n\x04\x62oot\x18\x03 \x01(\t\x12\x10\n\x08sequence\x18\x04 \x01(\x04\x12$\n\x05\x63\x65lls\x18\x05 \x03(\x0b\x32\x15.turnout.v1.CellStats\x12,\n\tendpoints\x18\x06 \x03(\x0b\x32\x19.turnout.v1.EndpointStats\x12*\n\x08refusals\x18\x07 \x03(\x0b\x32\x18.turnout.v1.RefusalStats\x12\x14\n\x0c\x64\x61ta_address\x18\x08 \x01(\t\x12%\n\x04kept\x18\t \x03(\x0b\x32\x17.turnout.v1.KeptRequest\x12+\n\x08listener\x18\n \x01(\x0b\x32\x19.turnout.v1.ListenerStats\x12.\n\x0elimits_reached\x18\x0b \x03(\x0b\x32\x16.turnout.v1.LimitStats\"P\n\x0bKeptRequest\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12\x0e\n\x06intent\x18\x04 \x01(\t\"\xe1\x02\n\tCellStats\x12\x1e\n\x04\x63\x65ll\x18\x01 \x01(\x0b\x32\x10.turnout.v1.Cell\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07\x64\x65\x63ided\x18\x03 \x01(\x04\x12\x11\n\tcompleted\x18\x04 \x01(\x04\x12\x0e\n\x06\x66\x61iled\x18\x05 \x01(\x04\x12\x12\n\nslo_missed\x18\x06 \x01(\x04\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\x04\x12\x14\n\x0cinput_tokens\x18\x08 \x01(\x04\x12\x15\n\routput_tokens\x18\t \x01(\x04\x12\x0e\n\x06\x62usy_s\x18\n \x01(\x01\x12\x15\n\rcost_nano_usd\x18\x0b \x01(\x03\x12\x16\n\x0elatency_counts\x18\x0c \x03(\x04\x12\r\n\x05\x66irst\x18\r \x01(\t\x12\x10\n\x08\x61nswered\x18\x0e \x01(\x04\x12\r\n\x05\x65nded\x18\x0f \x01(\x04\x12\x12\n\nunreported\x18\x11 \x01(\x04\x12\x1b\n\x13unreported_nano_usd\x18\x12 \x01(\x03\"S\n\rEndpointStats\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0f\n\x07\x65jected\x18\x03 \x01(\x08\x12\x11\n\tin_flight\x18\x04 \x01(\r\"-\n\x0cRefusalStats\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\"3\n\rListenerStats\x12\x13\n\x0b\x63onnections\x18\x01 \x01(\r\x12\r\n\x05\x63\x61lls\x18\x02 \x01(\x04\"*\n\nLimitStats\x12\r\n\x05limit\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\"\x13\n\x11PushStatsResponse\"H\n\rSettleRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12%\n\x08outcomes\x18\x02 \x03(\x0b\x32\x13.turnout.v1.Outcome\"<\n\x0eSettleResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.turnout.v1.OutcomeResult2\xe7\x01\n\x0e\x43ontrolService\x12J\n\tWatchPlan\x12\x1c.turnout.v1.WatchPlanRequest\x1a\x1d.turnout.v1.WatchPlanResponse0\x01\x12H\n\tPushStats\x12\x1c.turnout.v1.PushStatsRequest\x1a\x1d.turnout.v1.PushStatsResponse\x12?\n\x06Settle\x12\x19.turnout.v1.SettleRequest\x1a\x1a.turnout.v1.SettleResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18turnout/v1/control.proto\x12\nturnout.v1\x1a\x18turnout/v1/routing.proto\"4\n\x10WatchPlanRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0e\n\x06worker\x18\x02 \x01(\t\"\x8d\x02\n\x11WatchPlanResponse\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0e\n\x06number\x18\x03 \x01(\x04\x12\x0f\n\x07plan_id\x18\x04 \x01(\t\x12\x13\n\x0b\x63onfig_json\x18\x05 \x01(\x0c\x12\x0e\n\x06models\x18\x06 \x03(\t\x12%\n\x05\x63\x65lls\x18\x07 \x03(\x0b\x32\x16.turnout.v1.CellShares\x12(\n\x07\x63lasses\x18\x08 \x03(\x0b\x32\x17.turnout.v1.ClassShares\x12\x0c\n\x04more\x18\t \x01(\x08\x12\x0e\n\x06plan_s\x18\x0c \x01(\x01\x12\x10\n\x08window_s\x18\r \x01(\x01\x12\x10\n\x08\x63onfirms\x18\x0e \x01(\x08\"t\n\nCellShares\x12\x1e\n\x04\x63\x65ll\x18\x01 \x01(\x0b\x32\x10.turnout.v1.Cell\x12&\n\x06shares\x18\x02 \x03(\x0b\x32\x16.turnout.v1.ModelShare\x12\x0c\n\x04shed\x18\x03 \x01(\x01\x12\x10\n\x08shed_why\x18\x04 \x01(\t\"l\n\x0b\x43lassShares\x12\x15\n\rtraffic_class\x18\x01 \x01(\t\x12&\n\x06shares\x18\x02 \x03(\x0b\x32\x16.turnout.v1.ModelShare\x12\x0c\n\x04shed\x18\x03 \x01(\x01\x12\x10\n\x08shed_why\x18\x04 \x01(\t\"A\n\nModelShare\x12\r\n\x05model\x18\x01 \x01(\r\x12\r\n\x05share\x18\x02 \x01(\x01\x12\x15\n\rcost_nano_usd\x18\x03 \x01(\x03\"\xd9\x03\n\x10PushStatsRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0e\n\x06worker\x18\x02 \x01(\t\x12\x0c\n\x04\x62oot\x18\x03 \x01(\t\x12\x10\n\x08sequence\x18\x04 \x01(\x04\x12$\n\x05\x63\x65lls\x18\x05 \x03(\x0b\x32\x15.turnout.v1.CellStats\x12,\n\tendpoints\x18\x06 \x03(\x0b\x32\x19.turnout.v1.EndpointStats\x12*\n\x08refusals\x18\x07 \x03(\x0b\x32\x18.turnout.v1.RefusalStats\x12\x14\n\x0c\x64\x61ta_address\x18\x08 \x01(\t\x12%\n\x04kept\x18\t \x03(\x0b\x32\x17.turnout.v1.KeptRequest\x12+\n\x08listener\x18\n \x01(\x0b\x32\x19.turnout.v1.ListenerStats\x12.\n\x0elimits_reached\x18\x0b \x03(\x0b\x32\x16.turnout.v1.LimitStats\x12\x13\n\x0b\x62\x65gan_epoch\x18\x0c \x01(\x04\x12\r\n\x05\x65poch\x18\r \x01(\x04\x12\x0c\n\x04more\x18\x10 \x01(\x08\x12\x0f\n\x07plan_id\x18\x0e \x01(\t\x12\x17\n\nplan_age_s\x18\x0f \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_plan_age_s\"P\n\x0bKeptRequest\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12\x0e\n\x06intent\x18\x04 \x01(\t\"\xef\x02\n\tCellStats\x12\x1e\n\x04\x63\x65ll\x18\x01 \x01(\x0b\x32\x10.turnout.v1.Cell\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07\x64\x65\x63ided\x18\x03 \x01(\x04\x12\x11\n\tcompleted\x18\x04 \x01(\x04\x12\x0e\n\x06\x66\x61iled\x18\x05 \x01(\x04\x12\x12\n\nslo_missed\x18\x06 \x01(\x04\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\x04\x12\x14\n\x0cinput_tokens\x18\x08 \x01(\x04\x12\x15\n\routput_tokens\x18\t \x01(\x04\x12\x0e\n\x06\x62usy_s\x18\n \x01(\x01\x12\x15\n\rcost_nano_usd\x18\x0b \x01(\x03\x12\x16\n\x0elatency_counts\x18\x0c \x03(\x04\x12\r\n\x05\x66irst\x18\r \x01(\t\x12\x10\n\x08\x61nswered\x18\x0e \x01(\x04\x12\r\n\x05\x65nded\x18\x0f \x01(\x04\x12\x0c\n\x04shed\x18\x10 \x01(\x04\x12\x12\n\nunreported\x18\x11 \x01(\x04\x12\x1b\n\x13unreported_nano_usd\x18\x12 \x01(\x03\"e\n\rEndpointStats\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0f\n\x07\x65jected\x18\x03 \x01(\x08\x12\x11\n\tin_flight\x18\x04 \x01(\r\x12\x10\n\x08\x61ttempts\x18\x05 \x01(\x04\"-\n\x0cRefusalStats\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\"3\n\rListenerStats\x12\x13\n\x0b\x63onnections\x18\x01 \x01(\r\x12\r\n\x05\x63\x61lls\x18\x02 \x01(\x04\"*\n\nLimitStats\x12\r\n\x05limit\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\"\x13\n\x11PushStatsResponse\"H\n\rSettleRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12%\n\x08outcomes\x18\x02 \x03(\x0b\x32\x13.turnout.v1.Outcome\"<\n\x0eSettleResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.turnout.v1.OutcomeResult2\xe7\x01\n\x0e\x43ontrolService\x12J\n\tWatchPlan\x12\x1c.turnout.v1.WatchPlanRequest\x1a\x1d.turnout.v1.WatchPlanResponse0\x01\x12H\n\tPushStats\x12\x1c.turnout.v1.PushStatsRequest\x1a\x1d.turnout.v1.PushStatsResponse\x12?\n\x06Settle\x12\x19.turnout.v1.SettleRequest\x1a\x1a.turnout.v1.SettleResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,33 +35,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHPLANREQUEST']._serialized_start=66
   _globals['_WATCHPLANREQUEST']._serialized_end=118
   _globals['_WATCHPLANRESPONSE']._serialized_start=121
-  _globals['_WATCHPLANRESPONSE']._serialized_end=338
-  _globals['_CELLSHARES']._serialized_start=340
-  _globals['_CELLSHARES']._serialized_end=424
-  _globals['_CLASSSHARES']._serialized_start=426
-  _globals['_CLASSSHARES']._serialized_end=502
-  _globals['_MODELSHARE']._serialized_start=504
-  _globals['_MODELSHARE']._serialized_end=569
-  _globals['_PUSHSTATSREQUEST']._serialized_start=572
-  _globals['_PUSHSTATSREQUEST']._serialized_end=938
-  _globals['_KEPTREQUEST']._serialized_start=940
-  _globals['_KEPTREQUEST']._serialized_end=1020
-  _globals['_CELLSTATS']._serialized_start=1023
-  _globals['_CELLSTATS']._serialized_end=1376
-  _globals['_ENDPOINTSTATS']._serialized_start=1378
-  _globals['_ENDPOINTSTATS']._serialized_end=1461
-  _globals['_REFUSALSTATS']._serialized_start=1463
-  _globals['_REFUSALSTATS']._serialized_end=1508
-  _globals['_LISTENERSTATS']._serialized_start=1510
-  _globals['_LISTENERSTATS']._serialized_end=1561
-  _globals['_LIMITSTATS']._serialized_start=1563
-  _globals['_LIMITSTATS']._serialized_end=1605
-  _globals['_PUSHSTATSRESPONSE']._serialized_start=1607
-  _globals['_PUSHSTATSRESPONSE']._serialized_end=1626
-  _globals['_SETTLEREQUEST']._serialized_start=1628
-  _globals['_SETTLEREQUEST']._serialized_end=1700
-  _globals['_SETTLERESPONSE']._serialized_start=1702
-  _globals['_SETTLERESPONSE']._serialized_end=1762
-  _globals['_CONTROLSERVICE']._serialized_start=1765
-  _globals['_CONTROLSERVICE']._serialized_end=1996
+  _globals['_WATCHPLANRESPONSE']._serialized_end=390
+  _globals['_CELLSHARES']._serialized_start=392
+  _globals['_CELLSHARES']._serialized_end=508
+  _globals['_CLASSSHARES']._serialized_start=510
+  _globals['_CLASSSHARES']._serialized_end=618
+  _globals['_MODELSHARE']._serialized_start=620
+  _globals['_MODELSHARE']._serialized_end=685
+  _globals['_PUSHSTATSREQUEST']._serialized_start=688
+  _globals['_PUSHSTATSREQUEST']._serialized_end=1161
+  _globals['_KEPTREQUEST']._serialized_start=1163
+  _globals['_KEPTREQUEST']._serialized_end=1243
+  _globals['_CELLSTATS']._serialized_start=1246
+  _globals['_CELLSTATS']._serialized_end=1613
+  _globals['_ENDPOINTSTATS']._serialized_start=1615
+  _globals['_ENDPOINTSTATS']._serialized_end=1716
+  _globals['_REFUSALSTATS']._serialized_start=1718
+  _globals['_REFUSALSTATS']._serialized_end=1763
+  _globals['_LISTENERSTATS']._serialized_start=1765
+  _globals['_LISTENERSTATS']._serialized_end=1816
+  _globals['_LIMITSTATS']._serialized_start=1818
+  _globals['_LIMITSTATS']._serialized_end=1860
+  _globals['_PUSHSTATSRESPONSE']._serialized_start=1862
+  _globals['_PUSHSTATSRESPONSE']._serialized_end=1881
+  _globals['_SETTLEREQUEST']._serialized_start=1883
+  _globals['_SETTLEREQUEST']._serialized_end=1955
+  _globals['_SETTLERESPONSE']._serialized_start=1957
+  _globals['_SETTLERESPONSE']._serialized_end=2017
+  _globals['_CONTROLSERVICE']._serialized_start=2020
+  _globals['_CONTROLSERVICE']._serialized_end=2251
 # @@protoc_insertion_point(module_scope)

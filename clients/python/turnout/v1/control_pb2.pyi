@@ -52,6 +52,9 @@ class WatchPlanResponse(google.protobuf.message.Message):
     CELLS_FIELD_NUMBER: builtins.int
     CLASSES_FIELD_NUMBER: builtins.int
     MORE_FIELD_NUMBER: builtins.int
+    PLAN_S_FIELD_NUMBER: builtins.int
+    WINDOW_S_FIELD_NUMBER: builtins.int
+    CONFIRMS_FIELD_NUMBER: builtins.int
     protocol: builtins.int
     epoch: builtins.int
     """New for each start of the control plane. Within an epoch a worker ignores a snapshot whose
@@ -64,6 +67,15 @@ class WatchPlanResponse(google.protobuf.message.Message):
     """The configuration in force as JSON, live updates applied. In the first part; empty: as before."""
     more: builtins.bool
     """More parts of this snapshot follow."""
+    plan_s: builtins.float
+    """When the window ended that the plan was last found for, in seconds since 1970, and how long
+    windows are. With every plan_id.
+    """
+    window_s: builtins.float
+    confirms: builtins.bool
+    """No snapshot: the plan of this number is still in force, as of plan_s. Once a window at least,
+    unless planning fails.
+    """
     @property
     def models(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The models that the shares below count through."""
@@ -86,8 +98,11 @@ class WatchPlanResponse(google.protobuf.message.Message):
         cells: collections.abc.Iterable[Global___CellShares] | None = ...,
         classes: collections.abc.Iterable[Global___ClassShares] | None = ...,
         more: builtins.bool = ...,
+        plan_s: builtins.float = ...,
+        window_s: builtins.float = ...,
+        confirms: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["cells", b"cells", "classes", b"classes", "config_json", b"config_json", "epoch", b"epoch", "models", b"models", "more", b"more", "number", b"number", "plan_id", b"plan_id", "protocol", b"protocol"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cells", b"cells", "classes", b"classes", "config_json", b"config_json", "confirms", b"confirms", "epoch", b"epoch", "models", b"models", "more", b"more", "number", b"number", "plan_id", b"plan_id", "plan_s", b"plan_s", "protocol", b"protocol", "window_s", b"window_s"]) -> None: ...
 
 Global___WatchPlanResponse: typing_extensions.TypeAlias = WatchPlanResponse
 
@@ -97,18 +112,28 @@ class CellShares(google.protobuf.message.Message):
 
     CELL_FIELD_NUMBER: builtins.int
     SHARES_FIELD_NUMBER: builtins.int
+    SHED_FIELD_NUMBER: builtins.int
+    SHED_WHY_FIELD_NUMBER: builtins.int
+    shed: builtins.float
+    """Of the cell's requests, from 0 to 1: they are refused."""
+    shed_why: builtins.str
+    """What binds: "capacity of svc"."""
     @property
     def cell(self) -> turnout.v1.routing_pb2.Cell: ...
     @property
-    def shares(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ModelShare]: ...
+    def shares(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ModelShare]:
+        """Of what is served. Empty where the whole cell is shed."""
+
     def __init__(
         self,
         *,
         cell: turnout.v1.routing_pb2.Cell | None = ...,
         shares: collections.abc.Iterable[Global___ModelShare] | None = ...,
+        shed: builtins.float = ...,
+        shed_why: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["cell", b"cell"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["cell", b"cell", "shares", b"shares"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cell", b"cell", "shares", b"shares", "shed", b"shed", "shed_why", b"shed_why"]) -> None: ...
 
 Global___CellShares: typing_extensions.TypeAlias = CellShares
 
@@ -118,7 +143,12 @@ class ClassShares(google.protobuf.message.Message):
 
     TRAFFIC_CLASS_FIELD_NUMBER: builtins.int
     SHARES_FIELD_NUMBER: builtins.int
+    SHED_FIELD_NUMBER: builtins.int
+    SHED_WHY_FIELD_NUMBER: builtins.int
     traffic_class: builtins.str
+    shed: builtins.float
+    """As of a cell."""
+    shed_why: builtins.str
     @property
     def shares(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ModelShare]: ...
     def __init__(
@@ -126,8 +156,10 @@ class ClassShares(google.protobuf.message.Message):
         *,
         traffic_class: builtins.str = ...,
         shares: collections.abc.Iterable[Global___ModelShare] | None = ...,
+        shed: builtins.float = ...,
+        shed_why: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["shares", b"shares", "traffic_class", b"traffic_class"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["shares", b"shares", "shed", b"shed", "shed_why", b"shed_why", "traffic_class", b"traffic_class"]) -> None: ...
 
 Global___ClassShares: typing_extensions.TypeAlias = ClassShares
 
@@ -141,7 +173,7 @@ class ModelShare(google.protobuf.message.Message):
     model: builtins.int
     """Index in models."""
     share: builtins.float
-    """Of the cell's requests; the shares of a cell add up to 1."""
+    """Of the cell's requests that are served; the shares of a cell add up to 1."""
     cost_nano_usd: builtins.int
     def __init__(
         self,
@@ -169,6 +201,11 @@ class PushStatsRequest(google.protobuf.message.Message):
     KEPT_FIELD_NUMBER: builtins.int
     LISTENER_FIELD_NUMBER: builtins.int
     LIMITS_REACHED_FIELD_NUMBER: builtins.int
+    BEGAN_EPOCH_FIELD_NUMBER: builtins.int
+    EPOCH_FIELD_NUMBER: builtins.int
+    MORE_FIELD_NUMBER: builtins.int
+    PLAN_ID_FIELD_NUMBER: builtins.int
+    PLAN_AGE_S_FIELD_NUMBER: builtins.int
     protocol: builtins.int
     worker: builtins.str
     boot: builtins.str
@@ -177,6 +214,18 @@ class PushStatsRequest(google.protobuf.message.Message):
     """Rises by one with each push of a boot."""
     data_address: builtins.str
     """Where the worker listens, with the port that it found free."""
+    began_epoch: builtins.int
+    """Of the control plane that this boot followed first: it had counted nothing before. 0: none yet."""
+    epoch: builtins.int
+    """Of the control plane that it follows: all that it ever counted has been pushed since, or is
+    with those still to push. 0: none yet.
+    """
+    more: builtins.bool
+    """More of what was touched follows at once."""
+    plan_id: builtins.str
+    """The plan in force at this worker; empty before the first."""
+    plan_age_s: builtins.float
+    """Since the window that it was last found for. Absent before the first plan."""
     @property
     def cells(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___CellStats]:
         """Those touched since the last push that was answered."""
@@ -213,9 +262,15 @@ class PushStatsRequest(google.protobuf.message.Message):
         kept: collections.abc.Iterable[Global___KeptRequest] | None = ...,
         listener: Global___ListenerStats | None = ...,
         limits_reached: collections.abc.Iterable[Global___LimitStats] | None = ...,
+        began_epoch: builtins.int = ...,
+        epoch: builtins.int = ...,
+        more: builtins.bool = ...,
+        plan_id: builtins.str = ...,
+        plan_age_s: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["listener", b"listener"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["boot", b"boot", "cells", b"cells", "data_address", b"data_address", "endpoints", b"endpoints", "kept", b"kept", "limits_reached", b"limits_reached", "listener", b"listener", "protocol", b"protocol", "refusals", b"refusals", "sequence", b"sequence", "worker", b"worker"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_plan_age_s", b"_plan_age_s", "listener", b"listener", "plan_age_s", b"plan_age_s"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_plan_age_s", b"_plan_age_s", "began_epoch", b"began_epoch", "boot", b"boot", "cells", b"cells", "data_address", b"data_address", "endpoints", b"endpoints", "epoch", b"epoch", "kept", b"kept", "limits_reached", b"limits_reached", "listener", b"listener", "more", b"more", "plan_age_s", b"plan_age_s", "plan_id", b"plan_id", "protocol", b"protocol", "refusals", b"refusals", "sequence", b"sequence", "worker", b"worker"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_plan_age_s", b"_plan_age_s"]) -> typing.Literal["plan_age_s"] | None: ...
 
 Global___PushStatsRequest: typing_extensions.TypeAlias = PushStatsRequest
 
@@ -268,6 +323,7 @@ class CellStats(google.protobuf.message.Message):
     FIRST_FIELD_NUMBER: builtins.int
     ANSWERED_FIELD_NUMBER: builtins.int
     ENDED_FIELD_NUMBER: builtins.int
+    SHED_FIELD_NUMBER: builtins.int
     UNREPORTED_FIELD_NUMBER: builtins.int
     UNREPORTED_NANO_USD_FIELD_NUMBER: builtins.int
     model: builtins.str
@@ -299,6 +355,10 @@ class CellStats(google.protobuf.message.Message):
     """Requests that began with this model, were sent to it and have ended, whatever came of them:
     those that are completed, those that were their callers' fault, those that callers left.
     """
+    shed: builtins.int
+    """Requests of the cell that were refused as the plan or a model's capacity says; they are no
+    model's, so model and first are empty.
+    """
     unreported: builtins.int
     """Decisions by Route that chose this model first, and what they were expected to cost. Callers
     report their usage, which takes them off again at the control plane.
@@ -328,11 +388,12 @@ class CellStats(google.protobuf.message.Message):
         first: builtins.str = ...,
         answered: builtins.int = ...,
         ended: builtins.int = ...,
+        shed: builtins.int = ...,
         unreported: builtins.int = ...,
         unreported_nano_usd: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["cell", b"cell"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["answered", b"answered", "attempts", b"attempts", "busy_s", b"busy_s", "cell", b"cell", "completed", b"completed", "cost_nano_usd", b"cost_nano_usd", "decided", b"decided", "ended", b"ended", "failed", b"failed", "first", b"first", "input_tokens", b"input_tokens", "latency_counts", b"latency_counts", "model", b"model", "output_tokens", b"output_tokens", "slo_missed", b"slo_missed", "unreported", b"unreported", "unreported_nano_usd", b"unreported_nano_usd"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["answered", b"answered", "attempts", b"attempts", "busy_s", b"busy_s", "cell", b"cell", "completed", b"completed", "cost_nano_usd", b"cost_nano_usd", "decided", b"decided", "ended", b"ended", "failed", b"failed", "first", b"first", "input_tokens", b"input_tokens", "latency_counts", b"latency_counts", "model", b"model", "output_tokens", b"output_tokens", "shed", b"shed", "slo_missed", b"slo_missed", "unreported", b"unreported", "unreported_nano_usd", b"unreported_nano_usd"]) -> None: ...
 
 Global___CellStats: typing_extensions.TypeAlias = CellStats
 
@@ -344,10 +405,13 @@ class EndpointStats(google.protobuf.message.Message):
     ADDRESS_FIELD_NUMBER: builtins.int
     EJECTED_FIELD_NUMBER: builtins.int
     IN_FLIGHT_FIELD_NUMBER: builtins.int
+    ATTEMPTS_FIELD_NUMBER: builtins.int
     model: builtins.str
     address: builtins.str
     ejected: builtins.bool
     in_flight: builtins.int
+    attempts: builtins.int
+    """Since the worker's start."""
     def __init__(
         self,
         *,
@@ -355,8 +419,9 @@ class EndpointStats(google.protobuf.message.Message):
         address: builtins.str = ...,
         ejected: builtins.bool = ...,
         in_flight: builtins.int = ...,
+        attempts: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["address", b"address", "ejected", b"ejected", "in_flight", b"in_flight", "model", b"model"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["address", b"address", "attempts", b"attempts", "ejected", b"ejected", "in_flight", b"in_flight", "model", b"model"]) -> None: ...
 
 Global___EndpointStats: typing_extensions.TypeAlias = EndpointStats
 

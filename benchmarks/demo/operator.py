@@ -1,0 +1,35 @@
+"""What an operator does to models while they serve."""
+
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from benchmarks.demo.stage import Stage
+from server.config import ModelConfig
+from turnout.v1 import admin_pb2 as pb
+
+
+async def add(stage: Stage, config: ModelConfig) -> None:
+    """As a new model, or in place of one of that name."""
+    await stage.admin.UpdateModel(pb.UpdateModelRequest(model=_message(config), allow_missing=True))
+
+
+async def drain(stage: Stage, name: str) -> None:
+    """No new request goes there."""
+    drained = pb.Model(name=name, enabled=False)
+    await stage.admin.UpdateModel(
+        pb.UpdateModelRequest(model=drained, update_mask=FieldMask(paths=["enabled"]))
+    )
+
+
+def _message(config: ModelConfig) -> pb.Model:
+    return pb.Model(
+        name=config.name,
+        version=config.version,
+        protocol=config.protocol,
+        endpoints=config.endpoints,
+        upstream_name=config.upstream_name,
+        enabled=config.enabled,
+        price=pb.Price(request_usd=config.price.request_usd),
+        capacity=pb.Capacity(requests_per_s=config.capacity.requests_per_s),
+        prior_accuracy=config.prior_accuracy,
+        prior_grades=config.prior_grades or 0,
+    )

@@ -1,0 +1,109 @@
+"""Refuses the part of each cell that the plan sheds: exactly that part, evenly over tenants.
+
+No coin is tossed. Of every request, its cell and its tenant in this cell owe the part that is shed,
+and both pay 1 when one is refused. The cell's debt stays within one request, whoever sends: a whole
+one is always paid and nothing is paid in advance of it. Between these, the tenant decides that owes
+most. Who is refused because a model is full for the moment pays too, so that in all no more is
+refused than the plan says, as long as that is enough.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from typing import Generic, TypeVar
+
+from server.routing.catalog import Cell
+from server.routing.selector import Shed, WeightTable
+
+TENANT_WEIGHT = 0.25
+DUE = 0.5
+# Debts that are remembered, some 300 bytes each. Of a cell that is shed there are as many tenants
+# as callers name; the one that was not seen for longest is forgotten, and begins anew.
+TENANTS_MAX = 20_000
+# A plan's cells, and as many that go by their class.
+CELLS_MAX = 20_000
+
+# Paid in advance, by what was refused for the moment: beyond it, a plan that sheds would hold again
+# only after as many requests.
+ADVANCE_MAX = 100.0
+# Named in one sentence.
+_LISTED_MAX = 3
+
+_Key = TypeVar("_Key", bound=Hashable)
+
+
+class Debts(Generic[_Key]):
+    """In requests, by who owes them; the most recent ones."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._debts: OrderedDict[_Key, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._debts)
+
+    def of(self, key: _Key) -> float:
+        return self._debts.get(key, 0.0)
+
+    def put(self, key: _Key, debt: float) -> None:
+        self._debts[key] = debt
+        self._debts.move_to_end(key)
+        if len(self._debts) > self._most:
+            self._debts.popitem(last=False)
+
+
+class Shedder:
+    """Holds what the plan in force sheds, and the debts. No I/O, no lock."""
+
+    def __init__(self, *, cells_max: int = CELLS_MAX, tenants_max: int = TENANTS_MAX) -> None:
+        self.is_on = False  # the plan in force sheds something
+        self.spares = False  # and serves some cell whole
+        self._table = WeightTable()
+        self._cells = Debts[Cell](cells_max)
+        self._tenants = Debts[tuple[Cell, str]](tenants_max)
+
+    def publish(self, table: WeightTable) -> None:
+        """Makes the table the one in force. Debts outlive it, as credits do."""
+        self._table = table
+        self.is_on = bool(table.shed or table.classes_shed)
+        self.spares = self.is_on and any(cell not in table.shed for cell in table.cells)
+
+    def shed_of(self, cell: Cell) -> Shed | None:
+        """What is shed of the cell; of one that the plan lacks, what is shed of its class."""
+        table = self._table
+        shed = table.shed.get(cell)
+        if shed is None and cell not in table.cells:
+            shed = table.classes_shed.get(cell.traffic_class)
+        return shed
+
+    def refuses(self, cell: Cell, tenant: str, *, spend: bool = True) -> Shed | None:
+        """Why this request is refused; None: it is served. Without `spend` nobody owes or pays."""
+        shed = self.shed_of(cell)
+        if shed is None or shed[0] >= 1.0:
+            return shed
+        of_cell = self._cells.of(cell) + shed[0]
+        of_tenant = self._tenants.of((cell, tenant)) + shed[0]
+        is_paid = _is_due(of_cell, of_tenant)
+        if spend:
+            self._cells.put(cell, of_cell - is_paid)
+            self._tenants.put((cell, tenant), of_tenant - is_paid)
+        return shed if is_paid else None
+
+    def paid(self, cell: Cell, tenant: str) -> None:
+        """One of the cell's requests was refused for another reason than the plan."""
+        shed = self.shed_of(cell)
+        if shed is not None and shed[0] < 1.0:
+            self._cells.put(cell, max(self._cells.of(cell) - 1.0, -ADVANCE_MAX))
+            of_tenant = self._tenants.of((cell, tenant)) - 1.0
+            self._tenants.put((cell, tenant), max(of_tenant, -ADVANCE_MAX))
+
+
+def listed(names: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c", "a, b, c and 2 more"."""
+    *others, last = names
+    if len(names) > _LISTED_MAX:
+        others, last = list(names[:_LISTED_MAX]), f"{len(names) - _LISTED_MAX} more"
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _is_due(of_cell: float, of_tenant: float) -> bool:
+    return of_cell >= 1.0 or (of_cell >= 0.0 and of_cell + TENANT_WEIGHT * of_tenant >= DUE)

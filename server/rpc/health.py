@@ -1,0 +1,116 @@
+"""grpc.health.v1 of the data listener: who can be answered, told as it changes."""
+
+import asyncio
+from collections.abc import Mapping
+
+import grpc
+from grpc_health.v1 import health_pb2 as pb
+from grpc_health.v1 import health_pb2_grpc
+
+from server.routing.catalog import PayloadKind
+from server.routing.readiness import NOBODY, Readiness
+from server.rpc.errors import Context
+from server.rpc.reflection import REFLECTION
+from server.wire import oip_pb2
+from turnout.v1 import routing_pb2
+
+ROUTING = routing_pb2.DESCRIPTOR.services_by_name["RoutingService"].full_name
+OIP = oip_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
+HEALTH = pb.DESCRIPTOR.services_by_name["Health"].full_name
+# The process runs, whoever it can answer.
+LIVENESS = "turnout.live"
+# "turnout.class/support": something of it can be answered; "turnout.class/support/tensors": that.
+CLASS_PREFIX = "turnout.class/"
+# In one turn of the loop, half a millisecond each ten: as many may watch as there are streams.
+WOKEN_AT_ONCE = 20
+
+_KINDS = (PayloadKind.TEXT, PayloadKind.TENSORS)  # of which a class is told apart
+_SERVING, _NOT_SERVING, _UNKNOWN = (
+    pb.HealthCheckResponse.SERVING,
+    pb.HealthCheckResponse.NOT_SERVING,
+    pb.HealthCheckResponse.SERVICE_UNKNOWN,
+)
+
+
+def statuses(ready: Readiness) -> Mapping[str, bool]:
+    """Which services serve, by the names that callers may ask for."""
+    answers_some = bool(ready.kinds)
+    serving = {
+        "": answers_some,
+        ROUTING: answers_some,
+        OIP: PayloadKind.TENSORS in ready.kinds,
+        HEALTH: True,
+        REFLECTION: True,
+    }
+    for name in ready.classes:
+        serving[CLASS_PREFIX + name] = answers_some
+        for kind in _KINDS:
+            serving[f"{CLASS_PREFIX}{name}/{kind}"] = kind in ready.kinds
+    return serving
+
+
+class HealthServicer(health_pb2_grpc.HealthServicer):
+    """Says what was published last. Nobody waits for a watcher that does not read."""
+
+    def __init__(self) -> None:
+        self.ready = NOBODY
+        self._serving = dict.fromkeys(statuses(NOBODY), False)
+        self._is_draining = False
+        self._watchers: set[asyncio.Event] = set()
+
+    def publish(self, ready: Readiness) -> None:
+        """Holds from now on, and is told to those that watch, unless it drains."""
+        if not self._is_draining and ready != self.ready:
+            self.ready, self._serving = ready, dict(statuses(ready))
+            _wake(list(self._watchers))
+
+    def drain(self) -> None:
+        """From now on nothing is ready; those that watch are told, and are done."""
+        self._is_draining = True
+        self.ready, self._serving = NOBODY, dict.fromkeys(self._serving, False)
+        _wake(list(self._watchers))
+
+    async def Check(
+        self, request: pb.HealthCheckRequest, context: Context
+    ) -> pb.HealthCheckResponse:
+        status = self._status(request.service)
+        if status == _UNKNOWN:
+            await context.abort(
+                grpc.StatusCode.NOT_FOUND,
+                f'no such service: "" is all, {CLASS_PREFIX}NAME a class, {LIVENESS} the process',
+            )
+        return pb.HealthCheckResponse(status=status)
+
+    async def Watch(self, request: pb.HealthCheckRequest, context: Context) -> None:
+        changed, told = asyncio.Event(), None
+        self._watchers.add(changed)
+        try:
+            while True:
+                changed.clear()
+                status = self._status(request.service)
+                if status != told:
+                    await context.write(pb.HealthCheckResponse(status=status))
+                    told = status
+                elif self._is_draining:
+                    return
+                else:
+                    await changed.wait()
+        finally:
+            self._watchers.discard(changed)
+
+    def _status(self, service: str) -> int:
+        if service == LIVENESS:
+            return _SERVING
+        serving = self._serving.get(service)
+        if serving is None:
+            return _UNKNOWN
+        return _SERVING if serving else _NOT_SERVING
+
+
+def _wake(asleep: list[asyncio.Event]) -> None:
+    """A few at a time: others have their turns between."""
+    for event in asleep[-WOKEN_AT_ONCE:]:
+        event.set()
+    del asleep[-WOKEN_AT_ONCE:]
+    if asleep:
+        asyncio.get_running_loop().call_soon(_wake, asleep)
