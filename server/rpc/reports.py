@@ -12,7 +12,7 @@ from server.rpc.turns import Turn
 from server.rpc.wire import Bytes
 from turnout.v1 import routing_pb2 as pb
 
-# One with all that it may hold takes 1.5 KB.
+# One with all that it may hold takes 1.5 KB, and 3 more if eight attempts have the longest names.
 OUTCOME_BYTES_MAX = 4_096
 # Parsed in one stretch: the worst takes 2 ms.
 STRETCH_BYTES = 128 * 2**10
