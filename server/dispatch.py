@@ -145,8 +145,9 @@ class Dispatcher:
     async def _ask(self, trip: _Trip, target: Target) -> Bytes:
         """One attempt, which is ended and told of however it ends."""
         journey, load = trip.journey, self._router.endpoints.loads[target.key]
-        load.attempts += 1
         load.in_flight += 1
+        if journey.attempts:  # else it was given as it was decided
+            self._router.endpoints.give(target.key)
         attempt = journey.begin(target, self._now_s())
         try:
             response = await self._within_its_time(trip, attempt)

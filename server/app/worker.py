@@ -165,7 +165,7 @@ async def serve(
     """Runs one worker until `stop`, then drains; `on_ready` is told the address it serves on."""
     counters = Counters()
     sealer = Sealer(read_key(settings.key_path), boot=secrets.randbits(64))
-    router = Router(Selector(), sealer, counters)
+    router = Router(Selector(), sealer, counters, chance=random.random)
     listener = data_listener(settings)
     upstream = OipUpstream(held=None if listener.transport is None else listener.transport.held)
     dispatcher = _dispatcher(router, upstream, counters, now_s)

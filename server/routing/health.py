@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import inf
 
 from server.config import HealthConfig
+from server.routing.catalog import bits
 
 Endpoint = tuple[int, str]  # index of the model, address
 
@@ -32,6 +33,7 @@ class HealthTracker:
         self._config = config
         self._states: dict[Endpoint, _State] = {}
         self.down = 0  # bit m: every endpoint of model m is ejected
+        self.impaired = 0  # bit m: one of them is
         self._next_return_s = float("inf")
 
     def tune(self, config: HealthConfig) -> None:
@@ -104,10 +106,8 @@ class HealthTracker:
 
     def _summarise(self) -> None:
         up = {model for (model, _), state in self._states.items() if not state.ejected}
-        self.down = 0
-        for model, _ in self._states:
-            if model not in up:
-                self.down |= 1 << model
+        self.impaired = bits({model for (model, _), s in self._states.items() if s.ejected})
+        self.down = bits({model for model, _ in self._states} - up)
         self._next_return_s = min(
             (s.ejected_until_s for s in self._states.values() if s.ejected), default=float("inf")
         )

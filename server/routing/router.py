@@ -82,7 +82,15 @@ class _Routes(NamedTuple):
 class Router:
     """Everything a worker decides with. No I/O, no clock, no dice."""
 
-    def __init__(self, selector: Selector, sealer: Sealer, counters: Counters) -> None:
+    def __init__(
+        self,
+        selector: Selector,
+        sealer: Sealer,
+        counters: Counters,
+        *,
+        chance: Callable[[], float],
+    ) -> None:
+        """`chance` is uniform in [0, 1): it spreads requests over endpoints."""
         self._selector = selector
         self._sealer = sealer
         self._counters = counters
@@ -90,7 +98,7 @@ class Router:
         # By cell, what is blocked, model and rule: with the plan in force, they make a pick.
         self._grounds: dict[tuple[Cell, int, int, str], Grounds] = {}
         self.health = HealthTracker(HealthConfig())
-        self.endpoints = Endpoints(self.health)
+        self.endpoints = Endpoints(self.health, chance)
         self.recent_texts = RecentTexts()
 
     @property
@@ -158,8 +166,11 @@ class Router:
         decision = self._decide(asked, now_s, spend=True)
         rate = decision.grounds.traffic_class.audit_rate
         decision.audit_probability = rate if chance < rate else 0.0
-        first = decision.target.model.name
+        target = decision.target
+        first = target.model.name
         self._counters.of(decision.reading.cell, first, first).decided += 1
+        if len(target.model.endpoints) > 1:
+            self.endpoints.give(target.key)
         return decision
 
     def is_planned(self, asked: Asked) -> bool:
@@ -176,14 +187,15 @@ class Router:
 
         Empty where the plan has no open model for them. None of them is audited.
         """
-        self.health.refresh(now_s)
+        self.endpoints.refresh(now_s)
         picks, blocked = self._pick_many(asked, count)
         decided = []
         for pick, taken in picks:
-            decision = self._decision(asked, pick, blocked)
-            first = decision.target.model.name
-            self._counters.of(asked.reading.cell, first, first).decided += taken
-            decided.append((decision, taken))
+            model = self.catalog.models[pick.model]
+            self._counters.of(asked.reading.cell, model.name, model.name).decided += taken
+            for address, count in self.endpoints.choose_many(pick.model, model, taken):
+                target = Target(pick.model, model, address)
+                decided.append((self._decision(asked, pick, blocked, target), count))
         return decided
 
     def seal(self, decision: Decision, kind: Kind, model: Model, *, now_s: float) -> str:
@@ -222,13 +234,14 @@ class Router:
         return self._routes
 
     def _decide(self, asked: Asked, now_s: float, *, spend: bool) -> Decision:
-        self.health.refresh(now_s)
+        self.endpoints.refresh(now_s)
         picked = self._pick(asked, spend=spend)
         if picked is None:
             raise _no_candidate(demanding=asked.demanding)
-        return self._decision(asked, *picked)
+        pick, blocked = picked
+        return self._decision(asked, pick, blocked, self.target(pick.model))
 
-    def _decision(self, asked: Asked, pick: Pick, blocked: int) -> Decision:
+    def _decision(self, asked: Asked, pick: Pick, blocked: int, target: Target) -> Decision:
         reading = asked.reading
         key = (reading.cell, blocked, pick.model, reading.rule)
         grounds = self._grounds.get(key)
@@ -237,14 +250,15 @@ class Router:
             # Priced by its own tokens, a greedy pick is made for one request.
             if pick.basis is not Basis.GREEDY and len(self._grounds) < GROUNDS_MAX:
                 self._grounds[key] = grounds
-        return Decision(grounds, reading, self.target(pick.model), 0.0, asked.text)
+        return Decision(grounds, reading, target, 0.0, asked.text)
 
     def _grounds_of(self, reading: Reading, pick: Pick, blocked: int) -> Grounds:
         catalog, _, window_s = self._ready()
         traffic_class = catalog.classes[reading.cell.traffic_class]
         plan_id = self._selector.table.plan_id
         # Others of the cell may ask for what only some models have: the mask is not the cell's.
-        alone = pick.basis is Basis.PLAN and len(pick.row) == 1
+        # And whoever names an endpoint again and again spreads nothing over others.
+        alone = pick.basis is Basis.PLAN and len(pick.row) == 1 and not self._spreads(pick.model)
         return Grounds(
             plan_id=plan_id,
             cell=reading.cell,
@@ -283,9 +297,15 @@ class Router:
 
     def is_fixed(self, grounds: Grounds) -> bool:
         """Whether decisions on these grounds all name the same endpoints."""
-        models = self._ready().catalog.models
-        indexes = (grounds.pick.model, *grounds.fallbacks)
-        return all(len(models[index].endpoints) <= 1 for index in indexes)
+        return not any(map(self._spreads, (grounds.pick.model, *grounds.fallbacks)))
+
+    def spreads(self, asked: Asked) -> bool:
+        """Whether requests that are decided alike may name several endpoints."""
+        fit = (i for i, _ in enumerate(self.catalog.models) if not asked.unfit >> i & 1)
+        return any(map(self._spreads, fit))
+
+    def _spreads(self, index: int) -> bool:
+        return len(self._ready().catalog.models[index].endpoints) > 1
 
     def _pick(self, asked: Asked, *, spend: bool) -> tuple[Pick, int] | None:
         """The pick, and what was blocked for it; None without a candidate."""
