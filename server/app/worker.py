@@ -41,6 +41,7 @@ from server.telemetry.traced_dispatch import TracedDispatcher, Tracing
 from server.telemetry.tracing import sampling_ratio, tracer
 from server.transport.server import Server
 from server.upstream.oip import OipUpstream
+from server.upstream.probes import Prober
 from server.version import VERSION
 from server.wire import oip_pb2, oip_pb2_grpc
 from turnout.v1 import routing_pb2, routing_pb2_grpc
@@ -202,7 +203,12 @@ async def serve(
         stack.push_async_callback(listener.stop)
         stack.push_async_callback(health_servicer.enter_graceful_shutdown)
         async with asyncio.TaskGroup() as group:  # if one fails, the process ends and is restarted
-            work = (me.follow(control), me.tell(control), _announce(me, health_servicer, on_ready))
+            work = (
+                me.follow(control),
+                me.tell(control),
+                Prober(router, upstream.is_ready, now_s=now_s, chance=random.random).run(),
+                _announce(me, health_servicer, on_ready),
+            )
             tasks = [group.create_task(one) for one in work]
             await stop.wait()
             for task in tasks:
