@@ -168,8 +168,8 @@ async def running(*, configured: bool = True, transport: str = "grpcio") -> Asyn
     """The service on a real port, with a channel to it."""
     small, large, ledger = Endpoint(), Endpoint(), Ledger()
     counters, upstream, health = Counters(), OipUpstream(), HealthServicer()
-    router = Router(Selector(), Sealer(KEY, boot=7), counters)
     chance = random.Random(1).random
+    router = Router(Selector(), Sealer(KEY, boot=7), counters, chance=chance)
     dispatcher = Dispatcher(router, upstream.send, counters, now_s=lambda: NOW_S, chance=chance)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(serving(small))
