@@ -1,4 +1,4 @@
-"""`python -m benchmarks.demo` shows five acts and ends; with `serve`, models and Turnout stay."""
+"""`python -m benchmarks.demo` shows six acts and ends; with `serve`, models and Turnout stay."""
 
 import argparse
 import asyncio

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from benchmarks.demo.configuration import BULK, SLO, model_config
 from benchmarks.demo.load import Served, Stream
-from benchmarks.demo.models import MODELS, NEW_VERSION, SMALL, THREADS
+from benchmarks.demo.models import NEW_VERSION, SMALL, THREADS
 from benchmarks.demo.operator import add, drain
 from benchmarks.demo.promises import poisson_high
 from benchmarks.demo.stage import Stage
@@ -28,7 +28,8 @@ async def overload(stage: Stage) -> None:
     served_as = model_config(NEW_VERSION, stage.study.measured[NEW_VERSION], port)
     capacity = CapacityConfig(requests_per_s=CAPACITY_PER_S)
     await add(stage, served_as.model_copy(update={"name": SMALL, "capacity": capacity}))
-    for name in MODELS:
+    before = await stage.admin.ListModels(pb.ListModelsRequest())
+    for name in (one.model.name for one in before.models if one.model.name != SMALL):
         await drain(stage, name)
     stage.load.add(Stream(BULK, _SURGE_PER_S, seed=stage.seed, from_s=stage.load.now_s()))
     await stage.plans.until(_sheds_for_want_of_it, f"the plan refuses a part of {BULK}")

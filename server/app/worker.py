@@ -6,8 +6,9 @@ import os
 import random
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, aclosing
+from typing import Any
 
 import grpc
 import structlog
@@ -46,6 +47,7 @@ from server.telemetry.traced_dispatch import TracedDispatcher, Tracing
 from server.telemetry.tracing import sampling_ratio, tracer
 from server.transport.server import Server
 from server.upstream.oip import OipUpstream
+from server.upstream.probes import Prober
 from server.version import VERSION
 from server.wire import oip_pb2_grpc
 from turnout.v1 import routing_pb2_grpc
@@ -204,8 +206,7 @@ async def serve(
 ) -> None:
     """Runs one worker until `stop`, then drains; `on_ready` is told the address it serves on."""
     counters = Counters()
-    sealer = Sealer(read_key(settings.key_path), boot=secrets.randbits(64))
-    router = Router(Selector(), sealer, counters, Slices(settings.place, settings.workers))
+    router = _router(settings, counters)
     listener = data_listener(settings)
     upstream = OipUpstream(held=None if listener.transport is None else listener.transport.held)
     dispatcher = _dispatcher(router, upstream, counters, now_s)
@@ -240,13 +241,24 @@ async def serve(
         me.data_address = await listener.start()
         stack.push_async_callback(listener.stop)
         stack.callback(health_servicer.drain)
-        async with asyncio.TaskGroup() as group:  # if one fails, the process ends and is restarted
-            told = me.announce(health_servicer.publish, on_ready, now_s)
-            work = (me.follow(control), me.tell(control), told)
-            tasks = [group.create_task(one) for one in work]
-            await stop.wait()
-            for task in tasks:
-                task.cancel()
+        prober = Prober(router, upstream.is_ready, now_s=now_s, chance=random.random)
+        told = me.announce(health_servicer.publish, on_ready, now_s)
+        await _until(stop, me.follow(control), me.tell(control), prober.run(), told)
+
+
+async def _until(stop: asyncio.Event, *work: Coroutine[Any, Any, None]) -> None:
+    """Runs what never ends by itself; if one fails, so does the process, which is restarted."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one) for one in work]
+        await stop.wait()
+        for task in tasks:
+            task.cancel()
+
+
+def _router(settings: Settings, counters: Counters) -> Router:
+    sealer = Sealer(read_key(settings.key_path), boot=secrets.randbits(64))
+    slices = Slices(settings.place, settings.workers)
+    return Router(Selector(), sealer, counters, slices, chance=random.random)
 
 
 def _add_standard(server: grpc.aio.Server, health_servicer: HealthServicer) -> None:

@@ -94,8 +94,13 @@ class Router:
         sealer: Sealer,
         counters: Counters,
         slices: Slices | None = None,
+        *,
+        chance: Callable[[], float],
     ) -> None:
-        """`slices` are the whole capacities, unless other workers have their parts."""
+        """`slices` are the whole capacities, unless other workers have their parts.
+
+        `chance` is uniform in [0, 1): it spreads requests over endpoints.
+        """
         self._selector = selector
         self.slices = slices or Slices()
         self._shedder = Shedder()
@@ -105,7 +110,7 @@ class Router:
         # By cell, what is blocked, model and rule: with the plan in force, they make a pick.
         self._grounds: dict[tuple[Cell, int, int, str], Grounds] = {}
         self.health = HealthTracker(HealthConfig())
-        self.endpoints = Endpoints(self.health)
+        self.endpoints = Endpoints(self.health, chance)
         self.recent_texts = RecentTexts()
 
     @property
@@ -193,6 +198,8 @@ class Router:
         rate = decision.grounds.traffic_class.audit_rate
         decision.audit_probability = rate if chance < rate else 0.0
         self._count(decision, 1, forwarded=asked.forwarded)
+        if len(decision.target.model.endpoints) > 1:
+            self.endpoints.give(decision.target.key)
         return decision
 
     def sheds(self, asked: Asked) -> bool:
@@ -249,13 +256,16 @@ class Router:
 
         Empty where the plan has no open model for them. None of them is audited.
         """
-        self.health.refresh(now_s)
+        self.endpoints.refresh(now_s)
         picks, blocked = self._pick_many(asked, count)
         decided = []
         for pick, taken in picks:
-            decision = self._decision(asked, pick, blocked)
-            self._count(decision, taken, forwarded=False)
-            decided.append((decision, taken))
+            model = self.catalog.models[pick.model]
+            for address, count in self.endpoints.choose_many(pick.model, model, taken):
+                target = Target(pick.model, model, address)
+                decision = self._decision(asked, pick, blocked, target)
+                self._count(decision, count, forwarded=False)
+                decided.append((decision, count))
         return decided
 
     def _count(self, decision: Decision, taken: int, *, forwarded: bool) -> None:
@@ -313,13 +323,14 @@ class Router:
         return self._routes
 
     def _decide(self, asked: Asked, now_s: float, *, spend: bool) -> Decision:
-        self.health.refresh(now_s)
+        self.endpoints.refresh(now_s)
         picked = self._pick(asked, spend=spend)
         if picked is None:
             raise _no_candidate(asked)
-        return self._decision(asked, *picked)
+        pick, blocked = picked
+        return self._decision(asked, pick, blocked, self.target(pick.model))
 
-    def _decision(self, asked: Asked, pick: Pick, blocked: int) -> Decision:
+    def _decision(self, asked: Asked, pick: Pick, blocked: int, target: Target) -> Decision:
         reading = asked.reading
         key = (reading.cell, blocked, pick.model, reading.rule)
         grounds = self._grounds.get(key)
@@ -328,14 +339,15 @@ class Router:
             # Priced by its own tokens, a greedy pick is made for one request.
             if pick.basis is not Basis.GREEDY and len(self._grounds) < GROUNDS_MAX:
                 self._grounds[key] = grounds
-        return Decision(grounds, reading, self.target(pick.model), 0.0, asked.text)
+        return Decision(grounds, reading, target, 0.0, asked.text)
 
     def _grounds_of(self, reading: Reading, pick: Pick, blocked: int) -> Grounds:
         catalog, _, window_s = self._ready()
         traffic_class = catalog.classes[reading.cell.traffic_class]
         plan_id = self._selector.table.plan_id
         # Others of the cell may ask for what only some models have: the mask is not the cell's.
-        alone = pick.basis is Basis.PLAN and len(pick.row) == 1
+        # And whoever names an endpoint again and again spreads nothing over others.
+        alone = pick.basis is Basis.PLAN and len(pick.row) == 1 and not self._spreads(pick.model)
         alone = alone and self._shedder.shed_of(reading.cell) is None
         return Grounds(
             plan_id=plan_id,
@@ -375,9 +387,15 @@ class Router:
 
     def is_fixed(self, grounds: Grounds) -> bool:
         """Whether decisions on these grounds all name the same endpoints."""
-        models = self._ready().catalog.models
-        indexes = (grounds.pick.model, *grounds.fallbacks)
-        return all(len(models[index].endpoints) <= 1 for index in indexes)
+        return not any(map(self._spreads, (grounds.pick.model, *grounds.fallbacks)))
+
+    def spreads(self, asked: Asked) -> bool:
+        """Whether requests that are decided alike may name several endpoints."""
+        fit = (i for i, _ in enumerate(self.catalog.models) if not asked.unfit >> i & 1)
+        return any(map(self._spreads, fit))
+
+    def _spreads(self, index: int) -> bool:
+        return len(self._ready().catalog.models[index].endpoints) > 1
 
     def _pick(self, asked: Asked, *, spend: bool) -> tuple[Pick, int] | None:
         """The pick, and what was blocked for it; None without a candidate."""

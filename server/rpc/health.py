@@ -38,7 +38,7 @@ def statuses(ready: Readiness) -> Mapping[str, bool]:
     serving = {
         "": answers_some,
         ROUTING: answers_some,
-        OIP: PayloadKind.TENSORS in ready.kinds,
+        OIP: PayloadKind.TENSORS in ready.forwarded,
         HEALTH: True,
         REFLECTION: True,
     }

@@ -99,7 +99,7 @@ class OipServicer(oip_pb2_grpc.GRPCInferenceServiceServicer):
 
     def _answers_tensors(self) -> bool:
         """They are all that ModelInfer takes."""
-        return PayloadKind.TENSORS in self._ready().kinds
+        return PayloadKind.TENSORS in self._ready().forwarded
 
     def _serves(self, name: str) -> bool:
         return name == AUTO or name in self._router.catalog.classes

@@ -73,3 +73,55 @@ def test_the_default_patience_outlasts_the_restart_of_a_worker() -> None:
     call = a_call(None, RetryPolicy())
     waits_s = [call.wait_s(Unreachable("gone"), now_s=100.0, random=0.0) for _ in range(5)]
     assert sum(wait_s or 0 for wait_s in waits_s) > 1.5
+
+
+def refused() -> Unavailable:
+    return Unavailable("more is asked than fits", reason="SHED", domain="turnout", retry_after_s=1)
+
+
+def is_sent_again(terms: Terms, error: Unavailable) -> bool:
+    call = terms.call(RouteRequest(), None, now_s=100.0)
+    return call.wait_s(error, now_s=100.0, random=0.0) is not None
+
+
+@given(
+    st.lists(st.booleans(), max_size=300),
+    st.integers(0, 20),
+    st.floats(0, 1),
+)
+def test_refused_calls_are_sent_again_within_a_budget_of_the_whole_client(
+    answered: list[bool], most: int, ratio: float
+) -> None:
+    terms = Terms(timeout_s=None, retry=RetryPolicy(refused_max=most, refused_ratio=ratio))
+    answers = again = 0
+    for is_answered in answered:
+        if is_answered:
+            terms.call(RouteRequest(), None, now_s=100.0).answered()
+            answers += 1
+        else:
+            again += is_sent_again(terms, refused())
+        assert again <= most + ratio * answers + 1e-6
+
+
+def test_answers_fill_a_budget_again_up_to_where_it_began() -> None:
+    terms = Terms(timeout_s=None, retry=RetryPolicy(refused_max=2, refused_ratio=0.1))
+    assert [is_sent_again(terms, refused()) for _ in range(3)] == [True, True, False]
+    for _ in range(10):
+        terms.call(RouteRequest(), None, now_s=100.0).answered()
+    assert [is_sent_again(terms, refused()) for _ in range(2)] == [True, False]
+    for _ in range(1_000):
+        terms.call(RouteRequest(), None, now_s=100.0).answered()
+    assert [is_sent_again(terms, refused()) for _ in range(3)] == [True, True, False]
+
+
+@pytest.mark.parametrize("error", [Unreachable("gone"), Unavailable("cut off")])
+def test_what_turnout_did_not_refuse_needs_no_budget(error: Unavailable) -> None:
+    terms = Terms(timeout_s=None, retry=RetryPolicy(refused_max=0))
+    assert is_sent_again(terms, error)
+    assert not is_sent_again(terms, refused())
+
+
+def test_a_call_that_is_not_sent_again_anyway_spends_no_budget() -> None:
+    terms = Terms(timeout_s=None, retry=RetryPolicy(refused_max=1))
+    late = Unavailable("busy", domain="turnout", retry_after_s=WAIT_S_MAX)
+    assert [is_sent_again(terms, error) for error in (late, refused())] == [False, True]

@@ -1,6 +1,7 @@
 """Endpoints that fail, hang or are slow, from the request to the ejection, on a virtual clock."""
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -115,7 +116,8 @@ def fleet(
     failures_max: int = 5,
 ) -> Fleet:
     counters = Counters()
-    router = Router(Selector(), Sealer(bytes(KEY_BYTES), boot=7), counters)
+    sealer, chance = Sealer(bytes(KEY_BYTES), boot=7), random.Random(7).random
+    router = Router(Selector(), sealer, counters, chance=chance)
     health = HealthConfig(
         consecutive_failures_max=failures_max, ejection_s=ejection_s, ejection_s_max=ejection_s
     )

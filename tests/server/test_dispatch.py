@@ -119,7 +119,7 @@ class Scene:
 def scene(chance: float = 0.9, **behaviours: Behaviour) -> Scene:
     upstream = Upstream({"small": b"1", "large": b"2", "third": b"3", **behaviours})
     counters = Counters()
-    router = Router(Selector(), Sealer(KEY, boot=7), counters)
+    router = Router(Selector(), Sealer(KEY, boot=7), counters, chance=lambda: 0.5)
     router.configure(config(*MODELS, classes=CLASSES, health=HEALTH))
     router.publish(WeightTable("p1", {CELL: ((0, 1.0, 1_000),)}))
     dispatcher = Dispatcher(
@@ -287,13 +287,6 @@ async def test_the_time_of_all_attempts_counts_for_the_slo() -> None:
     given.upstream.took_s = 0.3
     await given.infer()
     assert given.counts("small").slo_missed == 1
-
-
-async def test_every_endpoint_that_was_asked_counts_it() -> None:
-    given = scene(small=Code.UNAVAILABLE)
-    await given.infer()
-    loads = given.router.endpoints.loads
-    assert (loads[SMALL].attempts, loads[LARGE].attempts) == (1, 1)
 
 
 async def test_nothing_is_in_flight_after_an_answer_or_a_failure() -> None:

@@ -93,6 +93,34 @@ async def test_routing_goes_on_without_the_control_plane(service: Service) -> No
     assert (await infer(service.data)).target.model == "small"
 
 
+async def test_an_endpoint_that_recovers_is_back_without_traffic_and_before_its_time(
+    echo: tuple[Echo, str], tmp_path: Path
+) -> None:
+    endpoint, address = echo
+    health = {"consecutive_failures_max": 1, "ejection_s": 3_600, "ejection_s_max": 3_600}
+    path = write_config(tmp_path, address, health=health)
+    async with serving(path, tmp_path / "state") as service, asyncio.timeout(60):
+        endpoint.is_down = True
+        with pytest.raises(grpc.aio.AioRpcError):
+            await infer(service.data)
+        await until_ejected(service, True)
+        endpoint.is_down = False
+        await until_ejected(service, False)
+        service.process.send_signal(signal.SIGTERM)
+        assert await service.process.wait() == 0
+
+
+async def until_ejected(service: Service, ejected: bool) -> None:
+    """Waits until operators are told so of the endpoint."""
+    async with grpc.aio.insecure_channel(f"unix:{service.state_dir / 'admin.sock'}") as channel:
+        admin = admin_pb2_grpc.AdminServiceStub(channel)
+        while True:
+            (status,) = (await admin.ListModels(admin_pb2.ListModelsRequest())).models
+            if [endpoint.ejected for endpoint in status.endpoints] == [ejected]:
+                return
+            await asyncio.sleep(0.1)
+
+
 async def test_a_live_update_outlives_the_control_plane(service: Service) -> None:
     admin_address = f"unix:{service.state_dir / 'admin.sock'}"
     async with grpc.aio.insecure_channel(admin_address) as channel:

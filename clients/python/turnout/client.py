@@ -160,9 +160,12 @@ class Client:
     ) -> _Response:
         while True:
             try:
-                return rpc(request, timeout=call.left_s(time.monotonic()))
+                response = rpc(request, timeout=call.left_s(time.monotonic()))
             except grpc.RpcError as raised:
                 wait_s = _wait_s(call, raised)
+            else:
+                call.answered()
+                return response
             time.sleep(wait_s)
 
 
@@ -285,9 +288,12 @@ class AsyncClient:
     ) -> _Response:
         while True:
             try:
-                return await rpc(request, timeout=call.left_s(time.monotonic()))
+                response = await rpc(request, timeout=call.left_s(time.monotonic()))
             except grpc.RpcError as raised:
                 wait_s = _wait_s(call, raised)
+            else:
+                call.answered()
+                return response
             await asyncio.sleep(wait_s)
 
 

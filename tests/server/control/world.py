@@ -38,7 +38,9 @@ class World:
         self._behaviours = behaviours
         self._asked: Counter[str] = Counter()
         self._counters = Counters()
-        self._router = Router(Selector(), Sealer(bytes(KEY_BYTES), boot=1), self._counters)
+        self._router = Router(
+            Selector(), Sealer(bytes(KEY_BYTES), boot=1), self._counters, chance=lambda: 0.5
+        )
         self._router.configure(config)
         self._dispatcher = Dispatcher(
             self._router, self._send, self._counters, now_s=lambda: self.now_s, chance=lambda: 0.5

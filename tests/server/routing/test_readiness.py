@@ -22,7 +22,8 @@ def of(made: Config, *down: int) -> Readiness:
 
 
 def test_whoever_has_a_candidate_is_ready() -> None:
-    assert of(BOTH) == Readiness(ALL, frozenset({"chat"}), frozenset({"tensors", "text"}))
+    both = frozenset({"tensors", "text"})
+    assert of(BOTH) == Readiness(ALL, TENSORS, frozenset({"chat"}), both)
 
 
 @pytest.mark.parametrize(
@@ -54,8 +55,11 @@ def test_one_ejected_model_of_two_leaves_a_candidate() -> None:
     assert of(config(model("small"), model("large")), 0).kinds == TENSORS
 
 
-def test_a_model_without_endpoints_is_reached_by_callers_and_is_ready() -> None:
-    assert of(config(model("theirs", endpoints=()))).models == {"theirs"}
+def test_a_model_without_endpoints_is_reached_by_callers_and_is_ready_but_not_for_infer() -> None:
+    left = of(config(model("theirs", endpoints=())))
+    assert left.models == {"theirs"}
+    assert left.kinds == TENSORS
+    assert left.forwarded == frozenset()
 
 
 def test_each_class_of_the_configuration_has_a_place() -> None:
@@ -80,7 +84,9 @@ def test_a_kind_is_ready_exactly_where_an_enabled_model_that_takes_it_is_left(
     assert found.kinds == frozenset().union(
         *({"oip": TENSORS, "openai": TEXT}[protocol] for protocol in left)
     )
-    assert replace(found, kinds=ALL) == Readiness(
+    assert found.forwarded == (TENSORS if "oip" in left else frozenset())
+    assert replace(found, kinds=ALL, forwarded=ALL) == Readiness(
+        ALL,
         ALL,
         frozenset({"chat"}),
         frozenset(f"m{i}" for i, (_, enabled, down) in enumerate(fleet) if enabled and not down),

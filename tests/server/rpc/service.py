@@ -92,6 +92,7 @@ class Service:
     health: HealthServicer
     channel: grpc.aio.Channel
     chat_reader: ReaderProcess
+    address: str
 
     @property
     def routing(self) -> "routing_pb2_grpc.RoutingServiceAsyncStub":
@@ -167,8 +168,8 @@ async def running(*, configured: bool = True, transport: str = "grpcio") -> Asyn
     """The service on a real port, with a channel to it."""
     small, large, ledger = Endpoint(), Endpoint(), Ledger()
     counters, upstream, health = Counters(), OipUpstream(), HealthServicer()
-    router = Router(Selector(), Sealer(KEY, boot=7), counters)
     chance = random.Random(1).random
+    router = Router(Selector(), Sealer(KEY, boot=7), counters, chance=chance)
     dispatcher = Dispatcher(router, upstream.send, counters, now_s=lambda: NOW_S, chance=chance)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(serving(small))
@@ -183,7 +184,9 @@ async def running(*, configured: bool = True, transport: str = "grpcio") -> Asyn
         large_chats = LargeChats(chat_reader, ChatQueue())
         stack.push_async_callback(large_chats.close)
         server = _on_turnout() if transport == "turnout" else _on_grpcio()
-        answering = ErrorAnswering(cast("grpc.aio.Server", server), counters.refused)
+        answering = ErrorAnswering(
+            cast("grpc.aio.Server", server), counters.refused, chance=lambda: 0.0
+        )
         answering.add(
             routing_pb2_grpc.add_RoutingServiceServicer_to_server,
             RoutingServicer(
@@ -205,7 +208,7 @@ async def running(*, configured: bool = True, transport: str = "grpcio") -> Asyn
         stack.push_async_callback(server.stop, 0)
         options = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(address, options))
-        yield Service(small, large, router, counters, ledger, health, channel, chat_reader)
+        yield Service(small, large, router, counters, ledger, health, channel, chat_reader, address)
 
 
 def _on_turnout() -> Server:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import cast
 
 import grpc
@@ -28,8 +29,8 @@ SERVING, NOT_SERVING, UNKNOWN = (
     pb.HealthCheckResponse.SERVICE_UNKNOWN,
 )
 TENSORS = frozenset({PayloadKind.UNKNOWN, PayloadKind.TENSORS})
-READY = Readiness(TENSORS, frozenset({"chat"}), frozenset({"small"}))
-EJECTED = Readiness(frozenset(), frozenset({"chat"}), frozenset())
+READY = Readiness(TENSORS, TENSORS, frozenset({"chat"}), frozenset({"small"}))
+EJECTED = Readiness(frozenset(), frozenset(), frozenset({"chat"}), frozenset())
 
 
 @pytest.fixture(params=TRANSPORTS)
@@ -108,7 +109,8 @@ def test_a_service_without_a_candidate_does_not_serve() -> None:
 
 
 def test_models_for_text_alone_make_a_class_ready_but_not_calls_with_tensors() -> None:
-    text = Readiness(frozenset({PayloadKind.TEXT}), frozenset({"chat"}), frozenset({"talks"}))
+    kinds = frozenset({PayloadKind.TEXT})
+    text = Readiness(kinds, frozenset(), frozenset({"chat"}), frozenset({"talks"}))
     serving = statuses(text)
     assert serving["turnout.class/chat"]
     assert serving["turnout.class/chat/text"]
@@ -156,7 +158,7 @@ async def test_a_class_may_come_and_go_while_it_is_watched(
 ) -> None:
     watcher = Watcher(channel, "turnout.class/new")
     assert await watcher.told() == UNKNOWN
-    health.publish(Readiness(TENSORS, frozenset({"chat", "new"}), frozenset({"small"})))
+    health.publish(replace(READY, classes=frozenset({"chat", "new"})))
     assert await watcher.told() == SERVING
     health.publish(READY)
     assert await watcher.told() == UNKNOWN

@@ -30,7 +30,7 @@ LABELLED = ClassConfig(
 
 
 def planned(*models: Any) -> Router:
-    router = Router(Selector(), Sealer(bytes(KEY_BYTES), boot=7), Counters())
+    router = Router(Selector(), Sealer(bytes(KEY_BYTES), boot=7), Counters(), chance=lambda: 0.5)
     router.configure(config(*models, classes=(LABELLED,)))
     plan(router, "p1")
     return router
