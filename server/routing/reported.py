@@ -1,11 +1,11 @@
 """What callers tell of requests that they saw through, as the journeys that these were."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from server.routing.catalog import Catalog, Cell
-from server.routing.endpoints import Target
-from server.routing.health import HealthTracker
+from server.routing.endpoints import EndpointLoad, Target
+from server.routing.health import Endpoint, HealthTracker
 from server.routing.journey import Attempt, Fate, Journey, Purpose
 from server.status_code import Code
 
@@ -54,19 +54,31 @@ def journey_of(reported: Reported, cell: Cell, first: str, catalog: Catalog) -> 
     )
 
 
-def observe(reported: Reported, catalog: Catalog, health: HealthTracker, *, now_s: float) -> None:
-    """Tells health of endpoints that callers asked.
+def observe(
+    reported: Reported,
+    catalog: Catalog,
+    loads: Mapping[Endpoint, EndpointLoad],
+    health: HealthTracker,
+    *,
+    now_s: float,
+) -> None:
+    """Counts attempts that callers made at endpoints, and tells health of them.
 
     Who failed at what another answered is to blame. What nobody answered may be its caller's fault.
     """
-    if reported.whole.failed:
-        return
     for attempt in _attempts(reported, catalog, now_s - reported.whole.latency_s):
-        endpoint = attempt.target.key
-        if attempt.fate is Fate.ANSWERED:
-            health.succeeded(endpoint, sent_s=attempt.begun_s, now_s=attempt.ended_s)
-        else:
-            health.failed(endpoint, sent_s=attempt.begun_s, now_s=now_s)
+        load = loads.get(attempt.target.key)
+        if load is not None:
+            load.attempts += 1
+            if not reported.whole.failed:
+                _tell(health, attempt, now_s)
+
+
+def _tell(health: HealthTracker, attempt: Attempt, now_s: float) -> None:
+    if attempt.fate is Fate.ANSWERED:
+        health.succeeded(attempt.target.key, sent_s=attempt.begun_s, now_s=attempt.ended_s)
+    else:
+        health.failed(attempt.target.key, sent_s=attempt.begun_s, now_s=now_s)
 
 
 def _attempts(reported: Reported, catalog: Catalog, begun_s: float) -> Iterator[Attempt]:

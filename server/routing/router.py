@@ -280,7 +280,8 @@ class Router:
     def observe(self, reported: Reported, *, now_s: float) -> None:
         """Tells health of endpoints that a caller asked."""
         if self._routes is not None:
-            observe(reported, self._routes.catalog, self.health, now_s=now_s)
+            catalog, loads = self._routes.catalog, self.endpoints.loads
+            observe(reported, catalog, loads, self.health, now_s=now_s)
 
     def seal(self, decision: Decision, kind: Kind, model: Model, *, now_s: float) -> str:
         """A new decision id; `model` is the one that answers, which a grade will speak of."""

@@ -7,7 +7,8 @@ import pytest
 from server.config import ClassConfig, HealthConfig, PriceConfig, SloConfig
 from server.routing.catalog import Cell, compile_catalog
 from server.routing.counters import Counters, Leg
-from server.routing.health import HealthTracker
+from server.routing.endpoints import Endpoints
+from server.routing.health import Endpoint, HealthTracker
 from server.routing.journey import Fate, counted
 from server.routing.reported import Reported, Told, Took, journey_of, observe
 from tests.server.routing.configs import config, model
@@ -84,43 +85,55 @@ def test_a_model_that_the_configuration_has_no_more_is_left_out() -> None:
     assert (last.target.model.name, last.took_s) == ("large", 0.25)
 
 
+class Seen:
+    """What a worker knows of the three endpoints."""
+
+    def __init__(self) -> None:
+        self.health = HealthTracker(HealthConfig(consecutive_failures_max=2))
+        self.endpoints = Endpoints(self.health, lambda: 0.5)
+        self.endpoints.track([SMALL, (1, "large:1"), LARGE])
+
+    def tell(self, *asked: Told, failed: bool = False, now_s: float = 100.0) -> None:
+        reported = Reported(asked, Took(0.5, failed=failed))
+        observe(reported, CATALOG, self.endpoints.loads, self.health, now_s=now_s)
+
+    def ejected(self) -> list[Endpoint]:
+        return [e for e in self.endpoints.loads if self.health.is_ejected(e)]
+
+
 @pytest.fixture
-def health() -> HealthTracker:
-    found = HealthTracker(HealthConfig(consecutive_failures_max=2))
-    found.track([SMALL, (1, "large:1"), LARGE])
-    return found
+def seen() -> Seen:
+    return Seen()
 
 
-def tell(health: HealthTracker, *asked: Told, failed: bool = False, now_s: float = 100.0) -> None:
-    observe(Reported(asked, Took(0.5, failed=failed)), CATALOG, health, now_s=now_s)
-
-
-def test_an_endpoint_that_failed_at_what_another_answered_is_ejected(
-    health: HealthTracker,
-) -> None:
+def test_an_endpoint_that_failed_at_what_another_answered_is_ejected(seen: Seen) -> None:
     for _ in range(2):
-        tell(health, Told("large", "large:2", FAILED), Told("small", "", None))
-    assert health.is_ejected(LARGE)
-    assert not health.is_ejected((1, "large:1"))
-    assert not health.is_ejected(SMALL)
+        seen.tell(Told("large", "large:2", FAILED), Told("small", "", None))
+    assert seen.ejected() == [LARGE]
 
 
-def test_what_nobody_answered_ejects_nobody(health: HealthTracker) -> None:
+def test_what_nobody_answered_ejects_nobody(seen: Seen) -> None:
     for _ in range(9):
-        tell(health, Told("large", "large:2", FAILED), Told("small", "", FAILED), failed=True)
-    assert not health.is_ejected(LARGE)
-    assert not health.is_ejected(SMALL)
+        seen.tell(Told("large", "large:2", FAILED), Told("small", "", FAILED), failed=True)
+    assert seen.ejected() == []
 
 
-def test_an_answer_that_is_told_of_ends_a_row_of_failures(health: HealthTracker) -> None:
+def test_an_answer_that_is_told_of_ends_a_row_of_failures(seen: Seen) -> None:
     for _ in range(9):
-        tell(health, Told("large", "large:2", FAILED), Told("small", "", None))
-        tell(health, Told("large", "large:2", None), now_s=101.0)
-    assert not health.is_ejected(LARGE)
+        seen.tell(Told("large", "large:2", FAILED), Told("small", "", None))
+        seen.tell(Told("large", "large:2", None), now_s=101.0)
+    assert seen.ejected() == []
+
+
+def test_attempts_that_are_told_of_weigh_as_those_of_the_worker(seen: Seen) -> None:
+    seen.tell(Told("large", "large:2", FAILED), Told("small", "", None))
+    seen.tell(Told("large", "large:2", FAILED), failed=True)
+    made = {endpoint: load.attempts for endpoint, load in seen.endpoints.loads.items()}
+    assert made == {SMALL: 1, (1, "large:1"): 0, LARGE: 2}
 
 
 @pytest.mark.parametrize("address", ["", "large:9", "small:8001"])
-def test_an_endpoint_that_is_not_known_convicts_nobody(health: HealthTracker, address: str) -> None:
+def test_an_endpoint_that_is_not_known_convicts_nobody(seen: Seen, address: str) -> None:
     for _ in range(9):
-        tell(health, Told("large", address, FAILED), Told("small", "", None))
-    assert health.down == 0
+        seen.tell(Told("large", address, FAILED), Told("small", "", None))
+    assert seen.ejected() == []
