@@ -41,7 +41,10 @@ async def service(echo: tuple[Echo, str], tmp_path: Path) -> AsyncIterator[Servi
 async def exit_of(process: int) -> None:
     """Waits for the end of a process that is not ours."""
     ended = asyncio.Event()
-    descriptor = os.pidfd_open(process)
+    try:
+        descriptor = os.pidfd_open(process)
+    except ProcessLookupError:  # it was quicker
+        return
     loop = asyncio.get_running_loop()
     loop.add_reader(descriptor, ended.set)
     try:

@@ -41,7 +41,7 @@ from turnout.v1.admin_pb2 import (
     UpdateClassRequest,
     UpdateModelRequest,
 )
-from turnout.v1.routing_pb2 import Outcome
+from turnout.v1.routing_pb2 import Attempt, Outcome
 
 BOTH = (answered(CODE, "small", 20), answered(CODE, "large", 20))
 # How much of the small model, with priors of 0.8 and 0.95, makes floors of 0.85 and 0.90 before any
@@ -390,6 +390,22 @@ async def test_each_outcome_is_counted_or_refused_by_itself(tmp_path: Path) -> N
         results = await Worker(served.channel).client.settle(outcomes)
     assert [result.reason for result in results] == ["", "DECISION_INVALID", "USAGE_DUPLICATE"]
     assert all(result.message for result in results[1:])
+
+
+async def test_an_outcome_that_names_a_model_that_is_not_is_refused_by_its_place(
+    tmp_path: Path,
+) -> None:
+    plane = control_plane(tmp_path, service(window_s=3_600.0), clock=lambda: NOW_S)
+    token = decision_id()
+    outcomes = [
+        Outcome(decision_id=token, usage=usage(), attempts=[Attempt(model=name)])
+        for name in ("smal", "small")
+    ]
+    async with serving(plane, tmp_path) as served:
+        wrong, right = await Worker(served.channel).client.settle(outcomes)
+    assert wrong.reason == "REQUEST_INVALID"
+    assert wrong.message.startswith("attempts[0].model: there is no model 'smal'")
+    assert right.reason == ""
 
 
 async def test_a_report_that_is_told_again_is_counted_once(tmp_path: Path) -> None:
