@@ -20,7 +20,7 @@ _CONFIDENCE = 0.95
 _SENTENCES = 5
 _LAST = 2000  # more than the demo serves in that time
 
-COLUMNS = ("class", "requests", "refused", "accuracy", "floor", "in SLO", "cost")
+COLUMNS = ("class", "requests", "shed", "accuracy", "floor", "in SLO", "cost")
 
 
 def cells_of(tally: Tally) -> tuple[str, ...]:
@@ -85,9 +85,9 @@ def _recent(stage: Stage) -> Iterator[tuple[Tally, str]]:
 
 
 def _line(tally: Tally, mix: str) -> str:
-    name, requests, refused, accuracy, floor, within_slo, cost = cells_of(tally)
+    name, requests, shed, accuracy, floor, within_slo, cost = cells_of(tally)
     return (
-        f"{name}: {requests} requests, {refused} refused, {accuracy} right (floor {floor}), "
+        f"{name}: {requests} requests, {shed} refused, {accuracy} right (floor {floor}), "
         f"{within_slo} within SLO, for {cost} of always-best's cost; by {mix}"
     )
 

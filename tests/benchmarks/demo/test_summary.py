@@ -59,6 +59,13 @@ def test_a_row_of_an_act_fits_on_one_line() -> None:
         assert cell in row
 
 
+def test_the_widest_row_fits_on_one_line() -> None:
+    sure = Interval(0.959, 1.0, 1.0)
+    text = printed(replace(KEPT, tallies=(replace(BULK, accuracy=sure, within_slo=sure),)))
+    [row] = [line for line in text.splitlines() if "720" in line]
+    assert "100.0% [95.9, 100.0]" in row
+
+
 def test_the_plans_own_sentences_stand_under_their_act() -> None:
     assert "Act 1: the mix\n  raising the floor costs $3.10 a day\n" in printed(KEPT)
 
