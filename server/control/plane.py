@@ -20,7 +20,8 @@ from server.control.outcomes import Outcomes
 from server.control.publisher import Publisher
 from server.control.remembered import take_up, taken
 from server.control.replanner import Replanner, Solver, solve_window
-from server.control.state_keeper import FILE_NAME, StateKeeper
+from server.control.state_file import FILE_NAME
+from server.control.state_keeper import StateKeeper
 from server.routing.errors import RoutingError
 from turnout.v1.admin_pb2 import ClassifierStatus, ModelStatus, Plan, Worker
 from turnout.v1.control_pb2 import PushStatsRequest, WatchPlanResponse

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+FILE_NAME = "state.jsonl.gz"
 # Raised with each change that an older Turnout could not read.
 SCHEMA = 1
 # 10,000 cells, 20 models and 200,000 reported decisions take 8.4 MB, of 27 MB of text.
