@@ -1,7 +1,8 @@
 """Merges what workers push, each request once, however often a worker or the accounts restart."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from server.control.boot import WORKER_SILENT_S, Boot, Endpoint, Increment
@@ -85,10 +86,15 @@ class Workers:
         return sum(listener.connections for listener in said) if said else None
 
     def to_plain(self) -> dict[str, Any]:
-        """What has to outlive the process, with the money it was counted as."""
+        """What has to outlive the process, with the money it was counted as.
+
+        Taken in a moment, for later.
+        """
+        boots = list(self._all())
         return {
             "since_epoch": self._since_epoch,
-            "boots": [_boot_to_plain(boot) for boot in self._all()],
+            "boots": [_boot_to_plain(boot) for boot in boots],
+            "told": _Told([dict(boot.told) for boot in boots]),
         }
 
     @classmethod
@@ -99,8 +105,11 @@ class Workers:
         """
         found = cls(epoch=epoch)
         found._since_epoch = int(plain["since_epoch"])
-        for one in plain["boots"][-WORKERS_MAX * BOOTS_MAX :]:
-            boot = _boot_from_plain(one, now_s)
+        told: defaultdict[int, dict[Leg, Counts]] = defaultdict(dict)
+        for index, *cell, first, model, counts in plain["told"]:
+            told[index][Leg(Cell(*cell), first, model)] = Counts.from_plain(counts)
+        for index, one in list(enumerate(plain["boots"]))[-WORKERS_MAX * BOOTS_MAX :]:
+            boot = _boot_from_plain(one, told[index], now_s)
             found._boots.setdefault(boot.worker, {})[boot.name] = boot
         return found
 
@@ -141,6 +150,18 @@ class Workers:
         self._calls_before += _calls(boot)
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What boots had told, each with its place among them; made plain as it is read."""
+
+    boots: Sequence[Mapping[Leg, Counts]]
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        for index, told in enumerate(self.boots):
+            for leg, counts in told.items():
+                yield [index, *leg.cell, leg.first, leg.model, counts.to_plain()]
+
+
 def _is_out(told: Sequence[tuple[bool, float]]) -> bool:
     """Whether enough have ejected it; where nobody has asked it of late, each worker counts."""
     asked = sum(attempts for _, attempts in told)
@@ -153,27 +174,19 @@ def _calls(boot: Boot) -> int:
     return 0 if listener is None else listener.calls
 
 
-def _boot_to_plain(boot: Boot) -> dict[str, Any]:
-    told = boot.told().items()
-    return {
-        "worker": boot.worker,
-        "boot": boot.name,
-        "sequence": boot.sequence,
-        # One that had told all has nothing left from before these accounts.
-        "began": boot.began or boot.complete,
-        "told": [[*leg.cell, leg.first, leg.model, counts.to_plain()] for leg, counts in told],
-    }
+def _boot_to_plain(boot: Boot) -> list[Any]:
+    # One that had told all has nothing left from before these accounts.
+    return [boot.worker, boot.name, boot.sequence, boot.began or boot.complete]
 
 
-def _boot_from_plain(plain: Any, now_s: float) -> Boot:
+def _boot_from_plain(plain: Any, told: Mapping[Leg, Counts], now_s: float) -> Boot:
+    worker, name, sequence, began = plain
     return Boot(
-        worker=str(plain["worker"]),
-        name=str(plain["boot"]),
+        worker=str(worker),
+        name=str(name),
         pushed_s=now_s,
-        sequence=int(plain["sequence"]),
-        began=bool(plain["began"]),
-        kept={
-            Leg(Cell(*cell), first, model): Counts.from_plain(counts)
-            for *cell, first, model, counts in plain["told"]
-        },
+        sequence=int(sequence),
+        began=bool(began),
+        kept=dict(told),
+        told=dict(told),
     )
