@@ -43,13 +43,20 @@ class DemandEstimate:
 
     def to_plain(self) -> dict[str, Any]:
         """All that outlives the process, in what JSON has."""
-        rows = [[list(cell), seen] for cell, seen in self._requests.items()]
-        return {"watched_s": self._watched_s, "rows": rows}
+        return {"watched_s": self._watched_s, "rows": self._requests.items()}
 
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        """Takes up what `to_plain` wrote; raises ValueError, TypeError or LookupError."""
+    def from_plain(cls, plain: Mapping[str, Any], *, age_s: float = 0.0) -> Self:
+        """Takes up what `to_plain` wrote; raises ValueError, TypeError or LookupError.
+
+        Nobody watched for `age_s`: rates stay, and weigh less beside what is seen from now on.
+        """
         found = cls()
-        found._watched_s = positive(plain["watched_s"])
-        found._requests = {tupled(cell): positive(seen) for cell, seen in plain["rows"][:CELLS_MAX]}
+        kept = 2.0 ** (-max(age_s, 0.0) / found._half_life_s)
+        found._watched_s = positive(plain["watched_s"]) * kept
+        rows = list(plain["rows"])[:CELLS_MAX]
+        requests = {tupled(cell): positive(seen) * kept for cell, seen in rows}
+        found._requests = {cell: seen for cell, seen in requests.items() if seen > _REQUESTS_MIN}
+        if found._requests and not found._watched_s:
+            raise ValueError("requests without any time in which they were seen")
         return found

@@ -42,7 +42,7 @@ class LatencyEstimate:
         sums = self._sums.of(key, now_s)
         requests = float(sums[:BUCKETS].sum()) + _CREDIT
         late, failed = float(sums[:BUCKETS] @ _beyond(slo_s)), float(sums[BUCKETS])
-        return max(late, failed) / requests
+        return min(max(late, failed) / requests, 1.0)
 
     def to_plain(self) -> dict[str, Any]:
         """All that outlives the process, in what JSON has."""

@@ -32,7 +32,7 @@ class MissEstimate:
     def of(self, promise: Promise, *, believed: float, now_s: float) -> float:
         """P(a miss), leaning on what is believed of the model while few were counted."""
         completed, missed = self._sums.of(promise, now_s)
-        return float((missed + _BELIEVED * believed) / (completed + _BELIEVED))
+        return min(float((missed + _BELIEVED * believed) / (completed + _BELIEVED)), 1.0)
 
     def to_plain(self) -> dict[str, Any]:
         """All that outlives the process, in what JSON has."""

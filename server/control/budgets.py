@@ -6,7 +6,7 @@ Periods are in UTC. Budgets here are soft: a pace shapes the mix and refuses not
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, TypeAdapter
 
@@ -94,12 +94,16 @@ class Spending:
             name: self._state(budget, window_s, now_s) for name, budget in self._budgets.items()
         }
 
-    def to_json(self) -> bytes:
+    def to_plain(self) -> dict[str, Any]:
         """What outlives the process, so that a restart does not give the money again."""
-        return _SPENT.dump_json(self._spent)
+        return _SPENT.dump_python(self._spent)
 
-    def restore(self, text: bytes) -> None:
-        """Takes up what `to_json` wrote; raises ValueError where it is something else."""
+    def restore(self, plain: Any) -> None:
+        """Takes up what `to_plain` wrote; raises ValueError where it is something else."""
+        self._spent = _SPENT.validate_python(plain)
+
+    def restore_json(self, text: bytes) -> None:
+        """As restore, of the file that earlier versions wrote."""
         self._spent = _SPENT.validate_json(text)
 
     def _state(self, budget: BudgetConfig, window_s: float, now_s: float) -> BudgetState:

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from server.control.boot import WORKER_SILENT_S, Boot, Endpoint, Increment
@@ -85,11 +86,12 @@ class Workers:
         return sum(listener.connections for listener in said) if said else None
 
     def to_plain(self) -> dict[str, Any]:
-        """What has to outlive the process, with the money it was counted as."""
-        return {
-            "since_epoch": self._since_epoch,
-            "boots": [_boot_to_plain(boot) for boot in self._all()],
-        }
+        """What has to outlive the process, with the money it was counted as.
+
+        Taken in a moment, for later: boots are summed up as they are read, and may be elsewhere.
+        """
+        boots = [replace(b, counts=dict(b.counts), kept=dict(b.kept)) for b in self._all()]
+        return {"since_epoch": self._since_epoch, "boots": _Boots(boots)}
 
     @classmethod
     def from_plain(cls, plain: Any, *, epoch: int, now_s: float) -> "Workers":
@@ -99,7 +101,7 @@ class Workers:
         """
         found = cls(epoch=epoch)
         found._since_epoch = int(plain["since_epoch"])
-        for one in plain["boots"][-WORKERS_MAX * BOOTS_MAX :]:
+        for one in list(plain["boots"])[-WORKERS_MAX * BOOTS_MAX :]:
             boot = _boot_from_plain(one, now_s)
             found._boots.setdefault(boot.worker, {})[boot.name] = boot
         return found
@@ -139,6 +141,14 @@ class Workers:
         self._refusals_before.update(boot.refusals)
         self._limits_before.update(boot.limits_reached)
         self._calls_before += _calls(boot)
+
+
+@dataclass(frozen=True, slots=True)
+class _Boots:
+    boots: Sequence[Boot]
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return map(_boot_to_plain, self.boots)
 
 
 def _is_out(told: Sequence[tuple[bool, float]]) -> bool:

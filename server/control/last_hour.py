@@ -2,8 +2,8 @@
 
 import functools
 from collections import deque
-from collections.abc import Hashable, Sequence
-from typing import NamedTuple
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, NamedTuple, Self
 
 from server.routing.counters import Counts
 
@@ -44,6 +44,29 @@ class LastHour:
         first = int(now_s // _MINUTE_S) - _MINUTES + 1
         kept = [sums for minute, sums in self._minutes.get(key, ()) if minute >= first]
         return functools.reduce(_plus, kept, Happened())
+
+    def to_plain(self) -> list[Any]:
+        """Every key with its minutes, in what JSON has."""
+        return [
+            [key, [[minute, *sums] for minute, sums in minutes]]
+            for key, minutes in self._minutes.items()
+        ]
+
+    @classmethod
+    def from_plain(cls, plain: Iterable[Any], *, now_s: float) -> Self:
+        """Takes up what `to_plain` wrote; raises ValueError, TypeError or LookupError."""
+        found, this = cls(), int(now_s // _MINUTE_S)
+        for key, minutes in plain:
+            # By a clock that was set back some would be in the future, and stay for good.
+            known = ((int(minute), Happened(*map(int, sums))) for minute, *sums in minutes)
+            kept = deque(((minute, sums) for minute, sums in known if minute <= this), _MINUTES)
+            found._minutes[_key(key)] = kept
+        return found
+
+
+def _key(plain: Any) -> Hashable:
+    """A key as it was: JSON has made lists of tuples."""
+    return tuple(map(_key, plain)) if isinstance(plain, list) else plain
 
 
 def _place(minutes: Sequence[tuple[int, Happened]], minute: int) -> int:

@@ -18,6 +18,8 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 
 from server.control.kept_file import write_whole
+from server.control.state_file import unpacked
+from server.control.state_keeper import FILE_NAME
 from server.routing.tokens import KEY_BYTES
 from server.wire import oip_pb2
 from tests.server.running import Echo, Service, answering, infer, serving, start, write_config
@@ -272,7 +274,8 @@ async def test_what_was_spent_last_is_remembered_after_a_clean_stop(
     await infer(str((await service.read_until("serving"))["data"]))
     service.process.terminate()
     await service.process.communicate()
-    assert "1000000" in (tmp_path / "state" / "spent.json").read_text()
+    kept = unpacked((tmp_path / "state" / FILE_NAME).read_bytes()).plain
+    assert kept["spending"]["budgets"]["all"]["nano_usd"] == 1_000_000
 
 
 async def test_a_worker_that_was_never_ready_can_be_stopped(tmp_path: Path) -> None:

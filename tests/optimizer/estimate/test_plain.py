@@ -96,12 +96,16 @@ ESTIMATES: dict[str, tuple[Callable[[], Any], Callable[[Any], Any], Callable[[An
 }
 
 
+def written(estimate: Any) -> str:
+    return json.dumps(estimate.to_plain(), allow_nan=False, default=list)
+
+
 @pytest.mark.parametrize("name", ESTIMATES)
 def test_an_estimate_comes_back_as_it_was(name: str) -> None:
     make, restore, read = ESTIMATES[name]
     estimate = make()
-    again = restore(json.loads(json.dumps(estimate.to_plain(), allow_nan=False)))
-    assert json.dumps(again.to_plain()) == json.dumps(estimate.to_plain())
+    again = restore(json.loads(written(estimate)))
+    assert written(again) == written(estimate)
     assert read(again) == read(estimate)
 
 
@@ -110,8 +114,8 @@ def test_an_estimate_of_nothing_comes_back(name: str) -> None:
     make, restore, _ = ESTIMATES[name]
     empty: dict[str, Any] = {"accuracy": AccuracyEstimate({}), "account": FloorAccount(0.9)}
     estimate: Any = empty.get(name) or type(make())()
-    again = restore(json.loads(json.dumps(estimate.to_plain(), allow_nan=False)))
-    assert json.dumps(again.to_plain()) == json.dumps(estimate.to_plain())
+    again = restore(json.loads(written(estimate)))
+    assert written(again) == written(estimate)
 
 
 def damaged(plain: Any) -> list[Any]:

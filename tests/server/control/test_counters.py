@@ -121,7 +121,9 @@ def test_what_a_worker_counted_while_it_could_not_push_is_money_and_no_demand_of
 
 def restarted(workers: Workers, epoch: int, now_s: float = 0.0) -> Workers:
     """As a file would bring it back."""
-    return Workers.from_plain(json.loads(json.dumps(workers.to_plain())), epoch=epoch, now_s=now_s)
+    return Workers.from_plain(
+        json.loads(json.dumps(workers.to_plain(), default=list)), epoch=epoch, now_s=now_s
+    )
 
 
 def test_accounts_that_are_taken_up_again_add_what_was_counted_meanwhile() -> None:

@@ -85,7 +85,11 @@ class Story:
         self.lives[worker] = self._begin(worker, int(life.name.split("-")[1]) + 1)
 
     def keep(self) -> None:
-        self.kept = json.dumps(self.accounts.to_plain()), self.money, Counter(self.merged_of)
+        self.kept = (
+            json.dumps(self.accounts.to_plain(), default=list),
+            self.money,
+            Counter(self.merged_of),
+        )
 
     def crash(self) -> None:
         self.epoch += 1
