@@ -15,8 +15,8 @@ from optimizer.solution import Failure, Solution
 from optimizer.step_prices import StepPrice
 from server.config import Config, from_json
 from server.config.live import updated
-from server.control.client import Snapshot
 from server.control.budgets import period
+from server.control.client import Snapshot
 from server.control.kept_file import write_whole
 from server.control.plane import SPENT_BYTES_MAX, ControlPlane
 from server.control.replanner import solve_window
