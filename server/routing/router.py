@@ -225,7 +225,7 @@ class Router:
         """A model that has all it may have is not asked; raises Shed where no other is open."""
         gives_way = self._shedder.spares and self.sheds(asked)
         full = self.slices.nearly_full if gives_way else self.slices.full
-        self.health.refresh(now_s)
+        self.endpoints.refresh(now_s)
         everything = (1 << len(self.catalog.models)) - 1
         blocked = asked.unfit | self.health.down
         if blocked == everything:  # all are ejected, so one of them has to be asked
@@ -261,11 +261,11 @@ class Router:
         decided = []
         for pick, taken in picks:
             model = self.catalog.models[pick.model]
-            for address, count in self.endpoints.choose_many(pick.model, model, taken):
+            for address, part in self.endpoints.choose_many(pick.model, model, taken):
                 target = Target(pick.model, model, address)
                 decision = self._decision(asked, pick, blocked, target)
-                self._count(decision, count, forwarded=False)
-                decided.append((decision, count))
+                self._count(decision, part, forwarded=False)
+                decided.append((decision, part))
         return decided
 
     def _count(self, decision: Decision, taken: int, *, forwarded: bool) -> None:

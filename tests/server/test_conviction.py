@@ -22,7 +22,7 @@ from server.status_code import Code
 from tests.server.routing.configs import config, model
 from tests.server.virtual_loop import run
 
-CELL = Cell("chat", "-", "other", "s0")
+CELL = Cell("chat", "-", "other", "s0", PayloadKind.TENSORS)
 SLO = SloConfig(ms=1_000, fraction=0.9)
 BURST = TOKENS_MAX // 2
 Behaviour = Callable[[], Awaitable[bytes]]

@@ -289,6 +289,13 @@ async def test_the_time_of_all_attempts_counts_for_the_slo() -> None:
     assert given.counts("small").slo_missed == 1
 
 
+async def test_every_endpoint_that_was_asked_counts_it() -> None:
+    given = scene(small=Code.UNAVAILABLE)
+    await given.infer()
+    loads = given.router.endpoints.loads
+    assert (loads[SMALL].attempts, loads[LARGE].attempts) == (1, 1)
+
+
 async def test_nothing_is_in_flight_after_an_answer_or_a_failure() -> None:
     given = scene(small=Code.UNAVAILABLE)
     during: list[list[int]] = []
