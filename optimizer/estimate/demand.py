@@ -39,6 +39,7 @@ class DemandEstimate:
         # Of the last windows, which are a few seconds whatever the memory of cells is.
         self._recent: dict[Group, float] = {}
         self._recent_s = 0.0
+        self._recent_weights_s = 0.0  # the squares of what each of those seconds counts
 
     def told(self, counts: Mapping[Cell, float], window_s: float) -> None:
         """What one window saw; a cell that is not named saw nothing."""
@@ -66,6 +67,7 @@ class DemandEstimate:
     def _tell_level(self, counts: Mapping[Cell, float], window_s: float) -> None:
         kept = 2.0 ** (-window_s / self._level_half_life_s)
         self._recent_s = self._recent_s * kept + window_s
+        self._recent_weights_s = self._recent_weights_s * kept**2 + window_s
         recent = {group: seen * kept for group, seen in self._recent.items()}
         for cell, count in counts.items():
             recent[cell[:2]] = recent.get(cell[:2], 0.0) + count
@@ -82,8 +84,10 @@ class DemandEstimate:
         expected = requests / self._watched_s * self._recent_s
         # Never none: a cell that is known is planned.
         seen = max(self._recent.get(group, 0.0), _REQUESTS_MIN)
-        is_sure = abs(seen - expected) > _SURE * sqrt(max(seen, expected))
-        return seen / expected if is_sure else 1.0
+        if not expected:
+            return 1.0
+        deviation = sqrt(max(seen, expected) * self._recent_weights_s / self._recent_s)
+        return seen / expected if abs(seen - expected) > _SURE * deviation else 1.0
 
     def to_plain(self) -> dict[str, Any]:
         """All that outlives the process, in what JSON has."""
