@@ -82,4 +82,7 @@ class Intake:
         if self._reads:
             data, now_s = self._reads.popleft()
             self._size = len(data)
-            self._stretches = self._http2.receive_in_stretches(data, now_s)
+            if self._size <= _ONE_STRETCH_BYTES:
+                self._events = iter(self._http2.receive(data, now_s))
+            else:
+                self._stretches = self._http2.receive_in_stretches(data, now_s)
