@@ -117,7 +117,7 @@ class ServerConnection(asyncio.Protocol):
             turns.charge_at_once(self._link.flow, turns.clock() - began_s)
         else:
             self._intake.add(data, now_s)
-            self._count_held()
+            self._hold(self._link.held_bytes + self._intake.waiting_bytes)
             self._ask_for_turn()
 
     def pause_writing(self) -> None:
@@ -254,10 +254,7 @@ class ServerConnection(asyncio.Protocol):
         elif self._watch.has_left and not self._http2.open_streams and not self._link.is_congested:
             self._shut()  # not before the last answer is with the kernel
         else:
-            self._count_held()
-
-    def _count_held(self) -> None:
-        self._hold(self._link.held_bytes + self._intake.waiting_bytes)
+            self._hold(self._link.held_bytes + self._intake.waiting_bytes)
 
     def _hold(self, held_bytes: int) -> None:
         """Counted in steps, rounded up, with what its streams and the connection itself take."""
