@@ -76,6 +76,12 @@ def plans_reach_workers(story: Story) -> None:
     assert not list(Promises(story).outdated())
 
 
+def nothing_overflows(story: Story) -> None:
+    for law in story.scenario.models:
+        if law.concurrent is not None:
+            assert story.peak.get(law.name, 0) <= law.concurrent, law
+
+
 def estimates_agree(story: Story) -> None:
     compared = samples(story, after_s=STEADY_S / 2)
     assert {name for name, _, _ in compared} >= {"cost", "miss", "accuracy"}
