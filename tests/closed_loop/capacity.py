@@ -3,18 +3,21 @@
 A plan gives a model as many requests as it takes, of those that are expected; of those that come it
 gets the same part. So it gets more, or less, as arrivals differ from what was expected: both are
 counts of Poisson arrivals, those that come within the time that is looked at and those that the
-expectation rests on. Their relative errors are 1 / sqrt(count) each, and eight deviations of both
-together are exceeded less than once in 10^14 times. To that comes the selectors' credit.
+expectation rests on. Of a class with r requests a second the relative error of their ratio has the
+variance 1 / (r T) + 1 / (r E); six deviations of what all classes have of a model are exceeded less
+than once in 10^8 times. To that comes what selectors and shedders owe.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
-from tests.closed_loop.promises import CELL_CREDIT_MAX
+from tests.closed_loop.promises import CLASS_CREDIT_MAX, SHED_DEBT_MAX
 from tests.closed_loop.scenario import ModelLaw
-from tests.closed_loop.story import Story
+from tests.closed_loop.story import Attempt, Story
 
-_DEVIATIONS = 8.0
+_DEVIATIONS = 6.0
 # What the estimate of demand rests on, in seconds of traffic: a half-life.
 _EXPECTED_BY_S = 30.0
 
@@ -31,15 +34,24 @@ class Use:
 
 def uses(story: Story, after_s: float) -> list[Use]:
     """Of each model that has a limit, later than so long after the first request."""
-    from_s, scenario = story.requests[0].begun_s + after_s, story.scenario
+    from_s = story.requests[0].begun_s + after_s
+    late = [one for one in story.attempts if story.requests[one.request].begun_s >= from_s]
+    return [
+        _use(story, law, [one for one in late if one.model is law], after_s)
+        for law in story.scenario.models
+        if law.requests_per_s is not None
+    ]
+
+
+def _use(story: Story, law: ModelLaw, begun: Sequence[Attempt], after_s: float) -> Use:
+    scenario = story.scenario
     lasts_s = scenario.lasts_s - after_s
-    rarest = min(law.per_s for law in scenario.classes)
-    luck = _DEVIATIONS * sqrt(1 / (rarest * lasts_s) + 1 / (rarest * _EXPECTED_BY_S))
-    credit = CELL_CREDIT_MAX * scenario.workers * len({pick.cell for pick in story.picks})
-    found = []
-    for law in scenario.models:
-        if law.requests_per_s is not None:
-            begun = sum(one.model is law and one.begun_s >= from_s for one in story.attempts)
-            fits = law.requests_per_s * lasts_s
-            found.append(Use(law, begun, fits, fits * luck + credit))
-    return found
+    of_class = Counter(story.requests[one.request].traffic_class for one in begun)
+    variance = sum(
+        of_class[asked.name] ** 2 * (1 / lasts_s + 1 / _EXPECTED_BY_S) / asked.per_s
+        for asked in scenario.classes
+    )
+    cells = len({pick.cell for pick in story.picks})
+    owed = scenario.workers * (CLASS_CREDIT_MAX * len(scenario.classes) + SHED_DEBT_MAX * cells)
+    fits = (law.requests_per_s or 0.0) * lasts_s
+    return Use(law, len(begun), fits, _DEVIATIONS * sqrt(variance) + owed)

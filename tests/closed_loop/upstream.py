@@ -24,16 +24,12 @@ class Fleet:
         self._laws = {law.name: law for law in scenario.models}
         # Each model draws from its own source, so that one that is added changes no other's fate.
         self._chance = {n: random.Random(f"{scenario.seed} {n}") for n in self._laws}
-        self._in_flight: Counter[str] = Counter()
 
     def begin(self, model: str, boot: str, address: str, request: int, now_s: float) -> Attempt:
         """An attempt arrives."""
         tokens = self._story.requests[request].tokens
         attempt = Attempt(request, boot, self._laws[model], address, tokens, now_s)
         self._story.attempts.append(attempt)
-        self._in_flight[model] += 1
-        peak = self._story.peak
-        peak[model] = max(peak.get(model, 0), self._in_flight[model])
         return attempt
 
     def fate(self, model: str) -> tuple[float, Code | None]:
@@ -55,7 +51,6 @@ class Fleet:
     def end(self, attempt: Attempt, end: End, now_s: float) -> None:
         """An attempt is over."""
         attempt.end, attempt.ended_s = end, now_s
-        self._in_flight[attempt.model.name] -= 1
 
 
 class Upstream:

@@ -107,8 +107,11 @@ class RunningWorker:
         number = len(self._story.requests)
         request = Request(number, self.boot, law.name, tenant, tokens, self._clock())
         self._story.requests.append(request)
-        ask = self._ask_by_route if law.routes else self._ask
-        self._begin(self._see_through(ask(request), request, law.patience_s))
+        if law.routes:
+            ask = self._ask_by_route(request)
+        else:
+            ask = self._ask(request, law.patience_s)
+        self._begin(self._see_through(ask, request, law.patience_s))
 
     def kill(self) -> None:
         """Nothing that it has not pushed is ever heard of."""
@@ -144,10 +147,10 @@ class RunningWorker:
         finally:
             request.ended_s = self._clock()
 
-    async def _ask(self, request: Request) -> None:
-        query = self._query(request)
+    async def _ask(self, request: Request, timeout_s: float | None) -> None:
+        query, number = self._query(request), (REQUEST_NUMBER, str(request.number))
         answer = await self._dispatcher.infer(
-            query, b"", timeout_s=None, metadata=((REQUEST_NUMBER, str(request.number)),)
+            query, b"", timeout_s=timeout_s, metadata=(number,)
         )
         self._answered(request, answer.target.model)
         if answer.decision.audit_probability:
@@ -214,6 +217,7 @@ class RunningWorker:
                 await self.client.settle([outcome])
             except ControlPlaneDown:
                 continue
+            request.is_reported = outcome.HasField("usage")
             return
 
     def _pushed(self, request: pb.PushStatsRequest) -> None:
