@@ -43,7 +43,7 @@ class Following(NamedTuple):
 def publishing(channel: Channel) -> Following:
     """A worker, which puts every plan in force."""
     selector, counters = Selector(), Counters()
-    router = Router(selector, Sealer(bytes(KEY_BYTES), boot=0), counters)
+    router = Router(selector, Sealer(bytes(KEY_BYTES), boot=0), counters, chance=lambda: 0.5)
     worker = Worker(router, counters, OipUpstream(), None, now_s=time.time)
     run = worker.follow(ControlClient(channel, "subject"))
     return Following(run, lambda: selector.table.plan_id)

@@ -148,6 +148,8 @@ class Dispatcher:
         load.attempts += 1
         load.in_flight += 1
         self._router.slices.take(target.model_index)
+        if journey.attempts:  # else it was given as it was decided
+            self._router.endpoints.give(target.key)
         attempt = journey.begin(target, self._now_s())
         try:
             response = await self._within_its_time(trip, attempt)

@@ -47,7 +47,7 @@ _SERVICES = (ROUTING, OIP, HEALTH, REFLECTION)
 async def data_plane(loop: TurnLoop) -> AsyncIterator[Server]:
     """A server that nobody has connected to yet."""
     counters, chance = Counters(), random.Random(1).random
-    router = Router(Selector(), Sealer(KEY, boot=7), counters)
+    router = Router(Selector(), Sealer(KEY, boot=7), counters, chance=chance)
     router.configure(CONFIG)
     router.publish(_TABLE)
     dispatcher = Dispatcher(router, _answer, counters, now_s=_clock(loop), chance=chance)

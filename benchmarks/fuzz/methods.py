@@ -123,6 +123,8 @@ def outcomes() -> list[pb.Outcome]:
     counted = pb.Outcome(decision_id=decision_id())
     counted.usage.latency.FromMilliseconds(20)
     counted.usage.input_tokens = 100
+    counted.attempts.add(model="small").usage.failed = True
+    counted.attempts.add(model="large", endpoint="127.0.0.1:1")
     graded = pb.Outcome(decision_id=decision_id(Kind.INFER), domain="law", intent="law.appeal")
     graded.feedback.add(metric="quality", value=0.5).time.FromSeconds(int(NOW_S))
     graded.feedback.add(metric="tone", value=1)

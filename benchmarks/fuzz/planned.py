@@ -75,5 +75,5 @@ def folder() -> Iterator[Path]:
 def control_plane(loop: TurnLoop) -> Iterator[ControlPlane]:
     """It counts and settles; it plans nothing, for nobody runs it."""
     with folder() as made:
-        files = KeptFiles(made / "live.json", made / "spent.json")
+        files = KeptFiles.in_folder(made)
         yield ControlPlane(CONFIG, KEY, files, clock=lambda: NOW_S + 1.0 + loop.time())

@@ -4,7 +4,11 @@ While few grades vouch for a floor, more than it is asked for: a plan that aims 
 falls short of it half of the time, by as much as its estimates are in doubt.
 """
 
-from math import inf, sqrt
+from collections.abc import Mapping, Sequence
+from math import inf, isfinite, sqrt
+from typing import Any, Self
+
+from optimizer.estimate.decayed import positive
 
 # At least this many grades carry a debt: a mean over 3,000 has a standard error below a point, so
 # what is carried is mostly debt, not luck.
@@ -83,6 +87,29 @@ class FloorAccount:
         spent = max(shift - margin, 0.0) if shift > 0 else shift
         return min(max(floor + margin - spent, 0.0), 1.0)
 
+    def to_plain(self) -> dict[str, Any]:
+        """All that outlives the process, in what JSON has."""
+        return {
+            "floor": self._floor,
+            "frozen": self._frozen,
+            "since_s": self._since_s if isfinite(self._since_s) else None,
+            "sums": [self._grades, self._weight, self._surplus],
+            "rhythm": self._rhythm.to_plain(),
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """Takes up what `to_plain` wrote; raises ValueError, TypeError or LookupError."""
+        found = cls(positive(plain["floor"]))
+        found._frozen = bool(plain["frozen"])
+        if plain["since_s"] is not None:
+            found._since_s = float(plain["since_s"])
+        grades, weight, surplus = plain["sums"]
+        found._grades, found._weight = positive(grades), positive(weight)
+        found._surplus = float(surplus)
+        found._rhythm = _Rhythm.from_plain(plain["rhythm"])
+        return found
+
     def _horizon(self) -> float:
         late = _HORIZON_DELAYS * self._rhythm.grades_in_delay
         return min(max(HORIZON_GRADES, late), HORIZON_GRADES_MAX)
@@ -101,6 +128,17 @@ class _Rhythm:
     def grades_in_delay(self) -> float:
         """How many are under way at a time."""
         return self._delay_s / self._gap_s if self._gap_s else 0.0
+
+    def to_plain(self) -> list[float]:
+        return [self._told, self._delay_s, self._gap_s, self._last_s]
+
+    @classmethod
+    def from_plain(cls, plain: Sequence[Any]) -> Self:
+        found = cls()
+        told, *seconds = plain
+        found._told = int(told)
+        found._delay_s, found._gap_s, found._last_s = map(float, seconds)
+        return found
 
     def told(self, decided_s: float, now_s: float) -> None:
         gap_s, self._last_s = now_s - self._last_s, now_s

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isfinite, sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from optimizer.estimate.decayed import DecayedSums, Key
+from optimizer.estimate.decayed import DecayedSums, Key, positive
 from optimizer.estimate.effects import Fit, Observed, Priors, Spreads, fit, graded_variance
 from optimizer.problem import Floats
 
@@ -102,6 +102,27 @@ class AccuracyEstimate:
         """Realised: of what the class and payer were served. Without grades: 0, from 0 to 1."""
         mean, grades = _mean(self._groups.of((traffic_class, payer), now_s))
         return Estimate(mean, *_wilson(mean, grades), grades)
+
+    def to_plain(self) -> dict[str, Any]:
+        """All that outlives the process, in what JSON has; priors are the configuration's."""
+        plain = {name: sums.to_plain() for name, sums in self._tables().items()}
+        return {
+            "since_s": {name: one["since_s"] for name, one in plain.items()},
+            **{name: one["rows"] for name, one in plain.items()},
+            "spreads": [self._spreads.cell, self._spreads.pair],
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any], priors: Mapping[str, Prior]) -> Self:
+        """Takes up what `to_plain` wrote; raises ValueError, TypeError or LookupError."""
+        found = cls(priors)
+        for name, sums in found._tables().items():
+            sums.restore({"since_s": plain["since_s"][name], "rows": plain[name]})
+        found._spreads = Spreads(*map(positive, plain["spreads"]))
+        return found
+
+    def _tables(self) -> Mapping[str, DecayedSums[Any]]:
+        return {"pairs": self._pairs, "models": self._models, "groups": self._groups}
 
     def _fit(self, cells: Sequence[Cell], models: Sequence[str], now_s: float) -> Fit:
         """Of the cells and models asked for; whatever was graded takes part."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
@@ -52,6 +53,17 @@ class ChainEstimate:
         told = _table(*self._sums.all(now_s), classes, models)
         overall = _credited(told.of(np.full(told.first.size, True)))
         return {name: _leaning(told.of(told.row == k), overall) for k, name in enumerate(classes)}
+
+    def to_plain(self) -> dict[str, Any]:
+        """All that outlives the process, in what JSON has."""
+        return self._sums.to_plain()
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """Takes up what `to_plain` wrote; raises ValueError, TypeError or LookupError."""
+        found = cls()
+        found._sums.restore(plain)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

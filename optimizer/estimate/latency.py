@@ -1,6 +1,7 @@
 """Latency of whatever has a key, from log-bucketed counts."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 
@@ -41,7 +42,18 @@ class LatencyEstimate:
         sums = self._sums.of(key, now_s)
         requests = float(sums[:BUCKETS].sum()) + _CREDIT
         late, failed = float(sums[:BUCKETS] @ _beyond(slo_s)), float(sums[BUCKETS])
-        return max(late, failed) / requests
+        return min(max(late, failed) / requests, 1.0)
+
+    def to_plain(self) -> dict[str, Any]:
+        """All that outlives the process, in what JSON has."""
+        return self._sums.to_plain()
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """Takes up what `to_plain` wrote; raises ValueError, TypeError or LookupError."""
+        found = cls()
+        found._sums.restore(plain)
+        return found
 
 
 def _beyond(slo_s: float) -> Floats:

@@ -1,6 +1,7 @@
 """How many requests of a class miss its SLO, as they were counted."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
 
 from optimizer.estimate.decayed import DecayedSums
 
@@ -31,4 +32,15 @@ class MissEstimate:
     def of(self, promise: Promise, *, believed: float, now_s: float) -> float:
         """P(a miss), leaning on what is believed of the model while few were counted."""
         completed, missed = self._sums.of(promise, now_s)
-        return float((missed + _BELIEVED * believed) / (completed + _BELIEVED))
+        return min(float((missed + _BELIEVED * believed) / (completed + _BELIEVED)), 1.0)
+
+    def to_plain(self) -> dict[str, Any]:
+        """All that outlives the process, in what JSON has."""
+        return self._sums.to_plain()
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """Takes up what `to_plain` wrote; raises ValueError, TypeError or LookupError."""
+        found = cls()
+        found._sums.restore(plain)
+        return found

@@ -1,7 +1,7 @@
 """What a cell uses up at a model: tokens of an answer, busy seconds of an attempt."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -57,6 +57,17 @@ class TokenEstimate:
             _mean(answered, output_tokens)[asked],
             _mean(attempts, busy_s)[asked],
         )
+
+    def to_plain(self) -> dict[str, Any]:
+        """All that outlives the process, in what JSON has."""
+        return self._pairs.to_plain()
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """Takes up what `to_plain` wrote; raises ValueError, TypeError or LookupError."""
+        found = cls()
+        found._pairs.restore(plain)
+        return found
 
 
 def _mean(requests: Floats, totals: Floats) -> Floats:

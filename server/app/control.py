@@ -61,7 +61,7 @@ async def serve(
     """Runs the control plane until `stop`; `on_ready` is told where operators reach it."""
     config = from_json(read_own(settings.live_config_path, bytes_max=LIVE_BYTES_MAX))
     key = read_key(settings.key_path)
-    files = KeptFiles(settings.live_config_path, settings.state_dir / "spent.json")
+    files = KeptFiles.in_folder(settings.state_dir)
     plane = ControlPlane(config, key, files, clock=now_s)
     listeners = config.listeners
     token_file = listeners.admin_token_file

@@ -1,6 +1,7 @@
 """What a worker tells its control plane: counters that only ever grow, and its endpoints."""
 
 from collections.abc import Mapping
+from typing import TypedDict, Unpack
 
 from server.control.cell_stats import cell_stats
 from server.routing.counters import Counters, Leg
@@ -10,20 +11,56 @@ from server.transport.server import Server
 from turnout.v1 import control_pb2 as pb
 
 
+class Header(TypedDict):
+    """What tells pushes apart, by the names of PushStatsRequest."""
+
+    boot: str
+    sequence: int
+    began_epoch: int
+    epoch: int
+    more: bool
+
+
+class Pushes:
+    """Numbers the pushes of one boot, and knows when everything has to be pushed."""
+
+    def __init__(self, boot: str) -> None:
+        self._boot = boot
+        self._sequence = 0
+        self._began_epoch = 0
+        self._epoch = 0
+
+    def follow(self, epoch: int) -> bool:
+        """True for another start of the control plane than before: it may know nothing."""
+        is_other = epoch != self._epoch
+        self._epoch = epoch
+        self._began_epoch = self._began_epoch or epoch
+        return is_other
+
+    def next(self, *, more: bool) -> Header:
+        """Of one more push."""
+        self._sequence += 1
+        return Header(
+            boot=self._boot,
+            sequence=self._sequence,
+            began_epoch=self._began_epoch,
+            epoch=self._epoch,
+            more=more,
+        )
+
+
 def push_request(
     counters: Counters,
     router: Router,
     touched: list[Leg],
     *,
-    boot: str,
-    sequence: int,
     data_address: str,
+    **header: Unpack[Header],
 ) -> pb.PushStatsRequest:
-    """Everything that was touched since the last push that was answered."""
+    """What was touched since the last push that was answered."""
     return pb.PushStatsRequest(
-        boot=boot,
-        sequence=sequence,
         data_address=data_address,
+        **header,
         cells=[cell_stats(leg, counters.get(leg)) for leg in touched],
         endpoints=_endpoint_stats(router),
         refusals=[pb.RefusalStats(reason=r, count=n) for r, n in counters.refusals()],
@@ -54,6 +91,7 @@ def _endpoint_stats(router: Router) -> list[pb.EndpointStats]:
             address=address,
             ejected=router.health.is_ejected((index, address)),
             in_flight=load.in_flight,
+            attempts=load.attempts,
         )
         for (index, address), load in router.endpoints.loads.items()
     ]

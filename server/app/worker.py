@@ -6,8 +6,9 @@ import os
 import random
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, aclosing
+from typing import Any
 
 import grpc
 import structlog
@@ -23,7 +24,7 @@ from server.app.plan_age import PlanAge
 from server.app.reader_process import ReaderProcess
 from server.app.readiness import tell_readiness
 from server.app.settings import Settings, clock, read_settings, stop_event, tell_ready
-from server.app.stats import push_request, tell_transport
+from server.app.stats import Pushes, push_request, tell_transport
 from server.control.client import ControlClient, Snapshot, control_channel
 from server.control.kept_file import FileRefused
 from server.control.key_file import read_key
@@ -46,6 +47,7 @@ from server.telemetry.traced_dispatch import TracedDispatcher, Tracing
 from server.telemetry.tracing import sampling_ratio, tracer
 from server.transport.server import Server
 from server.upstream.oip import OipUpstream
+from server.upstream.probes import Prober
 from server.version import VERSION
 from server.wire import oip_pb2_grpc
 from turnout.v1 import routing_pb2_grpc
@@ -92,8 +94,7 @@ class Worker:
         self._plan_age = PlanAge()
         self._learned = Learned()
         self.data_address = ""  # known once it is bound
-        self._boot = secrets.token_hex(8)
-        self._sequence = 0
+        self._pushes = Pushes(secrets.token_hex(8))
 
     async def follow(self, control: ControlClient) -> None:
         """Puts every snapshot in force; never ends."""
@@ -128,14 +129,13 @@ class Worker:
     async def _push_some(self, control: ControlClient) -> bool:
         """Pushes once; true if it was answered and there is more."""
         touched = self._counters.take_touched(PUSHED_CELLS_MAX)
-        self._sequence += 1
+        more = len(touched) == PUSHED_CELLS_MAX
         request = push_request(
             self._counters,
             self._router,
             touched,
-            boot=self._boot,
-            sequence=self._sequence,
             data_address=self.data_address,
+            **self._pushes.next(more=more),
         )
         tell_transport(request, self._transport, self._upstream.limits_reached())
         self._tell_plan(request, control)
@@ -147,7 +147,7 @@ class Worker:
         except asyncio.CancelledError:
             self._counters.touch_again(touched)
             raise
-        return len(touched) == PUSHED_CELLS_MAX
+        return more
 
     def _tell_plan(self, request: PushStatsRequest, control: ControlClient) -> None:
         """The log says when nobody stands by the plan any more, whatever the reason."""
@@ -163,6 +163,8 @@ class Worker:
             request.plan_age_s = age_s
 
     async def _follow(self, snapshot: Snapshot) -> None:
+        if self._pushes.follow(snapshot.epoch):
+            self._counters.touch_all()
         replaced = self._router.table
         await self._put_in_force(snapshot)
         if replaced is not self._router.table:
@@ -204,8 +206,7 @@ async def serve(
 ) -> None:
     """Runs one worker until `stop`, then drains; `on_ready` is told the address it serves on."""
     counters = Counters()
-    sealer = Sealer(read_key(settings.key_path), boot=secrets.randbits(64))
-    router = Router(Selector(), sealer, counters, Slices(settings.place, settings.workers))
+    router = _router(settings, counters)
     listener = data_listener(settings)
     upstream = OipUpstream(held=None if listener.transport is None else listener.transport.held)
     dispatcher = _dispatcher(router, upstream, counters, now_s)
@@ -240,13 +241,24 @@ async def serve(
         me.data_address = await listener.start()
         stack.push_async_callback(listener.stop)
         stack.callback(health_servicer.drain)
-        async with asyncio.TaskGroup() as group:  # if one fails, the process ends and is restarted
-            told = me.announce(health_servicer.publish, on_ready, now_s)
-            work = (me.follow(control), me.tell(control), told)
-            tasks = [group.create_task(one) for one in work]
-            await stop.wait()
-            for task in tasks:
-                task.cancel()
+        prober = Prober(router, upstream.is_ready, now_s=now_s, chance=random.random)
+        told = me.announce(health_servicer.publish, on_ready, now_s)
+        await _until(stop, me.follow(control), me.tell(control), prober.run(), told)
+
+
+async def _until(stop: asyncio.Event, *work: Coroutine[Any, Any, None]) -> None:
+    """Runs what never ends by itself; if one fails, so does the process, which is restarted."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one) for one in work]
+        await stop.wait()
+        for task in tasks:
+            task.cancel()
+
+
+def _router(settings: Settings, counters: Counters) -> Router:
+    sealer = Sealer(read_key(settings.key_path), boot=secrets.randbits(64))
+    slices = Slices(settings.place, settings.workers)
+    return Router(Selector(), sealer, counters, slices, chance=random.random)
 
 
 def _add_standard(server: grpc.aio.Server, health_servicer: HealthServicer) -> None:

@@ -116,8 +116,16 @@ def _columns(status: pb.ModelStatus) -> Iterator[list[str | tuple[str, str]]]:
     yield list(_endpoints(status))
     grades = f"{accuracy.grades:,.0f} grades" if accuracy.grades else "no grades: prior"
     yield [estimate(accuracy), (grades, "dim")]
-    yield [f"{status.requests:,} asked", usd(status.cost_nano_usd)]
+    yield list(_last_hour(status))
     yield list(_prices(model.price))
+
+
+def _last_hour(status: pb.ModelStatus) -> Iterator[str | tuple[str, str]]:
+    yield f"{status.requests:,} asked"
+    yield usd(status.cost_nano_usd)
+    if status.unreported:
+        yield f"{status.unreported:,} unreported:", "dim"
+        yield f"about {usd(status.unreported_nano_usd)}", "dim"
 
 
 def _endpoints(status: pb.ModelStatus) -> Iterator[str | tuple[str, str]]:

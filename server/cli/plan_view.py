@@ -44,6 +44,8 @@ def _parts(plan: pb.Plan, now_s: float) -> Iterator[RenderableType]:
     yield _mix(plan.cells)
     if plan.budgets:
         yield _budgets(plan.budgets)
+    if unreported := list(_unreported(plan.budgets)):
+        yield _sentences("Not reported yet", unreported, "")
     if plan.step_prices:
         yield _sentences("What a change would do", [p.text for p in plan.step_prices], "")
 
@@ -175,6 +177,15 @@ def _budgets(budgets: Sequence[pb.PlanBudget]) -> Table:
             Text("none: it binds", "yellow") if budget.binds else Text(headroom, "green"),
         )
     return table
+
+
+def _unreported(budgets: Sequence[pb.PlanBudget]) -> Iterator[str]:
+    """What callers have not told of is not part of what is spent."""
+    for budget in budgets:
+        if budget.unreported:
+            decisions = f"{budget.unreported:,} decisions by Route this {budget.period}"
+            cost = usd(budget.unreported_nano_usd)
+            yield f"budget {budget.name}: no usage of {decisions}, expected to cost {cost}"
 
 
 def _sentences(title: str, sentences: Sequence[str], style: str) -> Group:

@@ -3,15 +3,16 @@
 Periods are in UTC. Budgets here are soft: a pace shapes the mix and refuses nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, TypeAdapter
 
 from server.config import BudgetConfig
 from server.routing.catalog import NANO_PER_USD, NO_PAYER
+from server.routing.counters import Counts
 
 # A pace never falls below this part of the even one: a spent budget asks for the cheapest mix that
 # holds the floors, and a right-hand side of zero would ask nothing more.
@@ -43,6 +44,9 @@ class _Spent(BaseModel):
 
     start_s: Annotated[float, Field(allow_inf_nan=False)]
     nano_usd: Annotated[int, Field(ge=0, le=SPENT_NANO_USD_MAX)]
+    # Below 0 while a report overtakes the worker's count of its decision.
+    unreported: Annotated[int, Field(ge=-SPENT_NANO_USD_MAX, le=SPENT_NANO_USD_MAX)] = 0
+    unreported_nano_usd: Annotated[int, Field(ge=-SPENT_NANO_USD_MAX, le=SPENT_NANO_USD_MAX)] = 0
 
 
 _SPENT = TypeAdapter(dict[str, _Spent])
@@ -57,6 +61,8 @@ class BudgetState:
     amount_nano_usd: int
     spent_nano_usd: int
     pace_nano_usd_per_s: float  # what is left, over the rest of the period
+    unreported: int = 0  # decisions of the period whose usage has not come
+    unreported_nano_usd: int = 0  # what they were expected to cost
 
 
 class Spending:
@@ -72,11 +78,15 @@ class Spending:
 
     def spend(self, payer: str, nano_usd: int, *, now_s: float) -> None:
         """Charges every budget that the payer names; names the configuration lacks are nobody's."""
-        if payer == NO_PAYER:
-            return
-        for name in payer.split("+"):
-            if name in self._budgets:
-                self._current(self._budgets[name], now_s).nano_usd += nano_usd
+        for spent in self._paying(payer, now_s):
+            spent.nano_usd += nano_usd
+
+    def expect(self, payer: str, counts: Counts, *, made_s: float, now_s: float) -> None:
+        """Adds decisions whose usage is to come; those made before this period are not its own."""
+        for spent in self._paying(payer, now_s) if counts.unreported else ():
+            if made_s >= spent.start_s:
+                spent.unreported += counts.unreported
+                spent.unreported_nano_usd += counts.unreported_nano_usd
 
     def states(self, *, window_s: float, now_s: float) -> Mapping[str, BudgetState]:
         """Every budget, by name."""
@@ -84,18 +94,24 @@ class Spending:
             name: self._state(budget, window_s, now_s) for name, budget in self._budgets.items()
         }
 
-    def to_json(self) -> bytes:
+    def to_plain(self) -> dict[str, Any]:
         """What outlives the process, so that a restart does not give the money again."""
-        return _SPENT.dump_json(self._spent)
+        plain: dict[str, Any] = _SPENT.dump_python(self._spent)
+        return plain
 
-    def restore(self, text: bytes) -> None:
-        """Takes up what `to_json` wrote; raises ValueError where it is something else."""
+    def restore(self, plain: Any) -> None:
+        """Takes up what `to_plain` wrote; raises ValueError where it is something else."""
+        self._spent = _SPENT.validate_python(plain)
+
+    def restore_json(self, text: bytes) -> None:
+        """As restore, of the file that earlier versions wrote."""
         self._spent = _SPENT.validate_json(text)
 
     def _state(self, budget: BudgetConfig, window_s: float, now_s: float) -> BudgetState:
         start_s, end_s = period(budget.period, now_s)
         amount = round(budget.amount_usd * NANO_PER_USD)
-        spent = self._current(budget, now_s).nano_usd
+        current = self._current(budget, now_s)
+        spent = current.nano_usd
         # A period's last instant is not worth all that is left.
         rest_s = max(end_s - now_s, window_s)
         even = amount / (end_s - start_s)
@@ -104,8 +120,16 @@ class Spending:
             period=budget.period,
             amount_nano_usd=amount,
             spent_nano_usd=spent,
+            unreported=max(current.unreported, 0),
+            unreported_nano_usd=max(current.unreported_nano_usd, 0),
             pace_nano_usd_per_s=max((amount - spent) / rest_s, PACE_MIN * even),
         )
+
+    def _paying(self, payer: str, now_s: float) -> Iterator[_Spent]:
+        if payer != NO_PAYER:
+            for name in payer.split("+"):
+                if name in self._budgets:
+                    yield self._current(self._budgets[name], now_s)
 
     def _current(self, budget: BudgetConfig, now_s: float) -> _Spent:
         start_s, _ = period(budget.period, now_s)

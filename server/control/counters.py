@@ -1,145 +1,192 @@
-"""Merges what workers push: cumulative counters become what is new in each push, counted once."""
+"""Merges what workers push, each request once, however often a worker or the accounts restart."""
 
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from server.control.cell_stats import counts_of, leg_of
+from server.control.boot import WORKER_SILENT_S, Boot, Endpoint, Increment
+from server.routing.catalog import Cell
 from server.routing.counters import Counts, Leg
-from turnout.v1.control_pb2 import CellStats, EndpointStats, ListenerStats, PushStatsRequest
+from turnout.v1.control_pb2 import ListenerStats, PushStatsRequest
 
-# A worker that pushed nothing for so long no longer says which endpoints are ejected.
-WORKER_SILENT_S = 10.0
 # Far more than one machine runs; beyond it the one that was silent longest is forgotten.
 WORKERS_MAX = 256
-
-Endpoint = tuple[str, str]  # model, address
-
-
-class Increment(NamedTuple):
-    """What one push adds to one leg."""
-
-    leg: Leg
-    counts: Counts
-    # False: counted since some time before this control plane began, so it says nothing of now.
-    recent: bool
-
-
-@dataclass(slots=True)
-class WorkerState:
-    """The newest push of one worker."""
-
-    name: str
-    boot: str
-    sequence: int
-    pushed_s: float
-    whole: bool  # every push of this boot was seen, so a cell that is new began at zero
-    counts: dict[Leg, Counts] = field(default_factory=dict)
-    endpoints: dict[Endpoint, EndpointStats] = field(default_factory=dict)
-    refusals: dict[str, int] = field(default_factory=dict)
-    limits_reached: dict[str, int] = field(default_factory=dict)
-    listener: ListenerStats | None = None  # None: grpcio serves
-    data_address: str = ""
-    plan_id: str = ""  # empty before the first plan
-    plan_age_s: float | None = None  # at the newest push
-
-    @property
-    def decided(self) -> int:
-        return sum(counts.decided for counts in self.counts.values())
+# Of one worker: what a dead process has pushed is here within milliseconds, and three starts take
+# seconds.
+BOOTS_MAX = 3
+# Of the workers that see an endpoint, by their recent attempts, it is out once so many eject it.
+EJECTED_PART = 0.5
 
 
 class Workers:
-    """Merges by (worker, boot, sequence): what is repeated or late adds nothing."""
+    """Merges by (worker, boot, sequence): what is repeated or late adds only what is new."""
 
-    def __init__(self) -> None:
-        self._states: dict[str, WorkerState] = {}
-        # Of boots that are over.
+    def __init__(self, *, epoch: int = 0) -> None:
+        """`epoch` is this start of the control plane, as workers are told it."""
+        self._epoch = epoch
+        # When the accounts began; epochs are times, of one machine.
+        self._since_epoch = epoch
+        # By worker and boot; a worker's last is the one that pushed last.
+        self._boots: dict[str, dict[str, Boot]] = {}
+        # Of boots that are forgotten.
         self._refusals_before: Counter[str] = Counter()
         self._limits_before: Counter[str] = Counter()
         self._calls_before = 0
 
     def merge(self, push: PushStatsRequest, *, now_s: float) -> list[Increment]:
         """What the push adds."""
-        state = self._states.get(push.worker)
-        if state is None or state.boot != push.boot:
-            state = self._begin(push, now_s, state)
-        elif push.sequence <= state.sequence:
-            return []
-        state.sequence, state.pushed_s = push.sequence, now_s
-        state.data_address = push.data_address
-        state.endpoints = {(e.model, e.address): e for e in push.endpoints}
-        state.refusals.update((refusal.reason, refusal.count) for refusal in push.refusals)
-        state.limits_reached.update((one.limit, one.count) for one in push.limits_reached)
-        state.listener = push.listener if push.HasField("listener") else None
-        state.plan_id = push.plan_id
-        state.plan_age_s = push.plan_age_s if push.HasField("plan_age_s") else None
-        return [_increment(state, stats) for stats in push.cells]
+        boot = self._boot(push, now_s)
+        boot.began |= push.began_epoch >= self._since_epoch
+        return boot.merge(push, epoch=self._epoch, now_s=now_s)
 
-    def states(self) -> Iterator[WorkerState]:
-        """Every worker, in the order of first pushes."""
-        return iter(self._states.values())
+    def states(self) -> Iterator[Boot]:
+        """The last boot of every worker."""
+        return (next(reversed(boots.values())) for boots in self._boots.values())
 
-    def endpoints(self, *, now_s: float) -> Iterator[tuple[Endpoint, EndpointStats]]:
-        """What workers that still push say of endpoints; several may speak of one."""
-        for state in self._states.values():
-            if now_s - state.pushed_s <= WORKER_SILENT_S:
-                yield from state.endpoints.items()
+    def ejected(self, *, now_s: float) -> set[Endpoint]:
+        """Endpoints that workers of at least half of the recent attempts at them have ejected.
+
+        One path that is bad is not taken for an endpoint that is.
+        """
+        seen: defaultdict[Endpoint, list[tuple[bool, float]]] = defaultdict(list)
+        for boot in self._heard(now_s):
+            for endpoint, stats in boot.endpoints.items():
+                seen[endpoint].append((stats.ejected, boot.attempts(endpoint, now_s=now_s)))
+        return {endpoint for endpoint, told in seen.items() if _is_out(told)}
+
+    def in_flight(self, *, now_s: float) -> Counter[Endpoint]:
+        """Attempts that are out at each endpoint, by workers that still push."""
+        totals: Counter[Endpoint] = Counter()
+        for boot in self._heard(now_s):
+            totals.update({e: stats.in_flight for e, stats in boot.endpoints.items()})
+        return totals
 
     def refusals(self) -> Counter[str]:
         """Requests answered with an error, by reason, of all boots."""
         totals = Counter(self._refusals_before)
-        for state in self._states.values():
-            totals.update(state.refusals)
+        for boot in self._all():
+            totals.update(boot.refusals)
         return totals
 
     def limits_reached(self) -> Counter[str]:
         """How often each limit of the transport was reached, of all boots."""
         totals = Counter(self._limits_before)
-        for state in self._states.values():
-            totals.update(state.limits_reached)
+        for boot in self._all():
+            totals.update(boot.limits_reached)
         return totals
 
     def calls(self) -> int:
         """Begun by callers, of all boots."""
-        return self._calls_before + sum(said.calls for said in self._listeners())
+        return self._calls_before + sum(map(_calls, self._all()))
 
     def connections(self, *, now_s: float) -> int | None:
         """Open now, at workers that still push; None where none says."""
-        said = [
-            state.listener.connections
-            for state in self._states.values()
-            if state.listener is not None and now_s - state.pushed_s <= WORKER_SILENT_S
-        ]
-        return sum(said) if said else None
+        said = [boot.listener for boot in self._heard(now_s) if boot.listener is not None]
+        return sum(listener.connections for listener in said) if said else None
 
-    def _listeners(self) -> Iterator[ListenerStats]:
-        return (state.listener for state in self._states.values() if state.listener is not None)
+    def to_plain(self) -> dict[str, Any]:
+        """What has to outlive the process, with the money it was counted as.
 
-    def _begin(
-        self, push: PushStatsRequest, now_s: float, before: WorkerState | None
-    ) -> WorkerState:
-        if before is not None:
-            self._end(before)
-        elif len(self._states) >= WORKERS_MAX:
-            self._end(min(self._states.values(), key=lambda state: state.pushed_s))
-        # A known worker's new boot, or a first push, began at zero under our eyes.
-        whole = before is not None or push.sequence == 1
-        state = WorkerState(push.worker, push.boot, push.sequence, now_s, whole)
-        self._states[push.worker] = state
-        return state
+        Taken in a moment, for later.
+        """
+        boots = list(self._all())
+        return {
+            "since_epoch": self._since_epoch,
+            "boots": [_boot_to_plain(boot) for boot in boots],
+            "told": _Told([dict(boot.told) for boot in boots]),
+        }
 
-    def _end(self, state: WorkerState) -> None:
-        self._refusals_before.update(state.refusals)
-        self._limits_before.update(state.limits_reached)
-        self._calls_before += 0 if state.listener is None else state.listener.calls
-        del self._states[state.name]
+    @classmethod
+    def from_plain(cls, plain: Any, *, epoch: int, now_s: float) -> "Workers":
+        """Goes on where `to_plain` was: of what a worker tells again, only what is new is added.
+
+        Raises ValueError, TypeError, LookupError or AttributeError where it is something else.
+        """
+        found = cls(epoch=epoch)
+        found._since_epoch = int(plain["since_epoch"])
+        told: defaultdict[int, dict[Leg, Counts]] = defaultdict(dict)
+        for index, *cell, first, model, counts in plain["told"]:
+            told[index][Leg(Cell(*cell), first, model)] = Counts.from_plain(counts)
+        for index, one in list(enumerate(plain["boots"]))[-WORKERS_MAX * BOOTS_MAX :]:
+            boot = _boot_from_plain(one, told[index], now_s)
+            found._boots.setdefault(boot.worker, {})[boot.name] = boot
+        return found
+
+    def _all(self) -> Iterator[Boot]:
+        return (boot for boots in self._boots.values() for boot in boots.values())
+
+    def _heard(self, now_s: float) -> Iterator[Boot]:
+        """Those that run, by all that is known."""
+        return (boot for boot in self.states() if now_s - boot.pushed_s <= WORKER_SILENT_S)
+
+    def _boot(self, push: PushStatsRequest, now_s: float) -> Boot:
+        boots = self._boots.get(push.worker)
+        if boots is None:
+            boots = self._boots_of_another(push.worker)
+        boot = boots.pop(push.boot, None)
+        if boot is None:
+            if len(boots) >= BOOTS_MAX:
+                self._forget(boots, next(iter(boots)))
+            # By its first push it has counted for a moment only.
+            first = push.sequence == 1
+            boot = Boot(push.worker, push.boot, now_s, began=first, complete=first)
+        boots[push.boot] = boot
+        return boot
+
+    def _boots_of_another(self, worker: str) -> dict[str, Boot]:
+        if len(self._boots) >= WORKERS_MAX:
+            silent = min(self.states(), key=lambda boot: boot.pushed_s).worker
+            for name in list(self._boots[silent]):
+                self._forget(self._boots[silent], name)
+            del self._boots[silent]
+        boots = self._boots[worker] = {}
+        return boots
+
+    def _forget(self, boots: dict[str, Boot], name: str) -> None:
+        boot = boots.pop(name)
+        self._refusals_before.update(boot.refusals)
+        self._limits_before.update(boot.limits_reached)
+        self._calls_before += _calls(boot)
 
 
-def _increment(state: WorkerState, stats: CellStats) -> Increment:
-    leg, counts = leg_of(stats), counts_of(stats)
-    last = state.counts.get(leg)
-    state.counts[leg] = counts
-    if last is None:
-        return Increment(leg, counts, recent=state.whole)
-    return Increment(leg, counts.less(last), recent=True)
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What boots had told, each with its place among them; made plain as it is read."""
+
+    boots: Sequence[Mapping[Leg, Counts]]
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        for index, told in enumerate(self.boots):
+            for leg, counts in told.items():
+                yield [index, *leg.cell, leg.first, leg.model, counts.to_plain()]
+
+
+def _is_out(told: Sequence[tuple[bool, float]]) -> bool:
+    """Whether enough have ejected it; where nobody has asked it of late, each worker counts."""
+    asked = sum(attempts for _, attempts in told)
+    against = sum(attempts if asked else 1.0 for ejected, attempts in told if ejected)
+    return against > 0 and against >= EJECTED_PART * (asked or len(told))
+
+
+def _calls(boot: Boot) -> int:
+    listener: ListenerStats | None = boot.listener
+    return 0 if listener is None else listener.calls
+
+
+def _boot_to_plain(boot: Boot) -> list[Any]:
+    # One that had told all has nothing left from before these accounts.
+    return [boot.worker, boot.name, boot.sequence, boot.began or boot.complete]
+
+
+def _boot_from_plain(plain: Any, told: Mapping[Leg, Counts], now_s: float) -> Boot:
+    worker, name, sequence, began = plain
+    return Boot(
+        worker=str(worker),
+        name=str(name),
+        pushed_s=now_s,
+        sequence=int(sequence),
+        began=bool(began),
+        kept=dict(told),
+        told=dict(told),
+    )

@@ -9,6 +9,7 @@ import math
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 DRIFTED = 0.25
 # Of fewer the index says more about chance than about traffic: about 0.03 for 14 domains.
@@ -65,6 +66,28 @@ class DomainDrift:
         seen = {domain: counts[domain] / max(total, 1) for domain in self._trained}
         index = _index(self._trained, seen) if total >= DECISIONS_MIN else None
         return Drift(index, self._trained, seen)
+
+    def to_plain(self) -> dict[str, Any]:
+        """What was seen, with the mix that it is compared with, in what JSON has."""
+        return {
+            "trained": dict(self._trained),
+            "slices": [[number, dict(counts)] for number, counts in self._slices],
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any], *, now_s: float) -> Self:
+        """Takes up what `to_plain` wrote; raises ValueError, TypeError or LookupError.
+
+        Another mix to compare with forgets it.
+        """
+        found = cls()
+        found._trained = {str(name): float(part) for name, part in plain["trained"].items()}
+        this = int(now_s // _SLICE_S)
+        for number, counts in plain["slices"]:
+            seen = Counter({name: int(counts.get(name, 0)) for name in found._trained})
+            if int(number) <= this:
+                found._slices.append((int(number), seen))
+        return found
 
 
 def _index(trained: Mapping[str, float], seen: Mapping[str, float]) -> float:

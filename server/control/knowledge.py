@@ -11,16 +11,18 @@ from optimizer.estimate.latency import LatencyEstimate
 from optimizer.estimate.miss import MissEstimate, Promise
 from optimizer.estimate.tokens import TokenEstimate
 from server.config import ClassConfig, Config
+from server.control.boot import Increment
 from server.control.budgets import Spending
-from server.control.counters import Increment, Workers
+from server.control.counters import Workers
 from server.control.drift import DomainDrift
 from server.control.last_hour import LastHour
 from server.control.outcomes import Grade, Settlement
 from server.routing.catalog import Catalog, Cell, compile_catalog
-from server.routing.counters import NO_MODEL, Counts, Leg, latency_bucket
+from server.routing.counters import NO_MODEL, Counters, Counts, Leg
+from server.routing.journey import counted
+from server.routing.reported import Reported, journey_of
 from server.routing.tokens import OpenDecision
 from turnout.v1.control_pb2 import PushStatsRequest
-from turnout.v1.routing_pb2 import Usage
 
 GroupName = tuple[str, str]  # traffic class, payer
 
@@ -28,7 +30,8 @@ GroupName = tuple[str, str]  # traffic class, payer
 class Knowledge:
     """Is told what happened and when. Estimates hear of what was counted once a window."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, epoch: int = 0) -> None:
+        """`epoch` is this start of the control plane, as workers are told it."""
         self.accuracy = AccuracyEstimate({})
         self.latency = LatencyEstimate()
         self.miss = MissEstimate()
@@ -37,7 +40,7 @@ class Knowledge:
         self.demand = DemandEstimate()
         self.accounts: dict[GroupName, FloorAccount] = {}
         self.spending = Spending()
-        self.workers = Workers()
+        self.workers = Workers(epoch=epoch)
         self.last_hour = LastHour()
         self.drift = DomainDrift()
         # Since the control plane began, for those who export.
@@ -72,10 +75,8 @@ class Knowledge:
         decision = settlement.decision
         if not self._is_known(decision.cell, decision.model):
             return
-        if settlement.usage is not None:
-            counts = self._usage_counts(decision, settlement.usage)
-            leg = Leg(decision.cell, decision.model, decision.model)
-            self._count(Increment(leg, counts, recent=True), now_s=now_s)
+        if settlement.reported is not None:
+            self._count_reported(decision, settlement.reported, now_s)
         if settlement.grade is not None:
             self._grade(decision, settlement.grade, now_s)
 
@@ -101,8 +102,8 @@ class Knowledge:
         )
 
     def ejected(self, *, now_s: float) -> Collection[tuple[str, str]]:
-        """Endpoints, as (model, address), that at least one worker has ejected."""
-        return {e for e, stats in self.workers.endpoints(now_s=now_s) if stats.ejected}
+        """Endpoints, as (model, address), that workers have ejected, not one alone of many."""
+        return self.workers.ejected(now_s=now_s)
 
     def _is_known(self, cell: Cell, model: str) -> bool:
         """A decision may be older than the configuration, or of another one."""
@@ -110,15 +111,17 @@ class Knowledge:
         return is_cell and model in self.catalog.index
 
     def _count(self, increment: Increment, *, now_s: float) -> None:
-        leg, counts, recent = increment
+        leg, counts, recent, new = increment
         cell, model = leg.cell, leg.model
-        self._window.setdefault(leg, Counts()).add(counts)
         self.totals.setdefault((cell.traffic_class, model), Counts()).add(counts)
         if recent:
+            self._window.setdefault(leg, Counts()).add(counts)
             self._decided[cell] += counts.decided
+        if new:
             self.domains[cell.domain] += counts.decided
             self.drift.told(cell.domain, counts.decided, now_s=now_s)
             self.spending.spend(cell.payer, counts.cost_nano_usd, now_s=now_s)
+            self.spending.expect(cell.payer, counts, made_s=now_s, now_s=now_s)
             self.last_hour.add(("model", model), counts, now_s=now_s)
             self.last_hour.add(("group", cell[:2]), counts, now_s=now_s)
 
@@ -151,36 +154,24 @@ class Knowledge:
         self.shed[cell[:2]] += counts.shed
         if increment.recent:
             self._decided[cell] += counts.shed
+        if increment.new:
             self.last_hour.add(("group", cell[:2]), counts, now_s=now_s)
 
-    def _usage_counts(self, decision: OpenDecision, usage: Usage) -> Counts:
-        """What a caller says of a decision by Route, as a worker would count it."""
-        latency_s = usage.latency.seconds + usage.latency.nanos * 1e-9
-        model = self.catalog.models[self.catalog.index[decision.model]]
-        slo_s = self.catalog.classes[decision.cell.traffic_class].slo_s
-        if usage.failed:
-            cost = model.failure_cost_nano_usd(busy_s=latency_s)
-        else:
-            cost = model.cost_nano_usd(
-                input_tokens=usage.input_tokens,
-                output_tokens=usage.output_tokens,
-                busy_s=latency_s,
-            )
-        counts = Counts(
-            ended=1,
-            completed=1,
-            failed=int(usage.failed),
-            slo_missed=int(usage.failed or (slo_s is not None and latency_s > slo_s)),
-            attempts=1,
-            answered=int(not usage.failed),
-            # What was not answered costs no tokens.
-            input_tokens=0 if usage.failed else usage.input_tokens,
-            output_tokens=0 if usage.failed else usage.output_tokens,
-            busy_s=latency_s,
-            cost_nano_usd=cost,
-        )
-        counts.latency_counts[latency_bucket(latency_s)] = 1
-        return counts
+    def _count_reported(self, decision: OpenDecision, reported: Reported, now_s: float) -> None:
+        """Counts a request that its caller saw through, as a worker would have."""
+        counters = Counters()
+        counted(journey_of(reported, decision.cell, decision.model, self.catalog), counters)
+        for leg in counters.take_touched():
+            self._count(Increment(leg, counters.get(leg), recent=True, new=True), now_s=now_s)
+        self._take_off(decision, now_s)
+
+    def _take_off(self, decision: OpenDecision, now_s: float) -> None:
+        """Its usage has come: from the time when it was made, it is unreported no more."""
+        cell, made_s = decision.cell, float(decision.issued_s)
+        taken = Counts(unreported=-1, unreported_nano_usd=-decision.expected_cost_nano_usd)
+        self.spending.expect(cell.payer, taken, made_s=made_s, now_s=now_s)
+        self.last_hour.add(("model", decision.model), taken, now_s=made_s)
+        self.last_hour.add(("group", cell[:2]), taken, now_s=made_s)
 
     def _grade(self, decision: OpenDecision, grade: Grade, now_s: float) -> None:
         """Only the audit sample feeds floors: who grades unasked grades what went wrong."""
@@ -189,13 +180,13 @@ class Knowledge:
             self.feedback["unasked"] += 1
             return
         self.feedback["audited"] += 1
-        cell, model, weight = decision.cell, decision.model, 1 / decision.audit_probability
+        cell, weight = decision.cell, 1 / decision.audit_probability
         account = self.accounts.get(cell[:2])
         if grade.replaces is not None:
-            before, told_s = grade.replaces
+            before, model, told_s = grade.replaces
             self.accuracy.retract(cell, model, before, weight, told_s)
             if account is not None:
                 account.replaced(before, grade.value, weight, decided_s=decision.issued_s)
         elif account is not None:
             account.told(grade.value, weight, decided_s=decision.issued_s, now_s=now_s)
-        self.accuracy.told(cell, model, grade.value, weight, now_s)
+        self.accuracy.told(cell, grade.model, grade.value, weight, now_s)

@@ -2,8 +2,8 @@
 
 import functools
 from collections import deque
-from collections.abc import Hashable
-from typing import NamedTuple
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, NamedTuple, Self
 
 from server.routing.counters import Counts
 
@@ -19,6 +19,8 @@ class Happened(NamedTuple):
     slo_missed: int = 0
     cost_nano_usd: int = 0
     shed: int = 0
+    unreported: int = 0
+    unreported_nano_usd: int = 0
 
 
 class LastHour:
@@ -28,16 +30,51 @@ class LastHour:
         self._minutes: dict[Hashable, deque[tuple[int, Happened]]] = {}
 
     def add(self, key: Hashable, counts: Counts, *, now_s: float) -> None:
+        """Adds to the minute of this time, or to the nearest that was begun before it."""
         minutes = self._minutes.setdefault(key, deque(maxlen=_MINUTES))
         minute = int(now_s // _MINUTE_S)
-        had = minutes.pop()[1] if minutes and minutes[-1][0] == minute else Happened()
-        minutes.append((minute, _plus(had, counts)))
+        if not minutes or minute > minutes[-1][0]:
+            minutes.append((minute, _plus(Happened(), counts)))
+        elif minute > minutes[-1][0] - _MINUTES:  # older ones are of no hour that is asked for
+            place = _place(minutes, minute)
+            minutes[place] = minutes[place][0], _plus(minutes[place][1], counts)
 
     def of(self, key: Hashable, *, now_s: float) -> Happened:
         """The sums of one key; what is older than an hour is left out."""
         first = int(now_s // _MINUTE_S) - _MINUTES + 1
         kept = [sums for minute, sums in self._minutes.get(key, ()) if minute >= first]
         return functools.reduce(_plus, kept, Happened())
+
+    def to_plain(self) -> list[Any]:
+        """Every key with its minutes, in what JSON has."""
+        return [
+            [key, [[minute, *sums] for minute, sums in minutes]]
+            for key, minutes in self._minutes.items()
+        ]
+
+    @classmethod
+    def from_plain(cls, plain: Iterable[Any], *, now_s: float) -> Self:
+        """Takes up what `to_plain` wrote; raises ValueError, TypeError or LookupError."""
+        found, this = cls(), int(now_s // _MINUTE_S)
+        for key, minutes in plain:
+            # By a clock that was set back some would be in the future, and stay for good.
+            known = ((int(minute), Happened(*map(int, sums))) for minute, *sums in minutes)
+            kept = deque(((minute, sums) for minute, sums in known if minute <= this), _MINUTES)
+            found._minutes[_key(key)] = kept
+        return found
+
+
+def _key(plain: Any) -> Hashable:
+    """A key as it was: JSON has made lists of tuples."""
+    return tuple(map(_key, plain)) if isinstance(plain, list) else plain
+
+
+def _place(minutes: Sequence[tuple[int, Happened]], minute: int) -> int:
+    """Of the last that is not later; the first where all are."""
+    for place in range(len(minutes) - 1, 0, -1):
+        if minutes[place][0] <= minute:
+            return place
+    return 0
 
 
 def _plus(had: Happened, counts: Counts | Happened) -> Happened:
@@ -47,4 +84,6 @@ def _plus(had: Happened, counts: Counts | Happened) -> Happened:
         slo_missed=had.slo_missed + counts.slo_missed,
         cost_nano_usd=had.cost_nano_usd + counts.cost_nano_usd,
         shed=had.shed + counts.shed,
+        unreported=had.unreported + counts.unreported,
+        unreported_nano_usd=had.unreported_nano_usd + counts.unreported_nano_usd,
     )

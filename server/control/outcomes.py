@@ -1,16 +1,28 @@
 """Settles outcomes: opens the decision id, and counts each decision's usage once."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from heapq import heappush, heappushpop
+from typing import Any, NamedTuple
 
+from server.control.outcome_messages import asked_of, reported_of, took_of
 from server.routing.errors import DecisionExpired, UsageDuplicate
-from server.routing.outcomes import QUALITY, check_feedback, check_labels, check_usage
+from server.routing.outcomes import (
+    QUALITY,
+    check_attempts,
+    check_end,
+    check_feedback,
+    check_labels,
+    check_usage,
+)
+from server.routing.reported import Reported, Told
 from server.routing.tokens import Kind, OpenDecision, open_decision
-from turnout.v1.routing_pb2 import Feedback, Outcome, OutcomeResult, Usage
+from turnout.v1.routing_pb2 import Feedback, Outcome, OutcomeResult
 
 # About 400 bytes each, so 80 MB when full: half an hour of reports at 100 a second.
 REMEMBERED_MAX = 200_000
+# Of an id, which begins with 16 bytes that authenticate it: no two have them in common.
+KEY_CHARS = 22
 USAGE_ALREADY_COUNTED = "USAGE_ALREADY_COUNTED"
 
 _COUNTED = OutcomeResult()
@@ -21,7 +33,16 @@ class Grade:
     """The quality of one decision's answer, and the grade it replaces."""
 
     value: float
-    replaces: tuple[float, float] | None = None  # the earlier value, and when it was told
+    model: str  # the one that answered
+    replaces: "CountedGrade | None" = None
+
+
+class CountedGrade(NamedTuple):
+    """A grade that was counted."""
+
+    value: float
+    model: str
+    told_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,65 +51,103 @@ class Settlement:
 
     decision: OpenDecision
     result: OutcomeResult
-    usage: Usage | None = None
+    reported: Reported | None = None
     grade: Grade | None = None
 
 
 @dataclass(slots=True)
 class _Record:
     usage_counted: bool
+    model: str  # the one that answered, as far as is known
     quality: float | None = None
     judged_s: float = 0.0
-    told_s: float = 0.0
+    graded: CountedGrade | None = None  # what was counted of it
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Records as they were at one moment, each made plain when it is read."""
+
+    oldest: Sequence[tuple[int, str]]
+    records: Mapping[str, _Record]
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        for issued_s, key in self.oldest:
+            r = self.records[key]
+            yield issued_s, key, r.usage_counted, r.model, r.quality, r.judged_s, r.graded
 
 
 class Outcomes:
     """The decisions that outcomes came for, so that none counts twice.
 
     When the table is full the oldest decisions leave it, and what comes for one as old is refused.
-    It lives as long as the control plane: a report repeated across a restart counts again.
+    Records are replaced, never edited once an outcome is settled: another thread may read them.
     """
 
-    def __init__(self, key: bytes, *, remembered_max: int = REMEMBERED_MAX) -> None:
+    def __init__(
+        self,
+        key: bytes,
+        is_model: Callable[[str], bool],
+        *,
+        remembered_max: int = REMEMBERED_MAX,
+    ) -> None:
+        """`is_model` says whether the configuration has a model of that name."""
         self._key = key
+        self._is_model = is_model
         self._remembered_max = remembered_max
         self._records: dict[str, _Record] = {}
-        self._oldest: list[tuple[int, str]] = []  # a heap of (issued, decision id)
+        self._oldest: list[tuple[int, str]] = []  # a heap of (issued, key)
         self._forgotten_s = -1  # decisions issued up to here may have left the table
 
     def settle(self, outcome: Outcome, *, now_s: float) -> Settlement:
         """What is new in an outcome; raises RoutingError where nothing of it can count."""
-        usage = outcome.usage if outcome.HasField("usage") else None
-        check_feedback([(f.metric, f.value) for f in outcome.feedback])
-        check_labels(outcome.domain, outcome.intent)
-        if usage is not None:
-            latency_s = usage.latency.seconds + usage.latency.nanos * 1e-9
-            check_usage(latency_s, usage.input_tokens, usage.output_tokens)
+        self._check(outcome)
         decision = open_decision(self._key, outcome.decision_id, now_s=now_s)
         record = self._record(decision)
-        grade = _grade(record, outcome.feedback, now_s)
-        if usage is None:
-            return Settlement(decision, _COUNTED, grade=grade)
-        if record.usage_counted:
-            return Settlement(decision, _refusal(decision.kind), grade=grade)
-        record.usage_counted = True
-        return Settlement(decision, _COUNTED, usage, grade)
+        result, reported = _usage(record, decision, outcome)
+        return Settlement(decision, result, reported, _grade(record, outcome.feedback, now_s))
+
+    def to_plain(self) -> dict[str, Any]:
+        """All that was settled, in what JSON has; taken in a moment, for later."""
+        rows = _Rows(list(self._oldest), dict(self._records))
+        return {"forgotten_s": self._forgotten_s, "rows": rows}
+
+    def restore(self, plain: Mapping[str, Any]) -> None:
+        """Takes up what `to_plain` wrote, of the shape that it has."""
+        self._forgotten_s = plain["forgotten_s"]
+        for issued_s, key, counted, model, quality, judged_s, graded in plain["rows"]:
+            if key not in self._records:
+                grade = None if graded is None else CountedGrade(*graded)
+                record = _Record(counted, model, quality, judged_s, grade)
+                self._remember((issued_s, key), record)
+
+    def _check(self, outcome: Outcome) -> None:
+        check_feedback([(f.metric, f.value) for f in outcome.feedback])
+        check_labels(outcome.domain, outcome.intent)
+        if outcome.HasField("usage"):
+            check_usage(took_of(outcome.usage))
+        if outcome.attempts:
+            asked = asked_of(outcome)
+            check_attempts(asked, self._is_model)
+            check_end(reported_of(outcome, asked))
 
     def _record(self, decision: OpenDecision) -> _Record:
-        record = self._records.get(decision.decision_id)
+        key = decision.decision_id[:KEY_CHARS]
+        record = self._records.get(key)
         if record is None:
             if decision.issued_s <= self._forgotten_s:
                 raise DecisionExpired(
                     "too many decisions have been reported on since: report sooner",
                     field="decision_id",
                 )
-            record = _Record(usage_counted=decision.kind is Kind.INFER)
-            self._remember(decision, record)
+            record = _Record(decision.kind is Kind.INFER, decision.model)
+            self._remember((decision.issued_s, key), record)
+        else:
+            record = self._records[key] = replace(record)
         return record
 
-    def _remember(self, decision: OpenDecision, record: _Record) -> None:
-        self._records[decision.decision_id] = record
-        entry = (decision.issued_s, decision.decision_id)
+    def _remember(self, entry: tuple[int, str], record: _Record) -> None:
+        self._records[entry[1]] = record
         if len(self._oldest) < self._remembered_max:
             heappush(self._oldest, entry)
             return
@@ -96,18 +155,35 @@ class Outcomes:
         del self._records[oldest]
 
 
+def _usage(
+    record: _Record, decision: OpenDecision, outcome: Outcome
+) -> tuple[OutcomeResult, Reported | None]:
+    """The result, and what is new of the request itself."""
+    has_usage = outcome.HasField("usage")
+    if not has_usage and not outcome.attempts:
+        return _COUNTED, None
+    if decision.kind is Kind.INFER or (has_usage and record.usage_counted):
+        return _refusal(decision.kind), None
+    asked = asked_of(outcome) or [Told(decision.model, "", None)]
+    reported = reported_of(outcome, asked)
+    if not record.usage_counted:  # what was counted stands
+        record.model = reported.answered_by or decision.model
+    record.usage_counted |= has_usage
+    return _COUNTED, reported if has_usage else None
+
+
 def _grade(record: _Record, feedback: Sequence[Feedback], now_s: float) -> Grade | None:
-    """Keeps the quality judged last; says so where that changed it."""
-    before, told_s = record.quality, record.told_s
+    """Keeps the quality judged last; says so where that, or whose it is, has changed."""
     for given in feedback:
         # Nothing is judged in the future: such a clock would shut out every later grade.
         judged_s = min(_judged_s(given), now_s) if given.HasField("time") else now_s
         if given.metric == QUALITY and judged_s >= record.judged_s:
             record.quality, record.judged_s = given.value, judged_s
-    if record.quality is None or record.quality == before:
+    before = record.graded
+    if record.quality is None or (before and before[:2] == (record.quality, record.model)):
         return None
-    record.told_s = now_s
-    return Grade(record.quality, replaces=None if before is None else (before, told_s))
+    record.graded = CountedGrade(record.quality, record.model, now_s)
+    return Grade(record.quality, record.model, before)
 
 
 def _judged_s(feedback: Feedback) -> float:

@@ -136,6 +136,8 @@ def _budgets(window: Window, solution: Solution) -> Iterator[pb.PlanBudget]:
             period=state.period,
             amount_nano_usd=state.amount_nano_usd,
             spent_nano_usd=state.spent_nano_usd,
+            unreported=state.unreported,
+            unreported_nano_usd=state.unreported_nano_usd,
             cost_nano_usd_per_day=round(
                 solution.budget_cost_nano_usd[b] * _DAY_S / window.window_s
             ),

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,10 @@ from server.control.knowledge import Knowledge
 from server.control.learned import Learned
 from server.control.outcomes import Outcomes
 from server.control.publisher import Publisher
+from server.control.remembered import take_up, taken
 from server.control.replanner import Replanner, Solver, solve_window
+from server.control.state_file import FILE_NAME
+from server.control.state_keeper import StateKeeper
 from server.routing.errors import RoutingError
 from turnout.v1.admin_pb2 import ClassifierStatus, ModelStatus, Plan, Worker
 from turnout.v1.control_pb2 import PushStatsRequest, WatchPlanResponse
@@ -35,7 +38,13 @@ class KeptFiles:
     """What outlives the process."""
 
     live_config: Path  # the configuration with its live updates
-    spent: Path  # what budgets have spent in their periods
+    state: Path  # what was learned and spent
+    spent: Path  # what budgets have spent in their periods, as earlier versions kept it
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> "KeptFiles":
+        """Under the names that they have in the state folder."""
+        return cls(folder / "live.json", folder / FILE_NAME, folder / "spent.json")
 
 
 class ControlPlane:
@@ -55,9 +64,15 @@ class ControlPlane:
         self._files = files
         self.started_s = clock()
         epoch = round(self.started_s * 1_000)
-        self._knowledge = Knowledge(config)
+        self._knowledge = Knowledge(config, epoch=epoch)
+        self._outcomes = Outcomes(decision_key, lambda name: name in self._knowledge.catalog.index)
+        self._state = StateKeeper(files.state, on_written=self._remove_spent)
+        restored = self._state.restore(
+            lambda kept: take_up(
+                kept, self._knowledge, self._outcomes, epoch=epoch, now_s=self.started_s
+            )
+        )
         self._restore_spending()
-        self._outcomes = Outcomes(decision_key)
         self._learned = Learned(files.live_config.parent, self._knowledge.drift)
         self._publisher = Publisher(epoch, to_json(config))
         self._explainer = Explainer(pricer)
@@ -68,11 +83,13 @@ class ControlPlane:
             epoch=epoch,
             clock=clock,
             solver=solver,
+            on_closed=self._take,
         )
+        if restored:
+            self._replanner.wake()  # there is enough to plan with
         self._up = self._knowledge.models_up(now_s=self.started_s)
         self._updating = asyncio.Lock()
         self._replacing = asyncio.Lock()  # the classifier
-        self._kept = b""  # of what budgets spent, as it is on the disk
 
     @property
     def config(self) -> Config:
@@ -86,6 +103,7 @@ class ControlPlane:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._replanner.run())
             tasks.create_task(self._explainer.run())
+            tasks.create_task(self._state.run())
             tasks.create_task(self._keep_again())
 
     def refused(self, reason: str) -> None:
@@ -194,15 +212,20 @@ class ControlPlane:
         try:
             settlement = self._outcomes.settle(outcome, now_s=now_s)
         except RoutingError as error:
-            return OutcomeResult(reason=error.reason, message=str(error))
+            return OutcomeResult(reason=error.reason, message=error.with_field)
         self._knowledge.settled(settlement, now_s=now_s)
         self._learned.settled(outcome)
         return settlement.result
 
+    def _take(self, now_s: float) -> None:
+        """A window has been closed: nothing that was counted is still to be learned."""
+        self._state.take(taken(self._knowledge, self._outcomes), now_s=now_s)
+
     def _restore_spending(self) -> None:
+        """Of an earlier version, which ran since: else the file is not there."""
         spent = self._files.spent
         try:
-            self._knowledge.spending.restore(read_own(spent, bytes_max=SPENT_BYTES_MAX))
+            self._knowledge.spending.restore_json(read_own(spent, bytes_max=SPENT_BYTES_MAX))
         except FileNotFoundError:
             return
         except (FileRefused, ValueError) as error:
@@ -216,30 +239,26 @@ class ControlPlane:
 
     async def keep_files(self) -> None:
         """Writes what outlives the process and is not on the disk as it is; do so last of all."""
-        await self._keep("what budgets spent", self._keep_spent)
-        await self._keep("the configuration", self._keep_config)
+        self._replanner.close_window(self._clock())
+        await self._state.write()
+        await self._keep_config()
 
-    async def _keep(self, what: str, write: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await write()
-        except OSError as error:  # a full disk is no reason to stop planning
-            _log.warning(f"{what} cannot be kept", error=str(error))
-
-    async def _keep_spent(self) -> None:
-        spent = self._knowledge.spending.to_json()
-        if spent != self._kept or not self._files.spent.exists():
-            await asyncio.to_thread(write_whole, self._files.spent, spent)
-            self._kept = spent
+    def _remove_spent(self) -> None:
+        self._files.spent.unlink(missing_ok=True)
 
     async def _keep_config(self) -> None:
         """Every update has written it; others may have removed it since."""
         async with self._updating:
-            if not self._files.live_config.exists():
+            if self._files.live_config.exists():
+                return
+            try:
                 await asyncio.to_thread(write_whole, self._files.live_config, to_json(self.config))
+            except OSError as error:  # a full disk is no reason to stop planning
+                _log.warning("the configuration cannot be kept", error=str(error))
 
     async def _keep_again(self) -> None:
-        """Once a window: a crash forgets that much, and what workers spend until the next start."""
+        """Once a window. What was learned is kept when its window is closed."""
         while True:
             await asyncio.sleep(self.config.window_s)
-            await self.keep_files()
+            await self._keep_config()
             await self._learned.keep(now_s=self._clock())

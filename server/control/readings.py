@@ -31,6 +31,7 @@ def values(knowledge: Knowledge, plan: Plan | None, *, now_s: float) -> dict[str
         "turnout.plan.breaches": [] if plan is None else list(_breaches(plan)),
         "turnout.endpoint.ejected": list(_ejected(knowledge, now_s)),
         **_transport(knowledge, now_s),
+        **_unreported(knowledge, now_s),
         **_floors(plan),
         **_budgets(knowledge, now_s),
     }
@@ -82,7 +83,7 @@ def _plan_ages(knowledge: Knowledge, now_s: float) -> Iterator[Point]:
     """A worker that is cut off no longer says how old its plan is, but it gets no younger."""
     for state in knowledge.workers.states():
         if state.plan_age_s is not None:
-            yield {"worker": state.name}, state.plan_age_s + now_s - state.pushed_s
+            yield {"worker": state.worker}, state.plan_age_s + now_s - state.pushed_s
 
 
 def _ejected(knowledge: Knowledge, now_s: float) -> Iterator[Point]:
@@ -101,6 +102,23 @@ def _transport(knowledge: Knowledge, now_s: float) -> dict[str, list[Point]]:
         "turnout.transport.limits_reached": [({"limit": n}, reached[n]) for n in limit_names.ALL],
         "turnout.transport.calls": [({}, workers.calls())],
         "turnout.transport.connections": [] if connections is None else [({}, connections)],
+    }
+
+
+def _unreported(knowledge: Knowledge, now_s: float) -> dict[str, list[Point]]:
+    """Of the last hour, by model; a report can be quicker than the worker's count."""
+    hours = {
+        model.name: knowledge.last_hour.of(("model", model.name), now_s=now_s)
+        for model in knowledge.config.models
+    }
+    return {
+        "turnout.unreported": [
+            ({"model": name}, max(hour.unreported, 0)) for name, hour in hours.items()
+        ],
+        "turnout.unreported.cost": [
+            ({"model": name}, max(hour.unreported_nano_usd, 0) / NANO_PER_USD)
+            for name, hour in hours.items()
+        ],
     }
 
 
@@ -126,4 +144,11 @@ def _budgets(knowledge: Knowledge, now_s: float) -> dict[str, list[Point]]:
         ({"budget": s.name}, (s.amount_nano_usd - s.spent_nano_usd) / NANO_PER_USD)
         for s in states.values()
     ]
-    return {"turnout.budget.spent": spent, "turnout.budget.left": left}
+    unreported: list[Point] = [
+        ({"budget": s.name}, s.unreported_nano_usd / NANO_PER_USD) for s in states.values()
+    ]
+    return {
+        "turnout.budget.spent": spent,
+        "turnout.budget.left": left,
+        "turnout.budget.unreported": unreported,
+    }

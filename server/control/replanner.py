@@ -49,10 +49,14 @@ def solve_window(window: Window) -> Solution | Failure:
     return solve(window.problem, Deadline(SOLVE_S_MAX, time.monotonic))
 
 
+def _tell_nobody(_now_s: float) -> None:
+    pass
+
+
 class Replanner:
     """Solves in a thread, so that workers and operators are answered meanwhile."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that planning needs
         self,
         knowledge: Knowledge,
         publisher: Publisher,
@@ -61,13 +65,16 @@ class Replanner:
         epoch: int,
         clock: Callable[[], float],
         solver: Solver,
+        on_closed: Callable[[float], None] = _tell_nobody,
     ) -> None:
+        """`on_closed` is told when a window has been closed, before the next one has anything."""
         self._knowledge = knowledge
         self._publisher = publisher
         self._explainer = explainer
         self._epoch = epoch
         self._clock = clock
         self._solver = solver
+        self._on_closed = on_closed
         self._wake = asyncio.Event()
         self._closed_s = clock()
         self._ids = 0
@@ -93,7 +100,7 @@ class Replanner:
 
     async def _replan(self) -> None:
         now_s = self._clock()
-        self._close_window(now_s)
+        self.close_window(now_s)
         window = build_window(self._knowledge, now_s=now_s)
         if window is None:
             self._failed("no request has been seen that a model which is up could answer")
@@ -106,10 +113,12 @@ class Replanner:
         draft.plan.solve_ms = (self._clock() - now_s) * 1_000
         self._publish(draft, now_s)
 
-    def _close_window(self, now_s: float) -> None:
+    def close_window(self, now_s: float) -> None:
+        """Learns what was counted until now."""
         elapsed_s = max(now_s - self._closed_s, _WINDOW_S_MIN)
         self._closed_s = now_s
         self._knowledge.close_window(elapsed_s, now_s=now_s)
+        self._on_closed(now_s)
 
     def _draft(self, window: Window, now_s: float) -> _Draft | Failure:
         """All that needs no more than the window; runs beside the loop."""

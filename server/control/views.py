@@ -5,15 +5,14 @@ from collections.abc import Iterator
 from server.control.knowledge import Knowledge
 from server.control.messages import estimate_message, model_message, timestamp
 from turnout.v1 import admin_pb2 as pb
-from turnout.v1.control_pb2 import EndpointStats
 
 
 def workers(knowledge: Knowledge) -> Iterator[pb.Worker]:
     """Every worker that has pushed, by name."""
     states = knowledge.workers.states()
-    for state in sorted(states, key=lambda state: (len(state.name), state.name)):  # 2 before 10
+    for state in sorted(states, key=lambda state: (len(state.worker), state.worker)):  # 2 before 10
         yield pb.Worker(
-            name=state.name,
+            name=state.worker,
             last_push=timestamp(state.pushed_s),
             decided=state.decided,
             connections=0 if state.listener is None else state.listener.connections,
@@ -24,15 +23,13 @@ def workers(knowledge: Knowledge) -> Iterator[pb.Worker]:
 
 def model_statuses(knowledge: Knowledge, *, now_s: float) -> Iterator[pb.ModelStatus]:
     """Every model, with what is believed of it and what it did in the last hour."""
-    said: dict[tuple[str, str], list[EndpointStats]] = {}
-    for endpoint, stats in knowledge.workers.endpoints(now_s=now_s):
-        said.setdefault(endpoint, []).append(stats)
+    ejected, in_flight = knowledge.ejected(now_s=now_s), knowledge.workers.in_flight(now_s=now_s)
     for model in knowledge.config.models:
         endpoints = [
             pb.EndpointStatus(
                 address=address,
-                ejected=any(s.ejected for s in said.get((model.name, address), ())),
-                in_flight=sum(s.in_flight for s in said.get((model.name, address), ())),
+                ejected=(model.name, address) in ejected,
+                in_flight=in_flight[model.name, address],
             )
             for address in model.endpoints
         ]
@@ -44,4 +41,6 @@ def model_statuses(knowledge: Knowledge, *, now_s: float) -> Iterator[pb.ModelSt
             accuracy=estimate_message(knowledge.accuracy.of_model(model.name, now_s)),
             requests=hour.decided,
             cost_nano_usd=hour.cost_nano_usd,
+            unreported=max(hour.unreported, 0),
+            unreported_nano_usd=max(hour.unreported_nano_usd, 0),
         )

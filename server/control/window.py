@@ -106,7 +106,8 @@ class _Classes:
 
 
 def _busiest(knowledge: Knowledge, per_s: Mapping[Cell, float]) -> list[Cell]:
-    known = [cell for cell in per_s if cell[0] in knowledge.classes]
+    classes, kinds = knowledge.classes, knowledge.catalog.unfit
+    known = [cell for cell in per_s if cell.traffic_class in classes and cell.kind in kinds]
     return sorted(known, key=lambda cell: (-per_s[cell], cell))[:CELLS_MAX]
 
 

@@ -50,6 +50,9 @@ class Counts:
     latency_counts: list[int] = field(default_factory=lambda: [0] * LATENCY_BUCKETS)  # requests
     # Refused requests of the cell; of the leg without a model.
     shed: int = 0
+    # Decisions by Route, and their expected cost, until callers report what they took.
+    unreported: int = 0
+    unreported_nano_usd: int = 0
 
     def values(self) -> Mapping[str, Any]:
         """Every field by its name."""
@@ -68,6 +71,32 @@ class Counts:
                 for name in FIELDS
             }
         )
+
+    def least(self, other: "Counts") -> "Counts":
+        """The lesser of the two, field by field."""
+        return Counts(
+            **{name: _each(min, getattr(self, name), getattr(other, name)) for name in FIELDS}
+        )
+
+    def copy(self) -> "Counts":
+        return self.less(Counts())
+
+    def to_plain(self) -> Mapping[str, Any]:
+        """Fields that are not zero; of latencies those buckets."""
+        plain = {name: value for name, value in self.values().items() if value}
+        plain["latency_counts"] = [[i, n] for i, n in enumerate(self.latency_counts) if n]
+        return plain
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> "Counts":
+        """Raises TypeError, ValueError, LookupError or AttributeError for something else."""
+        counts = cls()
+        for name in plain.keys() - {"latency_counts"}:
+            kind = type(getattr(counts, name))
+            setattr(counts, name, kind(plain[name]))
+        for bucket, count in plain["latency_counts"]:
+            counts.latency_counts[bucket] = int(count)
+        return counts
 
 
 FIELDS = tuple(one.name for one in fields(Counts))
@@ -112,6 +141,10 @@ class Counters:
 
     def touch_again(self, legs: list[Leg]) -> None:
         self._touched.update(legs)
+
+    def touch_all(self) -> None:
+        """For a control plane that may not know what earlier pushes told."""
+        self._touched.update(self._legs)
 
     def get(self, leg: Leg) -> Counts:
         return self._legs[leg]

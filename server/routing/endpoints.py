@@ -1,10 +1,28 @@
-"""Which endpoint of a model takes the next attempt: the least loaded that is not ejected."""
+"""Which endpoint of a model takes the next request: the better of two that chance names.
 
-from collections.abc import Iterable
+Better is who has less in flight and was given less of late. Who joins or comes back is given
+little at first, and its part within SLOW_START_S.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from math import exp, inf
 from typing import NamedTuple
 
 from server.routing.catalog import Model
 from server.routing.health import Endpoint, HealthTracker
+
+# What an endpoint was given fades so fast. Of what Route gives away nothing else is known: it is in
+# flight for seconds, as a rule.
+RECENT_S = 10.0
+# What is in flight is known, what was given is not known to be there still.
+GIVEN_WEIGHT = 0.01
+# Caches fill and code is compiled within some hundred requests. Envoy begins with a tenth as well.
+SLOW_START_S = 10.0
+RAMP_MIN = 0.1
+# Of so many requests of a batch that are decided alike one choice is made: each makes another
+# answer, which takes as long as to seal eight ids.
+ALIKE_MIN, ALIKE_CHOICES_MAX = 8, 16
 
 
 class Target(NamedTuple):
@@ -20,47 +38,123 @@ class Target(NamedTuple):
 
 
 class EndpointLoad:
-    """Attempts at each endpoint: in flight, and begun so far."""
+    """What one endpoint has to do."""
 
-    __slots__ = ("attempts", "in_flight")
+    __slots__ = ("_given", "_given_s", "attempts", "in_flight", "joined_s")
 
-    def __init__(self) -> None:
+    def __init__(self, joined_s: float | None) -> None:
+        """None: it joins when it is first looked at."""
+        self.joined_s = joined_s
         self.in_flight = 0
-        self.attempts = 0
+        self.attempts = 0  # ever
+        self._given = 0.0  # by then
+        self._given_s = 0.0
+
+    def join(self, given: float, now_s: float) -> None:
+        """Begins beside others that were given so much: it is neither behind nor ahead."""
+        self.joined_s, self._given, self._given_s = now_s, given, now_s
+
+    def given(self, now_s: float) -> float:
+        """How much it was given of late, more the less it could take."""
+        return self._given * exp(min(self._given_s - now_s, 0.0) / RECENT_S)
+
+    def give(self, count: int, now_s: float) -> None:
+        self._given = self.given(now_s) + count / self._ramp(now_s)
+        self._given_s = now_s
+
+    def busy(self, now_s: float) -> float:
+        """Of two the lower is asked."""
+        return self.in_flight / self._ramp(now_s) + GIVEN_WEIGHT * self.given(now_s)
+
+    def _ramp(self, now_s: float) -> float:
+        """The part of its part that it may have by now."""
+        here_s = inf if self.joined_s is None else now_s - self.joined_s
+        return 1.0 if here_s >= SLOW_START_S else max(here_s / SLOW_START_S, RAMP_MIN)
 
 
 class Endpoints:
-    """The load of every endpoint in the catalog."""
+    """The load of every endpoint in the catalog. Is told the time by `refresh`."""
 
-    def __init__(self, health: HealthTracker) -> None:
+    def __init__(self, health: HealthTracker, chance: Callable[[], float]) -> None:
+        """`chance` is uniform in [0, 1)."""
         self._health = health
+        self._chance = chance
+        self._now_s = 0.0
         self.loads: dict[Endpoint, EndpointLoad] = {}
 
     def track(self, endpoints: Iterable[Endpoint]) -> None:
-        """Counts exactly these; known ones keep their counts."""
+        """Counts exactly these; known ones keep their counts.
+
+        The first ones of all are no newcomers: there is nobody beside whom they would be spared.
+        """
+        joined_s = None if self.loads else -inf
         endpoints = tuple(endpoints)
-        self.loads = {e: self.loads.get(e, EndpointLoad()) for e in endpoints}
+        self.loads = {e: self.loads.get(e) or EndpointLoad(joined_s) for e in endpoints}
         self._health.track(endpoints)
+
+    def refresh(self, now_s: float) -> None:
+        """It is so late, and those whose ejection is over are back."""
+        self._now_s = now_s
+        self._health.refresh(now_s)
 
     def choose(self, index: int, model: Model) -> str:
         """The address to call; empty for a model that only Route speaks of and has none.
 
-        If all are ejected, the least loaded of all: one has to be asked.
+        If all are ejected, one of all: one has to be asked.
         """
         if len(model.endpoints) == 1:
             return model.endpoints[0]
-        candidates = self._open(index, model) or model.endpoints
-        return min(candidates, key=lambda address: self._load(index, address), default="")
+        open_ones = self._open(index, model) or model.endpoints
+        return self._better_of_two(index, model, open_ones) if open_ones else ""
 
     def choose_other(self, index: int, model: Model, last: str) -> str:
         """The address to call after that one; empty where every other is ejected."""
         others = [address for address in self._open(index, model) if address != last]
-        return min(others, key=lambda address: self._load(index, address), default="")
+        return self._better_of_two(index, model, others) if others else ""
 
-    def _open(self, index: int, model: Model) -> list[str]:
-        """Those that are not ejected."""
-        return [one for one in model.endpoints if not self._health.is_ejected((index, one))]
+    def choose_many(self, index: int, model: Model, count: int) -> list[tuple[str, int]]:
+        """Who is given how many of so many, and gives them."""
+        if len(model.endpoints) == 1:
+            return [(model.endpoints[0], count)]
+        choices = min(-(-count // ALIKE_MIN), ALIKE_CHOICES_MAX)
+        taken: Counter[str] = Counter()
+        for number in range(choices):
+            address = self.choose(index, model)
+            part = count * (number + 1) // choices - count * number // choices
+            self.give((index, address), part)
+            taken[address] += part
+        return list(taken.items())
 
-    def _load(self, index: int, address: str) -> tuple[int, int]:
+    def give(self, endpoint: Endpoint, count: int = 1) -> None:
+        """Counts what it is given; of a model's only endpoint nobody asks."""
+        if (load := self.loads.get(endpoint)) is not None:
+            load.give(count, self._now_s)
+
+    def _open(self, index: int, model: Model) -> Sequence[str]:
+        """Those that are not ejected; who is begins anew when it is back."""
+        if not self._health.impaired >> index & 1:
+            return model.endpoints
+        open_ones = []
+        for address in model.endpoints:
+            if self._health.is_ejected((index, address)):
+                self.loads[index, address].joined_s = None
+            else:
+                open_ones.append(address)
+        return open_ones
+
+    def _better_of_two(self, index: int, model: Model, addresses: Sequence[str]) -> str:
+        others = len(addresses) - 1
+        if not others:
+            return addresses[0]
+        first, second = divmod(int(self._chance() * (others + 1) * others), others)
+        second += second >= first
+        one, other = addresses[first], addresses[second]
+        return one if self._busy(index, model, one) <= self._busy(index, model, other) else other
+
+    def _busy(self, index: int, model: Model, address: str) -> float:
         load = self.loads[index, address]
-        return load.in_flight, load.attempts  # of equals, the one asked less often so far
+        if load.joined_s is None:
+            beside = [self.loads[index, other] for other in model.endpoints]
+            given = [one.given(self._now_s) for one in beside if one.joined_s is not None]
+            load.join(min(given, default=0.0), self._now_s)
+        return load.busy(self._now_s)

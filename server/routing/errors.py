@@ -15,6 +15,11 @@ class RoutingError(Exception):
         super().__init__(message)
         self.field = field  # path in the request, such as "context.labels"; empty: no one field
 
+    @property
+    def with_field(self) -> str:
+        """The message as it is read where the field has no place of its own."""
+        return f"{self.field}: {self}" if self.field else str(self)
+
 
 class InvalidRequest(RoutingError):
     """A field holds what it may not hold."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import inf
 
 from server.config import HealthConfig
+from server.routing.catalog import bits
 
 Endpoint = tuple[int, str]  # index of the model, address
 
@@ -22,6 +23,7 @@ class _State:
     ejected_s: float = -inf  # the last time
     ejected_until_s: float = 0.0
     ejected: bool = False
+    is_doubted: bool = False  # a probe went well, and no answer has come since
     heard_s: float = -inf  # when it last answered anything
 
 
@@ -32,6 +34,7 @@ class HealthTracker:
         self._config = config
         self._states: dict[Endpoint, _State] = {}
         self.down = 0  # bit m: every endpoint of model m is ejected
+        self.impaired = 0  # bit m: one of them is
         self.next_return_s = float("inf")  # when `refresh` has something to do
         self.on_change: Callable[[], None] = _nobody_listens  # to what is ejected
 
@@ -54,6 +57,7 @@ class HealthTracker:
             return
         state.failures_in_a_row = 0
         state.ejections = 0
+        state.is_doubted = False
         if state.ejected:  # it was asked all the same, for want of another, and it is fine
             state.ejected = False
             self._summarise()
@@ -82,19 +86,41 @@ class HealthTracker:
         self._eject(state, now_s)
         return True
 
+    def to_probe(self) -> list[Endpoint]:
+        """Those that are ejected and that a probe may bring back."""
+        if not self.impaired:
+            return []
+        return [e for e, state in self._states.items() if state.ejected and not state.is_doubted]
+
+    def probed_well(self, endpoint: Endpoint) -> None:
+        """It is said to be ready, so it is back before its time; one failure ejects it again.
+
+        Then what it says is not believed again until it answers a call: it may be ready for
+        nothing else.
+        """
+        state = self._states.get(endpoint)
+        if state is None or not state.ejected:
+            return
+        state.is_doubted = True
+        self._let_back(state)
+        self._summarise()
+
     def refresh(self, now_s: float) -> None:
         """Lets back every endpoint whose time is over; one more failure ejects it again."""
         if now_s < self.next_return_s:
             return
         for state in self._states.values():
             if state.ejected and now_s >= state.ejected_until_s:
-                state.ejected = False
-                state.failures_in_a_row = self._config.consecutive_failures_max - 1
+                self._let_back(state)
         self._summarise()
 
     def is_ejected(self, endpoint: Endpoint) -> bool:
         state = self._states.get(endpoint)
         return state is not None and state.ejected
+
+    def _let_back(self, state: _State) -> None:
+        state.ejected = False
+        state.failures_in_a_row = self._config.consecutive_failures_max - 1
 
     def _eject(self, state: _State, now_s: float) -> None:
         length_s = min(self._config.ejection_s * 2.0**state.ejections, self._config.ejection_s_max)
@@ -105,10 +131,8 @@ class HealthTracker:
 
     def _summarise(self) -> None:
         up = {model for (model, _), state in self._states.items() if not state.ejected}
-        self.down = 0
-        for model, _ in self._states:
-            if model not in up:
-                self.down |= 1 << model
+        self.impaired = bits({model for (model, _), s in self._states.items() if s.ejected})
+        self.down = bits({model for model, _ in self._states} - up)
         self.next_return_s = min(
             (s.ejected_until_s for s in self._states.values() if s.ejected), default=float("inf")
         )

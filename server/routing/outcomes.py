@@ -1,12 +1,15 @@
 """What an outcome may hold: checked before it is counted."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from server.routing.errors import InvalidRequest, QualityInvalid
+from server.routing.reported import Reported, Told, Took
 
 # The one metric that is used: it counts for floors. Others are checked and kept nowhere.
 QUALITY = "quality"
 FEEDBACK_MAX = 8
+# A decision names one model and three fallbacks, and each may be asked again.
+ATTEMPTS_MAX = 8
 METRIC_CHARS_MAX = 64
 LABEL_CHARS_MAX = 128
 # No request takes a day or reads a hundred million tokens; a clock or a counter that is off would
@@ -15,19 +18,53 @@ LATENCY_S_MAX = 86_400.0
 TOKENS_MAX = 100_000_000
 
 
-def check_usage(latency_s: float, input_tokens: int, output_tokens: int) -> None:
+def check_usage(took: Took, *, field: str = "usage") -> None:
     """Raises InvalidRequest where a figure cannot be what was meant."""
-    if not 0 <= latency_s <= LATENCY_S_MAX:
+    if not 0 <= took.latency_s <= LATENCY_S_MAX:
         raise InvalidRequest(
-            f"a latency of {latency_s} s: send the time from sent to answered, at most a day",
-            field="usage.latency",
+            f"a latency of {took.latency_s} s: send the time from sent to answered, at most a day",
+            field=f"{field}.latency",
         )
-    for field, tokens in (("input_tokens", input_tokens), ("output_tokens", output_tokens)):
-        if tokens > TOKENS_MAX:
+    tokens = {"input_tokens": took.input_tokens, "output_tokens": took.output_tokens}
+    for name, count in tokens.items():
+        if count > TOKENS_MAX:
             raise InvalidRequest(
-                f"{tokens} tokens: send those of one request, at most {TOKENS_MAX:,}",
-                field=f"usage.{field}",
+                f"{count} tokens: send those of one request, at most {TOKENS_MAX:,}",
+                field=f"{field}.{name}",
             )
+
+
+def check_attempts(asked: Sequence[Told], is_model: Callable[[str], bool]) -> None:
+    """Raises InvalidRequest where one of them cannot be what was meant."""
+    check_attempts_count(len(asked))
+    for place, (model, _, took) in enumerate(asked):
+        if not is_model(model):
+            raise InvalidRequest(
+                f"there is no model {model!r}: name the one that was asked as the decision did",
+                field=f"attempts[{place}].model",
+            )
+        if took is not None:
+            check_usage(took, field=f"attempts[{place}].usage")
+
+
+def check_attempts_count(count: int) -> None:
+    """Raises InvalidRequest where there are too many for one decision."""
+    if count > ATTEMPTS_MAX:
+        raise InvalidRequest(
+            f"{count} attempts of one request: send the last {ATTEMPTS_MAX}", field="attempts"
+        )
+
+
+def check_end(reported: Reported) -> None:
+    """Raises InvalidRequest where the request did not end as its last attempt did."""
+    last = reported.asked[-1].took
+    if last is None or last.failed == reported.whole.failed:
+        return
+    if last.failed:
+        wrong = "the last attempt failed, so the request did: set it, or put last who answered"
+    else:
+        wrong = "the last attempt was answered, so the request was: leave it out, or set it there"
+    raise InvalidRequest(wrong, field="usage.failed")
 
 
 def check_feedback(feedback: Sequence[tuple[str, float]]) -> None:

@@ -24,6 +24,7 @@ from server.routing.query import Query
 from server.routing.readiness import Readiness, readiness
 from server.routing.reading.classifier import Classifier, Reading
 from server.routing.recent_texts import RecentTexts
+from server.routing.reported import Reported, observe
 from server.routing.selector import Basis, Pick, Selector, WeightTable
 from server.routing.shedding import Shedder, listed
 from server.routing.slices import Slices
@@ -93,8 +94,13 @@ class Router:
         sealer: Sealer,
         counters: Counters,
         slices: Slices | None = None,
+        *,
+        chance: Callable[[], float],
     ) -> None:
-        """`slices` are the whole capacities, unless other workers have their parts."""
+        """`slices` are the whole capacities, unless other workers have their parts.
+
+        `chance` is uniform in [0, 1): it spreads requests over endpoints.
+        """
         self._selector = selector
         self.slices = slices or Slices()
         self._shedder = Shedder()
@@ -104,7 +110,7 @@ class Router:
         # By cell, what is blocked, model and rule: with the plan in force, they make a pick.
         self._grounds: dict[tuple[Cell, int, int, str], Grounds] = {}
         self.health = HealthTracker(HealthConfig())
-        self.endpoints = Endpoints(self.health)
+        self.endpoints = Endpoints(self.health, chance)
         self.recent_texts = RecentTexts()
 
     @property
@@ -191,8 +197,9 @@ class Router:
         decision = self._decide(asked, now_s, spend=True)
         rate = decision.grounds.traffic_class.audit_rate
         decision.audit_probability = rate if chance < rate else 0.0
-        first = decision.target.model.name
-        self._counters.of(decision.reading.cell, first, first).decided += 1
+        self._count(decision, 1, forwarded=asked.forwarded)
+        if len(decision.target.model.endpoints) > 1:
+            self.endpoints.give(decision.target.key)
         return decision
 
     def sheds(self, asked: Asked) -> bool:
@@ -218,7 +225,7 @@ class Router:
         """A model that has all it may have is not asked; raises Shed where no other is open."""
         gives_way = self._shedder.spares and self.sheds(asked)
         full = self.slices.nearly_full if gives_way else self.slices.full
-        self.health.refresh(now_s)
+        self.endpoints.refresh(now_s)
         everything = (1 << len(self.catalog.models)) - 1
         blocked = asked.unfit | self.health.down
         if blocked == everything:  # all are ejected, so one of them has to be asked
@@ -249,15 +256,32 @@ class Router:
 
         Empty where the plan has no open model for them. None of them is audited.
         """
-        self.health.refresh(now_s)
+        self.endpoints.refresh(now_s)
         picks, blocked = self._pick_many(asked, count)
         decided = []
         for pick, taken in picks:
-            decision = self._decision(asked, pick, blocked)
-            first = decision.target.model.name
-            self._counters.of(asked.reading.cell, first, first).decided += taken
-            decided.append((decision, taken))
+            model = self.catalog.models[pick.model]
+            for address, part in self.endpoints.choose_many(pick.model, model, taken):
+                target = Target(pick.model, model, address)
+                decision = self._decision(asked, pick, blocked, target)
+                self._count(decision, part, forwarded=False)
+                decided.append((decision, part))
         return decided
+
+    def _count(self, decision: Decision, taken: int, *, forwarded: bool) -> None:
+        """What Infer forwards it tells of itself; of the rest usage is to come."""
+        first = decision.target.model.name
+        counts = self._counters.of(decision.reading.cell, first, first)
+        counts.decided += taken
+        if not forwarded:
+            counts.unreported += taken
+            counts.unreported_nano_usd += taken * decision.grounds.pick.cost_nano_usd
+
+    def observe(self, reported: Reported, *, now_s: float) -> None:
+        """Tells health of endpoints that a caller asked."""
+        if self._routes is not None:
+            catalog, loads = self._routes.catalog, self.endpoints.loads
+            observe(reported, catalog, loads, self.health, now_s=now_s)
 
     def seal(self, decision: Decision, kind: Kind, model: Model, *, now_s: float) -> str:
         """A new decision id; `model` is the one that answers, which a grade will speak of."""
@@ -300,13 +324,14 @@ class Router:
         return self._routes
 
     def _decide(self, asked: Asked, now_s: float, *, spend: bool) -> Decision:
-        self.health.refresh(now_s)
+        self.endpoints.refresh(now_s)
         picked = self._pick(asked, spend=spend)
         if picked is None:
             raise _no_candidate(asked)
-        return self._decision(asked, *picked)
+        pick, blocked = picked
+        return self._decision(asked, pick, blocked, self.target(pick.model))
 
-    def _decision(self, asked: Asked, pick: Pick, blocked: int) -> Decision:
+    def _decision(self, asked: Asked, pick: Pick, blocked: int, target: Target) -> Decision:
         reading = asked.reading
         key = (reading.cell, blocked, pick.model, reading.rule)
         grounds = self._grounds.get(key)
@@ -315,14 +340,15 @@ class Router:
             # Priced by its own tokens, a greedy pick is made for one request.
             if pick.basis is not Basis.GREEDY and len(self._grounds) < GROUNDS_MAX:
                 self._grounds[key] = grounds
-        return Decision(grounds, reading, self.target(pick.model), 0.0, asked.text)
+        return Decision(grounds, reading, target, 0.0, asked.text)
 
     def _grounds_of(self, reading: Reading, pick: Pick, blocked: int) -> Grounds:
         catalog, _, window_s = self._ready()
         traffic_class = catalog.classes[reading.cell.traffic_class]
         plan_id = self._selector.table.plan_id
         # Others of the cell may ask for what only some models have: the mask is not the cell's.
-        alone = pick.basis is Basis.PLAN and len(pick.row) == 1
+        # And whoever names an endpoint again and again spreads nothing over others.
+        alone = pick.basis is Basis.PLAN and len(pick.row) == 1 and not self._spreads(pick.model)
         alone = alone and self._shedder.shed_of(reading.cell) is None
         return Grounds(
             plan_id=plan_id,
@@ -362,9 +388,15 @@ class Router:
 
     def is_fixed(self, grounds: Grounds) -> bool:
         """Whether decisions on these grounds all name the same endpoints."""
-        models = self._ready().catalog.models
-        indexes = (grounds.pick.model, *grounds.fallbacks)
-        return all(len(models[index].endpoints) <= 1 for index in indexes)
+        return not any(map(self._spreads, (grounds.pick.model, *grounds.fallbacks)))
+
+    def spreads(self, asked: Asked) -> bool:
+        """Whether requests that are decided alike may name several endpoints."""
+        fit = (i for i, _ in enumerate(self.catalog.models) if not asked.unfit >> i & 1)
+        return any(map(self._spreads, fit))
+
+    def _spreads(self, index: int) -> bool:
+        return len(self._ready().catalog.models[index].endpoints) > 1
 
     def _pick(self, asked: Asked, *, spend: bool) -> tuple[Pick, int] | None:
         """The pick, and what was blocked for it; None without a candidate."""

@@ -10,10 +10,11 @@ import binascii
 import hashlib
 import struct
 from binascii import b2a_base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
+from typing import TypeAlias
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
@@ -35,8 +36,10 @@ _END = b"\x80"
 _HEAD = struct.Struct("<BfIQQQ")
 _COUNT_AT, _COUNT_BYTES = 17, 8
 _NAMES = 7  # of the cell five, then model and version
-# Cells and models whose names are kept joined, half a KB each.
-JOINED_MAX = 50_000
+# Decisions that ids are made ahead for within a second, a KB each and its ids; others begin anew.
+SAID_MAX = 1_000
+# Some 40 us of the loop, and 8 KB.
+SEALED_AT_ONCE_MAX = 32
 # No id of ours is longer: seven names of at most 63 characters, payers of several budgets aside.
 TOKEN_CHARS_MAX = 4_096
 
@@ -46,6 +49,10 @@ class Kind(IntEnum):
 
     ROUTE = 1
     INFER = 2
+
+
+# Kind, cell, name and version of the model, audit probability, expected cost in nano-dollars.
+_Said: TypeAlias = tuple[Kind, Cell, tuple[str, str], float, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +70,19 @@ class OpenDecision:
 
 
 class Sealer:
-    """Makes decision ids."""
+    """Makes decision ids.
+
+    Of a decision that is made again and again, ids are made some at a time: sealed in a row they
+    take a third of what they take one by one between other work.
+    """
 
     def __init__(self, key: bytes, boot: int) -> None:
         """`boot` is 64 random bits: it tells apart the workers, and their starts, of one key."""
         self._encrypt = _cipher(key).encrypt
         self._boot = boot
-        self._count = 0
+        self.sealed = 0  # ids, ever; those that were made ahead and not taken too
+        self._issued_s = 0
+        self._ids: dict[_Said, Iterator[str]] = {}  # by what they say, of this second
 
     def seal(
         self,
@@ -82,16 +95,16 @@ class Sealer:
         now_s: float,
     ) -> str:
         """A new id, different from every other."""
-        self._count += 1
-        head = _HEAD.pack(
-            kind,
-            audit_probability,
-            int(now_s),
-            self._boot,
-            self._count,
-            expected_cost_nano_usd,
-        )
-        return _text(self._encrypt(head + _names(cell, model), None))
+        issued_s = int(now_s)
+        if issued_s != self._issued_s:
+            self._issued_s, self._ids = issued_s, {}
+        said = (kind, cell, model, audit_probability, expected_cost_nano_usd)
+        ids = self._ids.get(said)
+        if ids is None:
+            if len(self._ids) >= SAID_MAX:
+                self._ids.clear()
+            ids = self._ids[said] = self._make(said, issued_s)
+        return next(ids)
 
     def sealing(
         self,
@@ -104,22 +117,36 @@ class Sealer:
         now_s: float,
     ) -> Callable[[], str]:
         """Makes new ids that all say the same, in less time than `seal`."""
-        said = (kind, audit_probability, int(now_s), self._boot, 0, expected_cost_nano_usd)
-        body = _HEAD.pack(*said) + _names(cell, model)
+        said = (kind, cell, model, audit_probability, expected_cost_nano_usd)
+        return self._make(said, int(now_s)).__next__
+
+    @property
+    def said(self) -> int:
+        """How many decisions of this second ids are kept ready for."""
+        return len(self._ids)
+
+    def _make(self, said: _Said, issued_s: int) -> Iterator[str]:
+        """Endless; made ahead are no more than were taken."""
+        kind, cell, model, audit_probability, cost = said
+        body = _HEAD.pack(kind, audit_probability, issued_s, self._boot, 0, cost)
+        body += _names(cell, model)
+        at_once = 1
+        while True:
+            yield from self._sealed(body, at_once)
+            at_once = min(2 * at_once, SEALED_AT_ONCE_MAX)
+
+    def _sealed(self, body: bytes, many: int) -> list[str]:
         before, after = body[:_COUNT_AT], body[_COUNT_AT + _COUNT_BYTES :]
-
+        first, self.sealed = self.sealed + 1, self.sealed + many
         encrypt = self._encrypt
-
-        def seal() -> str:
-            self._count = count = self._count + 1
-            return _text(encrypt(before + count.to_bytes(_COUNT_BYTES, "little") + after, None))
-
-        return seal
-
-
-def _text(sealed: bytes) -> str:
-    # What base64.urlsafe_b64encode does, in two calls less: of an id of a batch it is a tenth.
-    return b2a_base64(sealed, newline=False).translate(_URL_SAFE).decode()
+        sealed = [
+            encrypt(before + count.to_bytes(_COUNT_BYTES, "little") + after, None)
+            for count in range(first, first + many)
+        ]
+        # As base64.urlsafe_b64encode does: none ends in padding, so it can be cut again.
+        text = b2a_base64(b"".join(sealed), newline=False).translate(_URL_SAFE).decode()
+        chars = len(text) // many
+        return [text[at : at + chars] for at in range(0, len(text), chars)]
 
 
 def open_decision(key: bytes, decision_id: str, *, now_s: float) -> OpenDecision:
@@ -158,7 +185,6 @@ def _opened(key: bytes, decision_id: str) -> bytes:
         raise _invalid() from None
 
 
-@lru_cache(JOINED_MAX)
 def _names(cell: Cell, model: tuple[str, str]) -> bytes:
     joined = "\0".join((*cell, *model)).encode() + _END
     return joined + bytes(-(_TAG_BYTES + _HEAD.size + len(joined)) % _STEP_BYTES)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 
 from server.routing.batch import Alike, Decided, decide_batch, row_of
 from server.routing.catalog import Catalog
+from server.routing.endpoints import ALIKE_MIN
 from server.routing.errors import (
     InvalidRequest,
     NotReady,
@@ -23,9 +24,11 @@ from turnout.v1 import routing_pb2 as pb
 
 # Other calls wait for a slice. What reading takes is measured. What deciding and answering will
 # take is known by then: a row's decision, each request that shares it, and each that no plan
-# decides, as measured with a plan of two models.
+# decides, as measured with a plan of two models; spread over endpoints, one request in eight has a
+# decision of its own.
 SLICE_S = 0.002
 ROW_S, PLANNED_S, UNPLANNED_S = 30e-6, 3e-6, 20e-6
+SPREAD_S = PLANNED_S + ROW_S / ALIKE_MIN
 # Requests that are kept as they were read, for later slices: about a KB each.
 KNOWN_MAX = 200
 
@@ -169,8 +172,7 @@ class _Slice:
         row = row_of(asked)
         each_s = self._each_s.get(row)
         if each_s is None:
-            each_s = PLANNED_S if self._router.is_planned(asked) else UNPLANNED_S
-            self._each_s[row] = each_s
+            each_s = self._each_s[row] = _each_s(self._router, asked)
             self.until_s -= ROW_S
         alike = self.read_alike[key] = Alike(asked, each_s)
         return alike
@@ -215,6 +217,13 @@ class _Known:
         query = convert.route_query(request, size_bytes, self._metadata, content)
         query.input_tokens = tokens
         return self._router.read(query)
+
+
+def _each_s(router: Router, asked: Asked) -> float:
+    """What deciding and answering one of them will take."""
+    if not router.is_planned(asked):
+        return UNPLANNED_S
+    return SPREAD_S if router.spreads(asked) else PLANNED_S
 
 
 def _hold_chat(content: Content) -> None:

@@ -43,7 +43,11 @@ def read_request(data: Bytes, *, field: str) -> OipRequest:
     request, steps = OipRequest(data), Steps(STEPS_MAX)
     try:
         for key, start, end in fields(data, 0, len(data), steps):
-            _take(request, key, start, end, field)
+            spans = request.parts.get(key)
+            if spans is None:
+                _take(request, key, start, end, field)
+            elif len(spans) < TENSORS_MAX:
+                spans.append((start, end))
     except TooManySteps:
         raise PayloadMalformed(f"more than {STEPS_MAX:,} fields", field=field) from None
     except (Malformed, UnicodeDecodeError):
@@ -56,10 +60,7 @@ def read_request(data: Bytes, *, field: str) -> OipRequest:
 
 
 def _take(request: OipRequest, key: int, start: int, end: int, field: str) -> None:
-    if key in request.parts:
-        if len(request.parts[key]) < TENSORS_MAX:
-            request.parts[key].append((start, end))
-    elif key == _NAME:
+    if key == _NAME:
         request.model_name = _name(request.data, start, end, within(field, "model_name"))
     elif key == _VERSION:
         request.model_version = _name(request.data, start, end, within(field, "model_version"))

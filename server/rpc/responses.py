@@ -5,6 +5,7 @@ shared and what is a decision's own become a response. No field is in both: not 
 the halves of a message within a message.
 """
 
+from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
 from google.protobuf.duration_pb2 import Duration
@@ -19,15 +20,20 @@ from turnout.v1 import routing_pb2 as pb
 JOINED_BYTES_MAX = 64 * 2**10
 _OIP_RESPONSE = b"\x0a"  # the tag of InferResponse's field 1
 _VARINT_BITS, _VARINT_MORE = 7, 0x80
+# Of decisions on the same grounds, what was read differs little: by what a domain was known.
+READ_MAX = 16
+
+# Serialized, by grounds and what was read.
+_Kept: TypeAlias = WeakKeyDictionary[Grounds, dict[str, bytes]]
 
 
 class Responses:
-    """Serializes answers; as many parts are kept as there are grounds in use."""
+    """Serializes answers; for each of the grounds in use, parts of at most READ_MAX are kept."""
 
     def __init__(self, router: Router) -> None:
         self._router = router
-        self._of_routes: WeakKeyDictionary[Grounds, bytes] = WeakKeyDictionary()
-        self._of_infers: WeakKeyDictionary[Grounds, bytes] = WeakKeyDictionary()
+        self._of_routes: _Kept = WeakKeyDictionary()
+        self._of_infers: _Kept = WeakKeyDictionary()
 
     def route(self, decision: Decision, decision_id: str, request_id: str) -> bytes:
         """A RouteResponse; an empty id is that of a dry run."""
@@ -49,7 +55,7 @@ class Responses:
         _set_own(own, decision, request_id)
         response = answer.response
         parts = (
-            self._shared_by_infers(decision.grounds),
+            self._shared_by_infers(decision),
             own.SerializeToString(),
             _OIP_RESPONSE,
             _varint(len(response)),
@@ -59,30 +65,41 @@ class Responses:
         return b"".join((*parts, response))
 
     def _shared_by_routes(self, decision: Decision) -> bytes:
-        grounds = decision.grounds
-        shared = self._of_routes.get(grounds)
+        shared = _found(self._of_routes, decision)
         if shared is None:
             response = pb.RouteResponse()
             _fill_route(response, decision, self._router)
             shared = response.SerializeToString()
-            if self._router.is_fixed(grounds):
-                self._of_routes[grounds] = shared
+            if self._router.is_fixed(decision.grounds):
+                _keep(self._of_routes, decision, shared)
         return shared
 
-    def _shared_by_infers(self, grounds: Grounds) -> bytes:
-        shared = self._of_infers.get(grounds)
+    def _shared_by_infers(self, decision: Decision) -> bytes:
+        shared = _found(self._of_infers, decision)
         if shared is None:
-            response = pb.InferResponse(plan_id=grounds.plan_id)
-            _set_cell(response.cell, grounds.cell)
-            shared = self._of_infers[grounds] = response.SerializeToString()
+            response = pb.InferResponse(plan_id=decision.grounds.plan_id)
+            _set_cell(response.cell, decision.grounds.cell)
+            _set_reason(response.reason, decision)
+            shared = response.SerializeToString()
+            _keep(self._of_infers, decision, shared)
         return shared
+
+
+def _found(kept: _Kept, decision: Decision) -> bytes | None:
+    of_grounds = kept.get(decision.grounds)
+    return None if of_grounds is None else of_grounds.get(decision.reading.why)
+
+
+def _keep(kept: _Kept, decision: Decision, shared: bytes) -> None:
+    of_grounds = kept.setdefault(decision.grounds, {})
+    if len(of_grounds) < READ_MAX:
+        of_grounds[decision.reading.why] = shared
 
 
 def batch_route(decision: Decision, router: Router) -> pb.BatchRoute:
     """What a decision of a batch shares with others."""
     route = pb.BatchRoute()
     _fill_route(route, decision, router)
-    _set_reason(route.reason, decision)
     return route
 
 
@@ -93,13 +110,11 @@ def _set_own(
         message.report_wanted = True
     if request_id:
         message.request_id = request_id
-    _set_reason(message.reason, decision)
 
 
 def _fill_route(
     message: pb.RouteResponse | pb.BatchRoute, decision: Decision, router: Router
 ) -> None:
-    """All but the reason, which says what was read of one request."""
     # Filled in place: messages that are made apart are copied, which takes twice as long.
     grounds = decision.grounds
     message.plan_id = grounds.plan_id
@@ -109,6 +124,7 @@ def _fill_route(
     for index in grounds.fallbacks:
         _set_target(message.fallbacks.add(), router.target(index))
     _set_duration(message.reuse_for, grounds.reuse_for_s)
+    _set_reason(message.reason, decision)
 
 
 def _set_cell(message: pb.Cell, cell: Cell) -> None:

@@ -5,6 +5,7 @@ from time import perf_counter
 
 from server.dispatch import Dispatcher
 from server.routing.errors import InvalidRequest
+from server.routing.reported import Reported
 from server.routing.router import Router
 from server.routing.tokens import Kind
 from server.rpc import convert
@@ -110,8 +111,11 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
 
     @raw
     async def Report(self, data: Bytes, context: Context) -> bytes:  # type: ignore[override]
-        response = await settled(data, self._settle, turn_of(context))
+        response = await settled(data, self._settle, self._observe, turn_of(context))
         return response.SerializeToString()
+
+    def _observe(self, reported: Reported) -> None:
+        self._router.observe(reported, now_s=self._now_s())
 
     def _metadata(self, context: Context) -> dict[str, str]:
         """What rules may look at; most look at none, and it takes as long as all rules."""

@@ -8,7 +8,7 @@ from typing import NamedTuple, NoReturn
 from google.protobuf.descriptor import Descriptor
 
 from server.routing.errors import InvalidRequest, PayloadMalformed
-from server.routing.outcomes import FEEDBACK_MAX
+from server.routing.outcomes import ATTEMPTS_MAX, FEEDBACK_MAX
 from server.rpc.wire import Bytes, Malformed, Steps, TooManySteps, fields, tag
 
 # A context with all that it may have takes 400. To walk as many takes a millisecond or two.
@@ -28,8 +28,8 @@ class Repeated(NamedTuple):
     refusal: str
 
 
-# Every repeated field of every request that a worker parses; `FEEDBACK_MAX` is held with the
-# outcomes' other limits, of each outcome by itself.
+# Every repeated field of every request that a worker parses; those of an outcome are held with
+# its other limits, of each by itself.
 REPEATED: Mapping[str, Repeated] = {
     "turnout.v1.RequestContext.labels": Repeated(
         LABELS_MAX, f"more than {LABELS_MAX} labels: send fewer"
@@ -44,6 +44,7 @@ REPEATED: Mapping[str, Repeated] = {
         OUTCOMES_MAX, f"more than {OUTCOMES_MAX:,} outcomes: send them in several calls"
     ),
     "turnout.v1.Outcome.feedback": Repeated(FEEDBACK_MAX, f"at most {FEEDBACK_MAX}: send fewer"),
+    "turnout.v1.Outcome.attempts": Repeated(ATTEMPTS_MAX, f"at most {ATTEMPTS_MAX}: send fewer"),
 }
 
 

@@ -17,13 +17,8 @@ class Blocks:
         self._floods = floods
         self._stream_id = 0  # none
         self.end_stream = False  # what the HEADERS frame of the last block in parts said
-        self._octets = bytearray()
+        self.octets = bytearray()  # what came of a block that is not complete
         self._continuations = 0
-
-    @property
-    def held_bytes(self) -> int:
-        """What came of a block that is not complete."""
-        return len(self._octets)
 
     def begin(self, flags: int, stream_id: int, payload: bytes) -> bytes | None:
         """The block of a HEADERS frame, if it is complete with it."""
@@ -49,16 +44,16 @@ class Blocks:
         self._add(payload)
         if not flags & frames.END_HEADERS:
             return None
-        block = bytes(self._octets)
-        self._octets.clear()
+        block = bytes(self.octets)
+        self.octets.clear()
         self._stream_id = self._continuations = 0
         return block
 
     def _add(self, fragment: bytes) -> None:
         if not fragment:
             self._floods.count("empty_frames")
-        self._octets += fragment
-        if len(self._octets) > self._limits.header_block_bytes:
+        self.octets += fragment
+        if len(self.octets) > self._limits.header_block_bytes:
             raise limit_reached("a header block is too long", "header_block_bytes")
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from math import inf
 from time import perf_counter
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from server.status_code import Code
 from server.transport.answer import CallFailed, reset_failure, says_status
@@ -53,7 +53,13 @@ class ClientConnection(asyncio.Protocol):
         self._http2 = Connection(client=True)
         self._link = Link(self._http2, self._loop, self._on_flushed)
         self._clock = clock
-        self._intake = Intake(self._http2, dict.fromkeys(_EVENTS, self._on_event), clock)
+        handlers: dict[type, Callable[[Any], None]] = {
+            **dict.fromkeys(_EVENTS, self._on_other),
+            HeadersReceived: self._on_head,
+            DataReceived: self._on_data,
+            TrailersReceived: self._on_trailers,
+        }
+        self._intake = Intake(self._http2, handlers, clock)
         self._waits_for_turn = False
         self._heard_s = self._loop.time()
         self._silence = Silence(limits.keepalive, now_s=self._heard_s)
@@ -187,20 +193,9 @@ class ClientConnection(asyncio.Protocol):
         else:
             transport.resume_reading()
 
-    def _on_event(self, event: Event) -> None:
-        if isinstance(event, HeadersReceived):
-            self._silence.ended(self._heard_s)
-            self._on_head(event)
-        elif isinstance(event, DataReceived):
-            self._silence.ended(self._heard_s)
-            self._on_data(event)
-        elif isinstance(event, TrailersReceived):
-            self._silence.ended(self._heard_s)
-            self._on_end(event.stream_id, event.headers)
-        else:
-            self._on_other(event)
-
     def _on_head(self, event: HeadersReceived) -> None:
+        if self._silence.pings:
+            self._silence.ended(self._heard_s)
         stream_id, headers, end_stream = event
         if end_stream and says_status(headers):
             self._on_end(stream_id, headers)
@@ -213,6 +208,8 @@ class ClientConnection(asyncio.Protocol):
                 self._on_end(stream_id, ())
 
     def _on_data(self, event: DataReceived) -> None:
+        if self._silence.pings:
+            self._silence.ended(self._heard_s)
         stream_id, data, flow_bytes, end_stream = event
         if (call := self._calls.get(stream_id)) is not None:
             try:
@@ -222,6 +219,11 @@ class ClientConnection(asyncio.Protocol):
                 call.fail(failure)
             if end_stream:
                 self._on_end(stream_id, ())
+
+    def _on_trailers(self, event: TrailersReceived) -> None:
+        if self._silence.pings:
+            self._silence.ended(self._heard_s)
+        self._on_end(event.stream_id, event.headers)
 
     def _on_end(self, stream_id: int, trailers: Headers) -> None:
         call = self._calls.pop(stream_id, None)

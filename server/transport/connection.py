@@ -84,29 +84,31 @@ class Connection:
 
     def receive(self, data: bytes, now_s: float) -> list[Event]:
         """What these bytes mean; after ConnectionEnded nothing means anything."""
+        receiver = self._receiver
         if self.ended is None:
             self._floods.now_s = now_s
             try:
-                for _ in self._receiver.receive(data):
+                receiver.begin(data)
+                while receiver.go_on():
                     pass
             except ConnectionFault as fault:
                 self._end(fault)
-        receiver = self._receiver
-        events, receiver.events = receiver.events, []
-        return events
+        return receiver.take_events()
 
     def receive_in_stretches(self, data: bytes, now_s: float) -> Iterator[list[Event]]:
         """The same, a millisecond's work at a time; to be gone through before more is received."""
+        receiver = self._receiver
         if self.ended is None:
             self._floods.now_s = now_s
             try:
-                for _ in self._receiver.receive(data):
-                    yield self._receiver.take_events()
+                receiver.begin(data)
+                while receiver.go_on():
+                    yield receiver.take_events()
                     if self.ended is not None:  # by what was sent meanwhile
                         break
             except ConnectionFault as fault:
                 self._end(fault)
-        yield self._receiver.take_events()
+        yield receiver.take_events()
 
     def open_stream(self, headers: Sequence[Header], *, end_stream: bool = False) -> int:
         """Sends the head of a request (client); raises NoStreamFree when there is no stream.

@@ -73,17 +73,12 @@ class FrameReader:
 
     def __init__(self, frame_bytes_max: int) -> None:
         self._frame_bytes_max = frame_bytes_max
-        self._partial = bytearray()
-
-    @property
-    def held_bytes(self) -> int:
-        """What came of a frame that is not complete."""
-        return len(self._partial)
+        self.partial = bytearray()  # what came of a frame that is not complete
 
     def read(self, data: bytes) -> Iterator[Frame]:
         """The frames that are complete now; raises ConnectionFault at one that is too large."""
         at, size = 0, len(data)
-        if self._partial:
+        if self.partial:
             at = self._resume(data)
             if (resumed := self._resumed()) is not None:
                 yield resumed
@@ -96,19 +91,19 @@ class FrameReader:
             yield kind, flags, stream_id & NUMBER_MAX, data[start:end]
             at = end
         if at < size:
-            self._partial += data[at:]
+            self.partial += data[at:]
 
     def _resume(self, data: bytes) -> int:
         """Takes what the begun frame lacks; returns where the next one begins."""
-        at = max(HEAD_BYTES - len(self._partial), 0)
-        self._partial += data[:at]
-        if len(self._partial) >= HEAD_BYTES:
-            begin, at = at, at + self._end() - len(self._partial)
-            self._partial += data[begin:at]
+        at = max(HEAD_BYTES - len(self.partial), 0)
+        self.partial += data[:at]
+        if len(self.partial) >= HEAD_BYTES:
+            begin, at = at, at + self._end() - len(self.partial)
+            self.partial += data[begin:at]
         return min(at, len(data))
 
     def _resumed(self) -> Frame | None:
-        partial = self._partial
+        partial = self.partial
         if len(partial) < HEAD_BYTES or len(partial) < self._end():
             return None
         _, _, kind, flags, stream_id = _unpack_head(partial)
@@ -118,7 +113,7 @@ class FrameReader:
 
     def _end(self) -> int:
         """How long the begun frame is, its head included."""
-        length = int.from_bytes(self._partial[:3])
+        length = int.from_bytes(self.partial[:3])
         if length > self._frame_bytes_max:
             raise self._too_large(length)
         return HEAD_BYTES + length

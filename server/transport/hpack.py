@@ -4,7 +4,7 @@ Time and memory of a block are linear in its octets, whatever they say: a refere
 and a table holds at most 4,096 bytes unless its owner says otherwise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from server.transport.hpack_primitives import (
@@ -30,8 +30,9 @@ __all__ = ["Decoder", "Encoder", "Header", "HeaderListTooLarge", "HpackError"]
 # Until SETTINGS_HEADER_TABLE_SIZE is acknowledged (RFC 9113, section 6.5.2).
 TABLE_BYTES = 4_096
 HEADER_LIST_BYTES_MAX = 16_384
-# Blocks kept as they were, while the table does not change: a connection has a few heads and
-# trailers. A block that is longer than 64 octets of indices is no head of a call.
+# Runs of indices at the beginning of blocks, and blocks that are nothing else, kept as they were
+# while the table does not change: a connection has a few heads and trailers. A run that is longer
+# than 64 octets is of no head of a call.
 CACHED_BLOCKS_MAX = 64
 CACHED_BLOCK_BYTES_MAX = 64
 
@@ -39,6 +40,8 @@ CACHED_BLOCK_BYTES_MAX = 64
 _OVERHEAD_BYTES = 32
 _FIRST_DYNAMIC = len(STATIC_TABLE) + 1
 _ALL_ONES = 0xFF
+# Each is a field of one of the two tables.
+_INDICES = bytes(range(INDEXED + 1, _ALL_ONES))
 
 Key = TypeVar("Key")
 Kept = TypeVar("Kept")
@@ -50,6 +53,10 @@ class HeaderListTooLarge(Exception):
 
 def _field_bytes(field: Header) -> int:
     return len(field[0]) + len(field[1]) + _OVERHEAD_BYTES
+
+
+def _list_bytes(fields: Iterable[Header]) -> int:
+    return sum(map(_field_bytes, fields))
 
 
 def _keep(cached: dict[Key, Kept], key: Key, kept: Kept) -> None:
@@ -94,11 +101,15 @@ class Decoder:
 
         Raises HpackError, after which there is nothing to decode, or HeaderListTooLarge.
         """
-        cached = self._cached.get(block)
-        if cached is not None:
-            return cached
+        rest = block.lstrip(_INDICES)
+        run = block[: len(block) - len(rest)]
+        known = self._cached.get(run)
+        if known is not None and not rest:
+            return known
         try:
-            fields = self._fields(block)
+            if known is None:
+                known = self._indexed(run)
+            fields = self._fields(known, rest) if rest else known
         except IndexError:
             raise HpackError("a block ends inside a field or names an index of no field") from None
         except HuffmanError as error:
@@ -108,15 +119,19 @@ class Decoder:
         # Counted only if a bound that costs nothing does not do: Huffman coding gains 8/5 at most.
         if len(fields) * self._field_bytes_max + 2 * len(block) > self._list_bytes_max:
             self._check_size(fields)
-        headers = tuple(fields)
-        # With as many fields as octets, each is an index.
-        if len(fields) == len(block) <= CACHED_BLOCK_BYTES_MAX:
-            _keep(self._cached, block, headers)
-        return headers
+        return tuple(fields)
 
-    def _fields(self, block: bytes) -> list[Header]:  # noqa: C901, PLR0915  each call pays for it: calls would double its time
+    def _indexed(self, run: bytes) -> tuple[Header, ...]:
+        """Those of a run of indices, kept until a field changes the table: the next one may."""
         table = self._table
-        fields: list[Header] = []
+        fields = tuple([table[index - INDEXED] for index in run])
+        if 0 < len(run) <= CACHED_BLOCK_BYTES_MAX and _list_bytes(fields) <= self._list_bytes_max:
+            _keep(self._cached, run, fields)
+        return fields
+
+    def _fields(self, known: Sequence[Header], block: bytes) -> list[Header]:  # noqa: C901, PLR0915  each call pays for it: calls would double its time
+        table = self._table
+        fields = [*known]
         at, end = 0, len(block)
         while at < end:
             first = block[at]
@@ -192,7 +207,7 @@ class Decoder:
             self._table_bytes -= _field_bytes(self._table.pop())
 
     def _check_size(self, fields: Sequence[Header]) -> None:
-        size = sum(map(_field_bytes, fields))
+        size = _list_bytes(fields)
         if size > self._list_bytes_max:
             raise HeaderListTooLarge(
                 f"headers may take {self._list_bytes_max} bytes, with 32 for each field; not {size}"

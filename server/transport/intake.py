@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from server.transport.connection import Connection
-from server.transport.events import Event
+from server.transport.events import DataReceived, Event
 
 # A read of this much is less than a few stretches of work, whatever it holds: cutting it up would
 # cost each call of an honest caller.
@@ -26,7 +26,7 @@ class Intake:
     ) -> None:
         """`clock` measures turns."""
         self._http2 = http2
-        self._handlers = handlers
+        self._handlers = dict(handlers)
         self._clock = clock
         self._reads: deque[tuple[bytes, float]] = deque()
         self._size = 0  # of the read that is being handled
@@ -50,25 +50,26 @@ class Intake:
     def handle(self, until_s: float) -> bool:
         """False if something is left when `until_s` of the fine clock has come."""
         clock, handlers = self._clock, self._handlers
-        while not self._is_closed:
+        while True:
             for event in self._events:
-                if (handler := handlers.get(type(event))) is not None:
+                kind = type(event)
+                if (handler := handlers.get(kind)) is not None:
                     handler(event)
-                    if self._is_closed or clock() >= until_s:
+                    # Behind others it is not worth a look: a stretch has few, and each is little.
+                    if kind is DataReceived and clock() >= until_s:
                         return self._is_closed
             if not self.waiting_bytes:
-                break
+                return True
             self._go_on()
             if clock() >= until_s:
-                return False
-        return True
+                return self._is_closed
 
     def close(self) -> None:
         """Nothing that waits is handled any more."""
         self._is_closed = True
         self._reads.clear()
         self._stretches, self._events = iter(()), iter(())
-        self._handlers = {}
+        self._handlers.clear()  # nor what is left of a stretch
         self.waiting_bytes = 0
 
     def _go_on(self) -> None:
@@ -81,4 +82,7 @@ class Intake:
         if self._reads:
             data, now_s = self._reads.popleft()
             self._size = len(data)
-            self._stretches = self._http2.receive_in_stretches(data, now_s)
+            if self._size <= _ONE_STRETCH_BYTES:
+                self._events = iter(self._http2.receive(data, now_s))
+            else:
+                self._stretches = self._http2.receive_in_stretches(data, now_s)

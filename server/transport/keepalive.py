@@ -38,7 +38,7 @@ class Silence:
     def __init__(self, keepalive: Keepalive, *, now_s: float) -> None:
         self._keepalive = keepalive
         self._since_s = now_s  # it began, or was interrupted by a ping's answer
-        self._pings = 0
+        self.pings = 0  # since the peer answered a call
         self._unanswered_s: float | None = None  # when the ping was sent that has no answer
 
     def begun(self, now_s: float) -> None:
@@ -49,7 +49,7 @@ class Silence:
     def ended(self, now_s: float) -> None:
         """The peer answers a call, and forgets the pings that it has counted."""
         self._since_s = now_s
-        self._pings = 0
+        self.pings = 0
         self._unanswered_s = None
 
     def heard(self, now_s: float) -> None:
@@ -67,11 +67,11 @@ class Silence:
         due_s = self._since_s + self._pause_s()
         if now_s < due_s:
             return Step(Act.WAIT, due_s)
-        self._pings += 1
+        self.pings += 1
         self._unanswered_s = now_s
         return Step(Act.PING, now_s + self._keepalive.answer_s)
 
     def _pause_s(self) -> float:
-        if self._pings == 0:
+        if self.pings == 0:
             return self._keepalive.silence_s
-        return 2 * self._keepalive.silence_s if self._pings == 1 else self._keepalive.patience_s
+        return 2 * self._keepalive.silence_s if self.pings == 1 else self._keepalive.patience_s

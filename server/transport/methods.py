@@ -28,8 +28,9 @@ class Method(NamedTuple):
     servicer: Servicer
     takes_stream: bool
     gives_stream: bool
-    parse: Callable[[Any], Any]
-    serialize: Callable[[Any], Any]  # bytes; of a servicer that takes views, parts or a view too
+    # None where it takes or gives bytes: if it takes views, parts or a view too.
+    parse: Callable[[Any], Any] | None
+    serialize: Callable[[Any], Any] | None
     message_bytes_max: int
     in_task: bool  # of a unary servicer: a task runs it from the start
 
@@ -110,8 +111,8 @@ class Methods:
             path,
             servicer,
             *kind,
-            parse=_same if takes_views else _parser(handler),
-            serialize=(not takes_views and handler.response_serializer) or _same,
+            parse=None if takes_views else _parser(handler),
+            serialize=None if takes_views else handler.response_serializer,
             message_bytes_max=self._bytes_max_by_path.get(path, self._bytes_max),
             in_task=is_in_task(servicer),
         )
@@ -119,14 +120,10 @@ class Methods:
 
 def _parser(handler: RpcHandler) -> Callable[[bytes | memoryview], Any]:
     """What makes a request of bytes, or of the view that a large message is."""
-    deserialize = handler.request_deserializer or _same
+    deserialize = handler.request_deserializer
 
     def parse(data: bytes | memoryview) -> Any:
-        return deserialize(data if type(data) is bytes else bytes(data))
+        whole = data if type(data) is bytes else bytes(data)
+        return whole if deserialize is None else deserialize(whole)
 
     return parse
-
-
-def _same(data: Any) -> Any:
-    """Stands for a (de)serializer where a method takes or gives bytes."""
-    return data

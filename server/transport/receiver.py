@@ -54,27 +54,29 @@ class Receiver:
         self._decoder = Decoder(list_bytes_max=limits.header_list_bytes)
         self._heads = Heads(self._decoder, floods, streams, client=client)
         self._preface_left = b"" if client else PREFACE
+        self._frames: Iterator[frames.Frame] = iter(())  # of the read, that are left
         self._work = 0  # of this stretch, in frames
         self._only: int | None = frames.SETTINGS  # the one type of frame that may come next
 
     @property
     def held_bytes(self) -> int:
         """What came of a frame and a header block that are not complete."""
-        return self._reader.held_bytes + self._blocks.held_bytes
+        return len(self._reader.partial) + len(self._blocks.octets)
 
-    def receive(self, data: bytes) -> Iterator[None]:
-        """Stops after each stretch of work; then what it has found is in `events`.
-
-        Raises ConnectionFault; what came before it has been told all the same.
-        """
+    def begin(self, data: bytes) -> None:
+        """Takes a read; raises ConnectionFault."""
         if self._preface_left:
             data = self._without_preface(data)
-        for kind, flags, stream_id, payload in self._reader.read(data):
-            if self._work >= STRETCH_FRAMES:
-                self._go_on_sending()
-                yield
-                self._work = 0
-            self._work += 1
+        self._frames = self._reader.read(data)
+
+    def go_on(self) -> bool:
+        """Does a stretch of work on the read; false once nothing of it is left.
+
+        What it has found is in `events`. Raises ConnectionFault; what came before it has been told
+        all the same.
+        """
+        self._work = 0
+        for kind, flags, stream_id, payload in self._frames:
             try:
                 if self._only is not None and kind != self._only:
                     raise _wrong("another type of frame has to come here")
@@ -87,8 +89,12 @@ class Receiver:
                     self._take_other(kind, flags, stream_id, payload)
             except StreamFault as fault:
                 self._answer(stream_id, fault)
-        self._go_on_sending()
-        self._work = 0
+            self._work += 1
+            if self._work >= STRETCH_FRAMES:
+                break
+        if self._sender.ready:  # what came may have opened windows
+            self._go_on_sending()
+        return self._work >= STRETCH_FRAMES
 
     def take_events(self) -> list[Event]:
         """Those since it was asked last."""
@@ -97,11 +103,11 @@ class Receiver:
 
     def drop(self) -> None:
         """Nothing is kept of a frame or a header block that is not complete."""
+        self._frames = iter(())
         self._reader = FrameReader(self._limits.frame_bytes)
         self._blocks = Blocks(self._limits, self._floods)
 
     def _go_on_sending(self) -> None:
-        """What came may have opened windows."""
         for stream in self._sender.flush():
             self.events.append(StreamWritable(stream.id))
             self._streams.remove_if_over(stream)
@@ -144,7 +150,8 @@ class Receiver:
 
     def _take_block(self, stream_id: int, block: bytes, end_stream: bool) -> None:
         headers = self._heads.decode(block)
-        self._work += len(block if headers is None else headers) // FIELDS_A_FRAME
+        if len(block) >= FIELDS_A_FRAME:  # each field takes an octet at least
+            self._work += len(block if headers is None else headers) // FIELDS_A_FRAME
         stream = self._streams.get(stream_id)
         if stream is None:
             stream = self._open(stream_id)

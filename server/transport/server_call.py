@@ -164,7 +164,8 @@ class ServerCall:
         """Sends a message of the response; waits while the caller reads more slowly than this."""
         if self.is_ended:
             raise asyncio.InvalidStateError("the call has ended")
-        data = self.method.serialize(message)
+        serialize = self.method.serialize
+        data = message if serialize is None else serialize(message)
         if len(data) > self._tally.limits.message_bytes_max:
             self.refuse(too_large(self._tally.limits.message_bytes_max))
             raise AbortError
@@ -175,8 +176,11 @@ class ServerCall:
 
     def parsed(self, data: bytes | memoryview) -> Message:
         """Raises CallRefused."""
+        parse = self.method.parse
+        if parse is None:
+            return data
         try:
-            return self.method.parse(data)
+            return parse(data)
         except Exception:  # noqa: BLE001 - whatever a parser raises, the caller's bytes are bad
             message = "the request is not a message of this method"
             raise CallRefused(Code.INTERNAL, message) from None
@@ -188,7 +192,8 @@ class ServerCall:
         if self._code:  # an error has no message
             self.end(self._code, self._details)
             return
-        data = self.method.serialize(message)
+        serialize = self.method.serialize
+        data = message if serialize is None else serialize(message)
         if type(data) is not bytes:
             parts = (data,) if isinstance(data, memoryview) else data
             size = sum(map(len, parts))

@@ -109,18 +109,15 @@ class ServerConnection(asyncio.Protocol):
         if len(data) > self._burst_bytes:
             self._burst_bytes = len(data)
             self._own_bytes = TLS_BYTES + TLS_COPIES * len(data)
-        if self._waits_for_turn:
-            self._intake.add(data, now_s)
-            self._link.flush_soon()  # which counts what waits
-            self._set_reading()
-        elif self._turns.is_free:
-            began_s = self._turns.clock()
+        turns = self._turns
+        if turns.is_free and not self._waits_for_turn:
+            began_s = turns.clock()
             self._intake.begin(data, now_s)
-            self._handle(began_s + AT_ONCE_S)
-            self._turns.charge_at_once(self._link.flow, self._turns.clock() - began_s)
+            self._handle(now_s, began_s + AT_ONCE_S)
+            turns.charge_at_once(self._link.flow, turns.clock() - began_s)
         else:
             self._intake.add(data, now_s)
-            self._link.flush_soon()
+            self._hold(self._link.held_bytes + self._intake.waiting_bytes)
             self._ask_for_turn()
 
     def pause_writing(self) -> None:
@@ -193,10 +190,10 @@ class ServerConnection(asyncio.Protocol):
 
     # How it takes turns.
 
-    def _handle(self, until_s: float) -> None:
+    def _handle(self, now_s: float, until_s: float) -> None:
         """Handles what came; what is left at `until_s` waits for the next turn."""
         calls, link = self._calls, self._link
-        calls.now_s = self._loop.time()
+        calls.now_s = now_s
         link.is_reading = True
         is_done = self._intake.handle(until_s)
         link.is_reading = False
@@ -208,15 +205,18 @@ class ServerConnection(asyncio.Protocol):
             self._set_reading()
 
     def _ask_for_turn(self) -> None:
-        if not self._is_shut:
+        """Once; what comes until then waits with the rest."""
+        if self._is_shut:
+            return
+        if not self._waits_for_turn:
             self._waits_for_turn = True
             self._turns.ask(self._link.flow, self._take_turn)
-            self._set_reading()
+        self._set_reading()
 
     def _take_turn(self) -> None:
         self._waits_for_turn = False
         try:
-            self._handle(self._turns.clock() + TURN_S)
+            self._handle(self._loop.time(), self._turns.clock() + TURN_S)
         except BaseException:  # as the loop does when `data_received` raises
             self.abort()
             raise

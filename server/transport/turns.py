@@ -17,8 +17,9 @@ TURN_S = 0.001
 # The same while nobody is known to wait: what a client of many calls says in one read is answered
 # in one write.
 AT_ONCE_S = 0.003
-# Less than this may be counted for the next pass as well: to see each pass end would cost more.
-_UNNOTICED_S = AT_ONCE_S / 8
+# What was done at once up to this may be counted for the next pass as well: to see each pass end
+# would cost more. Less than this, done in one go, puts nobody behind another.
+UNNOTICED_S = AT_ONCE_S / 8
 
 Work = Callable[[], None]
 
@@ -55,6 +56,10 @@ class Turns:
         self.clock = clock
         self._addresses: dict[str, _Address] = {}
         self._waiting: FairQueue[_Address] = FairQueue()
+        # Whether work may be done at once, outside of turns: nobody waits, and little enough was
+        # done so in this pass of the loop. However much comes at once, of one peer or of many, who
+        # is next is soon chosen fairly.
+        self.is_free = True
         self._served: Flow | None = None  # whose turn it is
         self._is_due = False  # the next turn is scheduled, for somebody waits
         self._is_given = False  # the turn is somebody's who goes on in the next pass
@@ -78,24 +83,18 @@ class Turns:
         if not flow.address.flows:
             del self._addresses[flow.name]
 
-    @property
-    def is_free(self) -> bool:
-        """Whether work may be done at once, outside of turns.
-
-        Nobody waits, and little enough was done so in this pass of the loop: however much comes at
-        once, of one peer or of many, who is next is soon chosen fairly.
-        """
-        return self._spent_s < AT_ONCE_S and not self._is_due
-
     def charge_at_once(self, flow: Flow, took_s: float) -> None:
         """Counts work that was done at once, when that was free."""
         self._spent_s += took_s
-        if self._spent_s > _UNNOTICED_S and not self._pass_ends:
-            self._pass_ends = True
-            asyncio.get_running_loop().call_soon(self._end_pass)
-        address = flow.address
-        self._waiting.pass_by(address, took_s)
-        address.waiting.pass_by(flow, took_s)
+        if self._spent_s > UNNOTICED_S:
+            if not self._pass_ends:
+                self._pass_ends = True
+                asyncio.get_running_loop().call_soon(self._end_pass)
+            if self._spent_s >= AT_ONCE_S:
+                self.is_free = False
+            if took_s > UNNOTICED_S:
+                self._waiting.pass_by(flow.address, took_s)
+                flow.address.waiting.pass_by(flow, took_s)
 
     def charge(self, flow: Flow, took_s: float) -> None:
         """Counts work that was done in a turn which was waited for."""
@@ -109,6 +108,7 @@ class Turns:
             self._enter(flow)
         if not self._is_due:
             self._is_due = True
+            self.is_free = False
             asyncio.get_running_loop().call_soon(self._give)
 
     async def wait(self, flow: Flow) -> None:
@@ -124,6 +124,7 @@ class Turns:
 
     def _end_pass(self) -> None:
         self._spent_s, self._pass_ends = 0.0, False
+        self.is_free = not self._is_due
 
     def _enter(self, flow: Flow) -> None:
         address = flow.address
@@ -141,6 +142,7 @@ class Turns:
                     break
         finally:
             self._is_due = bool(self._waiting)
+            self.is_free = not self._is_due and self._spent_s < AT_ONCE_S
             if self._is_due:
                 asyncio.get_running_loop().call_soon(self._give)
 

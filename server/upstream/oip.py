@@ -4,15 +4,24 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable
 
+from google.protobuf.message import DecodeError
+from grpc_health.v1 import health_pb2
+
 from server.dispatch import Bytes, EndpointError, Metadata
 from server.routing.catalog import Model
+from server.status_code import Code
 from server.transport.answer import CallFailed
 from server.transport.channel import Channel
 from server.transport.held_bytes import HeldBytes
+from server.wire import oip_pb2
 
 _METHOD = "/inference.GRPCInferenceService/ModelInfer"
+_READY_METHOD = "/inference.GRPCInferenceService/ModelReady"
+_HEALTH_METHOD = "/grpc.health.v1.Health/Check"
 _MODEL_NAME, _MODEL_VERSION = 0x0A, 0x12  # the tags of ModelInferRequest's fields 1 and 2
 
+# What says yes or no takes a few bytes.
+READY_BYTES_MAX = 1_024
 # Calls that are out when an endpoint leaves the catalog may take this long.
 CALLS_END_S = 60.0
 
@@ -50,6 +59,30 @@ class OipUpstream:
         except CallFailed as failure:
             raise EndpointError(failure.code, str(failure)) from None
 
+    async def is_ready(self, address: str, model: Model, timeout_s: float) -> bool:
+        """Whether the endpoint says that it can answer for the model.
+
+        It is asked by ModelReady and, where it does not have that, by grpc.health.v1; of one that
+        has neither nothing is known. Each may take as long as the timeout.
+        """
+        channel = self._channels.get(address)
+        if channel is None:
+            return False
+        ask = oip_pb2.ModelReadyRequest(name=model.upstream_name, version=model.version)
+        for method, request, is_ready in (
+            (_READY_METHOD, ask.SerializeToString(), _is_model_ready),
+            (_HEALTH_METHOD, b"", _is_serving),
+        ):
+            try:
+                answer = await channel.unary(method, request, timeout_s=timeout_s)
+                return len(answer) <= READY_BYTES_MAX and is_ready(bytes(answer))
+            except CallFailed as failure:
+                if failure.code is not Code.UNIMPLEMENTED:
+                    return False
+            except DecodeError:
+                return False
+        return False
+
     def limits_reached(self) -> Counter[str]:
         """How often each limit of a channel was reached, of all that there ever were."""
         totals = Counter(self._reached_before)
@@ -66,6 +99,15 @@ class OipUpstream:
 
     def _closed(self, closing: asyncio.Task[None]) -> None:
         self._reached_before.update(self._closing.pop(closing).limits_reached)
+
+
+def _is_model_ready(answer: bytes) -> bool:
+    return oip_pb2.ModelReadyResponse.FromString(answer).ready
+
+
+def _is_serving(answer: bytes) -> bool:
+    status = health_pb2.HealthCheckResponse.FromString(answer).status
+    return status == health_pb2.HealthCheckResponse.SERVING
 
 
 def addressing(model: Model) -> bytes:

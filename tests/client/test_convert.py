@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.wire import oip_pb2
-from turnout import Outcome
+from turnout import Attempt, Outcome, Target
 from turnout.convert import decision, infer_request, report_request, route_request
 from turnout.request import ContextFields, FeatureFields, OutcomeFields, RequestFields
 from turnout.v1 import routing_pb2 as pb
@@ -184,6 +184,46 @@ def test_a_latency_that_is_no_time_is_refused_by_its_name(latency_s: float) -> N
 def test_a_grade_out_of_bounds_goes_to_the_server_which_knows_them() -> None:
     (sent,) = report_request([Outcome(decision_id="d-1", quality=math.nan)]).outcomes
     assert math.isnan(sent.feedback[0].value)
+
+
+SMALL, LARGE = (Target(model=m, version="1", endpoint=f"{m}:1") for m in ("small", "large"))
+
+
+def reported(*attempts: Attempt, **fields: Any) -> pb.Outcome:
+    (sent,) = report_request([Outcome(decision_id="d-1", attempts=attempts, **fields)]).outcomes
+    return sent
+
+
+def test_a_fallback_is_told_by_its_targets_and_the_whole_is_their_sum() -> None:
+    sent = reported(
+        SMALL.failed(latency_s=0.25),
+        LARGE.answered(latency_s=0.5, input_tokens=100, output_tokens=7),
+    )
+    assert [(one.model, one.endpoint, one.usage.failed) for one in sent.attempts] == [
+        ("small", "small:1", True),
+        ("large", "large:1", False),
+    ]
+    assert sent.usage.latency.ToMilliseconds() == 750
+    assert (sent.usage.input_tokens, sent.usage.output_tokens) == (100, 7)
+    assert not sent.usage.failed
+
+
+def test_usage_that_is_stated_is_believed_over_the_sum_of_attempts() -> None:
+    sent = reported(SMALL.failed(), LARGE.answered(), latency_s=2.0, output_tokens=7)
+    assert sent.usage.latency.ToMilliseconds() == 2_000
+    assert sent.usage.output_tokens == 7
+    assert not sent.attempts[1].HasField("usage")  # what the other leaves
+
+
+def test_a_request_of_which_the_last_attempt_failed_has_failed() -> None:
+    assert reported(SMALL.failed(), LARGE.failed()).usage.failed
+
+
+def test_the_targets_of_a_decision_are_in_the_order_to_try_them() -> None:
+    response = pb.RouteResponse(
+        target=pb.Target(model="small"), fallbacks=[pb.Target(model="large")]
+    )
+    assert [target.model for target in decision(response).targets] == ["small", "large"]
 
 
 def test_the_time_of_a_grade_is_the_same_in_every_timezone() -> None:

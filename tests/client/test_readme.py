@@ -12,11 +12,13 @@ from tests.server.certificates import Authority
 
 README = (Path(__file__).parents[2] / "clients/python/README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-INFER, ROUTE, BATCH, TLS, ERRORS = BLOCKS
+INFER, ROUTE, FALLBACK, BATCH, TLS, ERRORS = BLOCKS
 
 
 @pytest.mark.parametrize(
-    "block", [INFER, ROUTE, BATCH, ERRORS], ids=["infer", "route", "batch", "errors"]
+    "block",
+    [INFER, ROUTE, FALLBACK, BATCH, ERRORS],
+    ids=["infer", "route", "fallback", "batch", "errors"],
 )
 def test_its_code_runs_against_a_server(
     block: str, address: str, servicer: ContractServicer, capsys: pytest.CaptureFixture[str]

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import yaml
@@ -13,6 +14,7 @@ import yaml
 from server.wire import oip_pb2
 from turnout.v1 import admin_pb2, admin_pb2_grpc, routing_pb2, routing_pb2_grpc
 
+Context = grpc.aio.ServicerContext[Any, Any]
 REQUEST = oip_pb2.ModelInferRequest(id="r1").SerializeToString()
 
 
@@ -24,6 +26,7 @@ class Echo:
         self.open.set()
         self.reached = asyncio.Event()  # by as many calls as were waited for
         self._awaited = 1
+        self.is_down = False  # it refuses calls, and says that it is not ready
 
     def hold(self, calls: int) -> None:
         """Answers nobody until `open` is set; `reached` tells when so many calls wait."""
@@ -32,22 +35,34 @@ class Echo:
         self._awaited = calls
 
     async def infer(
-        self, request: oip_pb2.ModelInferRequest, context: object
+        self, request: oip_pb2.ModelInferRequest, context: Context
     ) -> oip_pb2.ModelInferResponse:
+        if self.is_down:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "down")
         self._awaited -= 1
         if self._awaited <= 0:
             self.reached.set()
         await self.open.wait()
         return oip_pb2.ModelInferResponse(model_name=request.model_name, id=request.id)
 
+    async def ready(
+        self, request: oip_pb2.ModelReadyRequest, context: Context
+    ) -> oip_pb2.ModelReadyResponse:
+        return oip_pb2.ModelReadyResponse(ready=not self.is_down)
+
     def handlers(self) -> grpc.GenericRpcHandler:
-        method = grpc.unary_unary_rpc_method_handler(
+        infer = grpc.unary_unary_rpc_method_handler(
             self.infer,
             request_deserializer=oip_pb2.ModelInferRequest.FromString,
             response_serializer=oip_pb2.ModelInferResponse.SerializeToString,
         )
+        ready = grpc.unary_unary_rpc_method_handler(
+            self.ready,
+            request_deserializer=oip_pb2.ModelReadyRequest.FromString,
+            response_serializer=oip_pb2.ModelReadyResponse.SerializeToString,
+        )
         return grpc.method_handlers_generic_handler(
-            "inference.GRPCInferenceService", {"ModelInfer": method}
+            "inference.GRPCInferenceService", {"ModelInfer": infer, "ModelReady": ready}
         )
 
 

@@ -1,6 +1,7 @@
 """Endpoints that fail, hang or are slow, from the request to the ejection, on a virtual clock."""
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from server.status_code import Code
 from tests.server.routing.configs import config, model
 from tests.server.virtual_loop import run
 
-CELL = Cell("chat", "-", "other", "s0")
+CELL = Cell("chat", "-", "other", "s0", PayloadKind.TENSORS)
 SLO = SloConfig(ms=1_000, fraction=0.9)
 BURST = TOKENS_MAX // 2
 Behaviour = Callable[[], Awaitable[bytes]]
@@ -115,7 +116,8 @@ def fleet(
     failures_max: int = 5,
 ) -> Fleet:
     counters = Counters()
-    router = Router(Selector(), Sealer(bytes(KEY_BYTES), boot=7), counters)
+    sealer, chance = Sealer(bytes(KEY_BYTES), boot=7), random.Random(7).random
+    router = Router(Selector(), sealer, counters, chance=chance)
     health = HealthConfig(
         consecutive_failures_max=failures_max, ejection_s=ejection_s, ejection_s_max=ejection_s
     )

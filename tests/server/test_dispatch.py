@@ -119,7 +119,7 @@ class Scene:
 def scene(chance: float = 0.9, **behaviours: Behaviour) -> Scene:
     upstream = Upstream({"small": b"1", "large": b"2", "third": b"3", **behaviours})
     counters = Counters()
-    router = Router(Selector(), Sealer(KEY, boot=7), counters)
+    router = Router(Selector(), Sealer(KEY, boot=7), counters, chance=lambda: 0.5)
     router.configure(config(*MODELS, classes=CLASSES, health=HEALTH))
     router.publish(WeightTable("p1", {CELL: ((0, 1.0, 1_000),)}))
     dispatcher = Dispatcher(

@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 
 from server.control.kept_file import write_whole
+from server.control.state_file import FILE_NAME, unpacked
 from server.routing.tokens import KEY_BYTES
 from server.wire import oip_pb2
 from tests.server.running import Echo, Service, answering, infer, serving, start, write_config
@@ -41,7 +42,10 @@ async def service(echo: tuple[Echo, str], tmp_path: Path) -> AsyncIterator[Servi
 async def exit_of(process: int) -> None:
     """Waits for the end of a process that is not ours."""
     ended = asyncio.Event()
-    descriptor = os.pidfd_open(process)
+    try:
+        descriptor = os.pidfd_open(process)
+    except ProcessLookupError:  # it was quicker
+        return
     loop = asyncio.get_running_loop()
     loop.add_reader(descriptor, ended.set)
     try:
@@ -91,6 +95,34 @@ async def test_routing_goes_on_without_the_control_plane(service: Service) -> No
     os.kill(control, signal.SIGKILL)
     await service.read_until("process died")
     assert (await infer(service.data)).target.model == "small"
+
+
+async def test_an_endpoint_that_recovers_is_back_without_traffic_and_before_its_time(
+    echo: tuple[Echo, str], tmp_path: Path
+) -> None:
+    endpoint, address = echo
+    health = {"consecutive_failures_max": 1, "ejection_s": 3_600, "ejection_s_max": 3_600}
+    path = write_config(tmp_path, address, health=health)
+    async with serving(path, tmp_path / "state") as service, asyncio.timeout(60):
+        endpoint.is_down = True
+        with pytest.raises(grpc.aio.AioRpcError):
+            await infer(service.data)
+        await until_ejected(service, True)
+        endpoint.is_down = False
+        await until_ejected(service, False)
+        service.process.send_signal(signal.SIGTERM)
+        assert await service.process.wait() == 0
+
+
+async def until_ejected(service: Service, ejected: bool) -> None:
+    """Waits until operators are told so of the endpoint."""
+    async with grpc.aio.insecure_channel(f"unix:{service.state_dir / 'admin.sock'}") as channel:
+        admin = admin_pb2_grpc.AdminServiceStub(channel)
+        while True:
+            (status,) = (await admin.ListModels(admin_pb2.ListModelsRequest())).models
+            if [endpoint.ejected for endpoint in status.endpoints] == [ejected]:
+                return
+            await asyncio.sleep(0.1)
 
 
 async def test_a_live_update_outlives_the_control_plane(service: Service) -> None:
@@ -244,7 +276,8 @@ async def test_what_was_spent_last_is_remembered_after_a_clean_stop(
     await infer(str((await service.read_until("serving"))["data"]))
     service.process.terminate()
     await service.process.communicate()
-    assert "1000000" in (tmp_path / "state" / "spent.json").read_text()
+    kept = unpacked((tmp_path / "state" / FILE_NAME).read_bytes()).plain
+    assert kept["spending"]["budgets"]["all"]["nano_usd"] == 1_000_000
 
 
 async def test_a_worker_that_was_never_ready_can_be_stopped(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import grpc
 import psutil
 import pytest
 
+from server.control.state_file import FILE_NAME, unpacked
 from server.supervisor.watchdog import WORKER_SILENT_S
 from tests.server.running import (
     REQUEST,
@@ -172,7 +173,8 @@ async def test_a_drain_loses_no_call_of_any_connection_and_counts_them_all(
         assert {answer.target.model for answer in await asyncio.gather(*calls)} == {"small"}
         assert await service.process.wait() == 0
     # 24 at a thousandth of a dollar each: what every worker counted has reached the books.
-    assert "24000000" in (tmp_path / "state" / "spent.json").read_text()
+    kept = unpacked((tmp_path / "state" / FILE_NAME).read_bytes()).plain
+    assert kept["spending"]["budgets"]["all"]["nano_usd"] == 24_000_000
 
 
 async def test_idle_connections_do_not_hold_up_a_drain(

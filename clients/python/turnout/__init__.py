@@ -13,12 +13,13 @@ from turnout.errors import (
     UpstreamError,
     Violation,
 )
-from turnout.request import BatchFields, Outcome
+from turnout.request import Attempt, BatchFields, Outcome
 from turnout.retry import RetryPolicy
 
 __all__ = [
     "Answer",
     "AsyncClient",
+    "Attempt",
     "BatchFields",
     "Cell",
     "Client",

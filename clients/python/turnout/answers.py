@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from turnout.request import Attempt
+
 _NANO = 1_000_000_000
 
 
@@ -20,6 +22,26 @@ class Target:
     model: str
     version: str
     endpoint: str
+
+    def answered(
+        self,
+        *,
+        latency_s: float | None = None,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+    ) -> Attempt:
+        """For the `attempts` of a report: it was asked and answered."""
+        return Attempt(
+            model=self.model,
+            endpoint=self.endpoint,
+            latency_s=latency_s,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+        )
+
+    def failed(self, *, latency_s: float | None = None) -> Attempt:
+        """For the `attempts` of a report: it was asked and did not answer."""
+        return Attempt(model=self.model, endpoint=self.endpoint, latency_s=latency_s, failed=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +100,11 @@ class Decision(_Routed):
     fallbacks: tuple[Target, ...]  # in the order to try them
     expected_cost_nano_usd: int
     reuse_for_s: float  # how long requests of the same cell may use it; 0: ask again
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """All that may be asked, in the order to try them."""
+        return (self.target, *self.fallbacks)
 
     @property
     def expected_cost_usd(self) -> float:

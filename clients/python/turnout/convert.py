@@ -1,7 +1,7 @@
 """From a caller's words to messages of the contract, and from its answers to plain values."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from turnout.answers import Answer, Cell, Decision, OutcomeResult, Reason, Target, Usage
 from turnout.request import (
+    Attempt,
     ContextFields,
     FeatureFields,
     Outcome,
@@ -162,20 +163,48 @@ def _outcome(outcome: Outcome) -> pb.Outcome:
         feedback=_feedback(outcome),
         domain=outcome.domain,
         intent=outcome.intent,
+        attempts=[_attempt(attempt) for attempt in outcome.attempts],
     )
 
 
 def _usage(outcome: Outcome) -> pb.Usage | None:
     """Absent unless something of it is stated: usage counts once, even if it says nothing."""
-    stated = {
+    stated: dict[str, object] = {
         "input_tokens": outcome.input_tokens,
         "output_tokens": outcome.output_tokens,
         "latency": None if outcome.latency_s is None else _duration(outcome.latency_s),
         "failed": outcome.failed,
     }
+    if outcome.attempts:
+        stated = _sums(outcome.attempts) | {k: v for k, v in stated.items() if v is not None}
     if all(value is None for value in stated.values()):
         return None
     return _filled(pb.Usage, stated)
+
+
+def _sums(attempts: Sequence[Attempt]) -> dict[str, object]:
+    """What a request took by what is stated of its attempts."""
+    answers = [attempt for attempt in attempts if not attempt.failed]
+    return {
+        "input_tokens": sum(attempt.input_tokens or 0 for attempt in answers),
+        "output_tokens": sum(attempt.output_tokens or 0 for attempt in answers),
+        "latency": _duration(sum(attempt.latency_s or 0.0 for attempt in attempts)),
+        "failed": attempts[-1].failed,
+    }
+
+
+def _attempt(attempt: Attempt) -> pb.Attempt:
+    """Of one that answered, what is not stated is what the others leave of the request's usage."""
+    stated = {
+        "input_tokens": attempt.input_tokens,
+        "output_tokens": attempt.output_tokens,
+        "latency": None if attempt.latency_s is None else _duration(attempt.latency_s),
+        "failed": attempt.failed or None,
+    }
+    message = _filled(pb.Attempt, {"model": attempt.model, "endpoint": attempt.endpoint})
+    if any(value is not None for value in stated.values()):
+        message.usage.CopyFrom(_filled(pb.Usage, stated))
+    return message
 
 
 def _feedback(outcome: Outcome) -> list[pb.Feedback]:

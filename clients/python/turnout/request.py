@@ -1,6 +1,6 @@
 """What a caller says: of a request, and of what became of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol, TypedDict
@@ -45,6 +45,18 @@ class BatchFields(RequestFields, total=False):
     openai_chat: bytes | Mapping[str, object] | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One model that was asked for a request; `Target.answered` and `Target.failed` make it."""
+
+    model: str
+    endpoint: str = ""  # as the decision named it; empty: not known
+    latency_s: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    failed: bool = False
+
+
 class OutcomeFields(TypedDict, total=False):
     """The keywords of `report`: the fields of `Outcome`."""
 
@@ -57,6 +69,7 @@ class OutcomeFields(TypedDict, total=False):
     failed: bool | None
     domain: str
     intent: str
+    attempts: Sequence[Attempt]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +77,8 @@ class Outcome:
     """What became of a decision.
 
     Usage (latency_s, input_tokens, output_tokens, failed) is for decisions by `route` and counts
-    once; `infer` has counted its own already.
+    once; `infer` has counted its own already. `attempts` are all that were asked, in order, the one
+    that answered last; usage that is not stated is then what they add up to.
     """
 
     decision_id: str
@@ -77,3 +91,4 @@ class Outcome:
     failed: bool | None = None
     domain: str = ""  # what it was about in truth, for the next training of the classifier
     intent: str = ""
+    attempts: Sequence[Attempt] = ()

@@ -77,7 +77,9 @@ class Told:
         self.now_s = 100.0
         self.control = Control()
         counters = Counters()
-        self.router = Router(Selector(), Sealer(bytes(KEY_BYTES), boot=1), counters)
+        self.router = Router(
+            Selector(), Sealer(bytes(KEY_BYTES), boot=1), counters, chance=lambda: 0.5
+        )
         self.worker = Worker(self.router, counters, OipUpstream(), None, now_s=lambda: self.now_s)
 
     async def at(self, now_s: float) -> PushStatsRequest:

@@ -52,6 +52,13 @@ def test_a_model_without_endpoints_is_not_said_to_be_down() -> None:
     assert "0 up" not in shown
 
 
+def test_decisions_without_usage_are_told_beside_what_is_known_to_have_been_spent() -> None:
+    own = pb.ModelStatus(requests=9, unreported=7, unreported_nano_usd=40_000_000)
+    shown = _shown(100, [own])
+    assert "7 unreported" in shown
+    assert "about $0.04" in shown
+
+
 def test_models_are_listed(run: Run, address: str) -> None:
     result = run("models", "--admin", address)
     assert result.exit_code == 0

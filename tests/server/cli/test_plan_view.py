@@ -51,6 +51,15 @@ def test_a_plan_in_80_columns() -> None:
     assert _shown(samples.plan()) == SHOWN
 
 
+def test_what_callers_have_not_reported_is_told_with_what_it_is_expected_to_cost() -> None:
+    plan = samples.plan()
+    plan.budgets[0].unreported, plan.budgets[0].unreported_nano_usd = 1_200, 4_000_000_000
+    shown = " ".join(_shown(plan).split())
+    decisions = "no usage of 1,200 decisions by Route this day, expected to cost $4.00"
+    assert f"Not reported yet • budget insurance: {decisions}" in shown
+    assert "company: no usage" not in shown
+
+
 @pytest.mark.parametrize("width", [80, 100, 200])
 def test_no_line_is_wider_than_the_terminal_and_no_number_is_cut(width: int) -> None:
     shown = _shown(samples.plan(), width=width)

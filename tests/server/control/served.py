@@ -63,7 +63,7 @@ def no_prices(window: Window) -> Sequence[StepPrice]:
 
 
 def files_in(folder: Path) -> KeptFiles:
-    return KeptFiles(live_config=folder / "live.json", spent=folder / "spent.json")
+    return KeptFiles.in_folder(folder)
 
 
 def control_plane(

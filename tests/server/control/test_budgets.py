@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from server.config import BudgetConfig
 from server.control.budgets import PACE_MIN, BudgetState, Spending, period
+from server.routing.counters import Counts
 
 USD = 1_000_000_000
 
@@ -108,11 +109,40 @@ def test_what_was_spent_outlives_the_process() -> None:
     before = spending(budget())
     before.spend("team", 6 * USD, now_s=0.0)
     after = spending(budget())
-    after.restore(before.to_json())
+    after.restore(before.to_plain())
     assert state(after, 0.0).spent_nano_usd == 6 * USD
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"team": 3}'])
 def test_something_else_than_what_was_kept_is_refused(text: bytes) -> None:
     with pytest.raises(ValidationError):
-        Spending().restore(text)
+        Spending().restore_json(text)
+
+
+def test_what_is_expected_is_told_until_usage_comes_and_is_not_spent() -> None:
+    found, now_s = spending(budget()), at("2024-07-02T10:00")
+    found.expect(
+        "team", Counts(unreported=2, unreported_nano_usd=3 * USD), made_s=now_s, now_s=now_s
+    )
+    came = Counts(unreported=-1, unreported_nano_usd=-USD)
+    found.expect("team", came, made_s=now_s, now_s=now_s + 60)
+    state_then = state(found, now_s + 60)
+    assert (state_then.unreported, state_then.unreported_nano_usd) == (1, 2 * USD)
+    assert state_then.spent_nano_usd == 0
+    again = spending(budget())
+    again.restore(found.to_plain())
+    assert state(again, now_s + 60) == state_then
+
+
+def test_usage_of_an_earlier_period_takes_nothing_off_this_one() -> None:
+    found, now_s = spending(budget()), at("2024-07-03T00:00:10")
+    found.expect("team", Counts(unreported=1, unreported_nano_usd=USD), made_s=now_s, now_s=now_s)
+    came = Counts(unreported=-1, unreported_nano_usd=-USD)
+    found.expect("team", came, made_s=at("2024-07-02T23:59:59"), now_s=now_s)
+    assert state(found, now_s).unreported == 1
+
+
+def test_what_an_older_file_does_not_say_is_not_expected() -> None:
+    found, now_s = spending(budget()), at("2024-07-02T10:00")
+    found.restore_json(b'{"team": {"start_s": %d, "nano_usd": 7}}' % at("2024-07-02T00:00"))
+    assert (state(found, now_s).spent_nano_usd, state(found, now_s).unreported) == (7, 0)

@@ -3,9 +3,10 @@ from collections.abc import Sequence
 import pytest
 
 from optimizer.estimate.account import FloorAccount
-from server.control.counters import WORKER_SILENT_S
+from server.control.boot import WORKER_SILENT_S
 from server.control.knowledge import Knowledge
 from server.control.outcomes import Outcomes
+from server.control.window import build_window
 from server.routing.catalog import Cell
 from tests.server.control.told import (
     CHAT,
@@ -41,7 +42,7 @@ def settle(
     table: Outcomes | None = None,
 ) -> None:
     outcome = Outcome(decision_id=token, usage=of, feedback=feedback)
-    settlement = (table or Outcomes(KEY)).settle(outcome, now_s=now_s)
+    settlement = (table or Outcomes(KEY, bool)).settle(outcome, now_s=now_s)
     knowledge.settled(settlement, now_s=now_s)
 
 
@@ -59,12 +60,33 @@ def test_a_push_is_counted_in_totals_in_the_last_hour_and_in_budgets() -> None:
 
 
 def test_what_was_counted_before_this_control_plane_is_in_totals_alone() -> None:
-    knowledge = Knowledge(service())
-    knowledge.pushed(push(answered(CODE, "small", 10), sequence=40), now_s=NOW_S)
+    knowledge = Knowledge(service(), epoch=2)
+    old = push(answered(CODE, "small", 10), sequence=40, began_epoch=1, epoch=1)
+    knowledge.pushed(old, now_s=NOW_S)
     knowledge.close_window(5.0, now_s=NOW_S)
     assert knowledge.totals["code", "small"].completed == 10
     assert spent_nano_usd(knowledge) == 0
     assert not any(knowledge.demand.per_s().values())
+
+
+def test_slow_requests_of_a_workers_long_life_are_not_taken_for_those_of_now() -> None:
+    knowledge, now_s = Knowledge(service(), epoch=2), NOW_S
+    slow = answered(CODE, "small", 1_000_000, bucket=60)
+    slow.slo_missed = 1_000_000
+    before = push(slow, sequence=40, began_epoch=1, epoch=1)
+    knowledge.pushed(before, now_s=now_s)
+    for window in range(1, 181):  # 15 minutes of ten fast ones a second
+        now_s += 5.0
+        fast = answered(CODE, "small", 1_000_000 + 50 * window, bucket=60)
+        fast.slo_missed = 1_000_000
+        fast.latency_counts[60], fast.latency_counts[20] = 1_000_000, 50 * window
+        pushed = push(fast, sequence=40 + window, began_epoch=1, epoch=2)
+        knowledge.pushed(pushed, now_s=now_s)
+        knowledge.close_window(5.0, now_s=now_s)
+    window_of_now = build_window(knowledge, now_s=now_s)
+    assert window_of_now is not None
+    assert window_of_now.problem.miss[0, 0] < 0.001
+    assert window_of_now.problem.demand[0] == pytest.approx(50.0, rel=0.03)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +140,7 @@ def test_a_grade_of_the_audit_sample_counts_by_its_probability() -> None:
 
 def test_a_replaced_grade_counts_as_if_only_the_later_one_had_come() -> None:
     replaced, only = Knowledge(service()), Knowledge(service())
-    table, token = Outcomes(KEY), decision_id()
+    table, token = Outcomes(KEY, bool), decision_id()
     for now_s, value in ((NOW_S, 0.0), (NOW_S + 9, 1.0)):
         settle(replaced, token, feedback=[quality(value)], now_s=now_s, table=table)
     settle(only, token, feedback=[quality(1.0)], now_s=NOW_S + 9)
@@ -130,7 +152,7 @@ def test_a_replaced_grade_moves_an_account_as_if_only_the_later_one_had_come() -
     replaced, only = FloorAccount(0.85), FloorAccount(0.85)
     knowledge = Knowledge(service())
     knowledge.accounts["code", "team"] = replaced
-    table, token = Outcomes(KEY), decision_id(audit_probability=1.0)
+    table, token = Outcomes(KEY, bool), decision_id(audit_probability=1.0)
     for now_s, value in ((NOW_S, 0.0), (NOW_S + 9, 1.0)):
         settle(knowledge, token, feedback=[quality(value)], now_s=now_s, table=table)
     only.told(1.0, 1.0, decided_s=NOW_S, now_s=NOW_S + 9)
@@ -179,13 +201,13 @@ def test_a_model_is_up_while_one_endpoint_is() -> None:
     assert knowledge.models_up(now_s=NOW_S + WORKER_SILENT_S + 1) == {"small", "large"}
 
 
-def test_one_workers_word_is_enough_to_take_an_endpoint_for_ejected() -> None:
+def test_one_workers_bad_path_takes_no_model_from_the_plan_of_all() -> None:
     knowledge = Knowledge(service())
     both = [endpoint(f"127.0.0.1:{n}", ejected=True) for n in (1, 2)]
     fine = [endpoint(f"127.0.0.1:{n}", ejected=False) for n in (1, 2)]
-    knowledge.pushed(push(endpoints=both, worker="w0"), now_s=NOW_S)
-    knowledge.pushed(push(endpoints=fine, worker="w1"), now_s=NOW_S)
-    assert knowledge.models_up(now_s=NOW_S) == {"large"}
+    for n, told in enumerate((both, fine, fine)):
+        knowledge.pushed(push(endpoints=told, worker=f"w{n}"), now_s=NOW_S)
+    assert knowledge.models_up(now_s=NOW_S) == {"small", "large"}
 
 
 def test_a_model_without_endpoints_is_up_while_it_is_enabled() -> None:

@@ -31,3 +31,27 @@ def test_a_long_time_leaves_an_hour_of_minutes() -> None:
     for minute in range(200):
         hour.add("m", Counts(decided=1), now_s=60.0 * minute)
     assert hour.of("m", now_s=60.0 * 199).decided == 60
+
+
+def test_what_is_told_late_is_added_to_the_minute_that_it_is_of() -> None:
+    hour = LastHour()
+    hour.add("m", Counts(unreported=3), now_s=30.0)
+    hour.add("m", Counts(unreported=4), now_s=1_800.0)
+    hour.add("m", Counts(unreported=-1), now_s=59.0)
+    hour.add("m", Counts(unreported=-1), now_s=1_200.0)  # nothing began then: to the one before
+    assert hour.of("m", now_s=1_800.0).unreported == 5
+    assert hour.of("m", now_s=3_660.0).unreported == 4
+
+
+def test_what_is_told_an_hour_late_changes_nothing() -> None:
+    hour = LastHour()
+    hour.add("m", Counts(unreported=4), now_s=3_600.0)
+    hour.add("m", Counts(unreported=-1), now_s=59.0)
+    assert hour.of("m", now_s=3_600.0).unreported == 4
+
+
+def test_what_is_told_of_a_time_before_the_first_minute_is_added_to_that() -> None:
+    hour = LastHour()
+    hour.add("m", Counts(unreported=4), now_s=60.0)  # counted a second after it was decided
+    hour.add("m", Counts(unreported=-1), now_s=59.0)
+    assert hour.of("m", now_s=60.0).unreported == 3

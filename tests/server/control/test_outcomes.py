@@ -1,37 +1,41 @@
 import pytest
 
-from server.control.outcomes import USAGE_ALREADY_COUNTED, Grade, Outcomes
+from server.control.outcomes import USAGE_ALREADY_COUNTED, CountedGrade, Grade, Outcomes
 from server.routing.errors import DecisionExpired, DecisionInvalid, InvalidRequest, QualityInvalid
+from server.routing.reported import Reported, Told, Took
 from server.routing.tokens import Kind, Sealer
 from tests.server.control.told import KEY, NOW_S, decision_id, quality, usage
-from turnout.v1.routing_pb2 import Feedback, Outcome
+from turnout.v1.routing_pb2 import Attempt, Feedback, Outcome
+
+MODELS = {"small", "large", "huge"}
+REPORTED = Reported([Told("small", "", None)], Took(0.02, 100, 50))
 
 
 def outcomes(remembered_max: int = 1_000) -> Outcomes:
-    return Outcomes(KEY, remembered_max=remembered_max)
+    return Outcomes(KEY, MODELS.__contains__, remembered_max=remembered_max)
 
 
 def test_usage_counts_once() -> None:
     table, outcome = outcomes(), Outcome(decision_id=decision_id(), usage=usage())
     first = table.settle(outcome, now_s=NOW_S)
     second = table.settle(outcome, now_s=NOW_S + 1)
-    assert (first.result.reason, first.usage) == ("", usage())
-    assert (second.result.reason, second.usage) == ("USAGE_DUPLICATE", None)
+    assert (first.result.reason, first.reported) == ("", REPORTED)
+    assert (second.result.reason, second.reported) == ("USAGE_DUPLICATE", None)
 
 
 def test_the_usage_of_an_infer_is_refused_but_its_feedback_is_taken() -> None:
     outcome = Outcome(decision_id=decision_id(Kind.INFER), usage=usage(), feedback=[quality(1.0)])
     settled = outcomes().settle(outcome, now_s=NOW_S)
     assert settled.result.reason == USAGE_ALREADY_COUNTED
-    assert settled.usage is None
-    assert settled.grade == Grade(1.0)
+    assert settled.reported is None
+    assert settled.grade == Grade(1.0, "small")
 
 
 def test_a_later_grade_replaces_the_earlier_one() -> None:
     table, token = outcomes(), decision_id()
     table.settle(Outcome(decision_id=token, feedback=[quality(1.0)]), now_s=NOW_S)
     settled = table.settle(Outcome(decision_id=token, feedback=[quality(0.0)]), now_s=NOW_S + 9)
-    assert settled.grade == Grade(0.0, replaces=(1.0, NOW_S))
+    assert settled.grade == Grade(0.0, "small", replaces=CountedGrade(1.0, "small", NOW_S))
 
 
 def test_a_grade_judged_earlier_comes_too_late_to_replace() -> None:
@@ -47,7 +51,7 @@ def test_a_grade_from_the_future_does_not_shut_out_later_ones() -> None:
     ahead = quality(1.0, time_s=NOW_S + 86_400)
     table.settle(Outcome(decision_id=token, feedback=[ahead]), now_s=NOW_S)
     settled = table.settle(Outcome(decision_id=token, feedback=[quality(0.0)]), now_s=NOW_S + 1)
-    assert settled.grade == Grade(0.0, replaces=(1.0, NOW_S))
+    assert settled.grade == Grade(0.0, "small", replaces=CountedGrade(1.0, "small", NOW_S))
 
 
 def test_the_same_grade_again_changes_nothing() -> None:
@@ -70,7 +74,7 @@ def test_a_quality_outside_0_to_1_is_refused_and_counts_no_usage(value: float) -
         table.settle(
             Outcome(decision_id=token, usage=usage(), feedback=[quality(value)]), now_s=NOW_S
         )
-    assert table.settle(Outcome(decision_id=token, usage=usage()), now_s=NOW_S).usage == usage()
+    assert table.settle(Outcome(decision_id=token, usage=usage()), now_s=NOW_S).reported == REPORTED
 
 
 def test_a_negative_latency_is_refused() -> None:
@@ -103,3 +107,86 @@ def test_a_decision_as_old_as_a_forgotten_one_is_refused_even_if_new_to_the_tabl
         table.settle(Outcome(decision_id=token), now_s=NOW_S + 9)
     with pytest.raises(DecisionExpired):
         table.settle(Outcome(decision_id=never_told), now_s=NOW_S + 9)
+
+
+FALLBACK = [Attempt(model="small"), Attempt(model="large")]
+
+
+def test_what_is_told_of_attempts_counts_with_the_usage_and_once() -> None:
+    table, token = outcomes(), decision_id()
+    outcome = Outcome(decision_id=token, usage=usage(), attempts=FALLBACK)
+    reported = table.settle(outcome, now_s=NOW_S).reported
+    assert reported is not None
+    assert [told.model for told in reported.asked] == ["small", "large"]
+    assert reported.answered_by == "large"
+    assert table.settle(outcome, now_s=NOW_S).result.reason == "USAGE_DUPLICATE"
+
+
+def test_a_later_grade_is_that_of_the_model_that_was_told_to_have_answered() -> None:
+    table, token = outcomes(), decision_id()
+    table.settle(Outcome(decision_id=token, usage=usage(), attempts=FALLBACK), now_s=NOW_S)
+    settled = table.settle(Outcome(decision_id=token, feedback=[quality(1.0)]), now_s=NOW_S)
+    assert settled.grade == Grade(1.0, "large")
+
+
+def test_a_grade_may_say_whose_answer_it_is_without_usage() -> None:
+    table, token = outcomes(), decision_id()
+    graded = Outcome(decision_id=token, attempts=FALLBACK, feedback=[quality(1.0)])
+    settled = table.settle(graded, now_s=NOW_S)
+    assert (settled.reported, settled.grade) == (None, Grade(1.0, "large"))
+    usage_later = table.settle(Outcome(decision_id=token, usage=usage()), now_s=NOW_S)
+    assert usage_later.result.reason == ""
+
+
+def test_a_grade_moves_to_the_model_that_is_told_later_to_have_answered() -> None:
+    table, token = outcomes(), decision_id()
+    table.settle(Outcome(decision_id=token, feedback=[quality(1.0)]), now_s=NOW_S)
+    outcome = Outcome(decision_id=token, usage=usage(), attempts=FALLBACK)
+    settled = table.settle(outcome, now_s=NOW_S + 9)
+    assert settled.grade == Grade(1.0, "large", replaces=CountedGrade(1.0, "small", NOW_S))
+
+
+def test_what_was_counted_of_a_request_is_not_told_otherwise_later() -> None:
+    table, token = outcomes(), decision_id()
+    table.settle(Outcome(decision_id=token, usage=usage(), attempts=FALLBACK), now_s=NOW_S)
+    other = [Attempt(model="small"), Attempt(model="huge")]
+    later = Outcome(decision_id=token, attempts=other, feedback=[quality(1.0)])
+    assert table.settle(later, now_s=NOW_S).grade == Grade(1.0, "large")
+
+
+def test_where_nobody_answered_a_grade_is_that_of_the_decisions_model() -> None:
+    failed = Outcome(
+        decision_id=decision_id(),
+        usage=usage(failed=True),
+        attempts=FALLBACK,
+        feedback=[quality(0.0)],
+    )
+    assert outcomes().settle(failed, now_s=NOW_S).grade == Grade(0.0, "small")
+
+
+def test_an_infer_has_told_itself_who_answered() -> None:
+    outcome = Outcome(
+        decision_id=decision_id(Kind.INFER), attempts=FALLBACK, feedback=[quality(1.0)]
+    )
+    settled = outcomes().settle(outcome, now_s=NOW_S)
+    assert settled.result.reason == USAGE_ALREADY_COUNTED
+    assert settled.grade == Grade(1.0, "small")
+
+
+@pytest.mark.parametrize(
+    ("attempts", "field"),
+    [
+        ([Attempt(model="other")], "attempts[0].model"),
+        ([Attempt(model="small")] * 9, "attempts"),
+        ([Attempt(model="small", usage=usage(-1))], "attempts[0].usage.latency"),
+        ([Attempt(model="small", usage=usage(failed=True))], "usage.failed"),
+    ],
+)
+def test_attempts_that_cannot_have_been_are_refused_and_count_nothing(
+    attempts: list[Attempt], field: str
+) -> None:
+    table, token = outcomes(), decision_id()
+    with pytest.raises(InvalidRequest) as refused:
+        table.settle(Outcome(decision_id=token, usage=usage(), attempts=attempts), now_s=NOW_S)
+    assert refused.value.field == field
+    assert table.settle(Outcome(decision_id=token, usage=usage()), now_s=NOW_S).reported == REPORTED

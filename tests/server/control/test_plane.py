@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -14,10 +15,12 @@ from optimizer.solution import Failure, Solution
 from optimizer.step_prices import StepPrice
 from server.config import Config, from_json
 from server.config.live import updated
+from server.control.budgets import period
 from server.control.client import Snapshot
 from server.control.kept_file import write_whole
-from server.control.plane import SPENT_BYTES_MAX, ControlPlane, KeptFiles
+from server.control.plane import SPENT_BYTES_MAX, ControlPlane
 from server.control.replanner import solve_window
+from server.control.state_file import FILE_NAME, unpacked
 from server.control.window import Window
 from server.routing.catalog import Cell
 from server.routing.tokens import Sealer
@@ -41,7 +44,7 @@ from turnout.v1.admin_pb2 import (
     UpdateClassRequest,
     UpdateModelRequest,
 )
-from turnout.v1.routing_pb2 import Outcome
+from turnout.v1.routing_pb2 import Attempt, Outcome
 
 BOTH = (answered(CODE, "small", 20), answered(CODE, "large", 20))
 # How much of the small model, with priors of 0.8 and 0.95, makes floors of 0.85 and 0.90 before any
@@ -288,7 +291,7 @@ async def test_an_update_whose_caller_gives_up_is_in_force_all_the_same(tmp_path
 
 
 async def test_a_disk_that_takes_nothing_stops_no_plan(tmp_path: Path) -> None:
-    files = KeptFiles(live_config=tmp_path / "live.json", spent=tmp_path / "gone" / "spent.json")
+    files = replace(files_in(tmp_path), state=tmp_path / "gone" / FILE_NAME)
     plane = ControlPlane(quick(), KEY, files, clock=time.time, pricer=no_prices)
     with capture_logs() as logs:
         async with serving(plane, tmp_path) as served:
@@ -296,7 +299,7 @@ async def test_a_disk_that_takes_nothing_stops_no_plan(tmp_path: Path) -> None:
             await served.planned(lambda plan: len(logs) > 1)
             plan = await served.planned(lambda plan: True)
     assert plan.failure == ""
-    assert {log["event"] for log in logs} == {"what budgets spent cannot be kept"}
+    assert {log["event"] for log in logs} == {"what was learned cannot be kept"}
 
 
 async def test_a_restarted_control_plane_has_a_new_epoch_and_the_live_configuration(
@@ -324,11 +327,24 @@ async def test_what_budgets_spent_outlives_the_control_plane(tmp_path: Path) -> 
         worker = Worker(served.channel)
         await worker.push(*BOTH)
         before = await served.planned(lambda plan: plan.budgets[0].spent_nano_usd > 0)
-        await served.planned(lambda plan: files_in(tmp_path).spent.exists())
+        await served.planned(lambda plan: files_in(tmp_path).state.exists())
     async with serving(control_plane(tmp_path, quick()), tmp_path) as served:
-        await Worker(served.channel).push(*BOTH)
-        after = await served.planned(lambda plan: True)
-    assert after.budgets[0].spent_nano_usd == 2 * before.budgets[0].spent_nano_usd
+        await Worker(served.channel, "w1").push(*BOTH)
+        spent = 2 * before.budgets[0].spent_nano_usd
+        await served.planned(lambda plan: plan.budgets[0].spent_nano_usd == spent)
+
+
+async def test_what_an_earlier_version_kept_of_budgets_is_read_once_and_replaced(
+    tmp_path: Path,
+) -> None:
+    files, start_s = files_in(tmp_path), period("day", NOW_S)[0]
+    write_whole(files.spent, b'{"team": {"start_s": %d, "nano_usd": 7}}' % start_s)
+    plane = control_plane(tmp_path, quick(), clock=lambda: NOW_S)
+    assert files.spent.exists()  # until it is kept as we do
+    await plane.keep_files()
+    assert not files.spent.exists()
+    again = control_plane(tmp_path, quick(), clock=lambda: NOW_S + 1)
+    assert again.values()["turnout.budget.spent"] == [({"budget": "team"}, 7e-9)]
 
 
 DAMAGED = {
@@ -371,11 +387,12 @@ async def test_kept_files_that_were_removed_are_written_again(tmp_path: Path) ->
     plane = control_plane(tmp_path, quick())
     files = files_in(tmp_path)
     await plane.keep_files()
-    written = files.live_config.read_bytes(), files.spent.read_bytes()
+    live = files.live_config.read_bytes()
     files.live_config.unlink()
-    files.spent.unlink()
+    files.state.unlink()
     await plane.keep_files()
-    assert (files.live_config.read_bytes(), files.spent.read_bytes()) == written
+    assert files.live_config.read_bytes() == live
+    assert unpacked(files.state.read_bytes()).plain["spending"] == {"budgets": {}}
 
 
 async def test_each_outcome_is_counted_or_refused_by_itself(tmp_path: Path) -> None:
@@ -390,6 +407,22 @@ async def test_each_outcome_is_counted_or_refused_by_itself(tmp_path: Path) -> N
         results = await Worker(served.channel).client.settle(outcomes)
     assert [result.reason for result in results] == ["", "DECISION_INVALID", "USAGE_DUPLICATE"]
     assert all(result.message for result in results[1:])
+
+
+async def test_an_outcome_that_names_a_model_that_is_not_is_refused_by_its_place(
+    tmp_path: Path,
+) -> None:
+    plane = control_plane(tmp_path, service(window_s=3_600.0), clock=lambda: NOW_S)
+    token = decision_id()
+    outcomes = [
+        Outcome(decision_id=token, usage=usage(), attempts=[Attempt(model=name)])
+        for name in ("smal", "small")
+    ]
+    async with serving(plane, tmp_path) as served:
+        wrong, right = await Worker(served.channel).client.settle(outcomes)
+    assert wrong.reason == "REQUEST_INVALID"
+    assert wrong.message.startswith("attempts[0].model: there is no model 'smal'")
+    assert right.reason == ""
 
 
 async def test_a_report_that_is_told_again_is_counted_once(tmp_path: Path) -> None:

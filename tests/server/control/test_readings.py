@@ -63,6 +63,16 @@ def test_money_is_told_in_dollars() -> None:
     assert found["turnout.budget.left"] == {("team",): 238.5}
 
 
+def test_what_is_unreported_is_told_in_decisions_and_dollars() -> None:
+    knowledge = Knowledge(service())
+    routed = stats(CODE, "small", decided=3, unreported=3, unreported_nano_usd=1_500_000_000)
+    knowledge.pushed(push(routed), now_s=NOW_S)
+    found = read(knowledge)
+    assert found["turnout.unreported"] == {("small",): 3, ("large",): 0}
+    assert found["turnout.unreported.cost"] == {("small",): 1.5, ("large",): 0}
+    assert found["turnout.budget.unreported"] == {("team",): 1.5}
+
+
 def test_a_plan_is_told_by_its_age_its_breaches_and_its_floors() -> None:
     found = read(Knowledge(service()), plan())
     assert found["turnout.plan.age"] == {(): pytest.approx(3.0)}

@@ -32,7 +32,7 @@ SCARCE = service(
 
 def router_of(snapshot: Snapshot, counters: Counters) -> Router:
     assert snapshot.table is not None
-    router = Router(Selector(), Sealer(KEY, boot=1), counters)
+    router = Router(Selector(), Sealer(KEY, boot=1), counters, chance=lambda: 0.5)
     router.configure(SCARCE)
     router.publish(snapshot.table)
     return router

@@ -97,6 +97,9 @@ def push(
     endpoints: Sequence[pb.EndpointStats] = (),
     refusals: Sequence[pb.RefusalStats] = (),
     listener: pb.ListenerStats | None = None,
+    began_epoch: int = 0,
+    epoch: int = 0,
+    more: bool = False,
     limits_reached: Mapping[str, int] = MappingProxyType({}),
 ) -> pb.PushStatsRequest:
     return pb.PushStatsRequest(
@@ -107,6 +110,9 @@ def push(
         endpoints=endpoints,
         refusals=refusals,
         listener=listener,
+        began_epoch=began_epoch,
+        epoch=epoch,
+        more=more,
         limits_reached=[pb.LimitStats(limit=k, count=n) for k, n in limits_reached.items()],
     )
 

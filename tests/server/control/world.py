@@ -6,9 +6,11 @@ from contextlib import suppress
 from typing import cast
 
 from optimizer.solution import Solution
-from server.app.stats import push_request
+from server.app.stats import Pushes, push_request
+from server.app.worker import PUSH_S
 from server.config import Config
 from server.control.knowledge import Knowledge
+from server.control.outcomes import Outcomes
 from server.control.parts import shares_of
 from server.control.replanner import solve_window
 from server.control.window import Window, build_window
@@ -19,8 +21,9 @@ from server.routing.errors import UpstreamFailed
 from server.routing.query import Query
 from server.routing.router import Decision, Router
 from server.routing.selector import CellKey, Row, Selector, WeightTable
-from server.routing.tokens import KEY_BYTES, Sealer
+from server.routing.tokens import KEY_BYTES, Kind, Sealer
 from server.status_code import Code
+from turnout.v1.routing_pb2 import Outcome
 
 # What the n-th attempt at a model takes, and how it ends.
 Behaviour = Callable[[int], tuple[float, Code | None]]
@@ -35,11 +38,16 @@ class World:
         self._behaviours = behaviours
         self._asked: Counter[str] = Counter()
         self._counters = Counters()
-        self._router = Router(Selector(), Sealer(bytes(KEY_BYTES), boot=1), self._counters)
+        self._router = Router(
+            Selector(), Sealer(bytes(KEY_BYTES), boot=1), self._counters, chance=lambda: 0.5
+        )
         self._router.configure(config)
         self._dispatcher = Dispatcher(
             self._router, self._send, self._counters, now_s=lambda: self.now_s, chance=lambda: 0.5
         )
+        self._pushes = Pushes("b0")
+        self._pushed_s = now_s
+        self._outcomes = Outcomes(bytes(KEY_BYTES), self._router.catalog.index.__contains__)
         self._sequence = 0
 
     def send_to(self, row: Row) -> None:
@@ -54,11 +62,24 @@ class World:
             with suppress(UpstreamFailed):
                 answer = await self._dispatcher.infer(query, b"", timeout_s=10)
                 cost += answer.cost_nano_usd
+            if self.now_s - self._pushed_s >= PUSH_S:
+                self._push()
         return cost
 
     def route(self, query: Query) -> Decision:
         """One decision by Route, counted."""
         return self._router.decide(query, now_s=self.now_s, chance=0.5)
+
+    def routed(self, query: Query) -> str:
+        """The id of one more."""
+        decision = self.route(query)
+        return self._router.seal(decision, Kind.ROUTE, decision.target.model, now_s=self.now_s)
+
+    def report(self, outcome: Outcome) -> str:
+        """What became of a decision; the reason why it was refused, if it was."""
+        settlement = self._outcomes.settle(outcome, now_s=self.now_s)
+        self.knowledge.settled(settlement, now_s=self.now_s)
+        return settlement.result.reason
 
     def plan(self) -> None:
         """Closes a window and puts what the optimizer makes of it in force."""
@@ -71,20 +92,22 @@ class World:
 
     def window(self, window_s: float = 5.0) -> Window:
         """Pushes what was counted, closes the window, and puts what is known as a problem."""
-        self._sequence += 1
-        push = push_request(
-            self._counters,
-            self._router,
-            self._counters.take_touched(),
-            boot="b0",
-            sequence=self._sequence,
-            data_address="",
-        )
-        self.knowledge.pushed(push, now_s=self.now_s)
+        self._push()
         self.knowledge.close_window(window_s, now_s=self.now_s)
         window = build_window(self.knowledge, now_s=self.now_s)
         assert window is not None
         return window
+
+    def _push(self) -> None:
+        self._pushed_s = self.now_s
+        push = push_request(
+            self._counters,
+            self._router,
+            self._counters.take_touched(),
+            data_address="",
+            **self._pushes.next(more=False),
+        )
+        self.knowledge.pushed(push, now_s=self.now_s)
 
     async def _send(
         self, address: str, model: Model, request: Bytes, timeout_s: float, metadata: Metadata

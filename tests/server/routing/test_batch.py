@@ -26,6 +26,7 @@ from tests.server.routing.test_router import (
     SMALL,
     decide,
     eject,
+    of_three,
     plan,
     routed,
     row,
@@ -66,6 +67,17 @@ def test_a_batch_keeps_the_mix_of_the_plan() -> None:
     router, _ = routed()
     plan(router, 0.3, 0.7)
     assert Counter(models(batch(router, alike(router, range(100))))) == {"small": 30, "large": 70}
+
+
+def test_a_batch_is_spread_over_the_endpoints_of_its_model() -> None:
+    router = of_three()
+    made = batch(router, alike(router, range(160)))
+    told = Counter(
+        made.decisions[decided(made, place).decision].target.endpoint for place in made.answers
+    )
+    assert max(told.values()) - min(told.values()) <= 2 * 10  # two choices
+    assert len(made.decisions) == 3
+    assert {decision.grounds.reuse_for_s for decision in made.decisions} == {0}
 
 
 def test_who_comes_first_in_a_batch_does_not_say_who_answers() -> None:

@@ -1,6 +1,8 @@
 """What a worker counts: cumulative, touched cells told apart, bounded."""
 
 import dataclasses
+import json
+from typing import Any
 
 import pytest
 
@@ -37,12 +39,12 @@ def test_what_another_model_did_for_requests_is_told_apart() -> None:
 
 
 def test_counts_add_up_and_are_taken_apart_in_every_field() -> None:
-    one = Counts(1, 2, 3, 4, 5, 6, 7, 8, 9, 10.0, 11, [12] * LATENCY_BUCKETS, 13)
+    one = Counts(1, 2, 3, 4, 5, 6, 7, 8, 9, 10.0, 11, [12] * LATENCY_BUCKETS, 13, 14, 15)
     total = Counts()
     total.add(one)
     assert total == one
     total.add(one)
-    assert dataclasses.astuple(total) == (*range(2, 23, 2), [24] * LATENCY_BUCKETS, 26)
+    assert dataclasses.astuple(total) == (*range(2, 23, 2), [24] * LATENCY_BUCKETS, 26, 28, 30)
     assert total.less(one) == one
 
 
@@ -125,3 +127,34 @@ def test_a_shed_request_is_counted_for_its_cell_and_for_no_model() -> None:
     counters.shed(CELL)
     assert counters.take_touched() == [Leg(CELL, NO_MODEL, NO_MODEL)]
     assert counters.get(Leg(CELL, NO_MODEL, NO_MODEL)) == Counts(shed=2)
+
+
+def test_all_that_was_ever_counted_can_be_pushed_again() -> None:
+    counters = Counters()
+    counters.of(CELL, "a", "a")
+    counters.take_touched()
+    counters.of(CELL, "b", "b")
+    counters.touch_all()
+    assert {leg.model for leg in counters.take_touched()} == {"a", "b"}
+
+
+def test_counts_come_back_from_their_plain_form() -> None:
+    counts = Counts(decided=3, busy_s=0.1, cost_nano_usd=2**62)
+    counts.latency_counts[63] = 5
+    plain = json.loads(json.dumps(counts.to_plain()))
+    assert Counts.from_plain(plain) == counts
+    assert plain.keys() == {"decided", "busy_s", "cost_nano_usd", "latency_counts"}
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [{}, {"latency_counts": [[64, 1]]}, {"latency_counts": [], "other": 1}, {"latency_counts": 5}],
+)
+def test_what_are_no_counts_is_refused(plain: dict[str, Any]) -> None:
+    with pytest.raises((ValueError, TypeError, LookupError, AttributeError)):
+        Counts.from_plain(plain)
+
+
+def test_the_lesser_of_two_counts_is_taken_field_by_field() -> None:
+    one, other = Counts(decided=3, cost_nano_usd=5), Counts(decided=4, cost_nano_usd=2)
+    assert one.least(other) == Counts(decided=3, cost_nano_usd=2)

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -39,11 +40,18 @@ MODELS = (
 )
 
 
-def routed(**changes: Any) -> tuple[Router, Counters]:
-    counters = Counters()
-    router = Router(Selector(), Sealer(KEY, boot=7), counters)
-    router.configure(config(*MODELS, **({"health": HEALTH} | changes)))
+def routed(models: Sequence[ModelConfig] = MODELS, **changes: Any) -> tuple[Router, Counters]:
+    counters, chance = Counters(), random.Random(7).random
+    router = Router(Selector(), Sealer(KEY, boot=7), counters, chance=chance)
+    router.configure(config(*models, **({"health": HEALTH} | changes)))
     return router, counters
+
+
+def of_three(**changes: Any) -> Router:
+    """Whose one model has three endpoints."""
+    router, _ = routed([model("small", endpoints=("a:1", "b:1", "c:1"))], **changes)
+    plan(router, 1.0)
+    return router
 
 
 @pytest.fixture
@@ -70,7 +78,7 @@ def eject(router: Router, index: int, now_s: float = 0.0) -> None:
 
 
 def test_without_a_configuration_a_router_is_not_ready() -> None:
-    router = Router(Selector(), Sealer(KEY, boot=7), Counters())
+    router = Router(Selector(), Sealer(KEY, boot=7), Counters(), chance=lambda: 0.5)
     assert router.models() == ()
     with pytest.raises(NotReady):
         decide(router)
@@ -95,7 +103,7 @@ def test_before_the_first_plan_a_floor_is_held_by_what_is_believed_to_hold_it() 
 
 def test_before_the_first_plan_a_request_is_priced_by_the_tokens_it_has() -> None:
     dear = model("dear", price=PriceConfig(input_usd_per_mtok=1))
-    router = Router(Selector(), Sealer(KEY, boot=7), Counters())
+    router = Router(Selector(), Sealer(KEY, boot=7), Counters(), chance=lambda: 0.5)
     router.configure(config(dear))
     assert decide(router, input_tokens=7).grounds.pick.cost_nano_usd == 7_000
     assert decide(router).grounds.pick.cost_nano_usd == 1_000_000
@@ -152,7 +160,7 @@ def test_a_new_plan_holds_from_the_next_decision_on(router: Router) -> None:
 
 
 def test_fallbacks_are_the_plans_other_models_by_share_then_the_rest_in_greedy_order() -> None:
-    router = Router(Selector(), Sealer(KEY, boot=7), Counters())
+    router = Router(Selector(), Sealer(KEY, boot=7), Counters(), chance=lambda: 0.5)
     costs = {"a": 6, "b": 5, "c": 4, "d": 3, "e": 2}
     router.configure(
         config(*(model(n, price=PriceConfig(request_usd=usd)) for n, usd in costs.items()))
@@ -214,7 +222,7 @@ def test_without_a_candidate_a_request_is_refused_and_counts_nothing(
 
 
 def test_without_a_model_for_its_payload_a_request_is_refused() -> None:
-    router = Router(Selector(), Sealer(KEY, boot=7), Counters())
+    router = Router(Selector(), Sealer(KEY, boot=7), Counters(), chance=lambda: 0.5)
     router.configure(config(model("tensors")))
     with pytest.raises(NoCandidate):
         decide(router, payload_kind=PayloadKind.TEXT)
@@ -224,7 +232,7 @@ OWN = model("own", endpoints=(), price=PriceConfig(request_usd=0.0001))
 
 
 def test_a_model_without_endpoints_is_routed_to_as_any_other() -> None:
-    router = Router(Selector(), Sealer(KEY, boot=7), Counters())
+    router = Router(Selector(), Sealer(KEY, boot=7), Counters(), chance=lambda: 0.5)
     router.configure(config(OWN, model("small")))
     plan(router, 1.0)
     decision = decide(router)
@@ -233,7 +241,7 @@ def test_a_model_without_endpoints_is_routed_to_as_any_other() -> None:
 
 
 def test_infer_forwards_to_models_alone_that_it_reaches_whatever_the_plan() -> None:
-    router = Router(Selector(), Sealer(KEY, boot=7), Counters())
+    router = Router(Selector(), Sealer(KEY, boot=7), Counters(), chance=lambda: 0.5)
     router.configure(config(OWN, model("text", protocol="openai"), model("small"), model("large")))
     plan(router, 0.5, 0.5)
     decision = router.decide(Query(), now_s=0, chance=0.5, forwarded=True)
@@ -243,7 +251,7 @@ def test_infer_forwards_to_models_alone_that_it_reaches_whatever_the_plan() -> N
 
 @pytest.mark.parametrize("only", [OWN, model("text", protocol="openai")])
 def test_where_infer_reaches_no_model_it_is_refused_with_what_to_do(only: ModelConfig) -> None:
-    router = Router(Selector(), Sealer(KEY, boot=7), Counters())
+    router = Router(Selector(), Sealer(KEY, boot=7), Counters(), chance=lambda: 0.5)
     router.configure(config(only))
     plan(router, 1.0)
     with pytest.raises(NoCandidate, match="Infer can forward to: ask Route and call the model"):
@@ -284,6 +292,55 @@ def test_a_decision_may_be_reused_for_a_window_where_its_cell_has_one_model(
     router, _ = routed(window_s=7)
     plan(router, *shares)
     assert decide(router).grounds.reuse_for_s == reuse_for_s
+
+
+def test_a_decision_that_names_one_of_several_endpoints_is_not_for_others() -> None:
+    assert decide(of_three()).grounds.reuse_for_s == 0
+
+
+def test_a_thousand_decisions_are_spread_over_the_endpoints_of_their_model() -> None:
+    router = of_three()
+    told = Counter(decide(router).target.endpoint for _ in range(1_000))
+    # As tests of endpoints say, none falls behind by more than some few.
+    assert max(told.values()) - min(told.values()) <= 5
+
+
+def test_a_dry_run_gives_nothing_to_an_endpoint() -> None:
+    router = of_three()
+    router.dry_run(Query(), now_s=0)
+    assert [load.given(0) for load in router.endpoints.loads.values()] == [0, 0, 0]
+
+
+def test_an_endpoint_that_joins_is_given_a_tenth_of_a_part_at_first() -> None:
+    router = of_three()
+    decide(router)
+    more = model("small", endpoints=("a:1", "b:1", "c:1", "d:1"))
+    router.configure(config(more))
+    told = Counter(decide(router).target.endpoint for _ in range(3_100))
+    assert told["d:1"] == pytest.approx(100, abs=10)
+
+
+def test_after_a_failure_the_first_model_that_is_up_is_next(router: Router) -> None:
+    asked = [router.target(SMALL)]
+    assert router.next_target(asked, (LARGE, TEXT)) == router.target(LARGE)
+    eject(router, LARGE)
+    assert router.next_target(asked, (LARGE, TEXT)) == router.target(TEXT)
+
+
+def test_where_no_model_is_up_another_endpoint_of_the_same_is_next() -> None:
+    several = model("small", endpoints=("a:1", "b:1"))
+    router, _ = routed([several, MODELS[LARGE]])
+    first = router.target(SMALL)._replace(endpoint="a:1")
+    assert router.next_target([first], (LARGE,)) == router.target(LARGE)
+    eject(router, LARGE)
+    assert router.next_target([first], (LARGE,)) == first._replace(endpoint="b:1")
+    assert router.next_target([first], ()) == first._replace(endpoint="b:1")
+
+
+def test_where_nothing_is_up_a_model_is_next_all_the_same(router: Router) -> None:
+    eject(router, LARGE)
+    assert router.next_target([router.target(SMALL)], (LARGE,)) == router.target(LARGE)
+    assert router.next_target([router.target(SMALL)], ()) is None
 
 
 @pytest.mark.parametrize(
@@ -432,7 +489,7 @@ queries = st.builds(
 def test_every_request_is_decided_by_every_configuration_or_has_no_candidate(
     given: Config, asked: list[Query]
 ) -> None:
-    router = Router(Selector(), Sealer(KEY, boot=7), Counters())
+    router = Router(Selector(), Sealer(KEY, boot=7), Counters(), chance=lambda: 0.5)
     router.configure(given)
     for query in asked:
         try:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from server.routing.catalog import NANO_USD_MAX, Cell, PayloadKind
 from server.routing.errors import DecisionExpired, DecisionInvalid
 from server.routing.tokens import (
-    JOINED_MAX,
     KEY_BYTES,
+    SAID_MAX,
+    SEALED_AT_ONCE_MAX,
     TOKEN_CHARS_MAX,
     VALID_S,
     Kind,
@@ -264,10 +265,36 @@ def test_an_id_is_good_for_30_days() -> None:
     assert refused.value.field == "decision_id"
 
 
-def test_more_cells_than_are_remembered_are_sealed_all_the_same() -> None:
+def test_ids_are_made_for_so_many_decisions_and_begin_anew_beyond() -> None:
     sealer = Sealer(KEY, boot=7)
-    cells = [CELL._replace(domain=f"d{number}") for number in range(JOINED_MAX + 1)]
-    decision_ids = [seal(sealer, cell) for cell in cells]
-    for at in (0, 1, JOINED_MAX):
+    cells = [CELL._replace(domain=f"d{number}") for number in range(SAID_MAX + 1)]
+    decision_ids = [seal(sealer, cell) for cell in cells[:-1]]
+    assert sealer.said == SAID_MAX
+    decision_ids.append(seal(sealer, cells[-1]))
+    assert sealer.said == 1
+    for at in (0, 1, SAID_MAX):
         assert open_decision(KEY, decision_ids[at], now_s=NOW_S).cell == cells[at]
     assert open_decision(KEY, seal(sealer, cells[0]), now_s=NOW_S).cell == cells[0]
+
+
+def test_of_a_decision_no_more_ids_are_made_ahead_than_were_taken() -> None:
+    sealer = Sealer(KEY, boot=7)
+    for taken in range(1, 10 * SEALED_AT_ONCE_MAX):
+        seal(sealer)
+        assert taken <= sealer.sealed < min(2 * taken, taken + SEALED_AT_ONCE_MAX)
+
+
+def test_what_was_made_ahead_is_not_given_in_the_next_second() -> None:
+    sealer = Sealer(KEY, boot=7)
+    for later_s in (0, 0, 0, 1, 1, 0, 3_600):
+        decision_id = sealer.seal(
+            Kind.INFER,
+            CELL,
+            ("small", "2"),
+            audit_probability=0,
+            expected_cost_nano_usd=0,
+            now_s=NOW_S + later_s,
+        )
+        opened = open_decision(KEY, decision_id, now_s=NOW_S + later_s)
+        assert opened.issued_s == int(NOW_S + later_s)
+        assert sealer.said == 1

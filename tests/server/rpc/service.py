@@ -68,13 +68,16 @@ class Ledger:
     """Stands for the control plane: keeps the outcomes that it is told."""
 
     told: list[pb.Outcome] = field(default_factory=list)
+    counts: bool = False  # or it has a reason against each
     failure: Exception | None = None
 
     async def settle(self, outcomes: Sequence[pb.Outcome]) -> Sequence[pb.OutcomeResult]:
         if self.failure is not None:
             raise self.failure
         self.told.extend(outcomes)
-        return [pb.OutcomeResult(reason=f"R{i}") for i, _ in enumerate(outcomes)]
+        return [
+            pb.OutcomeResult(reason="" if self.counts else f"R{i}") for i, _ in enumerate(outcomes)
+        ]
 
 
 @dataclass(slots=True)
@@ -165,8 +168,8 @@ async def running(*, configured: bool = True, transport: str = "grpcio") -> Asyn
     """The service on a real port, with a channel to it."""
     small, large, ledger = Endpoint(), Endpoint(), Ledger()
     counters, upstream, health = Counters(), OipUpstream(), HealthServicer()
-    router = Router(Selector(), Sealer(KEY, boot=7), counters)
     chance = random.Random(1).random
+    router = Router(Selector(), Sealer(KEY, boot=7), counters, chance=chance)
     dispatcher = Dispatcher(router, upstream.send, counters, now_s=lambda: NOW_S, chance=chance)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(serving(small))

@@ -1,33 +1,40 @@
 """An Infer whose first endpoint hangs, over real connections."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
+from server.config import ClassConfig, SloConfig
 from server.routing.counters import Leg
 from server.wire import oip_pb2
-from tests.server.rpc.service import CELL, running
+from tests.server.rpc.service import CELL, Service, running, service_config
 from turnout.v1 import routing_pb2 as pb
 
-TENSORS = oip_pb2.ModelInferRequest(id="r1").SerializeToString()
+PATIENCE_S = 20.0
+HASTY = ClassConfig(name="chat", default=True, slo=SloConfig(ms=50, fraction=0.9))
 
 
-@pytest.mark.parametrize("transport", ["grpcio", "turnout"])
-async def test_an_endpoint_that_hangs_is_given_up_and_another_answers(transport: str) -> None:
-    async with running(transport=transport) as service:
-        service.small.behaviour = service.small.held
-        answer = await service.routing.Infer(pb.InferRequest(oip_request=TENSORS), timeout=1)
-        assert (answer.target.model, answer.attempts) == ("large", 2)
-        async with asyncio.timeout(10):
-            await service.small.cancelled.wait()
-        counts = service.counters.get(Leg(CELL, "small", "small"))
-        assert (counts.attempts, counts.answered, counts.completed, counts.failed) == (1, 0, 1, 0)
+@pytest.fixture(params=["grpcio", "turnout"])
+async def service(request: pytest.FixtureRequest) -> AsyncIterator[Service]:
+    async with running(transport=request.param) as made:
+        given = service_config(made.small, made.large)
+        made.router.configure(given.model_copy(update={"classes": (HASTY,)}))
+        made.small.behaviour = made.small.held
+        yield made
 
 
-@pytest.mark.parametrize("transport", ["grpcio", "turnout"])
-async def test_a_call_of_the_open_inference_protocol_moves_on_as_well(transport: str) -> None:
-    async with running(transport=transport) as service:
-        service.small.behaviour = service.small.held
-        request = oip_pb2.ModelInferRequest(model_name="chat", id="r1")
-        answer = await service.oip.ModelInfer(request, timeout=1)
-        assert answer.model_name == "large"
+async def test_an_endpoint_that_hangs_is_given_up_and_another_answers(service: Service) -> None:
+    tensors = oip_pb2.ModelInferRequest(id="r1").SerializeToString()
+    answer = await service.routing.Infer(pb.InferRequest(oip_request=tensors), timeout=PATIENCE_S)
+    assert (answer.target.model, answer.attempts) == ("large", 2)
+    async with asyncio.timeout(PATIENCE_S):
+        await service.small.cancelled.wait()
+    counts = service.counters.get(Leg(CELL, "small", "small"))
+    assert (counts.attempts, counts.answered, counts.completed, counts.failed) == (1, 0, 1, 0)
+
+
+async def test_a_call_of_the_open_inference_protocol_moves_on_as_well(service: Service) -> None:
+    request = oip_pb2.ModelInferRequest(model_name="chat", id="r1")
+    answer = await service.oip.ModelInfer(request, timeout=PATIENCE_S)
+    assert answer.model_name == "large"

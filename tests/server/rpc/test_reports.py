@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pytest
 
 from server.routing.errors import ControlPlaneDown, PayloadMalformed
-from server.routing.outcomes import FEEDBACK_MAX
-from server.rpc.reports import OUTCOME_BYTES_MAX, STRETCH_BYTES, settled
+from server.routing.outcomes import ATTEMPTS_MAX, FEEDBACK_MAX
+from server.routing.reported import Reported
+from server.rpc.reports import OBSERVED_AT_ONCE, OUTCOME_BYTES_MAX, STRETCH_BYTES, settled
 from server.rpc.shapes import OUTCOMES_MAX
 from tests.server.rpc.test_parts import Turns
 from turnout.v1 import routing_pb2 as pb
@@ -23,10 +24,14 @@ class Settling:
         return [pb.OutcomeResult(reason=outcome.decision_id) for outcome in outcomes]
 
 
+def ignored(_: Reported) -> None:
+    """What these tests do not ask."""
+
+
 async def reported(*outcomes: pb.Outcome) -> tuple[list[str], Settling]:
     settling = Settling()
     data = pb.ReportRequest(outcomes=outcomes).SerializeToString()
-    response = await settled(data, settling, Turns())
+    response = await settled(data, settling, ignored, Turns())
     return [result.reason for result in response.results], settling
 
 
@@ -47,11 +52,42 @@ async def test_an_outcome_that_would_cost_too_much_is_refused_in_its_place() -> 
     assert settling.outcomes == [most, longest]
 
 
+async def test_health_is_told_of_attempts_whose_usage_was_counted_and_of_no_others() -> None:
+    usage, attempts = pb.Usage(input_tokens=1), [pb.Attempt(model="a"), pb.Attempt(model="b")]
+    counted = pb.Outcome(usage=usage, attempts=attempts)
+    outcomes = [
+        counted,
+        pb.Outcome(decision_id="REFUSED", usage=usage, attempts=attempts),
+        pb.Outcome(attempts=attempts),
+        pb.Outcome(usage=usage),
+    ]
+    observed: list[Reported] = []
+    data = pb.ReportRequest(outcomes=outcomes).SerializeToString()
+    await settled(data, Settling(), observed.append, Turns())
+    assert [[told.model for told in reported.asked] for reported in observed] == [["a", "b"]]
+
+
+async def test_health_is_told_of_many_attempts_in_stretches() -> None:
+    turns = Turns()
+    one = pb.Outcome(usage=pb.Usage(), attempts=[pb.Attempt(model="a")])
+    data = pb.ReportRequest(outcomes=[one] * OUTCOMES_MAX).SerializeToString()
+    await settled(data, Settling(), ignored, turns)
+    assert turns.given == OUTCOMES_MAX // OBSERVED_AT_ONCE
+
+
+async def test_too_many_attempts_are_refused_by_their_field() -> None:
+    many = pb.Outcome(attempts=[pb.Attempt()] * (ATTEMPTS_MAX + 1))
+    data = pb.ReportRequest(outcomes=[many]).SerializeToString()
+    (result,) = (await settled(data, Settling(), ignored, Turns())).results
+    assert result.reason == "REQUEST_INVALID"
+    assert result.message.startswith("attempts: 9 attempts of one request")
+
+
 async def test_what_is_no_outcome_is_refused_before_any_is_counted() -> None:
     settling = Settling()
     data = pb.ReportRequest(outcomes=[outcome("a")]).SerializeToString()
     with pytest.raises(PayloadMalformed):
-        await settled(data + b"\x0a\x03\x0a\x01\xff", settling, Turns())
+        await settled(data + b"\x0a\x03\x0a\x01\xff", settling, ignored, Turns())
     assert settling.outcomes == []
 
 
@@ -59,7 +95,9 @@ async def test_a_report_of_all_that_it_may_have_is_read_in_stretches() -> None:
     turns, longest = Turns(), outcome("d", intent="x" * (OUTCOME_BYTES_MAX - 6))
     assert longest.ByteSize() == OUTCOME_BYTES_MAX
     data = pb.ReportRequest(outcomes=[longest] * OUTCOMES_MAX).SerializeToString()
-    assert len((await settled(memoryview(data), Settling(), turns)).results) == OUTCOMES_MAX
+    assert (
+        len((await settled(memoryview(data), Settling(), ignored, turns)).results) == OUTCOMES_MAX
+    )
     assert turns.given == OUTCOMES_MAX * OUTCOME_BYTES_MAX // STRETCH_BYTES
 
 
@@ -68,4 +106,4 @@ async def test_what_the_control_plane_says_is_passed_on() -> None:
         raise ControlPlaneDown("gone")
 
     with pytest.raises(ControlPlaneDown):
-        await settled(b"\x0a\x00", gone, Turns())
+        await settled(b"\x0a\x00", gone, ignored, Turns())

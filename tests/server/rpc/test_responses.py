@@ -1,5 +1,6 @@
 """What becomes of a decision on the wire: what is shared by many may hold nothing of one."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from server.routing.selector import Selector, WeightTable
 from server.routing.tokens import KEY_BYTES, Sealer
 from server.rpc import wire
 from server.rpc.errors import whole
-from server.rpc.responses import JOINED_BYTES_MAX, Responses, batch_route
+from server.rpc.responses import JOINED_BYTES_MAX, READ_MAX, Responses, batch_route
 from tests.server.routing.configs import config, model
 from turnout.v1 import routing_pb2 as pb
 
@@ -30,7 +31,7 @@ LABELLED = ClassConfig(
 
 
 def planned(*models: Any) -> Router:
-    router = Router(Selector(), Sealer(bytes(KEY_BYTES), boot=7), Counters())
+    router = Router(Selector(), Sealer(bytes(KEY_BYTES), boot=7), Counters(), chance=lambda: 0.5)
     router.configure(config(*models, classes=(LABELLED,)))
     plan(router, "p1")
     return router
@@ -116,6 +117,17 @@ def test_what_was_read_of_one_request_is_not_said_of_another() -> None:
         True
     ] * 2
     assert batch_route(shop[0], router).reason.text == shop[0].reason
+
+
+def test_of_more_readings_than_are_kept_each_is_told_as_it_is() -> None:
+    router = planned()
+    responses = Responses(router)
+    decision = decided(router)
+    for number in [*range(2 * READ_MAX), *range(2 * READ_MAX)]:
+        read = replace(decision, reading=decision.reading._replace(why=f"reading {number}; "))
+        assert routed(responses, read).reason.text == read.reason
+        data = whole(responses.infer(answered(read), ""))
+        assert pb.InferResponse.FromString(data).reason.text == read.reason
 
 
 def answered(decision: Decision, response: Bytes = b"", latency_s: float = 0.25) -> Answer:

@@ -433,7 +433,7 @@ class Called:
 
 
 async def test_a_configuration_that_comes_between_slices_finds_the_metadata_of_the_call() -> None:
-    router = Router(Selector(), Sealer(KEY, boot=7), Counters())
+    router = Router(Selector(), Sealer(KEY, boot=7), Counters(), chance=lambda: 0.5)
     router.configure(config())
     servicer = RoutingServicer(
         router,

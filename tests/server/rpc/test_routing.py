@@ -352,6 +352,22 @@ async def test_outcomes_are_settled_and_answered_one_by_one(service: Service) ->
     assert service.ledger.told == outcomes
 
 
+@pytest.mark.parametrize(("counts", "model"), [(True, "large"), (False, "small")])
+async def test_a_fallback_that_is_reported_and_counted_takes_the_endpoint_out_that_failed(
+    service: Service, counts: bool, model: str
+) -> None:
+    service.ledger.counts = counts
+    routed = await service.routing.Route(route_request())
+    assert routed.target.model == "small"
+    attempts = [
+        pb.Attempt(model="small", endpoint=routed.target.endpoint),
+        pb.Attempt(model="large"),
+    ]
+    outcome = pb.Outcome(decision_id=routed.decision_id, usage=pb.Usage(), attempts=attempts)
+    await service.routing.Report(pb.ReportRequest(outcomes=[outcome]))
+    assert (await service.routing.Route(route_request())).target.model == model
+
+
 async def test_without_a_control_plane_a_report_is_to_be_sent_again(service: Service) -> None:
     service.ledger.failure = ControlPlaneDown("try again")
     found = await refused(service, service.routing.Report(pb.ReportRequest()))

@@ -101,7 +101,7 @@ async def _read_chat(body: bytes, peer: str) -> Chat:
 
 
 def _servicer() -> RoutingServicer:
-    router = Router(Selector(), Sealer(bytes(KEY_BYTES), boot=7), Counters())
+    router = Router(Selector(), Sealer(bytes(KEY_BYTES), boot=7), Counters(), chance=lambda: 0.5)
     router.configure(config())
     router.publish(WeightTable("p1", {CELL: row(1.0)}))
     return RoutingServicer(

@@ -36,7 +36,7 @@ class Traced:
         provider = TracerProvider()
         provider.add_span_processor(SimpleSpanProcessor(self.exporter))
         counters = Counters()
-        router = Router(Selector(), Sealer(bytes(32), boot=1), counters)
+        router = Router(Selector(), Sealer(bytes(32), boot=1), counters, chance=lambda: 0.5)
         router.configure(CONFIG)
         tracing = Tracing(provider.get_tracer("test"), ratio)
         self.dispatcher = TracedDispatcher(

@@ -33,9 +33,9 @@ def test_frames_come_out_of_reads_of_any_size_as_they_went_in(
     places = sorted({0, len(octets), *(cut for cut in cuts if cut < len(octets))})
     for begin, end in pairwise(places):
         found += reader.read(octets[begin:end])
-        assert reader.held_bytes < 9 + FRAME_BYTES_MAX
+        assert len(reader.partial) < 9 + FRAME_BYTES_MAX
     assert found == wanted
-    assert reader.held_bytes == 0
+    assert len(reader.partial) == 0
 
 
 def test_a_frame_may_come_octet_by_octet() -> None:

@@ -45,6 +45,24 @@ def test_a_block_means_something_else_when_the_table_has_changed() -> None:
     assert decoder.decode(b"\xbe") == ((b"b", b"2"),)
 
 
+def test_indices_before_a_field_that_changes_the_table_mean_what_it_holds_by_then() -> None:
+    decoder = Decoder()
+    decoder.decode(literal(INSERT, b"n", b"0"))
+    for number in range(1, 5):
+        before, new = (b"n", b"%d" % (number - 1)), (b"n", b"%d" % number)
+        block = b"\x82\xbe" + literal(INSERT, *new)
+        assert decoder.decode(block) == ((b":method", b"GET"), before, new)
+
+
+def test_indices_before_fields_that_change_nothing_are_read_as_they_were() -> None:
+    decoder = Decoder(list_bytes_max=150)
+    for number in (b"1", b"2", b"3"):
+        block = b"\x82\x84" + literal(WITHOUT, b"n", number)
+        assert decoder.decode(block) == ((b":method", b"GET"), (b":path", b"/"), (b"n", number))
+        with pytest.raises(HeaderListTooLarge):
+            decoder.decode(b"\x82\x84" + literal(WITHOUT, b"n", number * 40))
+
+
 def test_a_cached_block_is_refused_when_a_smaller_table_has_emptied() -> None:
     decoder = Decoder()
     decoder.decode(literal(INSERT, b"a", b"1"))

@@ -37,6 +37,8 @@ def test_a_registered_method_is_found() -> None:
     method = methods.find(b"/a/b", HEADERS)
     assert method is not None
     assert (method.path, method.takes_stream, method.gives_stream) == ("/a/b", True, False)
+    assert method.parse is not None
+    assert method.serialize is not None
     assert (method.parse(b"x"), method.serialize("x")) == ("x", b"x")
     assert method.servicer is servicer
 
@@ -46,7 +48,9 @@ def test_a_method_without_serializers_takes_and_gives_what_it_is() -> None:
     methods.register("a", {"b": grpc.unary_unary_rpc_method_handler(servicer)})
     method = methods.find(b"/a/b", HEADERS)
     assert method is not None
-    assert (method.parse(b"x"), method.serialize(b"x")) == (b"x", b"x")
+    assert method.parse is not None
+    assert (method.parse(b"x"), method.parse(memoryview(b"x"))) == (b"x", b"x")
+    assert method.serialize is None
 
 
 def test_a_path_that_nobody_takes_is_not_found() -> None:

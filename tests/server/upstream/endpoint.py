@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
+from grpc_health.v1 import health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
 
 from server.transport.server import Server
 from server.wire import oip_pb2
@@ -35,6 +37,8 @@ class Endpoint:
     """Behaves as `behaviour` says, which a test may change."""
 
     behaviour: Behaviour = echo
+    readiness: Behaviour | None = None  # of ModelReady, if it has that
+    health: HealthServicer | None = None  # of one that is served by grpcio, if it has that
     address: str = ""
     requests: list[bytes] = field(default_factory=list)
     metadata: list[dict[str, str | bytes]] = field(default_factory=list)
@@ -64,19 +68,28 @@ class Endpoint:
         return [oip_pb2.ModelInferRequest.FromString(request) for request in self.requests]
 
 
-def _handler(endpoint: Endpoint) -> grpc.GenericRpcHandler:
-    method: grpc.RpcMethodHandler[bytes, bytes]
-    method = grpc.unary_unary_rpc_method_handler(endpoint.infer)
-    return grpc.method_handlers_generic_handler(
-        "inference.GRPCInferenceService", {"ModelInfer": method}
-    )
+def _handlers(endpoint: Endpoint) -> tuple[grpc.GenericRpcHandler]:
+    methods: dict[str, Behaviour] = {"ModelInfer": endpoint.infer}
+    if endpoint.readiness is not None:
+        methods["ModelReady"] = endpoint.readiness
+    oip: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+        name: grpc.unary_unary_rpc_method_handler(method) for name, method in methods.items()
+    }
+    return (grpc.method_handlers_generic_handler("inference.GRPCInferenceService", oip),)
+
+
+def says_ready(ready: bool) -> Behaviour:
+    async def answer(request: bytes, context: Context) -> bytes:
+        return oip_pb2.ModelReadyResponse(ready=ready).SerializeToString()
+
+    return answer
 
 
 @asynccontextmanager
 async def serving_ourselves(endpoint: Endpoint) -> AsyncIterator[None]:
     """Serves it by our own transport, on a free port."""
     server = Server(chance=lambda: 0.5)
-    server.add_generic_rpc_handlers((_handler(endpoint),))
+    server.add_generic_rpc_handlers(_handlers(endpoint))
     endpoint.address = await server.listen("127.0.0.1:0")
     try:
         yield
@@ -90,7 +103,9 @@ async def serving(endpoint: Endpoint, address: str = "127.0.0.1:0") -> AsyncIter
     server = grpc.aio.server(
         options=[("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)]
     )
-    server.add_generic_rpc_handlers((_handler(endpoint),))
+    server.add_generic_rpc_handlers(_handlers(endpoint))
+    if endpoint.health is not None:
+        health_pb2_grpc.add_HealthServicer_to_server(endpoint.health, server)
     port = server.add_insecure_port(address)
     endpoint.address = f"127.0.0.1:{port}"
     await server.start()

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2
+from grpc_health.v1._async import HealthServicer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,11 +16,18 @@ from server.dispatch import EndpointError
 from server.routing.catalog import Model, compile_catalog
 from server.status_code import Code
 from server.transport.limits import Limits
-from server.upstream.oip import OipUpstream, addressing
+from server.upstream.oip import READY_BYTES_MAX, OipUpstream, addressing
 from server.wire import oip_pb2
 from tests.server.routing.configs import config, model
 from tests.server.transport.raw_peer import PING, deaf_address, listening
-from tests.server.upstream.endpoint import Endpoint, refusing, relaying, serving, serving_ourselves
+from tests.server.upstream.endpoint import (
+    Endpoint,
+    refusing,
+    relaying,
+    says_ready,
+    serving,
+    serving_ourselves,
+)
 
 Answer = TypeVar("Answer")
 
@@ -305,3 +314,72 @@ async def test_limits_that_an_endpoint_reaches_while_it_leaves_are_counted() -> 
         assert upstream.limits_reached() == {"pings": 1}
         await upstream.close()
         assert upstream.limits_reached() == {"pings": 1}
+
+
+# Whether an endpoint says that it can answer.
+
+
+async def is_ready(endpoint: Endpoint, timeout_s: float = 20) -> bool:
+    upstream = OipUpstream()
+    async with serving(endpoint):
+        upstream.track([endpoint.address])
+        ready = await upstream.is_ready(endpoint.address, SMALL, timeout_s)
+    await upstream.close()
+    return ready
+
+
+@pytest.mark.parametrize("ready", [True, False])
+async def test_an_endpoint_says_whether_its_model_is_ready(ready: bool) -> None:
+    assert await is_ready(Endpoint(readiness=says_ready(ready))) is ready
+
+
+async def test_it_is_asked_for_the_model_by_the_name_and_version_that_it_has_there() -> None:
+    asked = []
+
+    async def answer(request: bytes, context: object) -> bytes:
+        asked.append(oip_pb2.ModelReadyRequest.FromString(request))
+        return b""
+
+    assert not await is_ready(Endpoint(readiness=answer))
+    assert asked == [oip_pb2.ModelReadyRequest(name="small", version="3")]
+
+
+@pytest.mark.parametrize(("status", "ready"), [("SERVING", True), ("NOT_SERVING", False)])
+async def test_one_without_model_ready_is_asked_for_its_health(status: str, ready: bool) -> None:
+    servicer = HealthServicer()
+    await servicer.set("", health_pb2.HealthCheckResponse.ServingStatus.Value(status))
+    assert await is_ready(Endpoint(health=servicer)) is ready
+
+
+async def test_what_model_ready_says_goes_before_health() -> None:
+    assert not await is_ready(Endpoint(readiness=says_ready(False), health=HealthServicer()))
+    refused = refusing(grpc.StatusCode.UNAVAILABLE)
+    assert not await is_ready(Endpoint(readiness=refused, health=HealthServicer()))
+
+
+async def test_of_one_that_has_neither_nothing_is_known() -> None:
+    assert not await is_ready(Endpoint())
+
+
+@pytest.mark.parametrize("answer", [b"\xff", bytes(READY_BYTES_MAX + 1)])
+async def test_what_is_no_answer_to_the_question_is_not_ready(answer: bytes) -> None:
+    async def say(request: bytes, context: object) -> bytes:
+        return answer
+
+    assert not await is_ready(Endpoint(readiness=say))
+
+
+async def test_one_that_does_not_say_in_time_is_not_ready() -> None:
+    endpoint = Endpoint()
+    endpoint.readiness = endpoint.held
+    assert not await is_ready(endpoint, timeout_s=0.05)
+
+
+async def test_one_that_cannot_be_reached_or_has_left_is_not_ready() -> None:
+    upstream = OipUpstream()
+    with deaf_address() as address:
+        upstream.track([address])
+        assert not await upstream.is_ready(address, SMALL, 5)
+    upstream.track([])
+    assert not await upstream.is_ready(address, SMALL, 5)
+    await upstream.close()

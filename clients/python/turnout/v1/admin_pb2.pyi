@@ -273,10 +273,17 @@ class ModelStatus(google.protobuf.message.Message):
     ACCURACY_FIELD_NUMBER: builtins.int
     REQUESTS_FIELD_NUMBER: builtins.int
     COST_NANO_USD_FIELD_NUMBER: builtins.int
+    UNREPORTED_FIELD_NUMBER: builtins.int
+    UNREPORTED_NANO_USD_FIELD_NUMBER: builtins.int
     in_flight: builtins.int
     requests: builtins.int
     """Of the last hour."""
     cost_nano_usd: builtins.int
+    unreported: builtins.int
+    """Of these, decisions by Route whose usage has not been reported (yet), and what they were
+    expected to cost, which is not part of the cost.
+    """
+    unreported_nano_usd: builtins.int
     @property
     def model(self) -> Global___Model: ...
     @property
@@ -294,9 +301,11 @@ class ModelStatus(google.protobuf.message.Message):
         accuracy: Global___Estimate | None = ...,
         requests: builtins.int = ...,
         cost_nano_usd: builtins.int = ...,
+        unreported: builtins.int = ...,
+        unreported_nano_usd: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["accuracy", b"accuracy", "model", b"model"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "cost_nano_usd", b"cost_nano_usd", "endpoints", b"endpoints", "in_flight", b"in_flight", "model", b"model", "requests", b"requests"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "cost_nano_usd", b"cost_nano_usd", "endpoints", b"endpoints", "in_flight", b"in_flight", "model", b"model", "requests", b"requests", "unreported", b"unreported", "unreported_nano_usd", b"unreported_nano_usd"]) -> None: ...
 
 Global___ModelStatus: typing_extensions.TypeAlias = ModelStatus
 
@@ -898,6 +907,8 @@ class PlanBudget(google.protobuf.message.Message):
     COST_NANO_USD_PER_DAY_FIELD_NUMBER: builtins.int
     PACE_NANO_USD_PER_DAY_FIELD_NUMBER: builtins.int
     BINDS_FIELD_NUMBER: builtins.int
+    UNREPORTED_FIELD_NUMBER: builtins.int
+    UNREPORTED_NANO_USD_FIELD_NUMBER: builtins.int
     name: builtins.str
     period: builtins.str
     amount_nano_usd: builtins.int
@@ -907,6 +918,11 @@ class PlanBudget(google.protobuf.message.Message):
     pace_nano_usd_per_day: builtins.int
     binds: builtins.bool
     """The pace shapes the mix."""
+    unreported: builtins.int
+    """Decisions by Route in this period whose usage has not been reported (yet), and what they were
+    expected to cost; not part of what is spent.
+    """
+    unreported_nano_usd: builtins.int
     def __init__(
         self,
         *,
@@ -917,8 +933,10 @@ class PlanBudget(google.protobuf.message.Message):
         cost_nano_usd_per_day: builtins.int = ...,
         pace_nano_usd_per_day: builtins.int = ...,
         binds: builtins.bool = ...,
+        unreported: builtins.int = ...,
+        unreported_nano_usd: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["amount_nano_usd", b"amount_nano_usd", "binds", b"binds", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "name", b"name", "pace_nano_usd_per_day", b"pace_nano_usd_per_day", "period", b"period", "spent_nano_usd", b"spent_nano_usd"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["amount_nano_usd", b"amount_nano_usd", "binds", b"binds", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "name", b"name", "pace_nano_usd_per_day", b"pace_nano_usd_per_day", "period", b"period", "spent_nano_usd", b"spent_nano_usd", "unreported", b"unreported", "unreported_nano_usd", b"unreported_nano_usd"]) -> None: ...
 
 Global___PlanBudget: typing_extensions.TypeAlias = PlanBudget
 

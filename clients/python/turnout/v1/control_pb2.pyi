@@ -201,6 +201,9 @@ class PushStatsRequest(google.protobuf.message.Message):
     KEPT_FIELD_NUMBER: builtins.int
     LISTENER_FIELD_NUMBER: builtins.int
     LIMITS_REACHED_FIELD_NUMBER: builtins.int
+    BEGAN_EPOCH_FIELD_NUMBER: builtins.int
+    EPOCH_FIELD_NUMBER: builtins.int
+    MORE_FIELD_NUMBER: builtins.int
     PLAN_ID_FIELD_NUMBER: builtins.int
     PLAN_AGE_S_FIELD_NUMBER: builtins.int
     protocol: builtins.int
@@ -211,6 +214,14 @@ class PushStatsRequest(google.protobuf.message.Message):
     """Rises by one with each push of a boot."""
     data_address: builtins.str
     """Where the worker listens, with the port that it found free."""
+    began_epoch: builtins.int
+    """Of the control plane that this boot followed first: it had counted nothing before. 0: none yet."""
+    epoch: builtins.int
+    """Of the control plane that it follows: all that it ever counted has been pushed since, or is
+    with those still to push. 0: none yet.
+    """
+    more: builtins.bool
+    """More of what was touched follows at once."""
     plan_id: builtins.str
     """The plan in force at this worker; empty before the first."""
     plan_age_s: builtins.float
@@ -251,11 +262,14 @@ class PushStatsRequest(google.protobuf.message.Message):
         kept: collections.abc.Iterable[Global___KeptRequest] | None = ...,
         listener: Global___ListenerStats | None = ...,
         limits_reached: collections.abc.Iterable[Global___LimitStats] | None = ...,
+        began_epoch: builtins.int = ...,
+        epoch: builtins.int = ...,
+        more: builtins.bool = ...,
         plan_id: builtins.str = ...,
         plan_age_s: builtins.float | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_plan_age_s", b"_plan_age_s", "listener", b"listener", "plan_age_s", b"plan_age_s"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_plan_age_s", b"_plan_age_s", "boot", b"boot", "cells", b"cells", "data_address", b"data_address", "endpoints", b"endpoints", "kept", b"kept", "limits_reached", b"limits_reached", "listener", b"listener", "plan_age_s", b"plan_age_s", "plan_id", b"plan_id", "protocol", b"protocol", "refusals", b"refusals", "sequence", b"sequence", "worker", b"worker"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_plan_age_s", b"_plan_age_s", "began_epoch", b"began_epoch", "boot", b"boot", "cells", b"cells", "data_address", b"data_address", "endpoints", b"endpoints", "epoch", b"epoch", "kept", b"kept", "limits_reached", b"limits_reached", "listener", b"listener", "more", b"more", "plan_age_s", b"plan_age_s", "plan_id", b"plan_id", "protocol", b"protocol", "refusals", b"refusals", "sequence", b"sequence", "worker", b"worker"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_plan_age_s", b"_plan_age_s"]) -> typing.Literal["plan_age_s"] | None: ...
 
 Global___PushStatsRequest: typing_extensions.TypeAlias = PushStatsRequest
@@ -310,6 +324,8 @@ class CellStats(google.protobuf.message.Message):
     ANSWERED_FIELD_NUMBER: builtins.int
     ENDED_FIELD_NUMBER: builtins.int
     SHED_FIELD_NUMBER: builtins.int
+    UNREPORTED_FIELD_NUMBER: builtins.int
+    UNREPORTED_NANO_USD_FIELD_NUMBER: builtins.int
     model: builtins.str
     decided: builtins.int
     """Decisions that chose this model first."""
@@ -343,6 +359,11 @@ class CellStats(google.protobuf.message.Message):
     """Requests of the cell that were refused as the plan or a model's capacity says; they are no
     model's, so model and first are empty.
     """
+    unreported: builtins.int
+    """Decisions by Route that chose this model first, and what they were expected to cost. Callers
+    report their usage, which takes them off again at the control plane.
+    """
+    unreported_nano_usd: builtins.int
     @property
     def cell(self) -> turnout.v1.routing_pb2.Cell: ...
     @property
@@ -368,9 +389,11 @@ class CellStats(google.protobuf.message.Message):
         answered: builtins.int = ...,
         ended: builtins.int = ...,
         shed: builtins.int = ...,
+        unreported: builtins.int = ...,
+        unreported_nano_usd: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["cell", b"cell"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["answered", b"answered", "attempts", b"attempts", "busy_s", b"busy_s", "cell", b"cell", "completed", b"completed", "cost_nano_usd", b"cost_nano_usd", "decided", b"decided", "ended", b"ended", "failed", b"failed", "first", b"first", "input_tokens", b"input_tokens", "latency_counts", b"latency_counts", "model", b"model", "output_tokens", b"output_tokens", "shed", b"shed", "slo_missed", b"slo_missed"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["answered", b"answered", "attempts", b"attempts", "busy_s", b"busy_s", "cell", b"cell", "completed", b"completed", "cost_nano_usd", b"cost_nano_usd", "decided", b"decided", "ended", b"ended", "failed", b"failed", "first", b"first", "input_tokens", b"input_tokens", "latency_counts", b"latency_counts", "model", b"model", "output_tokens", b"output_tokens", "shed", b"shed", "slo_missed", b"slo_missed", "unreported", b"unreported", "unreported_nano_usd", b"unreported_nano_usd"]) -> None: ...
 
 Global___CellStats: typing_extensions.TypeAlias = CellStats
 
@@ -382,10 +405,13 @@ class EndpointStats(google.protobuf.message.Message):
     ADDRESS_FIELD_NUMBER: builtins.int
     EJECTED_FIELD_NUMBER: builtins.int
     IN_FLIGHT_FIELD_NUMBER: builtins.int
+    ATTEMPTS_FIELD_NUMBER: builtins.int
     model: builtins.str
     address: builtins.str
     ejected: builtins.bool
     in_flight: builtins.int
+    attempts: builtins.int
+    """Since the worker's start."""
     def __init__(
         self,
         *,
@@ -393,8 +419,9 @@ class EndpointStats(google.protobuf.message.Message):
         address: builtins.str = ...,
         ejected: builtins.bool = ...,
         in_flight: builtins.int = ...,
+        attempts: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["address", b"address", "ejected", b"ejected", "in_flight", b"in_flight", "model", b"model"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["address", b"address", "attempts", b"attempts", "ejected", b"ejected", "in_flight", b"in_flight", "model", b"model"]) -> None: ...
 
 Global___EndpointStats: typing_extensions.TypeAlias = EndpointStats
 

@@ -632,6 +632,39 @@ class Feedback(google.protobuf.message.Message):
 Global___Feedback: typing_extensions.TypeAlias = Feedback
 
 @typing.final
+class Attempt(google.protobuf.message.Message):
+    """One model that was asked on behalf of a decision by Route."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    ENDPOINT_FIELD_NUMBER: builtins.int
+    USAGE_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    """As the decision names it; its own model or another."""
+    endpoint: builtins.str
+    """As the decision names it: what came of an attempt there counts for its health at the worker
+    that this is reported to. It may be left out where the model has only one.
+    """
+    @property
+    def usage(self) -> Global___Usage:
+        """What this attempt took; failed: it was not answered. Absent: of the last attempt, what the
+        others leave of the request's usage; of an earlier one, that it failed and took nothing.
+        """
+
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        endpoint: builtins.str = ...,
+        usage: Global___Usage | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["usage", b"usage"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["endpoint", b"endpoint", "model", b"model", "usage", b"usage"]) -> None: ...
+
+Global___Attempt: typing_extensions.TypeAlias = Attempt
+
+@typing.final
 class Outcome(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -640,6 +673,7 @@ class Outcome(google.protobuf.message.Message):
     FEEDBACK_FIELD_NUMBER: builtins.int
     DOMAIN_FIELD_NUMBER: builtins.int
     INTENT_FIELD_NUMBER: builtins.int
+    ATTEMPTS_FIELD_NUMBER: builtins.int
     decision_id: builtins.str
     domain: builtins.str
     """What the request was about in truth, for the next training of the learned classifier; kept only
@@ -648,12 +682,19 @@ class Outcome(google.protobuf.message.Message):
     intent: builtins.str
     @property
     def usage(self) -> Global___Usage:
-        """Of a decision by Route. Counts once; an Infer has counted its own already."""
+        """Of the whole request, of a decision by Route. Counts once; an Infer has counted its own already."""
 
     @property
     def feedback(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Feedback]:
         """At most 8 metrics. A later quality replaces the earlier one; other metrics are taken and, so
         far, kept nowhere.
+        """
+
+    @property
+    def attempts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Attempt]:
+        """Every model that was asked, in order; at most 8. Each is charged what it took itself, and a
+        quality is that of the last one that answered. Empty: only the decision's own was asked. With
+        usage they count as it does, once; without, they only say whose answer the feedback grades.
         """
 
     def __init__(
@@ -664,9 +705,10 @@ class Outcome(google.protobuf.message.Message):
         feedback: collections.abc.Iterable[Global___Feedback] | None = ...,
         domain: builtins.str = ...,
         intent: builtins.str = ...,
+        attempts: collections.abc.Iterable[Global___Attempt] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["usage", b"usage"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["decision_id", b"decision_id", "domain", b"domain", "feedback", b"feedback", "intent", b"intent", "usage", b"usage"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attempts", b"attempts", "decision_id", b"decision_id", "domain", b"domain", "feedback", b"feedback", "intent", b"intent", "usage", b"usage"]) -> None: ...
 
 Global___Outcome: typing_extensions.TypeAlias = Outcome
 

@@ -1,0 +1,136 @@
+"""What one start of a worker has told: cumulative counters become what is new, counted once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from server.control.cell_stats import counts_of, leg_of
+from server.routing.counters import OVERFLOW, Counts, Leg
+from turnout.v1.control_pb2 import CellStats, EndpointStats, ListenerStats, PushStatsRequest
+
+# What a worker that pushed nothing for so long counted meanwhile says nothing of now, nor does it
+# say any more which endpoints are ejected.
+WORKER_SILENT_S = 10.0
+# Attempts at an endpoint weigh half as much after this: a few windows.
+_ATTEMPTS_HALF_LIFE_S = 20.0
+
+Endpoint = tuple[str, str]  # model, address
+
+
+class Increment(NamedTuple):
+    """What one push adds to one leg."""
+
+    leg: Leg
+    counts: Counts
+    recent: bool  # False: counted over some time, so it says nothing of now
+    new: bool = True  # False: counted before these accounts began, so it is none of their money
+
+
+@dataclass(slots=True)
+class Boot:
+    """One start of a worker, by its newest push."""
+
+    worker: str
+    name: str
+    pushed_s: float
+    sequence: int = 0
+    # It began while these accounts were kept, so that all that it ever counted is theirs.
+    began: bool = False
+    # It has told all, and was heard of ever since: what it adds is of now.
+    complete: bool = False
+    counts: dict[Leg, Counts] = field(default_factory=dict)
+    # Counted before the accounts were taken up again, by class, payer and models: what is told
+    # again until all is told. To keep every cell would be a thousand times as much.
+    kept: dict[Leg, Counts] = field(default_factory=dict)
+    # All that was merged, by class, payer and models. Values are replaced, never edited.
+    told: dict[Leg, Counts] = field(default_factory=dict)
+    endpoints: dict[Endpoint, EndpointStats] = field(default_factory=dict)
+    refusals: dict[str, int] = field(default_factory=dict)
+    limits_reached: dict[str, int] = field(default_factory=dict)
+    listener: ListenerStats | None = None  # None: grpcio serves
+    data_address: str = ""
+    plan_id: str = ""  # empty before the first plan
+    plan_age_s: float | None = None  # at the newest push
+    _attempts: dict[Endpoint, float] = field(default_factory=dict)  # when it pushed last
+
+    @property
+    def decided(self) -> int:
+        return sum(counts.decided for counts in self.counts.values())
+
+    def merge(self, push: PushStatsRequest, *, epoch: int, now_s: float) -> list[Increment]:
+        """What the push adds; one that is repeated or late adds nothing."""
+        if push.sequence <= self.sequence:
+            return []
+        silent_s = now_s - self.pushed_s
+        self.complete &= silent_s <= WORKER_SILENT_S
+        self.sequence, self.pushed_s = push.sequence, now_s
+        self._hear(push, silent_s)
+        increments = [self._increment(stats) for stats in push.cells]
+        self._sum_up(increments)
+        if push.epoch == epoch and not push.more:
+            self.complete = True
+            self._forget_kept()
+        return increments
+
+    def attempts(self, endpoint: Endpoint, *, now_s: float) -> float:
+        """Recent ones."""
+        return self._attempts.get(endpoint, 0.0) * _left(now_s - self.pushed_s)
+
+    def _hear(self, push: PushStatsRequest, silent_s: float) -> None:
+        """All but the cells."""
+        before, left = self.endpoints, _left(silent_s)
+        self.endpoints = {(e.model, e.address): e for e in push.endpoints}
+        self._attempts = {
+            endpoint: self._attempts.get(endpoint, 0.0) * left
+            + (max(stats.attempts - before[endpoint].attempts, 0) if endpoint in before else 0)
+            for endpoint, stats in self.endpoints.items()
+        }
+        self.data_address = push.data_address
+        self.plan_id = push.plan_id
+        self.plan_age_s = push.plan_age_s if push.HasField("plan_age_s") else None
+        self.refusals.update((refusal.reason, refusal.count) for refusal in push.refusals)
+        self.limits_reached.update((one.limit, one.count) for one in push.limits_reached)
+        self.listener = push.listener if push.HasField("listener") else None
+
+    def _increment(self, stats: CellStats) -> Increment:
+        leg, counts = leg_of(stats), counts_of(stats)
+        last = self.counts.get(leg)
+        self.counts[leg] = counts
+        added = counts if last is None else counts.less(last)
+        new = self.began or self.complete or last is not None
+        return Increment(leg, self._without_kept(leg, added), recent=self.complete, new=new)
+
+    def _sum_up(self, increments: Sequence[Increment]) -> None:
+        """Many cells of a push have a class, a payer and models in common."""
+        sums: dict[Leg, Counts] = {}
+        for leg, counts, *_ in increments:
+            sums.setdefault(_of_all_cells(leg), Counts()).add(counts)
+        for key, added in sums.items():
+            added.add(self.told.get(key, _NOTHING))
+            self.told[key] = added
+
+    def _forget_kept(self) -> None:
+        """What was not told again by now never will be."""
+        for key, counts in self.kept.items():
+            self.told[key] = self.told[key].less(counts)
+        self.kept = {}
+
+    def _without_kept(self, leg: Leg, added: Counts) -> Counts:
+        key = _of_all_cells(leg)
+        kept = self.kept.get(key)
+        if kept is None:
+            return added
+        again = added.least(kept)
+        self.kept[key] = kept.less(again)
+        return added.less(again)
+
+
+_NOTHING = Counts()
+
+
+def _of_all_cells(leg: Leg) -> Leg:
+    return leg._replace(cell=leg.cell._replace(domain=OVERFLOW, size_bucket=OVERFLOW))
+
+
+def _left(elapsed_s: float) -> float:
+    return float(2.0 ** (-max(elapsed_s, 0.0) / _ATTEMPTS_HALF_LIFE_S))

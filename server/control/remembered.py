@@ -1,0 +1,231 @@
+"""All that was learned: taken in a moment, and taken up again by the next start.
+
+What is read back is checked here for its shape, so that no estimate is made of something else.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, ValidationInfo
+
+from optimizer.estimate.account import FloorAccount
+from optimizer.estimate.accuracy import AccuracyEstimate
+from optimizer.estimate.chain import ChainEstimate
+from optimizer.estimate.demand import DemandEstimate
+from optimizer.estimate.latency import LatencyEstimate
+from optimizer.estimate.miss import MissEstimate
+from optimizer.estimate.tokens import TokenEstimate
+from server.control.counters import Workers
+from server.control.drift import DomainDrift
+from server.control.knowledge import Knowledge
+from server.control.last_hour import LastHour
+from server.control.outcomes import Outcomes
+from server.control.state_file import Kept, Plain, StateInvalid
+from server.routing.catalog import Cell
+from server.routing.counters import LATENCY_BUCKETS
+
+# Raised where a value is not what it has to be, once its shape is right.
+_REFUSED = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
+
+
+def _not_later(time_s: float, info: ValidationInfo) -> float:
+    """Of a clock that was set back: what lies in the future would never grow old."""
+    return min(time_s, info.context["now_s"] if info.context else time_s)
+
+
+def _graded(sums: list[float]) -> list[float]:
+    """Of weights, their squares and weighted qualities, of which none is above 1."""
+    weight, square, quality = sums
+    if quality > weight * (1 + _ROUNDING):
+        raise ValueError("a mean quality above 1")
+    return [weight, square, min(quality, weight)]
+
+
+def _leg(plain: list[Any]) -> list[Any]:
+    boot, *names, counts = plain
+    are_names = all(isinstance(name, str) for name in names)
+    if len(names) != len(Cell._fields) + 2 or not are_names:
+        raise ValueError("a leg has the names of a cell and of two models")
+    if not isinstance(boot, int) or not isinstance(counts, dict):
+        raise ValueError("a leg is of a boot, and has counts")
+    return plain
+
+
+def _rounded(amount: float) -> float:
+    return amount if amount > _LEAST else 0.0
+
+
+# Far beyond what is ever counted, either way: quotients and products of them are still finite.
+_LEAST, _MOST = 1e-40, 1e40
+_ROUNDING = 1e-9
+_Amount = Annotated[float, Field(ge=0, le=_MOST), AfterValidator(_rounded)]
+_Signed = Annotated[float, Field(ge=-_MOST, le=_MOST)]
+_Count = Annotated[int, Field(ge=0, le=10**30)]
+_Whole = Annotated[int, Field(ge=-(10**30), le=10**30)]
+_Fraction = Annotated[float, Field(ge=0, le=1)]
+_Bucket = Annotated[int, Field(ge=0, lt=LATENCY_BUCKETS)]
+_Time = Annotated[float, Field(ge=-1e12, le=1e12), AfterValidator(_not_later)]
+_Since = _Time | None
+_Group = tuple[str, str]
+_Sums = list[_Amount]
+_Grades = Annotated[_Sums, AfterValidator(_graded)]
+_Counts = dict[str, _Count | _Amount | list[tuple[_Bucket, _Count]]]
+# Of a spread none is 0, for it is divided by.
+_Spread = Annotated[float, Field(gt=1e-12, le=1.0)]
+
+
+class _Accuracy(BaseModel):
+    since_s: dict[str, _Since]
+    pairs: list[tuple[tuple[Cell, str], _Grades]]
+    models: list[tuple[str, _Grades]]
+    groups: list[tuple[_Group, _Grades]]
+    spreads: tuple[_Spread, _Spread]
+
+
+class _ByModel(BaseModel):
+    since_s: _Since
+    rows: list[tuple[str, _Sums]]
+
+
+class _ByPromise(BaseModel):
+    since_s: _Since
+    rows: list[tuple[tuple[str, _Amount, str], _Sums]]
+
+
+class _ByPair(BaseModel):
+    since_s: _Since
+    rows: list[tuple[tuple[Cell, str], _Sums]]
+
+
+class _ByLeg(BaseModel):
+    since_s: _Since
+    rows: list[tuple[tuple[str, str, str], _Sums]]
+
+
+class _Demand(BaseModel):
+    watched_s: _Amount
+    rows: list[tuple[Cell, _Amount]]
+
+
+class _Account(BaseModel):
+    floor: _Fraction
+    frozen: bool
+    since_s: _Since
+    sums: tuple[_Amount, _Amount, _Signed]
+    rhythm: tuple[_Count, _Signed, _Signed, _Time]
+
+
+class _Accounts(BaseModel):
+    rows: list[tuple[_Group, _Account]]
+
+
+class _Spending(BaseModel):
+    budgets: dict[str, Any]
+
+
+class _Workers(BaseModel):
+    since_epoch: _Count
+    boots: list[tuple[str, str, _Count, bool]]
+    told: list[Annotated[list[_Count | str | _Counts], AfterValidator(_leg)]]
+
+
+class _LastHour(BaseModel):
+    rows: list[tuple[tuple[str, str | _Group], list[list[_Whole]]]]
+
+
+class _Drift(BaseModel):
+    trained: dict[str, _Fraction]
+    slices: list[tuple[_Count, dict[str, _Count]]]
+
+
+class _Outcomes(BaseModel):
+    forgotten_s: Annotated[int, Field(ge=-1, le=10**12)]
+    rows: list[
+        tuple[
+            _Count,  # when it was issued
+            str,
+            bool,
+            str,
+            _Fraction | None,
+            _Time,
+            tuple[_Fraction, str, _Time] | None,
+        ]
+    ]
+
+
+class _Shape(BaseModel):
+    """Of a file, part by part."""
+
+    accuracy: _Accuracy
+    latency: _ByModel
+    miss: _ByPromise
+    usage: _ByPair
+    chains: _ByLeg
+    demand: _Demand
+    accounts: _Accounts
+    spending: _Spending
+    workers: _Workers
+    last_hour: _LastHour
+    drift: _Drift
+    outcomes: _Outcomes
+
+
+def taken(knowledge: Knowledge, outcomes: Outcomes) -> Plain:
+    """All of one moment, if a window has just been closed; long lists are read through later."""
+    accounts = [[name, account.to_plain()] for name, account in knowledge.accounts.items()]
+    return {
+        "accuracy": knowledge.accuracy.to_plain(),
+        "latency": knowledge.latency.to_plain(),
+        "miss": knowledge.miss.to_plain(),
+        "usage": knowledge.usage.to_plain(),
+        "chains": knowledge.chains.to_plain(),
+        "demand": knowledge.demand.to_plain(),
+        "accounts": {"rows": accounts},
+        "spending": {"budgets": knowledge.spending.to_plain()},
+        "workers": knowledge.workers.to_plain(),
+        "last_hour": {"rows": knowledge.last_hour.to_plain()},
+        "drift": knowledge.drift.to_plain(),
+        "outcomes": outcomes.to_plain(),
+    }
+
+
+def take_up(
+    kept: Kept, knowledge: Knowledge, outcomes: Outcomes, *, epoch: int, now_s: float
+) -> None:
+    """Puts what was kept in the place of what is known; raises StateInvalid, and then does nothing.
+
+    `epoch` is this start of the control plane.
+    """
+    try:
+        shape = _Shape.model_validate(kept.plain, context={"now_s": now_s})
+        found = dict(_known(shape, age_s=now_s - kept.written_s, epoch=epoch, now_s=now_s))
+        knowledge.spending.restore(shape.spending.budgets)
+    except _REFUSED as error:
+        raise StateInvalid(f"it holds what we do not write: {_why(error)}") from None
+    for name, value in found.items():
+        setattr(knowledge, name, value)
+    knowledge.configure(knowledge.config)
+    outcomes.restore(dict(shape.outcomes))
+
+
+def _why(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return f"{type(error).__name__}: {error}"
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return f"{'.'.join(map(str, first['loc'][:3]))}: {first['msg']}"
+
+
+def _known(
+    shape: _Shape, *, age_s: float, epoch: int, now_s: float
+) -> Iterator[tuple[str, object]]:
+    """By the names of Knowledge; priors are the configuration's."""
+    yield "accuracy", AccuracyEstimate.from_plain(dict(shape.accuracy), {})
+    yield "latency", LatencyEstimate.from_plain(dict(shape.latency))
+    yield "miss", MissEstimate.from_plain(dict(shape.miss))
+    yield "usage", TokenEstimate.from_plain(dict(shape.usage))
+    yield "chains", ChainEstimate.from_plain(dict(shape.chains))
+    yield "demand", DemandEstimate.from_plain(dict(shape.demand), age_s=age_s)
+    yield "accounts", {name: FloorAccount.from_plain(dict(a)) for name, a in shape.accounts.rows}
+    yield "workers", Workers.from_plain(dict(shape.workers), epoch=epoch, now_s=now_s)
+    yield "last_hour", LastHour.from_plain(shape.last_hour.rows, now_s=now_s)
+    yield "drift", DomainDrift.from_plain(dict(shape.drift), now_s=now_s)

@@ -1,0 +1,95 @@
+"""Keeps what was learned on the disk: written once a window, beside the loop; read at a start."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+
+from server.control.kept_file import FileRefused, read_own, set_aside, write_whole
+from server.control.state_file import (
+    STATE_BYTES_MAX,
+    Kept,
+    Plain,
+    StateInvalid,
+    packed,
+    unpacked,
+)
+from server.version import VERSION
+
+_log = structlog.get_logger()
+
+
+class _Taken(NamedTuple):
+    plain: Plain
+    now_s: float
+
+
+class StateKeeper:
+    """Of what it is given the newest is written; what came while it wrote is skipped."""
+
+    def __init__(self, path: Path, on_written: Callable[[], None] = lambda: None) -> None:
+        """`on_written` is called in a thread once something of ours is on the disk."""
+        self._path = path
+        self._on_written = on_written
+        self._newest: _Taken | None = None
+        self._news = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self._body = b""  # as it is on the disk
+
+    def restore(self, take_up: Callable[[Kept], None]) -> bool:
+        """Has what was kept taken up; False where there is nothing, or nothing of ours.
+
+        What is not ours is named in the log and set aside. `take_up` may raise StateInvalid.
+        """
+        try:
+            take_up(unpacked(read_own(self._path, bytes_max=STATE_BYTES_MAX)))
+        except FileNotFoundError:
+            return False
+        except (FileRefused, StateInvalid) as error:
+            self._set_aside(error)
+            return False
+        return True
+
+    def take(self, plain: Plain, *, now_s: float) -> None:
+        """Is written when the loop gets to it."""
+        self._newest = _Taken(plain, now_s)
+        self._news.set()
+
+    async def run(self) -> None:
+        """Writes until cancelled."""
+        while True:
+            await self._news.wait()
+            await self.write()
+
+    async def write(self) -> None:
+        """Returns once what was taken last is on the disk; a full disk is only told."""
+        async with self._writing:  # or of two at once the older might come last
+            taken, self._newest = self._newest, None
+            self._news.clear()
+            if taken is None:
+                return
+            try:
+                await asyncio.to_thread(self._write, taken)
+            except OSError as error:  # no reason to stop planning
+                _log.warning("what was learned cannot be kept", error=str(error))
+
+    def _write(self, taken: _Taken) -> None:
+        head, body = packed(taken.plain, written_s=taken.now_s, version=VERSION)
+        if body != self._body or not self._path.exists():
+            write_whole(self._path, head + body)
+            self._body = body
+            self._on_written()
+
+    def _set_aside(self, error: Exception) -> None:
+        aside = None
+        with contextlib.suppress(OSError):
+            aside = str(set_aside(self._path))
+        _log.warning(
+            "what was learned is lost, it is learned anew: the file is set aside",
+            file=str(self._path),
+            error=str(error),
+            set_aside=aside,
+        )

@@ -1,0 +1,108 @@
+"""What the plan promises is what happens: from an attempt to a plan and back, but for the wire."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+
+from tests.closed_loop.agreement import COMPARISONS_MAX, CREDIT, GRADES_CREDIT, samples
+from tests.closed_loop.promises import (
+    CELL_CREDIT_MAX,
+    CLASS_CREDIT_MAX,
+    SHED_DEBT_MAX,
+    Promises,
+    refused_by_plan,
+)
+from tests.closed_loop.scenario import Scenario
+from tests.closed_loop.scenarios import AUDIT_RATE, STEADY_S, scenarios, steady
+from tests.closed_loop.service import tell
+from tests.closed_loop.story import Story
+
+# Each is a minute of a small service; a busy machine may take long over ten of them.
+pytestmark = pytest.mark.timeout(600)
+
+_IN_MEMORY = Path("/dev/shm")  # where there is one, what is kept need not wait for a disk
+
+
+def told(scenario: Scenario) -> Story:
+    """What happens, in a folder of its own."""
+    beside = _IN_MEMORY if _IN_MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(dir=beside) as folder:
+        return tell(scenario, Path(folder))
+
+
+@settings(max_examples=10)
+@given(scenarios())
+def test_workers_do_what_the_plan_in_force_promised(scenario: Scenario) -> None:
+    story = told(scenario)
+    credit_stays_small(story)
+    sheds_as_planned(story)
+    nothing_starves_unnamed(story)
+    plans_reach_workers(story)
+
+
+@settings(max_examples=10)
+@given(scenarios(mortal_control=False))
+def test_money_counted_is_what_attempts_cost_whichever_worker_was_killed(
+    scenario: Scenario,
+) -> None:
+    all_money_is_counted(told(scenario))
+
+
+@settings(max_examples=5)
+@given(steady())
+def test_what_a_plan_expects_is_what_happens_on_steady_traffic(scenario: Scenario) -> None:
+    estimates_agree(told(scenario))
+
+
+def credit_stays_small(story: Story) -> None:
+    for pick, of_class, of_cell in Promises(story).credits():
+        assert of_class < CLASS_CREDIT_MAX, pick
+        assert of_cell < CELL_CREDIT_MAX, pick
+
+
+def sheds_as_planned(story: Story) -> None:
+    for request, owed, left in Promises(story).debts():
+        assert left <= SHED_DEBT_MAX, request
+        assert owed >= 0.0 or not refused_by_plan(request), request
+
+
+def nothing_starves_unnamed(story: Story) -> None:
+    assert not list(Promises(story).undue_refusals())
+
+
+def plans_reach_workers(story: Story) -> None:
+    assert not list(Promises(story).outdated())
+
+
+def nothing_overflows(story: Story) -> None:
+    for law in story.scenario.models:
+        if law.concurrent is not None:
+            assert story.peak(law) <= law.concurrent, law
+
+
+def estimates_agree(story: Story) -> None:
+    compared = samples(story, after_s=STEADY_S / 2)
+    assert {name for name, _, _ in compared} >= {"cost", "miss", "accuracy"}
+    assert len(compared) <= COMPARISONS_MAX / 5
+    for (name, cell, model), sample in compared.items():
+        graded = name == "accuracy"
+        bound = sample.bound(GRADES_CREDIT, AUDIT_RATE) if graded else sample.bound(CREDIT, 1.0)
+        assert sample.error() <= bound, (name, cell, model)
+
+
+def all_money_is_counted(story: Story) -> None:
+    assert story.last is not None
+    counted = {budget.name: budget.spent_nano_usd for budget in story.last.budgets}
+    assert counted == {name: _heard_of(story, name) for name in counted}
+
+
+def _heard_of(story: Story, budget: str) -> int:
+    """What was spent, but for what a killed worker had not pushed and no caller told of."""
+    return story.reported_nano_usd(budget) + sum(
+        story.acknowledged_nano_usd(boot, budget)
+        if boot in story.killed
+        else story.spent_nano_usd(boot, budget)
+        for boot in story.boots()
+    )
