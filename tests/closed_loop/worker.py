@@ -149,9 +149,7 @@ class RunningWorker:
 
     async def _ask(self, request: Request, timeout_s: float | None) -> None:
         query, number = self._query(request), (REQUEST_NUMBER, str(request.number))
-        answer = await self._dispatcher.infer(
-            query, b"", timeout_s=timeout_s, metadata=(number,)
-        )
+        answer = await self._dispatcher.infer(query, b"", timeout_s=timeout_s, metadata=(number,))
         self._answered(request, answer.target.model)
         if answer.decision.audit_probability:
             self._begin(self._report(Outcome(decision_id=answer.decision_id), request))
