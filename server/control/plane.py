@@ -12,13 +12,15 @@ from server.config import Config, to_json
 from server.config.live import with_classifier
 from server.control import readings, views
 from server.control.comparison import Comparison
+from server.control.corridor import Corridor, Solver, solve_window
+from server.control.estimates import Estimates
 from server.control.explainer import Explainer, Pricer, price_window
 from server.control.kept_file import FileRefused, read_own, set_aside, write_whole
 from server.control.knowledge import Knowledge
 from server.control.learned import Learned
 from server.control.outcomes import Outcomes
 from server.control.publisher import Publisher
-from server.control.replanner import Replanner, Solver, solve_window
+from server.control.replanner import Replanner
 from server.routing.errors import RoutingError
 from turnout.v1.admin_pb2 import ClassifierStatus, ModelStatus, Plan, Worker
 from turnout.v1.control_pb2 import PushStatsRequest, WatchPlanResponse
@@ -61,13 +63,16 @@ class ControlPlane:
         self._learned = Learned(files.live_config.parent, self._knowledge.drift)
         self._publisher = Publisher(epoch, to_json(config))
         self._explainer = Explainer(pricer)
+        self._corridor = Corridor(
+            self._knowledge, Estimates(), epoch=epoch, begun_s=self.started_s, solver=solver
+        )
         self._replanner = Replanner(
+            self._corridor,
             self._knowledge,
             self._publisher,
             self._explainer,
             epoch=epoch,
             clock=clock,
-            solver=solver,
         )
         self._up = self._knowledge.models_up(now_s=self.started_s)
         self._updating = asyncio.Lock()
@@ -130,7 +135,9 @@ class ControlPlane:
 
     def model_statuses(self) -> list[ModelStatus]:
         """Every model, with what is believed of it and what it did in the last hour."""
-        return list(views.model_statuses(self._knowledge, now_s=self._clock()))
+        return list(
+            views.model_statuses(self._knowledge, self._corridor.accuracy, now_s=self._clock())
+        )
 
     def workers(self) -> list[Worker]:
         """Every worker that has pushed."""
@@ -156,7 +163,7 @@ class ControlPlane:
 
     def values(self) -> dict[str, list[readings.Point]]:
         """What counters and gauges stand at, for those who export."""
-        return readings.values(self._knowledge, self._replanner.plan, now_s=self._clock())
+        return readings.values(self._knowledge, self._corridor.plan, now_s=self._clock())
 
     def durations(self) -> list[readings.Duration]:
         """How long requests took, for those who export."""
