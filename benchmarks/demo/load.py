@@ -141,7 +141,9 @@ class Load:
                 self._requests[arrival.image], labels={"app": arrival.traffic_class}
             )
         except TurnoutError as error:
-            self._close(arrival, failure=str(error), is_shed=error.reason == SHED)
+            is_shed = error.reason == SHED
+            failure = error.message if is_shed else str(error)
+            self._close(arrival, failure=failure, is_shed=is_shed)
             return
         digit = answer.parse(oip.ModelInferResponse).outputs[0].contents.int64_contents[0]
         right = digit == self._labels[arrival.image]

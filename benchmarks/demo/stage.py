@@ -97,6 +97,7 @@ class Result:
     prices: tuple[str, ...]  # the plan's own sentences
     failures: tuple[str, ...]  # of all requests from the change on, and of reports
     broken: tuple[str, ...]
+    refusals: tuple[str, ...] = ()  # what those were told whom the act may refuse
 
 
 async def perform(act: Act, stage: Stage, confidence: float) -> Result:
@@ -123,7 +124,9 @@ async def perform(act: Act, stage: Stage, confidence: float) -> Result:
     broken += act.judge(watched, act.watched_s, confidence)
     if failures:
         broken.append(f"no request is lost: {len(failures)} failed, first: {failures[0]}")
-    return Result(act.title, counts, sentences(stage.plans.priced), failures, tuple(broken))
+    refusals = tuple(one.failure for one in watched if act.may_refuse(one))
+    told = sentences(stage.plans.priced)
+    return Result(act.title, counts, told, failures, tuple(broken), refusals)
 
 
 def sentences(plan: pb.Plan) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from benchmarks.demo.stage import Result
 
 _NANO = 1e9
 _PRICED_REQUESTS = 1_000_000
-_SENTENCES = 4  # an act
+_SENTENCES = 3  # an act
 
 
 def print_models(console: Console, study: Study) -> None:
@@ -69,6 +69,9 @@ def _priced(results: Sequence[Result]) -> Iterator[str]:
     for result in results:
         yield f"Act {result.title}"
         yield from (f"  {sentence}" for sentence in result.prices[:_SENTENCES])
+        if result.refusals:
+            yield f"  {len(result.refusals):,} were refused, the last with these words:"
+            yield f"  {result.refusals[-1]}"
 
 
 def _total(served: Sequence[Served], study: Study) -> Iterator[str]:

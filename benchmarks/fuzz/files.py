@@ -96,12 +96,12 @@ def _spent(data: bytes, _made: Path) -> str:
     spending = Spending()
     spending.configure(CONFIG.budgets)
     try:
-        spending.restore(data)
+        spending.restore_json(data)
     except ValueError:
         return "refused"
     spending.spend("all", _SPEND, now_s=NOW_S)
     state = spending.states(window_s=5.0, now_s=NOW_S)["all"]
-    spending.to_json()
+    spending.to_plain()
     return "nothing spent before" if state.spent_nano_usd == _SPEND else "spent"
 
 

@@ -1,7 +1,12 @@
-"""Requests a second of every cell."""
+"""Requests a second of every cell: how they are spread is remembered for long, their level is not.
+
+A load that trebles is not one that will be planned for in a minute's time: until then it would be
+served in full, and then, when it falls again, be refused for as long.
+"""
 
 from collections.abc import Mapping
 from heapq import nlargest
+from math import sqrt
 from typing import Any, Self
 
 from optimizer.estimate.accuracy import Cell
@@ -11,17 +16,30 @@ from optimizer.estimate.decayed import positive, tupled
 CELLS_MAX = 20_000
 # What decay has left of a cell's requests when it is forgotten: 20 half-lives after a single one.
 _REQUESTS_MIN = 1e-6
+# A level is another one where the last windows differ from it by so many standard deviations of
+# what comes at random: once in some 30,000 windows of a steady load.
+_SURE = 4.0
+
+Group = tuple[str, str]  # class, payer
 
 
 class DemandEstimate:
     """Windows weigh less as they age. Requests are divided by all the time that was watched, so a
     cell that is seen once in many windows is not taken for a frequent one.
+
+    Of a class and payer whose last windows are beyond doubt unlike that, all cells are taken for
+    as much more or less frequent.
     """
 
-    def __init__(self, *, half_life_s: float = 30.0) -> None:
+    def __init__(self, *, half_life_s: float = 30.0, level_half_life_s: float = 2.5) -> None:
         self._half_life_s = half_life_s
+        self._level_half_life_s = level_half_life_s
         self._requests: dict[Cell, float] = {}
         self._watched_s = 0.0
+        # Of the last windows, which are a few seconds whatever the memory of cells is.
+        self._recent: dict[Group, float] = {}
+        self._recent_s = 0.0
+        self._recent_weights_s = 0.0  # the squares of what each of those seconds counts
 
     def told(self, counts: Mapping[Cell, float], window_s: float) -> None:
         """What one window saw; a cell that is not named saw nothing."""
@@ -36,10 +54,40 @@ class DemandEstimate:
                 cell: heard[cell] for cell in nlargest(CELLS_MAX, heard, key=heard.__getitem__)
             }
         self._requests = heard
+        self._tell_level(counts, window_s)
 
     def per_s(self) -> dict[Cell, float]:
         """Of every cell that is not forgotten; all above 0."""
-        return {cell: seen / self._watched_s for cell, seen in self._requests.items()}
+        changes = self._changes()
+        return {
+            cell: seen / self._watched_s * changes[cell[:2]]
+            for cell, seen in self._requests.items()
+        }
+
+    def _tell_level(self, counts: Mapping[Cell, float], window_s: float) -> None:
+        kept = 2.0 ** (-window_s / self._level_half_life_s)
+        self._recent_s = self._recent_s * kept + window_s
+        self._recent_weights_s = self._recent_weights_s * kept**2 + window_s
+        recent = {group: seen * kept for group, seen in self._recent.items()}
+        for cell, count in counts.items():
+            recent[cell[:2]] = recent.get(cell[:2], 0.0) + count
+        self._recent = {group: seen for group, seen in recent.items() if seen > _REQUESTS_MIN}
+
+    def _changes(self) -> dict[Group, float]:
+        """By how much each group's level is above or below what is remembered of its cells."""
+        requests: dict[Group, float] = {}
+        for cell, seen in self._requests.items():
+            requests[cell[:2]] = requests.get(cell[:2], 0.0) + seen
+        return {group: self._change(group, seen) for group, seen in requests.items()}
+
+    def _change(self, group: Group, requests: float) -> float:
+        expected = requests / self._watched_s * self._recent_s
+        # Never none: a cell that is known is planned.
+        seen = max(self._recent.get(group, 0.0), _REQUESTS_MIN)
+        if not expected:
+            return 1.0
+        deviation = sqrt(max(seen, expected) * self._recent_weights_s / self._recent_s)
+        return seen / expected if abs(seen - expected) > _SURE * deviation else 1.0
 
     def to_plain(self) -> dict[str, Any]:
         """All that outlives the process, in what JSON has."""

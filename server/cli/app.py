@@ -2,7 +2,7 @@
 
 import typer
 
-from server.cli import check, classifier, classify, models, plan, route, serve, status, train
+from server.cli import check, classifier, classify, models, plan, route, serve, state, status, train
 
 app = typer.Typer(
     name="turnout",
@@ -37,4 +37,5 @@ app.command(epilog=_example("plan --watch"))(plan.plan)
 app.command(epilog=_example("status"))(status.status)
 app.command(epilog=_example("train labelled.csv --out classifier.bin"))(train.train)
 app.add_typer(classifier.app, name="classifier", epilog=_example("classifier use classifier.bin"))
+app.add_typer(state.app, name="state", epilog=_example("state show"))
 app.add_typer(models.app, name="models", epilog=_example("models --json"))

@@ -1,5 +1,6 @@
 """What one start of a worker has told: cumulative counters become what is new, counted once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -41,6 +42,8 @@ class Boot:
     # Counted before the accounts were taken up again, by class, payer and models: what is told
     # again until all is told. To keep every cell would be a thousand times as much.
     kept: dict[Leg, Counts] = field(default_factory=dict)
+    # All that was merged, by class, payer and models. Values are replaced, never edited.
+    told: dict[Leg, Counts] = field(default_factory=dict)
     endpoints: dict[Endpoint, EndpointStats] = field(default_factory=dict)
     refusals: dict[str, int] = field(default_factory=dict)
     limits_reached: dict[str, int] = field(default_factory=dict)
@@ -63,20 +66,15 @@ class Boot:
         self.sequence, self.pushed_s = push.sequence, now_s
         self._hear(push, silent_s)
         increments = [self._increment(stats) for stats in push.cells]
+        self._sum_up(increments)
         if push.epoch == epoch and not push.more:
-            self.complete, self.kept = True, {}
+            self.complete = True
+            self._forget_kept()
         return increments
 
     def attempts(self, endpoint: Endpoint, *, now_s: float) -> float:
         """Recent ones."""
         return self._attempts.get(endpoint, 0.0) * _left(now_s - self.pushed_s)
-
-    def told(self) -> dict[Leg, Counts]:
-        """All that was merged, by class, payer and models."""
-        told = {leg: counts.copy() for leg, counts in self.kept.items()}
-        for leg, counts in self.counts.items():
-            told.setdefault(_of_all_cells(leg), Counts()).add(counts)
-        return told
 
     def _hear(self, push: PushStatsRequest, silent_s: float) -> None:
         """All but the cells."""
@@ -102,6 +100,21 @@ class Boot:
         new = self.began or self.complete or last is not None
         return Increment(leg, self._without_kept(leg, added), recent=self.complete, new=new)
 
+    def _sum_up(self, increments: Sequence[Increment]) -> None:
+        """Many cells of a push have a class, a payer and models in common."""
+        sums: dict[Leg, Counts] = {}
+        for leg, counts, *_ in increments:
+            sums.setdefault(_of_all_cells(leg), Counts()).add(counts)
+        for key, added in sums.items():
+            added.add(self.told.get(key, _NOTHING))
+            self.told[key] = added
+
+    def _forget_kept(self) -> None:
+        """What was not told again by now never will be."""
+        for key, counts in self.kept.items():
+            self.told[key] = self.told[key].less(counts)
+        self.kept = {}
+
     def _without_kept(self, leg: Leg, added: Counts) -> Counts:
         key = _of_all_cells(leg)
         kept = self.kept.get(key)
@@ -110,6 +123,9 @@ class Boot:
         again = added.least(kept)
         self.kept[key] = kept.less(again)
         return added.less(again)
+
+
+_NOTHING = Counts()
 
 
 def _of_all_cells(leg: Leg) -> Leg:

@@ -96,7 +96,8 @@ class Spending:
 
     def to_plain(self) -> dict[str, Any]:
         """What outlives the process, so that a restart does not give the money again."""
-        return _SPENT.dump_python(self._spent)
+        plain: dict[str, Any] = _SPENT.dump_python(self._spent)
+        return plain
 
     def restore(self, plain: Any) -> None:
         """Takes up what `to_plain` wrote; raises ValueError where it is something else."""

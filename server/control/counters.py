@@ -1,8 +1,8 @@
 """Merges what workers push, each request once, however often a worker or the accounts restart."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from server.control.boot import WORKER_SILENT_S, Boot, Endpoint, Increment
@@ -88,10 +88,14 @@ class Workers:
     def to_plain(self) -> dict[str, Any]:
         """What has to outlive the process, with the money it was counted as.
 
-        Taken in a moment, for later: boots are summed up as they are read, and may be elsewhere.
+        Taken in a moment, for later.
         """
-        boots = [replace(b, counts=dict(b.counts), kept=dict(b.kept)) for b in self._all()]
-        return {"since_epoch": self._since_epoch, "boots": _Boots(boots)}
+        boots = list(self._all())
+        return {
+            "since_epoch": self._since_epoch,
+            "boots": [_boot_to_plain(boot) for boot in boots],
+            "told": _Told([dict(boot.told) for boot in boots]),
+        }
 
     @classmethod
     def from_plain(cls, plain: Any, *, epoch: int, now_s: float) -> "Workers":
@@ -101,8 +105,11 @@ class Workers:
         """
         found = cls(epoch=epoch)
         found._since_epoch = int(plain["since_epoch"])
-        for one in list(plain["boots"])[-WORKERS_MAX * BOOTS_MAX :]:
-            boot = _boot_from_plain(one, now_s)
+        told: defaultdict[int, dict[Leg, Counts]] = defaultdict(dict)
+        for index, *cell, first, model, counts in plain["told"]:
+            told[index][Leg(Cell(*cell), first, model)] = Counts.from_plain(counts)
+        for index, one in list(enumerate(plain["boots"]))[-WORKERS_MAX * BOOTS_MAX :]:
+            boot = _boot_from_plain(one, told[index], now_s)
             found._boots.setdefault(boot.worker, {})[boot.name] = boot
         return found
 
@@ -144,11 +151,15 @@ class Workers:
 
 
 @dataclass(frozen=True, slots=True)
-class _Boots:
-    boots: Sequence[Boot]
+class _Told:
+    """What boots had told, each with its place among them; made plain as it is read."""
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return map(_boot_to_plain, self.boots)
+    boots: Sequence[Mapping[Leg, Counts]]
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        for index, told in enumerate(self.boots):
+            for leg, counts in told.items():
+                yield [index, *leg.cell, leg.first, leg.model, counts.to_plain()]
 
 
 def _is_out(told: Sequence[tuple[bool, float]]) -> bool:
@@ -163,27 +174,19 @@ def _calls(boot: Boot) -> int:
     return 0 if listener is None else listener.calls
 
 
-def _boot_to_plain(boot: Boot) -> dict[str, Any]:
-    told = boot.told().items()
-    return {
-        "worker": boot.worker,
-        "boot": boot.name,
-        "sequence": boot.sequence,
-        # One that had told all has nothing left from before these accounts.
-        "began": boot.began or boot.complete,
-        "told": [[*leg.cell, leg.first, leg.model, counts.to_plain()] for leg, counts in told],
-    }
+def _boot_to_plain(boot: Boot) -> list[Any]:
+    # One that had told all has nothing left from before these accounts.
+    return [boot.worker, boot.name, boot.sequence, boot.began or boot.complete]
 
 
-def _boot_from_plain(plain: Any, now_s: float) -> Boot:
+def _boot_from_plain(plain: Any, told: Mapping[Leg, Counts], now_s: float) -> Boot:
+    worker, name, sequence, began = plain
     return Boot(
-        worker=str(plain["worker"]),
-        name=str(plain["boot"]),
+        worker=str(worker),
+        name=str(name),
         pushed_s=now_s,
-        sequence=int(plain["sequence"]),
-        began=bool(plain["began"]),
-        kept={
-            Leg(Cell(*cell), first, model): Counts.from_plain(counts)
-            for *cell, first, model, counts in plain["told"]
-        },
+        sequence=int(sequence),
+        began=bool(began),
+        kept=dict(told),
+        told=dict(told),
     )

@@ -1,9 +1,9 @@
 """Settles outcomes: opens the decision id, and counts each decision's usage once."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from heapq import heappush, heappushpop
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from server.control.outcome_messages import asked_of, reported_of, took_of
 from server.routing.errors import DecisionExpired, UsageDuplicate
@@ -19,8 +19,10 @@ from server.routing.reported import Reported, Told
 from server.routing.tokens import Kind, OpenDecision, open_decision
 from turnout.v1.routing_pb2 import Feedback, Outcome, OutcomeResult
 
-# About 500 bytes each, so 100 MB when full: half an hour of reports at 100 a second.
+# About 400 bytes each, so 80 MB when full: half an hour of reports at 100 a second.
 REMEMBERED_MAX = 200_000
+# Of an id, which begins with 16 bytes that authenticate it: no two have them in common.
+KEY_CHARS = 22
 USAGE_ALREADY_COUNTED = "USAGE_ALREADY_COUNTED"
 
 _COUNTED = OutcomeResult()
@@ -62,11 +64,24 @@ class _Record:
     graded: CountedGrade | None = None  # what was counted of it
 
 
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Records as they were at one moment, each made plain when it is read."""
+
+    oldest: Sequence[tuple[int, str]]
+    records: Mapping[str, _Record]
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        for issued_s, key in self.oldest:
+            r = self.records[key]
+            yield issued_s, key, r.usage_counted, r.model, r.quality, r.judged_s, r.graded
+
+
 class Outcomes:
     """The decisions that outcomes came for, so that none counts twice.
 
     When the table is full the oldest decisions leave it, and what comes for one as old is refused.
-    It lives as long as the control plane: a report repeated across a restart counts again.
+    Records are replaced, never edited once an outcome is settled: another thread may read them.
     """
 
     def __init__(
@@ -81,7 +96,7 @@ class Outcomes:
         self._is_model = is_model
         self._remembered_max = remembered_max
         self._records: dict[str, _Record] = {}
-        self._oldest: list[tuple[int, str]] = []  # a heap of (issued, decision id)
+        self._oldest: list[tuple[int, str]] = []  # a heap of (issued, key)
         self._forgotten_s = -1  # decisions issued up to here may have left the table
 
     def settle(self, outcome: Outcome, *, now_s: float) -> Settlement:
@@ -91,6 +106,20 @@ class Outcomes:
         record = self._record(decision)
         result, reported = _usage(record, decision, outcome)
         return Settlement(decision, result, reported, _grade(record, outcome.feedback, now_s))
+
+    def to_plain(self) -> dict[str, Any]:
+        """All that was settled, in what JSON has; taken in a moment, for later."""
+        rows = _Rows(list(self._oldest), dict(self._records))
+        return {"forgotten_s": self._forgotten_s, "rows": rows}
+
+    def restore(self, plain: Mapping[str, Any]) -> None:
+        """Takes up what `to_plain` wrote, of the shape that it has."""
+        self._forgotten_s = plain["forgotten_s"]
+        for issued_s, key, counted, model, quality, judged_s, graded in plain["rows"]:
+            if key not in self._records:
+                grade = None if graded is None else CountedGrade(*graded)
+                record = _Record(counted, model, quality, judged_s, grade)
+                self._remember((issued_s, key), record)
 
     def _check(self, outcome: Outcome) -> None:
         check_feedback([(f.metric, f.value) for f in outcome.feedback])
@@ -103,7 +132,8 @@ class Outcomes:
             check_end(reported_of(outcome, asked))
 
     def _record(self, decision: OpenDecision) -> _Record:
-        record = self._records.get(decision.decision_id)
+        key = decision.decision_id[:KEY_CHARS]
+        record = self._records.get(key)
         if record is None:
             if decision.issued_s <= self._forgotten_s:
                 raise DecisionExpired(
@@ -111,12 +141,13 @@ class Outcomes:
                     field="decision_id",
                 )
             record = _Record(decision.kind is Kind.INFER, decision.model)
-            self._remember(decision, record)
+            self._remember((decision.issued_s, key), record)
+        else:
+            record = self._records[key] = replace(record)
         return record
 
-    def _remember(self, decision: OpenDecision, record: _Record) -> None:
-        self._records[decision.decision_id] = record
-        entry = (decision.issued_s, decision.decision_id)
+    def _remember(self, entry: tuple[int, str], record: _Record) -> None:
+        self._records[entry[1]] = record
         if len(self._oldest) < self._remembered_max:
             heappush(self._oldest, entry)
             return

@@ -20,7 +20,8 @@ from server.control.outcomes import Outcomes
 from server.control.publisher import Publisher
 from server.control.remembered import take_up, taken
 from server.control.replanner import Replanner, Solver, solve_window
-from server.control.state_keeper import FILE_NAME, StateKeeper
+from server.control.state_file import FILE_NAME
+from server.control.state_keeper import StateKeeper
 from server.routing.errors import RoutingError
 from turnout.v1.admin_pb2 import ClassifierStatus, ModelStatus, Plan, Worker
 from turnout.v1.control_pb2 import PushStatsRequest, WatchPlanResponse
@@ -64,12 +65,14 @@ class ControlPlane:
         self.started_s = clock()
         epoch = round(self.started_s * 1_000)
         self._knowledge = Knowledge(config, epoch=epoch)
+        self._outcomes = Outcomes(decision_key, lambda name: name in self._knowledge.catalog.index)
         self._state = StateKeeper(files.state, on_written=self._remove_spent)
         restored = self._state.restore(
-            lambda kept: take_up(kept, self._knowledge, epoch=epoch, now_s=self.started_s)
+            lambda kept: take_up(
+                kept, self._knowledge, self._outcomes, epoch=epoch, now_s=self.started_s
+            )
         )
         self._restore_spending()
-        self._outcomes = Outcomes(decision_key, lambda name: name in self._knowledge.catalog.index)
         self._learned = Learned(files.live_config.parent, self._knowledge.drift)
         self._publisher = Publisher(epoch, to_json(config))
         self._explainer = Explainer(pricer)
@@ -216,7 +219,7 @@ class ControlPlane:
 
     def _take(self, now_s: float) -> None:
         """A window has been closed: nothing that was counted is still to be learned."""
-        self._state.take(taken(self._knowledge), now_s=now_s)
+        self._state.take(taken(self._knowledge, self._outcomes), now_s=now_s)
 
     def _restore_spending(self) -> None:
         """Of an earlier version, which ran since: else the file is not there."""

@@ -19,6 +19,7 @@ from server.control.counters import Workers
 from server.control.drift import DomainDrift
 from server.control.knowledge import Knowledge
 from server.control.last_hour import LastHour
+from server.control.outcomes import Outcomes
 from server.control.state_file import Kept, Plain, StateInvalid
 from server.routing.catalog import Cell
 from server.routing.counters import LATENCY_BUCKETS
@@ -41,9 +42,12 @@ def _graded(sums: list[float]) -> list[float]:
 
 
 def _leg(plain: list[Any]) -> list[Any]:
-    names = plain[:-1]
-    if len(names) != len(Cell._fields) + 2 or not all(isinstance(name, str) for name in names):
+    boot, *names, counts = plain
+    are_names = all(isinstance(name, str) for name in names)
+    if len(names) != len(Cell._fields) + 2 or not are_names:
         raise ValueError("a leg has the names of a cell and of two models")
+    if not isinstance(boot, int) or not isinstance(counts, dict):
+        raise ValueError("a leg is of a boot, and has counts")
     return plain
 
 
@@ -57,6 +61,7 @@ _ROUNDING = 1e-9
 _Amount = Annotated[float, Field(ge=0, le=_MOST), AfterValidator(_rounded)]
 _Signed = Annotated[float, Field(ge=-_MOST, le=_MOST)]
 _Count = Annotated[int, Field(ge=0, le=10**30)]
+_Whole = Annotated[int, Field(ge=-(10**30), le=10**30)]
 _Fraction = Annotated[float, Field(ge=0, le=1)]
 _Bucket = Annotated[int, Field(ge=0, lt=LATENCY_BUCKETS)]
 _Time = Annotated[float, Field(ge=-1e12, le=1e12), AfterValidator(_not_later)]
@@ -118,26 +123,34 @@ class _Spending(BaseModel):
     budgets: dict[str, Any]
 
 
-class _Boot(BaseModel):
-    worker: str
-    boot: str
-    sequence: _Count
-    began: bool
-    told: list[Annotated[list[str | _Counts], AfterValidator(_leg)]]
-
-
 class _Workers(BaseModel):
     since_epoch: _Count
-    boots: list[_Boot]
+    boots: list[tuple[str, str, _Count, bool]]
+    told: list[Annotated[list[_Count | str | _Counts], AfterValidator(_leg)]]
 
 
 class _LastHour(BaseModel):
-    rows: list[tuple[tuple[str, str | _Group], list[list[_Count]]]]
+    rows: list[tuple[tuple[str, str | _Group], list[list[_Whole]]]]
 
 
 class _Drift(BaseModel):
     trained: dict[str, _Fraction]
     slices: list[tuple[_Count, dict[str, _Count]]]
+
+
+class _Outcomes(BaseModel):
+    forgotten_s: Annotated[int, Field(ge=-1, le=10**12)]
+    rows: list[
+        tuple[
+            _Count,  # when it was issued
+            str,
+            bool,
+            str,
+            _Fraction | None,
+            _Time,
+            tuple[_Fraction, str, _Time] | None,
+        ]
+    ]
 
 
 class _Shape(BaseModel):
@@ -154,9 +167,10 @@ class _Shape(BaseModel):
     workers: _Workers
     last_hour: _LastHour
     drift: _Drift
+    outcomes: _Outcomes
 
 
-def taken(knowledge: Knowledge) -> Plain:
+def taken(knowledge: Knowledge, outcomes: Outcomes) -> Plain:
     """All of one moment, if a window has just been closed; long lists are read through later."""
     accounts = [[name, account.to_plain()] for name, account in knowledge.accounts.items()]
     return {
@@ -171,10 +185,13 @@ def taken(knowledge: Knowledge) -> Plain:
         "workers": knowledge.workers.to_plain(),
         "last_hour": {"rows": knowledge.last_hour.to_plain()},
         "drift": knowledge.drift.to_plain(),
+        "outcomes": outcomes.to_plain(),
     }
 
 
-def take_up(kept: Kept, knowledge: Knowledge, *, epoch: int, now_s: float) -> None:
+def take_up(
+    kept: Kept, knowledge: Knowledge, outcomes: Outcomes, *, epoch: int, now_s: float
+) -> None:
     """Puts what was kept in the place of what is known; raises StateInvalid, and then does nothing.
 
     `epoch` is this start of the control plane.
@@ -188,6 +205,7 @@ def take_up(kept: Kept, knowledge: Knowledge, *, epoch: int, now_s: float) -> No
     for name, value in found.items():
         setattr(knowledge, name, value)
     knowledge.configure(knowledge.config)
+    outcomes.restore(dict(shape.outcomes))
 
 
 def _why(error: Exception) -> str:
@@ -208,7 +226,6 @@ def _known(
     yield "chains", ChainEstimate.from_plain(dict(shape.chains))
     yield "demand", DemandEstimate.from_plain(dict(shape.demand), age_s=age_s)
     yield "accounts", {name: FloorAccount.from_plain(dict(a)) for name, a in shape.accounts.rows}
-    workers = shape.workers.model_dump()
-    yield "workers", Workers.from_plain(workers, epoch=epoch, now_s=now_s)
+    yield "workers", Workers.from_plain(dict(shape.workers), epoch=epoch, now_s=now_s)
     yield "last_hour", LastHour.from_plain(shape.last_hour.rows, now_s=now_s)
     yield "drift", DomainDrift.from_plain(dict(shape.drift), now_s=now_s)

@@ -11,9 +11,10 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+FILE_NAME = "state.jsonl.gz"
 # Raised with each change that an older Turnout could not read.
 SCHEMA = 1
-# 10,000 cells and 20 models with everything full take 10 MB, of 45 MB of text.
+# 10,000 cells, 20 models and 200,000 reported decisions take 8.4 MB, of 27 MB of text.
 STATE_BYTES_MAX = 32 * 2**20
 TEXT_BYTES_MAX = 128 * 2**20
 # A millisecond to write or read: whoever else wants the interpreter waits no longer.

@@ -19,8 +19,6 @@ from server.control.state_file import (
 )
 from server.version import VERSION
 
-FILE_NAME = "state.jsonl.gz"
-
 _log = structlog.get_logger()
 
 

@@ -25,7 +25,7 @@ def kept_back(slice_: int) -> int:
     Else a low class that is refused in part would fill it, and have a high one refused. Each one
     more that is kept back leaves a high request without any by a factor less often.
     """
-    return slice_.bit_length() // 2 if slice_ > 1 else 0
+    return max(slice_.bit_length() - 1, 0)
 
 
 class Slices:

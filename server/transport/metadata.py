@@ -22,7 +22,7 @@ _OURS = frozenset({"grpc-status", "grpc-message", "grpc-encoding", "grpc-timeout
 _NAME = re.compile(r"[0-9a-z!#$%&'*+.^_`|~-]+")
 _TEXT = re.compile(r"[\t -~\x80-\xff]*")
 
-# Those that services and endpoints of one process send: a dozen.
+# Those that callers, services and endpoints of one process send: some dozens.
 _NAMES_REMEMBERED = 256
 
 _UNITS_S = {72: 3_600.0, 77: 60.0, 83: 1.0, 109: 1e-3, 117: 1e-6, 110: 1e-9}  # H M S m u n
@@ -45,11 +45,13 @@ def read_metadata(headers: Iterable[Header]) -> Metadata:
     """
     metadata: list[tuple[str, str | bytes]] = []
     for name, value in headers:
-        if name.endswith(b"-bin"):
-            key = name.decode("latin-1")
+        key = _key(name)
+        if not key:
+            continue
+        if key.endswith("-bin"):
             metadata += [(key, data) for data in _binaries(value)]
-        elif not name.startswith((b":", b"grpc-")) and name not in _RESERVED:
-            metadata.append((name.decode("latin-1"), value.decode("latin-1")))
+        else:
+            metadata.append((key, value.decode("latin-1")))
     return tuple(metadata)
 
 
@@ -91,6 +93,14 @@ def _name(key: str) -> bytes:
     if not _NAME.fullmatch(key) or key in _HOP or key in _OURS or name in _RESERVED:
         raise ValueError(f"metadata may not be named {key!r}")
     return name
+
+
+@lru_cache(_NAMES_REMEMBERED)
+def _key(name: bytes) -> str:
+    """What the application calls it; empty for what says nothing to it."""
+    if name.endswith(b"-bin") or not (name.startswith((b":", b"grpc-")) or name in _RESERVED):
+        return name.decode("latin-1")
+    return ""
 
 
 def _binaries(value: bytes) -> list[bytes]:

@@ -150,7 +150,8 @@ class Receiver:
 
     def _take_block(self, stream_id: int, block: bytes, end_stream: bool) -> None:
         headers = self._heads.decode(block)
-        self._work += len(block if headers is None else headers) // FIELDS_A_FRAME
+        if len(block) >= FIELDS_A_FRAME:  # each field takes an octet at least
+            self._work += len(block if headers is None else headers) // FIELDS_A_FRAME
         stream = self._streams.get(stream_id)
         if stream is None:
             stream = self._open(stream_id)

@@ -9,8 +9,9 @@ from server.config.parse import parse
 from server.routing.catalog import NANO_PER_USD
 from server.status_code import Code
 
-# All times that are drawn are whole numbers of these: floats hold them, and their sums, exactly.
-TICKS_PER_S = 4096
+# All times that are drawn are whole numbers of these: floats hold them and their sums exactly, and
+# so do the nanoseconds of a report.
+TICKS_PER_S = 512
 ALL = "all"  # the budget that every request draws on
 
 
@@ -63,6 +64,7 @@ class ClassLaw:
     audit_rate: float = 0.0
     deadline_s: float = 8.0
     patience_s: float | None = None  # after which a caller leaves
+    routes: bool = False  # callers ask by Route, call models themselves and report
 
     def document(self) -> dict[str, Any]:
         """As a configuration has it."""

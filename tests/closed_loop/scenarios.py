@@ -15,6 +15,7 @@ from tests.closed_loop.scenario import (
 
 LASTS_S = 24.0
 STEADY_S = 100.0
+OVERLOAD_S = 60.0
 AUDIT_RATE = 0.5
 _CODES = (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED, Code.INTERNAL, Code.UNKNOWN)
 
@@ -78,6 +79,7 @@ def _class(name: str) -> st.SearchStrategy[ClassLaw]:
         audit_rate=st.sampled_from([0.0, 0.2]),
         deadline_s=st.sampled_from([2.0, 4.0]),
         patience_s=st.sampled_from([None, None, 0.375]),
+        routes=st.booleans(),
     )
 
 
@@ -119,6 +121,27 @@ def scenarios(draw: st.DrawFn, *, mortal_control: bool = True) -> Scenario:
         day_usd=draw(st.sampled_from([0.01, 1_000.0])),
         workers=workers,
         lasts_s=LASTS_S,
+        seed=draw(st.integers(0, 2**32)),
+    )
+
+
+@st.composite
+def overloads(draw: st.DrawFn) -> Scenario:
+    """One and a half to five times what the models take, of which a high class asks for half."""
+    takes_per_s = draw(st.sampled_from([10.0, 20.0]))
+    low_per_s = takes_per_s * (draw(st.sampled_from([1.5, 3.0, 5.0])) - 0.5)
+    per_s = [takes_per_s] if draw(st.booleans()) else [takes_per_s / 4, takes_per_s * 3 / 4]
+    return Scenario(
+        models=tuple(
+            ModelLaw(f"m{n}", request_nano_usd=1 + n, requests_per_s=one)
+            for n, one in enumerate(per_s)
+        ),
+        classes=(
+            ClassLaw("high", takes_per_s / 2, priority=1),
+            ClassLaw("low", low_per_s, tenants=("t0", "t1", "t2"), tokens=(10, 5_000)),
+        ),
+        workers=draw(st.integers(1, 3)),
+        lasts_s=OVERLOAD_S,
         seed=draw(st.integers(0, 2**32)),
     )
 

@@ -13,7 +13,7 @@ from tests.closed_loop.control import LIVE, Control
 from tests.closed_loop.scenario import TICKS_PER_S, ClassLaw, Kill, Scenario
 from tests.closed_loop.story import Story
 from tests.closed_loop.upstream import Fleet
-from tests.closed_loop.worker import RunningWorker
+from tests.closed_loop.worker import RunningWorker, name_of
 
 # Tuesday, 2024-07-02 10:30:00 UTC: no period of a budget ends while a story is told.
 BEGINS_S = 1_719_916_200.0
@@ -38,13 +38,14 @@ class _Service:
         self._folder = next(self._folders)
         self._fleet = Fleet(scenario, story)
         self._workers: dict[str, RunningWorker] = {}
+        self._places = {name_of(place): place for place in range(scenario.workers)}
         self._control: Control | None = None
 
     async def tell(self) -> None:
         self._folder.mkdir()
         write_whole(self._folder / LIVE, to_json(self._scenario.config()))
         self._start("control")
-        names = [f"w{n}" for n in range(self._scenario.workers)]
+        names = list(self._places)
         for name in names:
             self._start(name)
         for name in names:
@@ -72,7 +73,9 @@ class _Service:
         if process == "control":
             self._control = Control(self._folder, self._story, self._now_s)
         else:
-            self._workers[process] = RunningWorker(process, self._story, self._fleet, self._now_s)
+            self._workers[process] = RunningWorker(
+                self._places[process], self._story, self._fleet, self._now_s
+            )
         for worker in self._workers.values():
             worker.wire.other = self._control
 

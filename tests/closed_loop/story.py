@@ -4,6 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
+from itertools import accumulate
 from math import ceil
 
 from optimizer.solution import Failure, Solution
@@ -66,6 +67,7 @@ class Request:
     reason: str = ""  # of an error
     message: str = ""
     answered_by: str = ""
+    is_reported: bool = False  # by the caller of Route, with usage
     is_right: bool | None = None  # what it was answered, whether or not anybody asks
 
 
@@ -104,7 +106,6 @@ class Story:
     published: list[tuple[float, str]] = field(default_factory=list)  # when, and the plan's id
     killed: dict[str, float] = field(default_factory=dict)  # boots, and when
     control_killed_s: list[float] = field(default_factory=list)
-    peak: dict[str, int] = field(default_factory=dict)  # the most in flight at each model
     last: Plan | None = None  # once all was told
     lasted_s: float = 0.0
     _acknowledged: dict[str, dict[object, tuple[str, int]]] = field(
@@ -123,12 +124,39 @@ class Story:
         return sum(nano_usd for payer, nano_usd in told if budget in payer.split("+"))
 
     def spent_nano_usd(self, boot: str, budget: str = ALL) -> int:
-        """What attempts of one worker's life cost that budget."""
+        """What attempts of Infer cost that budget in one worker's life."""
         return sum(
             one.cost_nano_usd
             for one in self.attempts
-            if one.boot == boot and budget in (ALL, self.requests[one.request].tenant)
+            if one.boot == boot and not self._is_routed(one) and self._draws_on(one, budget)
         )
+
+    def reported_nano_usd(self, budget: str = ALL) -> int:
+        """What attempts cost of which callers have told, and heard that it was counted."""
+        return sum(
+            one.cost_nano_usd
+            for one in self.attempts
+            if self.requests[one.request].is_reported and self._draws_on(one, budget)
+        )
+
+    def _is_routed(self, attempt: Attempt) -> bool:
+        """The caller made it, so no worker knows of it but by what the caller tells."""
+        name = self.requests[attempt.request].traffic_class
+        return any(law.routes for law in self.scenario.classes if law.name == name)
+
+    def _draws_on(self, attempt: Attempt, budget: str) -> bool:
+        return budget in (ALL, self.requests[attempt.request].tenant)
+
+    def peak(self, model: ModelLaw) -> int:
+        """The most attempts of Infer at one time; callers of Route take whatever they like."""
+        changes = [
+            change
+            for one in self.attempts
+            if one.model is model and not self._is_routed(one)
+            for change in ((one.begun_s, 1), (one.ended_s, -1))
+        ]
+        # Of one that ends as another begins, the end comes first.
+        return max(accumulate(change for _, change in sorted(changes)), default=0)
 
     def boots(self) -> list[str]:
         return list(dict.fromkeys(request.boot for request in self.requests))

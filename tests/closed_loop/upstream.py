@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from server.dispatch import Bytes, EndpointError, Metadata
 from server.routing.catalog import Model
@@ -24,41 +24,42 @@ class Fleet:
         self._laws = {law.name: law for law in scenario.models}
         # Each model draws from its own source, so that one that is added changes no other's fate.
         self._chance = {n: random.Random(f"{scenario.seed} {n}") for n in self._laws}
-        self._in_flight: Counter[str] = Counter()
 
     def begin(self, model: str, boot: str, address: str, request: int, now_s: float) -> Attempt:
         """An attempt arrives."""
         tokens = self._story.requests[request].tokens
         attempt = Attempt(request, boot, self._laws[model], address, tokens, now_s)
         self._story.attempts.append(attempt)
-        self._in_flight[model] += 1
-        peak = self._story.peak
-        peak[model] = max(peak.get(model, 0), self._in_flight[model])
         return attempt
 
-    def fate(self, model: str, now_s: float) -> tuple[float, Code | None]:
+    def fate(self, model: str) -> tuple[float, Code | None]:
         """How long the next attempt takes, and with what it fails."""
         law, chance = self._laws[model], self._chance[model]
         took_s = chance.choice(law.latency_s)
         end = chance.random()
-        if any(o.model == model and o.at_s <= now_s < o.at_s + o.for_s for o in self._outages):
+        if self.is_out(model):
             return took_s, Code.UNAVAILABLE
         if end < law.hangs:
             return _HANGS_S, None
         return took_s, law.code if end < law.hangs + law.fails else None
 
+    def is_out(self, model: str) -> bool:
+        """Whether every attempt fails now."""
+        now_s = asyncio.get_running_loop().time()
+        return any(o.model == model and o.at_s <= now_s < o.at_s + o.for_s for o in self._outages)
+
     def end(self, attempt: Attempt, end: End, now_s: float) -> None:
         """An attempt is over."""
         attempt.end, attempt.ended_s = end, now_s
-        self._in_flight[attempt.model.name] -= 1
 
 
 class Upstream:
     """One worker's way to the fleet: what it needs of server.upstream.oip.OipUpstream."""
 
-    def __init__(self, fleet: Fleet, boot: str) -> None:
+    def __init__(self, fleet: Fleet, boot: str, clock: Callable[[], float]) -> None:
         self._fleet = fleet
         self._boot = boot
+        self._clock = clock
 
     def track(self, addresses: Iterable[str]) -> None:
         """Nothing has to be opened."""
@@ -66,14 +67,17 @@ class Upstream:
     def limits_reached(self) -> Counter[str]:
         return Counter()
 
+    async def is_ready(self, address: str, model: Model, timeout_s: float) -> bool:
+        """A model that always fails says that it is ready all the same."""
+        return not self._fleet.is_out(model.name)
+
     async def send(
         self, address: str, model: Model, request: Bytes, timeout_s: float, metadata: Metadata
     ) -> Bytes:
         """As a channel does: the time that is given is kept here."""
-        loop, fleet = asyncio.get_running_loop(), self._fleet
         number = int(dict(metadata)[REQUEST_NUMBER])
-        attempt = fleet.begin(model.name, self._boot, address, number, loop.time())
-        took_s, code = fleet.fate(model.name, loop.time())
+        attempt = self._fleet.begin(model.name, self._boot, address, number, self._clock())
+        took_s, code = self._fleet.fate(model.name)
         end = End.LEFT
         try:
             await asyncio.sleep(min(took_s, timeout_s))
@@ -81,7 +85,7 @@ class Upstream:
                 code = Code.DEADLINE_EXCEEDED
             end = End.ANSWERED if code is None else End.FAILED
         finally:
-            fleet.end(attempt, end, loop.time())
+            self._fleet.end(attempt, end, self._clock())
         if code is not None:
             raise EndpointError(code, "as the story has it")
         return b""

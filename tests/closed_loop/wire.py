@@ -11,7 +11,7 @@ from tests.closed_loop.control import Control, Ends
 from turnout.v1 import control_pb2 as pb
 
 # Each way, so that a process may die between the two.
-WIRE_S = 1 / 1024
+WIRE_S = 1 / 512
 
 
 class Wire:

@@ -2,21 +2,24 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, cast
 
 from server.app.worker import Worker
 from server.control.client import ControlClient
-from server.dispatch import Dispatcher
-from server.routing.catalog import Cell, PayloadKind
+from server.dispatch import Dispatcher, EndpointError
+from server.routing.catalog import Cell, Model, PayloadKind
 from server.routing.counters import Counters
+from server.routing.endpoints import Target
 from server.routing.errors import ControlPlaneDown, RoutingError, UpstreamFailed
 from server.routing.query import Query
 from server.routing.router import Router
 from server.routing.selector import Pick, Selector
-from server.routing.tokens import Sealer
+from server.routing.slices import Slices
+from server.routing.tokens import Kind, Sealer
 from server.transport.channel import Channel
 from server.upstream.oip import OipUpstream
+from server.upstream.probes import Prober
 from tests.closed_loop.control import KEY
 from tests.closed_loop.scenario import ClassLaw
 from tests.closed_loop.story import End, Request, Story
@@ -24,10 +27,16 @@ from tests.closed_loop.story import Pick as PickTold
 from tests.closed_loop.upstream import REQUEST_NUMBER, Fleet, Upstream
 from tests.closed_loop.wire import Wire
 from turnout.v1 import control_pb2 as pb
-from turnout.v1.routing_pb2 import Feedback, Outcome
+from turnout.v1.routing_pb2 import Outcome, Usage
 
 GRADE_AFTER_S = 0.5  # a caller needs some time to judge
 _REPORT_TRIES = 20
+CALL_S = 2.0  # what callers of Route allow a model
+
+
+def name_of(place: int) -> str:
+    """Of the worker at this place."""
+    return f"w{place}"
 
 
 class _ToldSelector(Selector):
@@ -59,7 +68,8 @@ class _ToldClient(ControlClient):
 class RunningWorker:
     """Everything that server.app.worker.serve puts together."""
 
-    def __init__(self, name: str, story: Story, fleet: Fleet, clock: Callable[[], float]) -> None:
+    def __init__(self, place: int, story: Story, fleet: Fleet, clock: Callable[[], float]) -> None:
+        name = name_of(place)
         self.boot = f"{name} of {clock()}"
         self._story = story
         self._clock = clock
@@ -68,16 +78,25 @@ class RunningWorker:
         self.client = _ToldClient(self.wire, name, self._pushed)
         self.counters = Counters()
         sealer = Sealer(KEY, boot=self._chance.getrandbits(64))
-        self.router = Router(_ToldSelector(self._picked), sealer, self.counters)
-        upstream = Upstream(fleet, self.boot)
-        self._dispatcher = Dispatcher(
-            self.router, upstream.send, self.counters, now_s=clock, chance=self._chance.random
+        chance = self._chance.random
+        self.router = Router(
+            _ToldSelector(self._picked),
+            sealer,
+            self.counters,
+            Slices(place, story.scenario.workers),
+            chance=chance,
         )
+        self._upstream = upstream = Upstream(fleet, self.boot, clock)
+        self._dispatcher = Dispatcher(
+            self.router, upstream.send, self.counters, now_s=clock, chance=chance
+        )
+        prober = Prober(self.router, upstream.is_ready, now_s=clock, chance=chance)
         worker = Worker(self.router, self.counters, cast(OipUpstream, upstream), None, now_s=clock)
         self.ready = worker.ready
         self._tasks = [
             asyncio.create_task(worker.follow(self.client)),
             asyncio.create_task(worker.tell(self.client)),
+            asyncio.create_task(prober.run()),
         ]
         self._calls: set[asyncio.Task[None]] = set()
         self._asked = -1  # the request whose decision is made
@@ -88,7 +107,11 @@ class RunningWorker:
         number = len(self._story.requests)
         request = Request(number, self.boot, law.name, tenant, tokens, self._clock())
         self._story.requests.append(request)
-        self._begin(self._see_through(request, law.patience_s))
+        if law.routes:
+            ask = self._ask_by_route(request)
+        else:
+            ask = self._ask(request, law.patience_s)
+        self._begin(self._see_through(ask, request, law.patience_s))
 
     def kill(self) -> None:
         """Nothing that it has not pushed is ever heard of."""
@@ -108,11 +131,13 @@ class RunningWorker:
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
 
-    async def _see_through(self, request: Request, patience_s: float | None) -> None:
+    async def _see_through(
+        self, ask: Awaitable[None], request: Request, patience_s: float | None
+    ) -> None:
         request.end = End.KILLED  # unless it comes to another
         try:
             async with asyncio.timeout(patience_s):
-                await self._ask(request)
+                await ask
         except TimeoutError:
             request.end = End.LEFT
         except UpstreamFailed as error:
@@ -122,7 +147,48 @@ class RunningWorker:
         finally:
             request.ended_s = self._clock()
 
-    async def _ask(self, request: Request) -> None:
+    async def _ask(self, request: Request, timeout_s: float | None) -> None:
+        query, number = self._query(request), (REQUEST_NUMBER, str(request.number))
+        answer = await self._dispatcher.infer(query, b"", timeout_s=timeout_s, metadata=(number,))
+        self._answered(request, answer.target.model)
+        if answer.decision.audit_probability:
+            self._begin(self._report(Outcome(decision_id=answer.decision_id), request))
+
+    async def _ask_by_route(self, request: Request) -> None:
+        """A caller that calls the model itself, then another, and tells of both."""
+        now_s = self._clock()
+        decision = self.router.decide(
+            self._query(request), now_s=now_s, chance=self._chance.random()
+        )
+        outcome = Outcome(
+            decision_id=self.router.seal(decision, Kind.ROUTE, decision.target.model, now_s=now_s)
+        )
+        for index in (decision.target.model_index, *decision.grounds.fallbacks[:1]):
+            target = self.router.target(index)
+            if await self._call_model(request, target, outcome):
+                self._answered(request, target.model)
+                break
+        else:
+            request.end = End.FAILED
+        outcome.usage.CopyFrom(
+            _usage(request, self._clock() - now_s, failed=request.end is End.FAILED)
+        )
+        self._begin(self._report(outcome, request))
+
+    async def _call_model(self, request: Request, target: Target, outcome: Outcome) -> bool:
+        """Whether it answered; the outcome tells of it."""
+        begun_s = self._clock()
+        number = (REQUEST_NUMBER, str(request.number))
+        try:
+            await self._upstream.send(target.endpoint, target.model, b"", CALL_S, (number,))
+            failed = False
+        except EndpointError:
+            failed = True
+        usage = _usage(request, self._clock() - begun_s, failed=failed)
+        outcome.attempts.add(model=target.model.name, endpoint=target.endpoint, usage=usage)
+        return not failed
+
+    def _query(self, request: Request) -> Query:
         query = Query(
             traffic_class=request.traffic_class,
             tenant=request.tenant,
@@ -132,23 +198,24 @@ class RunningWorker:
         self._asked = request.number
         request.cell = self.router.read(query).reading.cell
         request.plan_id = self.router.table.plan_id
-        answer = await self._dispatcher.infer(
-            query, b"", timeout_s=None, metadata=((REQUEST_NUMBER, str(request.number)),)
-        )
-        request.end, request.answered_by = End.ANSWERED, answer.target.model.name
-        laws = {law.name: law for law in self._story.scenario.models}
-        request.is_right = self._chance.random() < laws[request.answered_by].accuracy
-        if answer.decision.audit_probability:
-            self._begin(self._grade(answer.decision_id, float(request.is_right)))
+        return query
 
-    async def _grade(self, decision_id: str, grade: float) -> None:
-        feedback = Feedback(metric="quality", value=grade)
+    def _answered(self, request: Request, model: Model) -> None:
+        laws = {law.name: law for law in self._story.scenario.models}
+        request.end, request.answered_by = End.ANSWERED, model.name
+        request.is_right = self._chance.random() < laws[model.name].accuracy
+
+    async def _report(self, outcome: Outcome, request: Request) -> None:
+        """What a caller tells once it knows how good the answer was."""
+        if request.is_right is not None:
+            outcome.feedback.add(metric="quality", value=float(request.is_right))
         for _ in range(_REPORT_TRIES):
             await asyncio.sleep(GRADE_AFTER_S)
             try:
-                await self.client.settle([Outcome(decision_id=decision_id, feedback=[feedback])])
+                await self.client.settle([outcome])
             except ControlPlaneDown:
                 continue
+            request.is_reported = outcome.HasField("usage")
             return
 
     def _pushed(self, request: pb.PushStatsRequest) -> None:
@@ -160,3 +227,9 @@ class RunningWorker:
         plan_id = self.router.table.plan_id
         told = PickTold(self._asked, self._clock(), self.boot, plan_id, cell, barred, names[model])
         self._story.picks.append(told)
+
+
+def _usage(request: Request, latency_s: float, *, failed: bool) -> Usage:
+    usage = Usage(input_tokens=request.tokens, failed=failed)
+    usage.latency.FromNanoseconds(round(latency_s * 1e9))
+    return usage

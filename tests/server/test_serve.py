@@ -18,8 +18,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 
 from server.control.kept_file import write_whole
-from server.control.state_file import unpacked
-from server.control.state_keeper import FILE_NAME
+from server.control.state_file import FILE_NAME, unpacked
 from server.routing.tokens import KEY_BYTES
 from server.wire import oip_pb2
 from tests.server.running import Echo, Service, answering, infer, serving, start, write_config
@@ -43,7 +42,10 @@ async def service(echo: tuple[Echo, str], tmp_path: Path) -> AsyncIterator[Servi
 async def exit_of(process: int) -> None:
     """Waits for the end of a process that is not ours."""
     ended = asyncio.Event()
-    descriptor = os.pidfd_open(process)
+    try:
+        descriptor = os.pidfd_open(process)
+    except ProcessLookupError:  # it was quicker
+        return
     loop = asyncio.get_running_loop()
     loop.add_reader(descriptor, ended.set)
     try:

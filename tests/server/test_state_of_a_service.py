@@ -1,5 +1,7 @@
 """What becomes of a real service whose state folder is damaged, opened or removed."""
 
+import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -11,6 +13,7 @@ import pytest
 
 from server.control.kept_file import write_whole
 from server.control.key_file import read_key
+from server.control.state_file import FILE_NAME, unpacked
 from tests.server.running import Service, answering, infer, routing, serving, start, write_config
 from turnout.v1 import admin_pb2, admin_pb2_grpc, routing_pb2
 
@@ -18,9 +21,14 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-async def config(tmp_path: Path) -> AsyncIterator[Path]:
+async def echo_endpoint() -> AsyncIterator[str]:
     async with answering() as (_, endpoint):
-        yield write_config(tmp_path, endpoint)
+        yield endpoint
+
+
+@pytest.fixture
+def config(echo_endpoint: str, tmp_path: Path) -> Path:
+    return write_config(tmp_path, echo_endpoint)
 
 
 @pytest.fixture
@@ -136,3 +144,88 @@ async def test_a_secret_that_every_user_can_read_is_warned_of(config: Path, tmp_
     assert len(warned) == 1
     assert '"listeners.admin_token_file"' in warned[0]
     assert str(token) not in warned[0]
+
+
+BUDGET = {"name": "all", "amount_usd": 10, "period": "month"}
+CALL_NANO_USD = 1_000_000  # a thousandth of a dollar
+
+
+async def plan(service: Service) -> admin_pb2.Plan:
+    async with grpc.aio.insecure_channel(f"unix:{service.state_dir / 'admin.sock'}") as channel:
+        admin = admin_pb2_grpc.AdminServiceStub(channel)
+        response = await admin.GetPlan(admin_pb2.GetPlanRequest(), wait_for_ready=True, timeout=20)
+    return response.plan
+
+
+async def until_kept(service: Service, nano_usd: int) -> None:
+    """So much has been spent by what is on the disk."""
+    async with asyncio.timeout(50):
+        while _kept_nano_usd(service) != nano_usd:  # noqa: ASYNC110 - only looking again tells
+            await asyncio.sleep(0.02)
+
+
+def _kept_nano_usd(service: Service) -> int:
+    with contextlib.suppress(FileNotFoundError, KeyError):
+        plain = unpacked((service.state_dir / FILE_NAME).read_bytes()).plain
+        return int(plain["spending"]["budgets"]["all"]["nano_usd"])
+    return 0
+
+
+async def kill(service: Service) -> None:
+    """All of it at one moment, as a machine that loses power does."""
+    children = [*service.children("server.app.control"), *service.children("server.app.worker")]
+    for process in (service.process.pid, *children):
+        os.kill(process, signal.SIGKILL)
+    await service.process.communicate()
+
+
+async def test_what_was_learned_and_spent_outlives_a_service_that_is_killed(
+    echo_endpoint: str, tmp_path: Path
+) -> None:
+    path = write_config(tmp_path, echo_endpoint, budgets=[BUDGET])
+    async with serving(path, tmp_path / "state") as service:
+        for _ in range(3):
+            await infer(service.data)
+        await until_kept(service, 3 * CALL_NANO_USD)
+        await infer(service.data)  # of the window that may be lost
+        await kill(service)
+    async with serving(path, tmp_path / "state") as service:
+        async with asyncio.timeout(50):
+            while not (found := await plan(service)).id:
+                await asyncio.sleep(0.02)
+        # There was a plan before the first request: demand was known.
+        assert [cell.cell.traffic_class for cell in found.cells] == ["all"]
+        assert found.budgets[0].spent_nano_usd in (3 * CALL_NANO_USD, 4 * CALL_NANO_USD)
+        await infer(service.data)
+        await until_kept(service, found.budgets[0].spent_nano_usd + CALL_NANO_USD)
+
+
+async def test_money_is_counted_once_by_a_control_plane_that_is_killed(
+    echo_endpoint: str, tmp_path: Path
+) -> None:
+    path = write_config(tmp_path, echo_endpoint, budgets=[BUDGET])
+    async with serving(path, tmp_path / "state") as service:
+        for calls in range(1, 4):
+            await infer(service.data)
+            (control,) = service.children("server.app.control")
+            os.kill(control, signal.SIGKILL)
+            await service.read_until("process died")
+            await until_kept(service, calls * CALL_NANO_USD)
+
+
+async def test_a_damaged_file_of_what_was_learned_is_named_and_served_without(
+    config: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "state").mkdir(mode=0o700)
+    write_whole(tmp_path / "state" / FILE_NAME, b"damaged")
+    service = await start(config, tmp_path / "state")
+    try:
+        entry = await service.read_until(
+            "what was learned is lost, it is learned anew: the file is set aside"
+        )
+        assert entry["set_aside"] == str(tmp_path / "state" / f"{FILE_NAME}.damaged")
+        data = str((await service.read_until("serving"))["data"])
+        assert (await infer(data)).target.model == "small"
+    finally:
+        service.process.terminate()
+        await service.process.communicate()

@@ -12,6 +12,7 @@ import grpc
 import psutil
 import pytest
 
+from server.control.state_file import FILE_NAME, unpacked
 from server.supervisor.watchdog import WORKER_SILENT_S
 from tests.server.running import (
     REQUEST,

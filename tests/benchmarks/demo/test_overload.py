@@ -9,7 +9,7 @@ from tests.benchmarks.demo.test_tally import served
 WATCHED_S = 12.0
 FITS = int(CAPACITY_PER_S * WATCHED_S)
 CONFIDENCE = 0.998
-NAMED = "SHED: class bulk: capacity of svc-2-small is used up, so 0.87 of it is refused"
+NAMED = "class bulk: capacity of svc-2-small is used up, so 0.87 of it is refused"
 
 
 def shed(count: int, failure: str = NAMED) -> list[Served]:

@@ -70,6 +70,11 @@ def test_the_plans_own_sentences_stand_under_their_act() -> None:
     assert "Act 1: the mix\n  raising the floor costs $3.10 a day\n" in printed(KEPT)
 
 
+def test_refusals_are_counted_with_what_they_say() -> None:
+    text = printed(replace(KEPT, refusals=("SHED", "class bulk: capacity of svc is used up")))
+    assert "2 were refused, the last with these words:\n  class bulk: capacity of svc" in text
+
+
 def test_what_was_paid_stands_beside_what_single_models_would_have_asked() -> None:
     text = printed(KEPT, answers=[served(cost=50), served(cost=150)])
     assert "2 requests were answered for $0.00000;" in text

@@ -23,13 +23,56 @@ def test_a_steady_rate_is_found_whatever_the_length_of_windows() -> None:
     assert demand.per_s()[CELL] == pytest.approx(3)
 
 
-def test_after_a_half_life_a_change_is_half_believed() -> None:
+def test_after_a_half_life_a_change_that_may_be_chance_is_half_believed() -> None:
     demand = DemandEstimate(half_life_s=30)
     for _ in range(100):
-        demand.told({CELL: 10 * WINDOW_S}, WINDOW_S)
+        demand.told({CELL: 1 * WINDOW_S}, WINDOW_S)
     for _ in range(6):
-        demand.told({CELL: 20 * WINDOW_S}, WINDOW_S)
-    assert demand.per_s()[CELL] == pytest.approx(15, rel=0.01)
+        demand.told({CELL: 2 * WINDOW_S}, WINDOW_S)
+    assert demand.per_s()[CELL] == pytest.approx(1.5, rel=0.01)
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.04, 0.5, 3.0, 25.0])
+def test_a_change_that_is_no_chance_is_believed_within_three_windows(factor: float) -> None:
+    demand = DemandEstimate()
+    for _ in range(100):
+        demand.told({CELL: 300, OTHER: 100}, WINDOW_S)
+    for _ in range(3):
+        demand.told({CELL: 300 * factor, OTHER: 100 * factor}, WINDOW_S)
+    found = demand.per_s()
+    assert found[CELL] == pytest.approx(60 * factor, rel=0.1, abs=2)
+    assert found[OTHER] == pytest.approx(20 * factor, rel=0.1, abs=1)
+
+
+def test_of_a_change_each_cell_has_its_part_however_rare_it_is() -> None:
+    demand = DemandEstimate()
+    rare: list[Cell] = [("code", "-", f"d{n}", "s") for n in range(10)]
+    for window in range(100):
+        demand.told({rare[window % 10]: 1, CELL: 99}, WINDOW_S)
+    before = demand.per_s()
+    for _ in range(3):
+        demand.told({CELL: 500}, WINDOW_S)
+    after = demand.per_s()
+    assert sum(after.values()) == pytest.approx(100, rel=0.1)
+    for cell in rare[1:]:
+        assert after[cell] / after[rare[0]] == pytest.approx(before[cell] / before[rare[0]])
+    assert after[rare[0]] > 1.5 * before[rare[0]]
+
+
+def test_one_class_that_changes_does_not_change_another() -> None:
+    demand, quiet = DemandEstimate(), ("chat", "-", "maths", "s")
+    for _ in range(100):
+        demand.told({CELL: 100, quiet: 100}, WINDOW_S)
+    for _ in range(3):
+        demand.told({CELL: 1_000, quiet: 100}, WINDOW_S)
+    assert demand.per_s()[quiet] == pytest.approx(20, rel=1e-6)
+
+
+def test_a_steady_load_that_comes_at_random_is_not_taken_for_a_change() -> None:
+    random, demand = np.random.default_rng(5), DemandEstimate()
+    for count in random.poisson(200, 2_000).tolist():
+        demand.told({CELL: count}, WINDOW_S)
+        assert demand.per_s()[CELL] * WINDOW_S == pytest.approx(200, rel=0.1)
 
 
 @pytest.mark.parametrize("per_window", [0.04, 0.4, 4.0])

@@ -109,14 +109,14 @@ def test_what_was_spent_outlives_the_process() -> None:
     before = spending(budget())
     before.spend("team", 6 * USD, now_s=0.0)
     after = spending(budget())
-    after.restore(before.to_json())
+    after.restore(before.to_plain())
     assert state(after, 0.0).spent_nano_usd == 6 * USD
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"team": 3}'])
 def test_something_else_than_what_was_kept_is_refused(text: bytes) -> None:
     with pytest.raises(ValidationError):
-        Spending().restore(text)
+        Spending().restore_json(text)
 
 
 def test_what_is_expected_is_told_until_usage_comes_and_is_not_spent() -> None:
@@ -130,7 +130,7 @@ def test_what_is_expected_is_told_until_usage_comes_and_is_not_spent() -> None:
     assert (state_then.unreported, state_then.unreported_nano_usd) == (1, 2 * USD)
     assert state_then.spent_nano_usd == 0
     again = spending(budget())
-    again.restore(found.to_json())
+    again.restore(found.to_plain())
     assert state(again, now_s + 60) == state_then
 
 
@@ -144,5 +144,5 @@ def test_usage_of_an_earlier_period_takes_nothing_off_this_one() -> None:
 
 def test_what_an_older_file_does_not_say_is_not_expected() -> None:
     found, now_s = spending(budget()), at("2024-07-02T10:00")
-    found.restore(b'{"team": {"start_s": %d, "nano_usd": 7}}' % at("2024-07-02T00:00"))
+    found.restore_json(b'{"team": {"start_s": %d, "nano_usd": 7}}' % at("2024-07-02T00:00"))
     assert (state(found, now_s).spent_nano_usd, state(found, now_s).unreported) == (7, 0)

@@ -77,7 +77,7 @@ def test_beyond_the_most_boots_of_a_worker_the_one_silent_longest_is_forgotten()
     workers = Workers()
     for n in range(BOOTS_MAX + 1):
         workers.merge(push(boot=f"b{n}", listener=listening(1, 10)), now_s=float(n))
-    assert [one["boot"] for one in workers.to_plain()["boots"]] == ["b1", "b2", "b3"]
+    assert [name for _, name, *_ in workers.to_plain()["boots"]] == ["b1", "b2", "b3"]
     assert workers.calls() == 10 * (BOOTS_MAX + 1)
 
 

@@ -46,7 +46,7 @@ def test_what_was_spent_is_read_and_planned_with_or_refused(content: bytes) -> N
     config = service()
     spending.configure(config.budgets)
     with suppress(ValueError):
-        spending.restore(content)
+        spending.restore_json(content)
     (state,) = spending.states(window_s=5.0, now_s=NOW_S).values()
     assert state.pace_nano_usd_per_s > 0
 

@@ -49,6 +49,15 @@ def test_the_best_model_alone_is_told_beside_the_mix() -> None:
     assert plan().best_model_cost_nano_usd_per_day > 0
 
 
+def test_a_budget_is_told_with_what_is_expected_beside_what_is_spent() -> None:
+    team = replace(TEAM, unreported=7, unreported_nano_usd=7_000_000)
+    found = window((CODE,), demand=[10.0], cost_nano_usd=[COSTS], budgets={"team": team})
+    answer = solution(found, [[0.5, 0.5]], budget_cost_nano_usd=[3e6])
+    (told,) = plan_message("p1", found, answer, now_s=NOW_S).budgets
+    assert (told.unreported, told.unreported_nano_usd) == (7, 7_000_000)
+    assert told.spent_nano_usd == 5_000_000_000
+
+
 def test_a_budget_binds_where_its_pace_has_a_price_or_is_exceeded() -> None:
     exceeded = (Breach("pace", "team", 1e6, 2e6),)
     assert not plan(duals={"pace:team": 1e-12}).budgets[0].binds

@@ -20,8 +20,7 @@ from server.control.client import Snapshot
 from server.control.kept_file import write_whole
 from server.control.plane import SPENT_BYTES_MAX, ControlPlane
 from server.control.replanner import solve_window
-from server.control.state_file import unpacked
-from server.control.state_keeper import FILE_NAME
+from server.control.state_file import FILE_NAME, unpacked
 from server.control.window import Window
 from server.routing.catalog import Cell
 from server.routing.tokens import Sealer
@@ -45,7 +44,7 @@ from turnout.v1.admin_pb2 import (
     UpdateClassRequest,
     UpdateModelRequest,
 )
-from turnout.v1.routing_pb2 import Outcome
+from turnout.v1.routing_pb2 import Attempt, Outcome
 
 BOTH = (answered(CODE, "small", 20), answered(CODE, "large", 20))
 # How much of the small model, with priors of 0.8 and 0.95, makes floors of 0.85 and 0.90 before any
@@ -388,12 +387,12 @@ async def test_kept_files_that_were_removed_are_written_again(tmp_path: Path) ->
     plane = control_plane(tmp_path, quick())
     files = files_in(tmp_path)
     await plane.keep_files()
-    written = files.live_config.read_bytes(), unpacked(files.state.read_bytes()).plain
+    live = files.live_config.read_bytes()
     files.live_config.unlink()
     files.state.unlink()
     await plane.keep_files()
-    assert files.live_config.read_bytes() == written[0]
-    assert unpacked(files.state.read_bytes()).plain == written[1]
+    assert files.live_config.read_bytes() == live
+    assert unpacked(files.state.read_bytes()).plain["spending"] == {"budgets": {}}
 
 
 async def test_each_outcome_is_counted_or_refused_by_itself(tmp_path: Path) -> None:
@@ -408,6 +407,22 @@ async def test_each_outcome_is_counted_or_refused_by_itself(tmp_path: Path) -> N
         results = await Worker(served.channel).client.settle(outcomes)
     assert [result.reason for result in results] == ["", "DECISION_INVALID", "USAGE_DUPLICATE"]
     assert all(result.message for result in results[1:])
+
+
+async def test_an_outcome_that_names_a_model_that_is_not_is_refused_by_its_place(
+    tmp_path: Path,
+) -> None:
+    plane = control_plane(tmp_path, service(window_s=3_600.0), clock=lambda: NOW_S)
+    token = decision_id()
+    outcomes = [
+        Outcome(decision_id=token, usage=usage(), attempts=[Attempt(model=name)])
+        for name in ("smal", "small")
+    ]
+    async with serving(plane, tmp_path) as served:
+        wrong, right = await Worker(served.channel).client.settle(outcomes)
+    assert wrong.reason == "REQUEST_INVALID"
+    assert wrong.message.startswith("attempts[0].model: there is no model 'smal'")
+    assert right.reason == ""
 
 
 async def test_a_report_that_is_told_again_is_counted_once(tmp_path: Path) -> None:

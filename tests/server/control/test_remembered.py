@@ -4,7 +4,7 @@ import copy
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -17,6 +17,8 @@ from server.control.outcomes import Outcomes
 from server.control.remembered import take_up, taken
 from server.control.state_file import Kept, StateInvalid, packed, unpacked
 from server.control.window import build_window
+from server.routing.errors import DecisionExpired
+from server.routing.tokens import Sealer
 from tests.server.control.told import (
     CHAT,
     CODE,
@@ -27,23 +29,37 @@ from tests.server.control.told import (
     push,
     quality,
     service,
+    usage,
 )
 from turnout.v1.control_pb2 import CellStats
 from turnout.v1.routing_pb2 import Outcome
 
 BEFORE, AFTER = 1_000, 2_000  # epochs
+DECISION = decision_id()
 LATER_S = NOW_S + 60.0
 
 
-def learned() -> Knowledge:
-    """One window of two classes, with a grade, a floor's account and money."""
-    knowledge = Knowledge(service(), epoch=BEFORE)
+class Known(NamedTuple):
+    """What one control plane knows."""
+
+    knowledge: Knowledge
+    outcomes: Outcomes
+
+
+def known(epoch: int, config: Config) -> Known:
+    return Known(Knowledge(config, epoch=epoch), Outcomes(KEY, lambda name: True))
+
+
+def learned() -> Known:
+    """One window of two classes, with a report, a floor's account and money."""
+    found = known(BEFORE, service())
+    knowledge = found.knowledge
     knowledge.drift.expect({"other": 0.9, "law": 0.1})
     tell(knowledge, answered(CODE, "small", 200), answered(CHAT, "large", 10, bucket=60))
-    settle(knowledge, decision_id())
+    settle(found, DECISION)
     knowledge.close_window(5.0, now_s=NOW_S)
     build_window(knowledge, now_s=NOW_S)  # which opens accounts
-    return knowledge
+    return found
 
 
 def tell(knowledge: Knowledge, *cells: CellStats, sequence: int = 1, epoch: int = BEFORE) -> None:
@@ -51,20 +67,23 @@ def tell(knowledge: Knowledge, *cells: CellStats, sequence: int = 1, epoch: int 
     knowledge.pushed(told, now_s=NOW_S)
 
 
-def settle(knowledge: Knowledge, token: str) -> None:
-    outcome = Outcome(decision_id=token, feedback=[quality(1.0)])
-    knowledge.settled(Outcomes(KEY).settle(outcome, now_s=NOW_S), now_s=NOW_S)
+def settle(found: Known, token: str, grade: float = 1.0) -> str:
+    """The reason of its refusal; empty if it counted."""
+    outcome = Outcome(decision_id=token, usage=usage(), feedback=[quality(grade)])
+    settlement = found.outcomes.settle(outcome, now_s=NOW_S)
+    found.knowledge.settled(settlement, now_s=NOW_S)
+    return settlement.result.reason
 
 
-def written(knowledge: Knowledge) -> Kept:
+def written(found: Known) -> Kept:
     """As a file has it."""
-    return unpacked(b"".join(packed(taken(knowledge), written_s=NOW_S, version="0.1.0")))
+    return unpacked(b"".join(packed(taken(*found), written_s=NOW_S, version="0.1.0")))
 
 
-def started(kept: Kept, *, now_s: float = NOW_S, config: Config | None = None) -> Knowledge:
-    knowledge = Knowledge(config or service(), epoch=AFTER)
-    take_up(kept, knowledge, epoch=AFTER, now_s=now_s)
-    return knowledge
+def started(kept: Kept, *, now_s: float = NOW_S, config: Config | None = None) -> Known:
+    found = known(AFTER, config or service())
+    take_up(kept, *found, epoch=AFTER, now_s=now_s)
+    return found
 
 
 def numbers(knowledge: Knowledge, now_s: float) -> Iterator[Any]:
@@ -77,15 +96,15 @@ def numbers(knowledge: Knowledge, now_s: float) -> Iterator[Any]:
 
 
 def test_the_next_window_is_the_one_that_would_have_been() -> None:
-    knowledge = learned()
-    again = started(written(knowledge))
+    found = learned()
+    knowledge, again = found.knowledge, started(written(found)).knowledge
     for expected, found in zip(numbers(knowledge, LATER_S), numbers(again, LATER_S), strict=True):
         assert np.asarray(found) == pytest.approx(np.asarray(expected))
 
 
 def test_what_was_counted_is_shown_as_before() -> None:
-    knowledge = learned()
-    again = started(written(knowledge))
+    found = learned()
+    knowledge, again = found.knowledge, started(written(found)).knowledge
     for key in (("model", "small"), ("group", ("code", "team"))):
         assert again.last_hour.of(key, now_s=NOW_S) == knowledge.last_hour.of(key, now_s=NOW_S)
         assert again.last_hour.of(key, now_s=NOW_S).decided == 200
@@ -93,16 +112,46 @@ def test_what_was_counted_is_shown_as_before() -> None:
     assert again.accuracy.of_model("small", NOW_S) == knowledge.accuracy.of_model("small", NOW_S)
 
 
-def test_money_is_counted_on_and_what_a_worker_tells_again_is_not() -> None:
+def test_a_report_that_is_repeated_over_a_restart_is_counted_once() -> None:
+    found = learned()
+    again = started(written(found))
+    states = again.knowledge.spending.states(window_s=5.0, now_s=NOW_S)
+    spent = states["team"].spent_nano_usd
+    assert settle(again, DECISION) == "USAGE_DUPLICATE"
+    states = again.knowledge.spending.states(window_s=5.0, now_s=NOW_S)
+    assert states["team"].spent_nano_usd == spent
+    assert again.knowledge.accuracy.of_group("code", "team", NOW_S).grades == pytest.approx(1.0)
+
+
+def test_a_grade_that_comes_after_a_restart_replaces_the_one_before() -> None:
     again = started(written(learned()))
+    settle(again, DECISION, grade=0.0)
+    found = again.knowledge.accuracy.of_group("code", "team", NOW_S)
+    assert found.mean == 0.0
+    assert found.grades == pytest.approx(1.0)
+
+
+def test_a_decision_that_has_left_the_table_is_refused_after_a_restart_too() -> None:
+    found = Outcomes(KEY, lambda name: True, remembered_max=1)
+    sealer = Sealer(KEY, 1)
+    first, second = (decision_id(sealer=sealer, now_s=NOW_S + n) for n in range(-1, 1))
+    for token in (first, second):
+        found.settle(Outcome(decision_id=token, usage=usage()), now_s=NOW_S)
+    again = started(written(Known(learned().knowledge, found)))
+    with pytest.raises(DecisionExpired):
+        again.outcomes.settle(Outcome(decision_id=first, usage=usage()), now_s=NOW_S)
+
+
+def test_money_is_counted_on_and_what_a_worker_tells_again_is_not() -> None:
+    again = started(written(learned())).knowledge
     tell(again, answered(CODE, "small", 250), sequence=2, epoch=AFTER)
     states = again.spending.states(window_s=5.0, now_s=NOW_S)
-    assert states["team"].spent_nano_usd == 250_000_000
+    assert states["team"].spent_nano_usd == 250_000_000 + 1_000_000  # reported
 
 
 def test_the_mix_of_domains_is_compared_on_unless_the_classifier_is_another() -> None:
     kept = written(learned())
-    same, other = started(kept), started(kept)
+    same, other = started(kept).knowledge, started(kept).knowledge
     same.drift.expect({"other": 0.9, "law": 0.1})
     other.drift.expect({"other": 1.0})
     assert [same.drift.to_plain()["slices"], other.drift.to_plain()["slices"]] == [
@@ -115,7 +164,7 @@ def test_what_the_configuration_no_longer_has_does_no_harm() -> None:
     models = tuple(m.model_dump() for m in service().models if m.name == "large")
     classes = tuple(c.model_dump() for c in service().classes if c.name == "chat")
     config = service(models=models, classes=classes, budgets=())
-    window = build_window(started(written(learned()), config=config), now_s=NOW_S)
+    window = build_window(started(written(learned()), config=config).knowledge, now_s=NOW_S)
     assert window is not None
     assert [cell.traffic_class for cell in window.cells] == ["chat"]
 
@@ -124,22 +173,20 @@ def test_what_the_configuration_no_longer_has_does_no_harm() -> None:
 def test_a_clock_that_was_set_back_or_years_ahead_leaves_something_to_plan_with(
     now_s: float,
 ) -> None:
-    again = started(written(learned()), now_s=now_s)
+    again = started(written(learned()), now_s=now_s).knowledge
     again.pushed(push(answered(CODE, "small", 20), worker="new"), now_s=now_s)
     again.close_window(5.0, now_s=now_s)
     assert all(np.isfinite(np.asarray(part)).all() for part in numbers(again, now_s))
 
 
-@pytest.mark.parametrize("part", taken(learned()))
+@pytest.mark.parametrize("part", taken(*learned()))
 def test_a_file_without_a_part_is_refused_and_nothing_is_taken_up(part: str) -> None:
     kept = written(learned())
     del kept.plain[part]
-    knowledge = Knowledge(service(), epoch=AFTER)
-    with pytest.raises(
-        StateInvalid, match=f"it holds what we do not write: {part}: Field required"
-    ):
-        take_up(kept, knowledge, epoch=AFTER, now_s=NOW_S)
-    assert written(knowledge).plain == written(Knowledge(service(), epoch=AFTER)).plain
+    found, why = known(AFTER, service()), f"it holds what we do not write: {part}: Field required"
+    with pytest.raises(StateInvalid, match=why):
+        take_up(kept, *found, epoch=AFTER, now_s=NOW_S)
+    assert written(found).plain == written(known(AFTER, service())).plain
 
 
 PLACES = list[str | int]
@@ -156,7 +203,7 @@ def places(plain: Any, before: PLACES) -> Iterator[PLACES]:
 
 
 WHOLE = written(learned()).plain
-OTHERS = st.sampled_from(
+OTHERS: st.SearchStrategy[object] = st.sampled_from(
     [None, True, "", "x", 0, -1, 10**40, 1e-320, 1e39, 1e300, [], [[]], {}, {"x": 1}, ["x", 1]]
 )
 
@@ -172,7 +219,8 @@ def test_what_was_damaged_is_refused_or_planned_with(place: PLACES, other: objec
     inside[last] = other
     with suppress(StateInvalid):
         again = started(Kept(NOW_S, "", json.loads(json.dumps(plain))))
-        tell(again, answered(CODE, "small", 250), sequence=2, epoch=AFTER)
-        again.close_window(5.0, now_s=LATER_S)
-        build_window(again, now_s=LATER_S)  # which refuses numbers that are none
+        tell(again.knowledge, answered(CODE, "small", 250), sequence=2, epoch=AFTER)
+        settle(again, DECISION, 0.5)
+        again.knowledge.close_window(5.0, now_s=LATER_S)
+        build_window(again.knowledge, now_s=LATER_S)  # which refuses numbers that are none
         json.dumps(written(again).plain, allow_nan=False)

@@ -9,8 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from server.control.kept_file import write_whole
-from server.control.state_file import Kept, StateInvalid, unpacked
-from server.control.state_keeper import FILE_NAME, StateKeeper
+from server.control.state_file import FILE_NAME, Kept, StateInvalid, unpacked
+from server.control.state_keeper import StateKeeper
 
 
 def keeper(folder: Path) -> StateKeeper:

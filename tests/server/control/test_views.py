@@ -1,9 +1,20 @@
 """What operators are shown."""
 
 from server.control.knowledge import Knowledge
-from server.control.views import workers
-from tests.server.control.told import NOW_S, push, service
+from server.control.outcomes import Outcomes
+from server.control.views import model_statuses, workers
+from tests.server.control.told import (
+    CODE,
+    KEY,
+    NOW_S,
+    decision_id,
+    push,
+    service,
+    stats,
+    usage,
+)
 from turnout.v1.control_pb2 import ListenerStats
+from turnout.v1.routing_pb2 import Outcome
 
 
 def test_workers_are_listed_by_name_whoever_pushed_first() -> None:
@@ -12,6 +23,19 @@ def test_workers_are_listed_by_name_whoever_pushed_first() -> None:
         knowledge.pushed(push(worker=name, listener=ListenerStats(connections=3)), now_s=NOW_S)
     shown = [(worker.name, worker.connections) for worker in workers(knowledge)]
     assert shown == [("worker-0", 3), ("worker-2", 3), ("worker-10", 3)]
+
+
+def test_a_model_is_shown_with_what_callers_have_not_reported_of_it() -> None:
+    knowledge = Knowledge(service())
+    routed = stats(CODE, "small", decided=3, unreported=3, unreported_nano_usd=3_000_000)
+    knowledge.pushed(push(routed), now_s=NOW_S)
+    settlement = Outcomes(KEY, bool).settle(
+        Outcome(decision_id=decision_id(), usage=usage()), now_s=NOW_S
+    )
+    knowledge.settled(settlement, now_s=NOW_S)
+    small, large = model_statuses(knowledge, now_s=NOW_S)
+    assert (small.unreported, small.unreported_nano_usd) == (2, 2_000_000)
+    assert (large.unreported, large.unreported_nano_usd) == (0, 0)
 
 
 def test_a_worker_is_shown_with_its_plan_and_the_age_it_told() -> None:

@@ -40,6 +40,21 @@ def test_a_slice_is_full_while_all_of_it_is_in_flight() -> None:
     assert seen == [(8, 0), (8, 8), (8, 0), (0, 0)]
 
 
+def test_a_worker_without_a_slice_asks_nobody() -> None:
+    slices = Slices(1, 2)
+    slices.tune([(0, 1.0)])
+    assert (slices.nearly_full, slices.full) == (1, 1)
+
+
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_what_is_full_is_nearly_full(capacity: int, taken: int) -> None:
+    slices = Slices()
+    slices.tune([(0, float(max(capacity, 1)))])
+    for _ in range(taken):
+        slices.take(0)
+        assert slices.nearly_full >= slices.full
+
+
 def test_a_model_without_a_limit_is_never_full() -> None:
     slices = Slices()
     for _ in range(1_000):

@@ -1,4 +1,5 @@
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -7,7 +8,7 @@ import pytest
 
 from server.control.plane import ControlPlane
 from server.routing.errors import RoutingError
-from server.rpc.control import ControlServicer
+from server.rpc.control import SETTLED_AT_A_STRETCH, ControlServicer
 from tests.server.control.served import control_plane, serving
 from tests.server.control.told import service
 from tests.server.rpc.refusal import refusal
@@ -15,6 +16,7 @@ from turnout.v1.control_pb2 import (
     EndpointStats,
     PushStatsRequest,
     SettleRequest,
+    SettleResponse,
     WatchPlanRequest,
 )
 from turnout.v1.control_pb2_grpc import ControlServiceStub
@@ -70,6 +72,26 @@ async def test_what_is_too_many_is_refused_before_it_is_parsed(
     with pytest.raises(RoutingError, match="send") as refused:
         await method(ControlServicer(nobody), data + unparsable, None)
     assert refused.value.field == field
+
+
+@dataclass(slots=True)
+class Turning:
+    """A context that counts the turns that it is asked for."""
+
+    turns: int = 0
+
+    async def turn(self) -> None:
+        self.turns += 1
+
+
+async def test_many_outcomes_are_settled_in_stretches(tmp_path: Path) -> None:
+    plane, context = control_plane(tmp_path, service(window_s=3_600.0)), Turning()
+    outcomes = [Outcome(decision_id="x")] * (SETTLED_AT_A_STRETCH + 1)
+    request = SettleRequest(protocol=1, outcomes=outcomes).SerializeToString()
+    method: Any = ControlServicer.Settle
+    answer = SettleResponse.FromString(await method(ControlServicer(plane), request, context))
+    assert len(answer.results) == len(outcomes)
+    assert context.turns == 2
 
 
 async def test_as_many_as_may_be_are_counted(tmp_path: Path) -> None:
