@@ -9,7 +9,7 @@ from server.overtime import Metadata as Metadata
 from server.overtime import Overtime, Trip
 from server.routing.catalog import Model
 from server.routing.counters import Counters
-from server.routing.endpoints import Target
+from server.routing.endpoints import EndpointLoad, Target
 from server.routing.errors import DeadlinePast, UpstreamFailed
 from server.routing.experience import Experience
 from server.routing.journey import MARGIN_S, Attempt, Fate, Journey, counted
@@ -135,7 +135,8 @@ class Dispatcher:
 
     async def _ask(self, trip: Trip, target: Target) -> Bytes:
         """One attempt, which is ended and told of however it ends; raises EndpointError."""
-        journey, attempt = trip.journey, self._begin(trip, target)
+        load = self._router.endpoints.loads[target.key]
+        journey, attempt = trip.journey, self._begin(trip, target, load)
         try:
             left_s = journey.time_left_s(attempt.begun_s)
             response = await self._send(
@@ -153,23 +154,21 @@ class Dispatcher:
             attempt.left(self._now_s(), is_due=journey.is_due(self._now_s()))
             raise
         finally:
-            self._end(trip, attempt)
+            self._end(trip, attempt, load)
         return response
 
-    def _begin(self, trip: Trip, target: Target) -> Attempt:
-        load = self._router.endpoints.loads[target.key]
+    def _begin(self, trip: Trip, target: Target, load: EndpointLoad) -> Attempt:
         load.attempts += 1
         load.in_flight += 1
         self._router.slices.take(target.model_index)
         if trip.journey.attempts:  # else it was given as it was decided
             self._router.endpoints.give(target.key)
-        trip.load, trip.is_given_up = load, False
         self._overtime.sent(trip)
         return trip.journey.begin(target, self._now_s())
 
-    def _end(self, trip: Trip, attempt: Attempt) -> None:
+    def _end(self, trip: Trip, attempt: Attempt, load: EndpointLoad) -> None:
         self._overtime.back(trip)
-        trip.load.in_flight -= 1
+        load.in_flight -= 1
         self._router.slices.give_back(attempt.target.model_index)
         if attempt.fate is None:  # something broke down
             attempt.ended(Fate.LEFT, self._now_s())

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from server.routing.endpoints import EndpointLoad
 from server.routing.journey import Journey
 from server.routing.router import Decision
 from server.routing.timing_wheel import TimingWheel
@@ -29,7 +28,6 @@ class Trip:
     metadata: Metadata
     journey: Journey
     task: asyncio.Task[Any]  # that carries it out
-    load: EndpointLoad | None = None  # of the endpoint that is asked
     own_s: float = 0.0  # what the attempt that is out has of its own, once it was looked at
     slot: int | None = None  # of the wheel
     is_given_up: bool = False  # the attempt is, but its task does not know yet
@@ -53,6 +51,7 @@ class Overtime:
 
     def sent(self, trip: Trip) -> None:
         """An attempt is out."""
+        trip.is_given_up = False
         self._recent[trip] = None
         if not self._is_looking:
             self._is_looking = True

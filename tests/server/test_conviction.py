@@ -223,7 +223,7 @@ def test_a_caller_that_leaves_early_says_nothing_of_the_endpoint() -> None:
         given = fleet({"s:1": hangs}, [served("small", "s:1")], slo=None)
         for _ in range(20):
             task = asyncio.create_task(given.infer(10))
-            await asyncio.sleep(9)
+            await asyncio.sleep(8.5)
             task.cancel()
             await asyncio.wait([task])
         counts = given.counts("small")

@@ -27,9 +27,9 @@ def asked(target: Target = SMALL, traffic_class: str = "chat") -> tuple[Journey,
     return journey, journey.begin(target, 0.0)
 
 
-def answer(given: Experience, times: int, took_s: float = 1.0, **where: str) -> None:
+def answer(given: Experience, times: int, took_s: float = 1.0, traffic_class: str = "chat") -> None:
     for _ in range(times):
-        journey, attempt = asked(**where)
+        journey, attempt = asked(traffic_class=traffic_class)
         attempt.answered(took_s, input_tokens=0)
         given.observe(journey, attempt)
 
