@@ -19,7 +19,8 @@ from tests.benchmarks.test_load import listening
 def shed() -> bytes:
     packed = Any()
     packed.Pack(ErrorInfo(reason="SHED", domain="turnout"))
-    return Status(code=14, details=[packed]).SerializeToString()
+    status: bytes = Status(code=14, details=[packed]).SerializeToString()
+    return status
 
 
 async def answer(request: bytes, context: Context) -> bytes:
