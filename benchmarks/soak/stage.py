@@ -27,8 +27,8 @@ _READY_S = 30.0
 _ASK_EVERY_S = 0.05
 
 # Two models with a floor between them, so that the plan sends to both; a wild one, so dear that it
-# is asked by its capability only, and a tame one for when it fails; and one for texts, dear as well,
-# for any caller of Route may be sent there.
+# is asked by its capability only, and a tame one for when it fails; and one for texts, dear
+# as well, for any caller of Route may be sent there.
 _CONFIG = """\
 state_dir: STATE_DIR
 worker_memory_mib: MEMORY
