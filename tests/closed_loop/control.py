@@ -33,12 +33,14 @@ class Control:
         self._story = story
         self._clock = clock
         config = from_json(read_own(folder / LIVE, bytes_max=LIVE_BYTES_MAX))
-        files = KeptFiles(folder / LIVE, folder / "spent.json")
+        files = KeptFiles.in_folder(folder)
         self.plane = ControlPlane(
             config, KEY, files, clock=clock, solver=self._solve, pricer=_no_prices
         )
         self.servicer = ControlServicer(self.plane)
         self.is_dead = False
+        if story.control_killed_s:
+            story.control_back_s.append(clock())
         self._ends: list[Ends] = []
         self._running = asyncio.create_task(self.plane.run())
 
