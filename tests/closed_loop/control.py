@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from optimizer.deadline import Deadline
 from optimizer.solution import Failure, Solution
 from optimizer.step_prices import StepPrice
 from server.app.settings import LIVE_BYTES_MAX
 from server.config import from_json
+from server.control.corridor import solve_window
 from server.control.kept_file import read_own
 from server.control.plane import ControlPlane, KeptFiles
-from server.control.replanner import solve_window
 from server.control.window import Window
 from server.routing.tokens import KEY_BYTES
 from server.rpc.control import ControlServicer
@@ -71,8 +72,8 @@ class Control:
         if self._running.done():
             self._running.result()
 
-    def _solve(self, window: Window) -> Solution | Failure:
-        solution = solve_window(window)
+    def _solve(self, window: Window, deadline: Deadline) -> Solution | Failure:
+        solution = solve_window(window, deadline)
         self._story.solves.append(Solve(self._clock(), window, solution))
         return solution
 
