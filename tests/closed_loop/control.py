@@ -40,6 +40,8 @@ class Control:
         )
         self.servicer = ControlServicer(self.plane)
         self.is_dead = False
+        if story.control_killed_s:
+            story.control_back_s.append(clock())
         self._ends: list[Ends] = []
         self._running = asyncio.create_task(self.plane.run())
 
