@@ -74,7 +74,7 @@ def view(kept: Kept, *, bytes_: int, now_s: float) -> RenderableType:
     """When it was written, what it holds, and the figures that people ask for."""
     written = age(now_s - kept.written_s)
     head = f"Written {written} ago by Turnout {kept.version}, {bytes_ / 1_000:,.0f} KB"
-    parts = [Text(head), _entries(kept.plain), *_tables(kept.plain)]
+    parts: list[RenderableType] = [Text(head), _entries(kept.plain), *_tables(kept.plain)]
     return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts))
 
 

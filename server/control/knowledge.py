@@ -1,44 +1,30 @@
-"""What the control plane knows: the configuration in force, what was counted, and the estimates."""
+"""What the loop of the control plane knows: the configuration in force and what was counted."""
 
 from collections import Counter
 from collections.abc import Collection
 
-from optimizer.estimate.account import FloorAccount
-from optimizer.estimate.accuracy import AccuracyEstimate, Prior
-from optimizer.estimate.chain import ChainEstimate
-from optimizer.estimate.demand import DemandEstimate
-from optimizer.estimate.latency import LatencyEstimate
-from optimizer.estimate.miss import MissEstimate, Promise
-from optimizer.estimate.tokens import TokenEstimate
 from server.config import ClassConfig, Config
 from server.control.boot import Increment
 from server.control.budgets import Spending
 from server.control.counters import Workers
 from server.control.drift import DomainDrift
+from server.control.facts import Facts, Given, Graded, GroupName
 from server.control.last_hour import LastHour
 from server.control.outcomes import Grade, Settlement
 from server.routing.catalog import Catalog, Cell, compile_catalog
-from server.routing.counters import NO_MODEL, Counters, Counts, Leg
+from server.routing.counters import NO_MODEL, Counters, Counts
 from server.routing.journey import counted
 from server.routing.reported import Reported, journey_of
 from server.routing.tokens import OpenDecision
 from turnout.v1.control_pb2 import PushStatsRequest
 
-GroupName = tuple[str, str]  # traffic class, payer
-
 
 class Knowledge:
-    """Is told what happened and when. Estimates hear of what was counted once a window."""
+    """Is told what happened and when; a step is given what is new of it."""
 
     def __init__(self, config: Config, *, epoch: int = 0) -> None:
         """`epoch` is this start of the control plane, as workers are told it."""
-        self.accuracy = AccuracyEstimate({})
-        self.latency = LatencyEstimate()
-        self.miss = MissEstimate()
-        self.usage = TokenEstimate()
-        self.chains = ChainEstimate()
-        self.demand = DemandEstimate()
-        self.accounts: dict[GroupName, FloorAccount] = {}
+        self.facts = Facts()
         self.spending = Spending()
         self.workers = Workers(epoch=epoch)
         self.last_hour = LastHour()
@@ -49,8 +35,6 @@ class Knowledge:
         self.domains: Counter[str] = Counter()  # decisions
         self.feedback: Counter[str] = Counter()  # by result
         self.refusals: Counter[str] = Counter()  # by reason, of the control plane's own calls
-        self._window: dict[Leg, Counts] = {}
-        self._decided: Counter[Cell] = Counter()  # and shed: all that was asked for
         self.configure(config)
 
     def configure(self, config: Config) -> None:
@@ -59,8 +43,6 @@ class Knowledge:
         self.catalog: Catalog = compile_catalog(config)
         self.classes: dict[str, ClassConfig] = {c.name: c for c in config.classes}
         self.spending.configure(config.budgets)
-        for model in config.models:
-            self.accuracy.set_prior(model.name, Prior(model.prior_accuracy, model.prior_grades))
 
     def pushed(self, push: PushStatsRequest, *, now_s: float) -> None:
         """Counts what a worker's push adds."""
@@ -80,13 +62,19 @@ class Knowledge:
         if settlement.grade is not None:
             self._grade(decision, settlement.grade, now_s)
 
-    def close_window(self, window_s: float, *, now_s: float) -> None:
-        """Tells the estimates what was counted since the last window closed."""
-        window, self._window = self._window, {}
-        decided, self._decided = self._decided, Counter()
-        self.demand.told({cell: float(count) for cell, count in decided.items()}, window_s)
-        for leg, counts in window.items():
-            self._learn(leg, counts, now_s)
+    def given(self, now_s: float, elapsed_s: float) -> Given:
+        """What a step works on; what was told is in no other."""
+        return Given(
+            now_s=now_s,
+            elapsed_s=elapsed_s,
+            told=self.facts.take(),
+            config=self.config,
+            classes=self.classes,
+            catalog=self.catalog,
+            up=self.models_up(now_s=now_s),
+            budgets=self.spending.states(window_s=self.config.window_s, now_s=now_s),
+            last_hour=self.last_hour.copy(),
+        )
 
     def models_up(self, *, now_s: float) -> frozenset[str]:
         """Models that are enabled and whose endpoints, if they have any, are not all ejected."""
@@ -115,8 +103,8 @@ class Knowledge:
         cell, model = leg.cell, leg.model
         self.totals.setdefault((cell.traffic_class, model), Counts()).add(counts)
         if recent:
-            self._window.setdefault(leg, Counts()).add(counts)
-            self._decided[cell] += counts.decided
+            self.facts.count(leg, counts)
+            self.facts.ask(cell, counts.decided)
         if new:
             self.domains[cell.domain] += counts.decided
             self.drift.told(cell.domain, counts.decided, now_s=now_s)
@@ -125,27 +113,6 @@ class Knowledge:
             self.last_hour.add(("model", model), counts, now_s=now_s)
             self.last_hour.add(("group", cell[:2]), counts, now_s=now_s)
 
-    def _learn(self, leg: Leg, counts: Counts, now_s: float) -> None:
-        """What estimates hear of one leg."""
-        traffic_class = leg.cell.traffic_class
-        if counts.attempts:
-            usage = (float(counts.input_tokens), float(counts.output_tokens), counts.busy_s)
-            self.usage.told(leg.cell, leg.model, counts.attempts, counts.answered, usage, now_s)
-        if counts.attempts or counts.ended:
-            self.chains.told(
-                (traffic_class, leg.first, leg.model),
-                ended=counts.ended,
-                attempts=counts.attempts,
-                answered=counts.answered,
-                now_s=now_s,
-            )
-        if counts.completed:
-            self.latency.told(leg.first, counts.latency_counts, counts.failed, now_s)
-            slo_s = self.catalog.classes[traffic_class].slo_s
-            if slo_s is not None:
-                promise = Promise(traffic_class, slo_s, leg.first)
-                self.miss.told(promise, counts.completed, counts.slo_missed, now_s)
-
     def _count_shed(self, increment: Increment, *, now_s: float) -> None:
         """What is refused was asked for: without it the next plan would serve it all again."""
         cell, counts = increment.leg.cell, increment.counts
@@ -153,7 +120,7 @@ class Knowledge:
             return
         self.shed[cell[:2]] += counts.shed
         if increment.recent:
-            self._decided[cell] += counts.shed
+            self.facts.ask(cell, counts.shed)
         if increment.new:
             self.last_hour.add(("group", cell[:2]), counts, now_s=now_s)
 
@@ -179,14 +146,13 @@ class Knowledge:
         if not decision.audit_probability or config.grades == "none":
             self.feedback["unasked"] += 1
             return
-        self.feedback["audited"] += 1
-        cell, weight = decision.cell, 1 / decision.audit_probability
-        account = self.accounts.get(cell[:2])
-        if grade.replaces is not None:
-            before, model, told_s = grade.replaces
-            self.accuracy.retract(cell, model, before, weight, told_s)
-            if account is not None:
-                account.replaced(before, grade.value, weight, decided_s=decision.issued_s)
-        elif account is not None:
-            account.told(grade.value, weight, decided_s=decision.issued_s, now_s=now_s)
-        self.accuracy.told(cell, grade.model, grade.value, weight, now_s)
+        graded = Graded(
+            decision.cell,
+            grade.model,
+            grade.value,
+            1 / decision.audit_probability,
+            decided_s=decision.issued_s,
+            told_s=now_s,
+            replaces=grade.replaces,
+        )
+        self.feedback["audited" if self.facts.grade(graded) else "beyond_limit"] += 1

@@ -39,6 +39,12 @@ class LastHour:
             place = _place(minutes, minute)
             minutes[place] = minutes[place][0], _plus(minutes[place][1], counts)
 
+    def copy(self) -> "LastHour":
+        """As it is now, for another thread."""
+        copied = LastHour()
+        copied._minutes = {key: minutes.copy() for key, minutes in self._minutes.items()}
+        return copied
+
     def of(self, key: Hashable, *, now_s: float) -> Happened:
         """The sums of one key; what is older than an hour is left out."""
         first = int(now_s // _MINUTE_S) - _MINUTES + 1

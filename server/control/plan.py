@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from optimizer.baseline import best_model
+from optimizer.estimate.accuracy import AccuracyEstimate
 from optimizer.explain import breach_text, step_price_text
 from optimizer.problem import group_labels
 from optimizer.solution import Breach, Certificate, Solution
@@ -11,7 +12,7 @@ from optimizer.step_prices import StepPrice
 from server.config import ClassConfig
 from server.control.binding import SHARE_MIN, bindings
 from server.control.cell_messages import to_message
-from server.control.knowledge import GroupName, Knowledge
+from server.control.facts import Given, GroupName
 from server.control.messages import estimate_message, timestamp
 from server.control.window import Window
 from turnout.v1 import admin_pb2 as pb
@@ -94,19 +95,19 @@ def _classes(window: Window, solution: Solution) -> Iterator[pb.PlanClass]:
         )
 
 
-def add_promises(plan: pb.Plan, knowledge: Knowledge, *, now_s: float) -> None:
+def add_promises(plan: pb.Plan, given: Given, accuracy: AccuracyEstimate) -> None:
     """What each class and payer was promised, and what was realised of it."""
     for message in plan.classes:
-        config = knowledge.classes[message.traffic_class]
+        config = given.classes[message.traffic_class]
         name = message.traffic_class, message.payer
         message.floor = config.floor or 0.0
         message.floor_basis = floor_basis(config)
-        realised = knowledge.accuracy.of_group(*name, now_s)
+        realised = accuracy.of_group(*name, given.now_s)
         message.realised_accuracy.CopyFrom(estimate_message(realised))
         if config.slo is not None:
             message.slo_fraction = config.slo.fraction
-        message.realised_within_slo = realised_within_slo(knowledge, name, now_s)
-        message.realised_shed = _realised_shed(knowledge, name, now_s)
+        message.realised_within_slo = realised_within_slo(given, name)
+        message.realised_shed = _realised_shed(given, name)
 
 
 def floor_basis(config: ClassConfig) -> str:
@@ -116,15 +117,15 @@ def floor_basis(config: ClassConfig) -> str:
     return "assumed" if config.grades == "none" else "audited"
 
 
-def realised_within_slo(knowledge: Knowledge, name: GroupName, now_s: float) -> float:
+def realised_within_slo(given: Given, name: GroupName) -> float:
     """The fraction of the last hour's requests; 1 where there were none, for none was late."""
-    hour = knowledge.last_hour.of(("group", name), now_s=now_s)
+    hour = given.last_hour.of(("group", name), now_s=given.now_s)
     return 1 - hour.slo_missed / max(hour.completed, 1)
 
 
-def _realised_shed(knowledge: Knowledge, name: GroupName, now_s: float) -> float:
+def _realised_shed(given: Given, name: GroupName) -> float:
     """The fraction of the last hour's requests that was refused."""
-    hour = knowledge.last_hour.of(("group", name), now_s=now_s)
+    hour = given.last_hour.of(("group", name), now_s=given.now_s)
     return hour.shed / max(hour.decided + hour.shed, 1)
 
 

@@ -12,6 +12,8 @@ from server.config import Config, to_json
 from server.config.live import with_classifier
 from server.control import readings, views
 from server.control.comparison import Comparison
+from server.control.corridor import Corridor, Solver, solve_window
+from server.control.estimates import Estimates
 from server.control.explainer import Explainer, Pricer, price_window
 from server.control.kept_file import FileRefused, read_own, set_aside, write_whole
 from server.control.knowledge import Knowledge
@@ -19,7 +21,7 @@ from server.control.learned import Learned
 from server.control.outcomes import Outcomes
 from server.control.publisher import Publisher
 from server.control.remembered import take_up, taken
-from server.control.replanner import Replanner, Solver, solve_window
+from server.control.replanner import Replanner
 from server.control.state_file import FILE_NAME
 from server.control.state_keeper import StateKeeper
 from server.routing.errors import RoutingError
@@ -67,7 +69,7 @@ class ControlPlane:
         self._knowledge = Knowledge(config, epoch=epoch)
         self._outcomes = Outcomes(decision_key, lambda name: name in self._knowledge.catalog.index)
         self._state = StateKeeper(files.state, on_written=self._remove_spent)
-        restored = self._state.restore(
+        known = self._state.restore(
             lambda kept: take_up(
                 kept, self._knowledge, self._outcomes, epoch=epoch, now_s=self.started_s
             )
@@ -76,16 +78,23 @@ class ControlPlane:
         self._learned = Learned(files.live_config.parent, self._knowledge.drift)
         self._publisher = Publisher(epoch, to_json(config))
         self._explainer = Explainer(pricer)
+        self._corridor = Corridor(
+            self._knowledge,
+            known or Estimates(),
+            epoch=epoch,
+            begun_s=self.started_s,
+            solver=solver,
+        )
         self._replanner = Replanner(
+            self._corridor,
             self._knowledge,
             self._publisher,
             self._explainer,
             epoch=epoch,
             clock=clock,
-            solver=solver,
-            on_closed=self._take,
+            on_learned=self._take,
         )
-        if restored:
+        if known is not None:
             self._replanner.wake()  # there is enough to plan with
         self._up = self._knowledge.models_up(now_s=self.started_s)
         self._updating = asyncio.Lock()
@@ -148,7 +157,9 @@ class ControlPlane:
 
     def model_statuses(self) -> list[ModelStatus]:
         """Every model, with what is believed of it and what it did in the last hour."""
-        return list(views.model_statuses(self._knowledge, now_s=self._clock()))
+        return list(
+            views.model_statuses(self._knowledge, self._corridor.accuracy, now_s=self._clock())
+        )
 
     def workers(self) -> list[Worker]:
         """Every worker that has pushed."""
@@ -174,7 +185,7 @@ class ControlPlane:
 
     def values(self) -> dict[str, list[readings.Point]]:
         """What counters and gauges stand at, for those who export."""
-        return readings.values(self._knowledge, self._replanner.plan, now_s=self._clock())
+        return readings.values(self._knowledge, self._corridor.plan, now_s=self._clock())
 
     def durations(self) -> list[readings.Duration]:
         """How long requests took, for those who export."""
@@ -219,7 +230,8 @@ class ControlPlane:
 
     def _take(self, now_s: float) -> None:
         """A window has been closed: nothing that was counted is still to be learned."""
-        self._state.take(taken(self._knowledge, self._outcomes), now_s=now_s)
+        plain = taken(self._knowledge, self._corridor.estimates, self._outcomes)
+        self._state.take(plain, now_s=now_s)
 
     def _restore_spending(self) -> None:
         """Of an earlier version, which ran since: else the file is not there."""
@@ -239,7 +251,9 @@ class ControlPlane:
 
     async def keep_files(self) -> None:
         """Writes what outlives the process and is not on the disk as it is; do so last of all."""
-        self._replanner.close_window(self._clock())
+        now_s = self._clock()
+        self._corridor.learn(now_s)
+        self._take(now_s)
         await self._state.write()
         await self._keep_config()
 

@@ -3,20 +3,13 @@
 What is read back is checked here for its shape, so that no estimate is made of something else.
 """
 
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, ValidationInfo
 
-from optimizer.estimate.account import FloorAccount
-from optimizer.estimate.accuracy import AccuracyEstimate
-from optimizer.estimate.chain import ChainEstimate
-from optimizer.estimate.demand import DemandEstimate
-from optimizer.estimate.latency import LatencyEstimate
-from optimizer.estimate.miss import MissEstimate
-from optimizer.estimate.tokens import TokenEstimate
 from server.control.counters import Workers
 from server.control.drift import DomainDrift
+from server.control.estimates import Estimates
 from server.control.knowledge import Knowledge
 from server.control.last_hour import LastHour
 from server.control.outcomes import Outcomes
@@ -170,17 +163,10 @@ class _Shape(BaseModel):
     outcomes: _Outcomes
 
 
-def taken(knowledge: Knowledge, outcomes: Outcomes) -> Plain:
-    """All of one moment, if a window has just been closed; long lists are read through later."""
-    accounts = [[name, account.to_plain()] for name, account in knowledge.accounts.items()]
+def taken(knowledge: Knowledge, estimates: Estimates, outcomes: Outcomes) -> Plain:
+    """All of one moment in which no step works; long lists are read through later."""
     return {
-        "accuracy": knowledge.accuracy.to_plain(),
-        "latency": knowledge.latency.to_plain(),
-        "miss": knowledge.miss.to_plain(),
-        "usage": knowledge.usage.to_plain(),
-        "chains": knowledge.chains.to_plain(),
-        "demand": knowledge.demand.to_plain(),
-        "accounts": {"rows": accounts},
+        **estimates.to_plain(),
         "spending": {"budgets": knowledge.spending.to_plain()},
         "workers": knowledge.workers.to_plain(),
         "last_hour": {"rows": knowledge.last_hour.to_plain()},
@@ -191,21 +177,25 @@ def taken(knowledge: Knowledge, outcomes: Outcomes) -> Plain:
 
 def take_up(
     kept: Kept, knowledge: Knowledge, outcomes: Outcomes, *, epoch: int, now_s: float
-) -> None:
-    """Puts what was kept in the place of what is known; raises StateInvalid, and then does nothing.
+) -> Estimates:
+    """Puts what was kept in the place of what is known; returns what was believed.
 
-    `epoch` is this start of the control plane.
+    Raises StateInvalid, and then does nothing. `epoch` is this start of the control plane.
     """
     try:
         shape = _Shape.model_validate(kept.plain, context={"now_s": now_s})
-        found = dict(_known(shape, age_s=now_s - kept.written_s, epoch=epoch, now_s=now_s))
+        estimates = _estimates(shape, age_s=now_s - kept.written_s)
+        workers = Workers.from_plain(dict(shape.workers), epoch=epoch, now_s=now_s)
+        last_hour = LastHour.from_plain(shape.last_hour.rows, now_s=now_s)
+        drift = DomainDrift.from_plain(dict(shape.drift), now_s=now_s)
         knowledge.spending.restore(shape.spending.budgets)
     except _REFUSED as error:
         raise StateInvalid(f"it holds what we do not write: {_why(error)}") from None
-    for name, value in found.items():
-        setattr(knowledge, name, value)
+    knowledge.workers, knowledge.last_hour, knowledge.drift = workers, last_hour, drift
     knowledge.configure(knowledge.config)
+    estimates.configure(knowledge.config)
     outcomes.restore(dict(shape.outcomes))
+    return estimates
 
 
 def _why(error: Exception) -> str:
@@ -215,17 +205,10 @@ def _why(error: Exception) -> str:
     return f"{'.'.join(map(str, first['loc'][:3]))}: {first['msg']}"
 
 
-def _known(
-    shape: _Shape, *, age_s: float, epoch: int, now_s: float
-) -> Iterator[tuple[str, object]]:
-    """By the names of Knowledge; priors are the configuration's."""
-    yield "accuracy", AccuracyEstimate.from_plain(dict(shape.accuracy), {})
-    yield "latency", LatencyEstimate.from_plain(dict(shape.latency))
-    yield "miss", MissEstimate.from_plain(dict(shape.miss))
-    yield "usage", TokenEstimate.from_plain(dict(shape.usage))
-    yield "chains", ChainEstimate.from_plain(dict(shape.chains))
-    yield "demand", DemandEstimate.from_plain(dict(shape.demand), age_s=age_s)
-    yield "accounts", {name: FloorAccount.from_plain(dict(a)) for name, a in shape.accounts.rows}
-    yield "workers", Workers.from_plain(dict(shape.workers), epoch=epoch, now_s=now_s)
-    yield "last_hour", LastHour.from_plain(shape.last_hour.rows, now_s=now_s)
-    yield "drift", DomainDrift.from_plain(dict(shape.drift), now_s=now_s)
+def _estimates(shape: _Shape, *, age_s: float) -> Estimates:
+    plain: dict[str, Any] = {
+        name: dict(getattr(shape, name))
+        for name in ("accuracy", "latency", "miss", "usage", "chains", "demand")
+    }
+    plain["accounts"] = {"rows": [(name, dict(one)) for name, one in shape.accounts.rows]}
+    return Estimates.from_plain(plain, age_s=age_s)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import structlog
 
@@ -14,12 +14,14 @@ from server.control.state_file import (
     Kept,
     Plain,
     StateInvalid,
+    StateTooLarge,
     packed,
     unpacked,
 )
 from server.version import VERSION
 
 _log = structlog.get_logger()
+_Known = TypeVar("_Known")
 
 
 class _Taken(NamedTuple):
@@ -39,19 +41,18 @@ class StateKeeper:
         self._writing = asyncio.Lock()
         self._body = b""  # as it is on the disk
 
-    def restore(self, take_up: Callable[[Kept], None]) -> bool:
-        """Has what was kept taken up; False where there is nothing, or nothing of ours.
+    def restore(self, take_up: Callable[[Kept], _Known]) -> _Known | None:
+        """What `take_up` makes of what was kept; None where there is nothing, or nothing of ours.
 
         What is not ours is named in the log and set aside. `take_up` may raise StateInvalid.
         """
         try:
-            take_up(unpacked(read_own(self._path, bytes_max=STATE_BYTES_MAX)))
+            return take_up(unpacked(read_own(self._path, bytes_max=STATE_BYTES_MAX)))
         except FileNotFoundError:
-            return False
+            return None
         except (FileRefused, StateInvalid) as error:
             self._set_aside(error)
-            return False
-        return True
+            return None
 
     def take(self, plain: Plain, *, now_s: float) -> None:
         """Is written when the loop gets to it."""
@@ -73,7 +74,7 @@ class StateKeeper:
                 return
             try:
                 await asyncio.to_thread(self._write, taken)
-            except OSError as error:  # no reason to stop planning
+            except (OSError, StateTooLarge) as error:  # no reason to stop planning
                 _log.warning("what was learned cannot be kept", error=str(error))
 
     def _write(self, taken: _Taken) -> None:

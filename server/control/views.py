@@ -1,7 +1,9 @@
 """What is known, as operators read it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from optimizer.estimate.accuracy import Estimate
+from server.control.estimates import believed_before
 from server.control.knowledge import Knowledge
 from server.control.messages import estimate_message, model_message, timestamp
 from turnout.v1 import admin_pb2 as pb
@@ -21,7 +23,9 @@ def workers(knowledge: Knowledge) -> Iterator[pb.Worker]:
         )
 
 
-def model_statuses(knowledge: Knowledge, *, now_s: float) -> Iterator[pb.ModelStatus]:
+def model_statuses(
+    knowledge: Knowledge, accuracy: Mapping[str, Estimate], *, now_s: float
+) -> Iterator[pb.ModelStatus]:
     """Every model, with what is believed of it and what it did in the last hour."""
     ejected, in_flight = knowledge.ejected(now_s=now_s), knowledge.workers.in_flight(now_s=now_s)
     for model in knowledge.config.models:
@@ -38,7 +42,7 @@ def model_statuses(knowledge: Knowledge, *, now_s: float) -> Iterator[pb.ModelSt
             model=model_message(model),
             in_flight=sum(endpoint.in_flight for endpoint in endpoints),
             endpoints=endpoints,
-            accuracy=estimate_message(knowledge.accuracy.of_model(model.name, now_s)),
+            accuracy=estimate_message(accuracy.get(model.name) or believed_before(model)),
             requests=hour.decided,
             cost_nano_usd=hour.cost_nano_usd,
             unreported=max(hour.unreported, 0),

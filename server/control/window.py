@@ -14,7 +14,8 @@ from optimizer.estimate.tokens import Usage
 from optimizer.problem import Bools, Budget, Floats, Group, Problem, Resource
 from server.config import ModelConfig
 from server.control.budgets import BudgetState
-from server.control.knowledge import GroupName, Knowledge
+from server.control.estimates import Estimates
+from server.control.facts import Given, GroupName
 from server.routing.catalog import NANO_PER_USD, Cell, TrafficClass
 
 # About what is solved within a window; the busiest are planned, the rest go by their class.
@@ -36,46 +37,45 @@ class Window:
     budgets: Mapping[str, BudgetState]
 
 
-def build_window(knowledge: Knowledge, *, now_s: float) -> Window | None:
+def build_window(given: Given, estimates: Estimates) -> Window | None:
     """The next window; None while there is no cell with a model that can serve it."""
-    config = knowledge.config
-    per_s = {Cell._make(cell): rate for cell, rate in knowledge.demand.per_s().items()}
-    cells, allowed = _open_cells(knowledge, _busiest(knowledge, per_s), now_s)
+    config, now_s = given.config, given.now_s
+    per_s = {Cell._make(cell): rate for cell, rate in estimates.demand.per_s().items()}
+    cells, allowed = _open_cells(given, _busiest(given, per_s))
     if not cells:
         return None
     models = [model.name for model in config.models]
-    usage = knowledge.usage.mean(cells, models, now_s)
-    classes = _Classes(knowledge, cells, models, now_s)
+    usage = estimates.usage.mean(cells, models, now_s)
+    classes = _Classes(estimates, cells, models, now_s)
     names = list(dict.fromkeys(cell[:2] for cell in cells))
     index = {name: i for i, name in enumerate(names)}
-    budgets = knowledge.spending.states(window_s=config.window_s, now_s=now_s)
     problem = Problem(
         models=tuple(models),
         groups=tuple(
-            _group(knowledge, name, _required_floor(knowledge, name, now_s)) for name in names
+            _group(given, name, _required_floor(given, estimates, name)) for name in names
         ),
         group_of=np.array([index[cell[:2]] for cell in cells]),
         demand=np.array([per_s[cell] * config.window_s for cell in cells]),
         cost_nano_usd=_cost(config.models, usage, classes),
         accuracy=np.clip(
             classes.carried(
-                knowledge.accuracy.mean(cells, models, now_s), lambda chain: chain.answers
+                estimates.accuracy.mean(cells, models, now_s), lambda chain: chain.answers
             ),
             0.0,
             1.0,
         ),
-        miss=_miss(knowledge, cells, now_s),
+        miss=_miss(given, estimates, cells),
         allowed=allowed,
         resources=_resources(config.models, usage.busy_s, classes, config.window_s),
-        budgets=[_budget(state, cells, config.window_s) for state in budgets.values()],
+        budgets=[_budget(state, cells, config.window_s) for state in given.budgets.values()],
     )
-    configured = tuple(_group(knowledge, name, _floor(knowledge, name)) for name in names)
+    configured = tuple(_group(given, name, _floor(given, name)) for name in names)
     return Window(
         cells=tuple(cells),
         problem=problem,
         configured=replace(problem, groups=configured),
         window_s=config.window_s,
-        budgets=budgets,
+        budgets=given.budgets,
     )
 
 
@@ -83,10 +83,10 @@ class _Classes:
     """Carries what models take and give over to the requests that begin with each model."""
 
     def __init__(
-        self, knowledge: Knowledge, cells: Sequence[Cell], models: Sequence[str], now_s: float
+        self, estimates: Estimates, cells: Sequence[Cell], models: Sequence[str], now_s: float
     ) -> None:
         names = list(dict.fromkeys(cell.traffic_class for cell in cells))
-        self._chains = list(knowledge.chains.of(names, models, now_s).values())
+        self._chains = list(estimates.chains.of(names, models, now_s).values())
         index = {name: i for i, name in enumerate(names)}
         self._of = np.array([index[cell.traffic_class] for cell in cells])
 
@@ -105,31 +105,28 @@ class _Classes:
         return use
 
 
-def _busiest(knowledge: Knowledge, per_s: Mapping[Cell, float]) -> list[Cell]:
-    classes, kinds = knowledge.classes, knowledge.catalog.unfit
+def _busiest(given: Given, per_s: Mapping[Cell, float]) -> list[Cell]:
+    classes, kinds = given.classes, given.catalog.unfit
     known = [cell for cell in per_s if cell.traffic_class in classes and cell.kind in kinds]
     return sorted(known, key=lambda cell: (-per_s[cell], cell))[:CELLS_MAX]
 
 
-def _open_cells(
-    knowledge: Knowledge, cells: Sequence[Cell], now_s: float
-) -> tuple[list[Cell], Bools]:
+def _open_cells(given: Given, cells: Sequence[Cell]) -> tuple[list[Cell], Bools]:
     """The cells that some model can serve, and which ones can: (C, M)."""
-    models = knowledge.config.models
-    up_names = knowledge.models_up(now_s=now_s)
-    up = np.array([model.name in up_names for model in models])
+    models = given.config.models
+    up = np.array([model.name in given.up for model in models])
     may = {
         kind: up & [not unfit >> m & 1 for m in range(len(models))]
-        for kind, unfit in knowledge.catalog.unfit.items()
+        for kind, unfit in given.catalog.unfit.items()
     }
     allowed = np.array([may[cell.kind] for cell in cells]).reshape(len(cells), len(models))
     is_open: Bools = np.asarray(allowed.any(axis=1))
     return list(itertools.compress(cells, is_open)), allowed[is_open]
 
 
-def _group(knowledge: Knowledge, name: GroupName, floor: float | None) -> Group:
+def _group(given: Given, name: GroupName, floor: float | None) -> Group:
     traffic_class, payer = name
-    config = knowledge.classes[traffic_class]
+    config = given.classes[traffic_class]
     return Group(
         traffic_class=traffic_class,
         payer=payer,
@@ -140,23 +137,23 @@ def _group(knowledge: Knowledge, name: GroupName, floor: float | None) -> Group:
     )
 
 
-def _floor(knowledge: Knowledge, name: GroupName) -> float | None:
-    return knowledge.classes[name[0]].floor
+def _floor(given: Given, name: GroupName) -> float | None:
+    return given.classes[name[0]].floor
 
 
-def _required_floor(knowledge: Knowledge, name: GroupName, now_s: float) -> float | None:
+def _required_floor(given: Given, estimates: Estimates, name: GroupName) -> float | None:
     """The configured floor, with the margin of its grades and what earlier windows left.
 
     Where no grades come, nothing would ever show what a margin is for.
     """
-    floor = _floor(knowledge, name)
+    floor = _floor(given, name)
     if floor is None:
         return None
-    account = knowledge.accounts.setdefault(name, FloorAccount(floor))
-    if knowledge.classes[name[0]].grades == "none":
-        return account.required(floor, now_s)
-    grades = knowledge.accuracy.of_group(*name, now_s).grades
-    return account.required(floor, now_s, margin=margin_for(floor, grades))
+    account = estimates.accounts.setdefault(name, FloorAccount(floor))
+    if given.classes[name[0]].grades == "none":
+        return account.required(floor, given.now_s)
+    grades = estimates.accuracy.of_group(*name, given.now_s).grades
+    return account.required(floor, given.now_s, margin=margin_for(floor, grades))
 
 
 def _cost(models: Sequence[ModelConfig], usage: Usage, classes: _Classes) -> Floats:
@@ -173,24 +170,24 @@ def _cost(models: Sequence[ModelConfig], usage: Usage, classes: _Classes) -> Flo
     return usd * NANO_PER_USD
 
 
-def _miss(knowledge: Knowledge, cells: Sequence[Cell], now_s: float) -> Floats:
+def _miss(given: Given, estimates: Estimates, cells: Sequence[Cell]) -> Floats:
     """(C, M) by each class's SLO; 0 where a class has none."""
     rows = {
         name: [
-            _miss_of(knowledge, of_class, model.name, now_s) for model in knowledge.config.models
+            _miss_of(estimates, of_class, model.name, given.now_s) for model in given.config.models
         ]
-        for name, of_class in knowledge.catalog.classes.items()
+        for name, of_class in given.catalog.classes.items()
     }
     return np.array([rows[cell.traffic_class] for cell in cells])
 
 
-def _miss_of(knowledge: Knowledge, of_class: TrafficClass, first: str, now_s: float) -> float:
+def _miss_of(estimates: Estimates, of_class: TrafficClass, first: str, now_s: float) -> float:
     """As counted; while there is little, by how late the model is for all classes."""
     if of_class.slo_s is None:
         return 0.0
-    believed = knowledge.latency.miss(first, of_class.slo_s, now_s)
+    believed = estimates.latency.miss(first, of_class.slo_s, now_s)
     promise = Promise(of_class.name, of_class.slo_s, first)
-    return knowledge.miss.of(promise, believed=believed, now_s=now_s)
+    return estimates.miss.of(promise, believed=believed, now_s=now_s)
 
 
 def _resources(

@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from optimizer.deadline import Deadline
 from optimizer.solution import Failure, Solution
 from optimizer.step_prices import StepPrice
 from server.app.settings import LIVE_BYTES_MAX
 from server.config import from_json
+from server.control.corridor import solve_window
 from server.control.kept_file import read_own
 from server.control.plane import ControlPlane, KeptFiles
-from server.control.replanner import solve_window
 from server.control.window import Window
 from server.routing.tokens import KEY_BYTES
 from server.rpc.control import ControlServicer
@@ -33,12 +34,14 @@ class Control:
         self._story = story
         self._clock = clock
         config = from_json(read_own(folder / LIVE, bytes_max=LIVE_BYTES_MAX))
-        files = KeptFiles(folder / LIVE, folder / "spent.json")
+        files = KeptFiles.in_folder(folder)
         self.plane = ControlPlane(
             config, KEY, files, clock=clock, solver=self._solve, pricer=_no_prices
         )
         self.servicer = ControlServicer(self.plane)
         self.is_dead = False
+        if story.control_killed_s:
+            story.control_back_s.append(clock())
         self._ends: list[Ends] = []
         self._running = asyncio.create_task(self.plane.run())
 
@@ -69,8 +72,8 @@ class Control:
         if self._running.done():
             self._running.result()
 
-    def _solve(self, window: Window) -> Solution | Failure:
-        solution = solve_window(window)
+    def _solve(self, window: Window, deadline: Deadline) -> Solution | Failure:
+        solution = solve_window(window, deadline)
         self._story.solves.append(Solve(self._clock(), window, solution))
         return solution
 

@@ -97,10 +97,10 @@ def kills(mortals: list[str]) -> st.SearchStrategy[tuple[Kill, ...]]:
 
 
 @st.composite
-def scenarios(draw: st.DrawFn, *, mortal_control: bool = True) -> Scenario:
+def scenarios(draw: st.DrawFn) -> Scenario:
     """Anything that may happen to a service."""
     of_models, of_classes, workers = draw(models()), draw(classes()), draw(st.integers(1, 3))
-    mortals = [f"w{n}" for n in range(workers)] + ["control"] * mortal_control
+    mortals = ["control", *(f"w{n}" for n in range(workers))]
     surge = st.builds(
         Surge,
         ticks(4, 16),

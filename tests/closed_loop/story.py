@@ -1,11 +1,13 @@
 """What happened in a closed loop, as nobody inside of it saw it."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
 from itertools import accumulate
-from math import ceil
+from math import ceil, inf
+from typing import NamedTuple
 
 from optimizer.solution import Failure, Solution
 from server.control.window import Window
@@ -67,7 +69,7 @@ class Request:
     reason: str = ""  # of an error
     message: str = ""
     answered_by: str = ""
-    is_reported: bool = False  # by the caller of Route, with usage
+    reported_s: float | None = None  # when a caller of Route heard that its usage was counted
     is_right: bool | None = None  # what it was answered, whether or not anybody asks
 
 
@@ -93,6 +95,15 @@ class Solve:
     solution: Solution | Failure
 
 
+class Heard(NamedTuple):
+    """What a push that was answered added to a budget's money."""
+
+    at_s: float
+    boot: str
+    budgets: Sequence[str]
+    nano_usd: int
+
+
 @dataclass(slots=True)
 class Story:
     """All of it."""
@@ -106,22 +117,28 @@ class Story:
     published: list[tuple[float, str]] = field(default_factory=list)  # when, and the plan's id
     killed: dict[str, float] = field(default_factory=dict)  # boots, and when
     control_killed_s: list[float] = field(default_factory=list)
+    control_back_s: list[float] = field(default_factory=list)
     last: Plan | None = None  # once all was told
     lasted_s: float = 0.0
-    _acknowledged: dict[str, dict[object, tuple[str, int]]] = field(
-        default_factory=lambda: defaultdict(dict)
-    )
+    # By boot and leg the newest that was told, and of each push what it added.
+    _told: dict[object, int] = field(default_factory=lambda: defaultdict(int))
+    _heard: list[Heard] = field(default_factory=list)
 
-    def acknowledge(self, boot: str, push: pb.PushStatsRequest) -> None:
+    def acknowledge(self, boot: str, push: pb.PushStatsRequest, now_s: float) -> None:
         """A worker heard that its push was counted."""
         for stats in push.cells:
-            leg = stats.cell.SerializeToString(), stats.model, getattr(stats, "first", "")
-            self._acknowledged[boot][leg] = stats.cell.payer, stats.cost_nano_usd
+            leg = boot, stats.cell.SerializeToString(), stats.first, stats.model
+            new = stats.cost_nano_usd - self._told[leg]
+            self._told[leg] = stats.cost_nano_usd
+            self._heard.append(Heard(now_s, boot, stats.cell.payer.split("+"), new))
 
-    def acknowledged_nano_usd(self, boot: str, budget: str = ALL) -> int:
-        """What pushes of this boot that were answered have said of a budget's money."""
-        told = self._acknowledged[boot].values()
-        return sum(nano_usd for payer, nano_usd in told if budget in payer.split("+"))
+    def acknowledged_nano_usd(self, boot: str, budget: str = ALL, *, after_s: float = 0.0) -> int:
+        """What pushes of this boot that were answered later than that have said of money."""
+        return sum(
+            heard.nano_usd
+            for heard in self._heard
+            if heard.boot == boot and budget in heard.budgets and heard.at_s > after_s
+        )
 
     def spent_nano_usd(self, boot: str, budget: str = ALL) -> int:
         """What attempts of Infer cost that budget in one worker's life."""
@@ -131,12 +148,16 @@ class Story:
             if one.boot == boot and not self._is_routed(one) and self._draws_on(one, budget)
         )
 
-    def reported_nano_usd(self, budget: str = ALL) -> int:
-        """What attempts cost of which callers have told, and heard that it was counted."""
+    def reported_nano_usd(
+        self, budget: str = ALL, *, after_s: float = 0.0, until_s: float = inf
+    ) -> int:
+        """What attempts cost of which callers have told, and heard in that time that it counted."""
         return sum(
             one.cost_nano_usd
             for one in self.attempts
-            if self.requests[one.request].is_reported and self._draws_on(one, budget)
+            if (reported_s := self.requests[one.request].reported_s) is not None
+            and after_s < reported_s <= until_s
+            and self._draws_on(one, budget)
         )
 
     def _is_routed(self, attempt: Attempt) -> bool:

@@ -107,10 +107,7 @@ class RunningWorker:
         number = len(self._story.requests)
         request = Request(number, self.boot, law.name, tenant, tokens, self._clock())
         self._story.requests.append(request)
-        if law.routes:
-            ask = self._ask_by_route(request)
-        else:
-            ask = self._ask(request, law.patience_s)
+        ask = self._ask_by_route if law.routes else self._ask
         self._begin(self._see_through(ask, request, law.patience_s))
 
     def kill(self) -> None:
@@ -132,12 +129,15 @@ class RunningWorker:
         task.add_done_callback(self._calls.discard)
 
     async def _see_through(
-        self, ask: Awaitable[None], request: Request, patience_s: float | None
+        self,
+        ask: Callable[[Request, float | None], Awaitable[None]],
+        request: Request,
+        patience_s: float | None,
     ) -> None:
         request.end = End.KILLED  # unless it comes to another
         try:
             async with asyncio.timeout(patience_s):
-                await ask
+                await ask(request, patience_s)
         except TimeoutError:
             request.end = End.LEFT
         except UpstreamFailed as error:
@@ -149,15 +149,13 @@ class RunningWorker:
 
     async def _ask(self, request: Request, timeout_s: float | None) -> None:
         query, number = self._query(request), (REQUEST_NUMBER, str(request.number))
-        answer = await self._dispatcher.infer(
-            query, b"", timeout_s=timeout_s, metadata=(number,)
-        )
+        answer = await self._dispatcher.infer(query, b"", timeout_s=timeout_s, metadata=(number,))
         self._answered(request, answer.target.model)
         if answer.decision.audit_probability:
             self._begin(self._report(Outcome(decision_id=answer.decision_id), request))
 
-    async def _ask_by_route(self, request: Request) -> None:
-        """A caller that calls the model itself, then another, and tells of both."""
+    async def _ask_by_route(self, request: Request, patience_s: float | None) -> None:
+        """A caller that calls the model itself, then another, and tells of both if it stays."""
         now_s = self._clock()
         decision = self.router.decide(
             self._query(request), now_s=now_s, chance=self._chance.random()
@@ -217,11 +215,12 @@ class RunningWorker:
                 await self.client.settle([outcome])
             except ControlPlaneDown:
                 continue
-            request.is_reported = outcome.HasField("usage")
+            if outcome.HasField("usage"):
+                request.reported_s = self._clock()
             return
 
     def _pushed(self, request: pb.PushStatsRequest) -> None:
-        self._story.acknowledge(self.boot, request)
+        self._story.acknowledge(self.boot, request, self._clock())
 
     def _picked(self, cell: Cell, blocked: int, model: int) -> None:
         names = [one.name for one in self.router.models()]

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from server.control.kept_file import write_whole
+from server.control.remembered import taken
 from server.control.state_file import FILE_NAME, packed
 from tests.server.cli.conftest import Run
-from tests.server.control.test_remembered import learned, taken
+from tests.server.control.test_remembered import learned
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import grpc
 from optimizer.step_prices import StepPrice
 from server.config import Config
 from server.control.client import ControlClient, Snapshot, control_channel
+from server.control.corridor import Solver, solve_window
 from server.control.explainer import Pricer
 from server.control.plane import ControlPlane, KeptFiles
-from server.control.replanner import Solver, solve_window
 from server.control.window import Window
 from server.rpc.admin import AdminServicer
 from server.rpc.control import ControlServicer

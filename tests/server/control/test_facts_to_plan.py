@@ -89,7 +89,7 @@ async def test_a_model_that_refuses_in_one_class_is_suspected_in_another() -> No
     await found.infer(2_000, input_tokens=109)
     found.knowledge.configure(config(CHEAP, DEAR, classes=(CHAT, ClassConfig(name="code"))))
     found.window()
-    chains = found.knowledge.chains.of(["code"], ["cheap", "dear"], found.now_s)
+    chains = found.corridor.estimates.chains.of(["code"], ["cheap", "dear"], found.now_s)
     assert chains["code"].reach.toarray()[0] == pytest.approx([1.0, 0.9], abs=0.01)
 
 

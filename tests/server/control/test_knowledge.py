@@ -4,10 +4,11 @@ import pytest
 
 from optimizer.estimate.account import FloorAccount
 from server.control.boot import WORKER_SILENT_S
+from server.control.estimates import Estimates, believed_before
 from server.control.knowledge import Knowledge
 from server.control.outcomes import Outcomes
-from server.control.window import build_window
 from server.routing.catalog import Cell
+from tests.server.control.learning import learned, window_of
 from tests.server.control.told import (
     CHAT,
     CODE,
@@ -63,14 +64,13 @@ def test_what_was_counted_before_this_control_plane_is_in_totals_alone() -> None
     knowledge = Knowledge(service(), epoch=2)
     old = push(answered(CODE, "small", 10), sequence=40, began_epoch=1, epoch=1)
     knowledge.pushed(old, now_s=NOW_S)
-    knowledge.close_window(5.0, now_s=NOW_S)
     assert knowledge.totals["code", "small"].completed == 10
     assert spent_nano_usd(knowledge) == 0
-    assert not any(knowledge.demand.per_s().values())
+    assert not any(learned(knowledge).demand.per_s().values())
 
 
 def test_slow_requests_of_a_workers_long_life_are_not_taken_for_those_of_now() -> None:
-    knowledge, now_s = Knowledge(service(), epoch=2), NOW_S
+    knowledge, estimates, now_s = Knowledge(service(), epoch=2), Estimates(), NOW_S
     slow = answered(CODE, "small", 1_000_000, bucket=60)
     slow.slo_missed = 1_000_000
     before = push(slow, sequence=40, began_epoch=1, epoch=1)
@@ -82,8 +82,8 @@ def test_slow_requests_of_a_workers_long_life_are_not_taken_for_those_of_now() -
         fast.latency_counts[60], fast.latency_counts[20] = 1_000_000, 50 * window
         pushed = push(fast, sequence=40 + window, began_epoch=1, epoch=2)
         knowledge.pushed(pushed, now_s=now_s)
-        knowledge.close_window(5.0, now_s=now_s)
-    window_of_now = build_window(knowledge, now_s=now_s)
+        learned(knowledge, estimates, now_s=now_s)
+    window_of_now = window_of(knowledge, estimates, now_s=now_s)
     assert window_of_now is not None
     assert window_of_now.problem.miss[0, 0] < 0.001
     assert window_of_now.problem.demand[0] == pytest.approx(50.0, rel=0.03)
@@ -134,7 +134,7 @@ def test_a_grade_of_the_audit_sample_counts_by_its_probability() -> None:
     settle(knowledge, decision_id(audit_probability=0.25), feedback=[quality(1.0)])
     settle(knowledge, decision_id(audit_probability=1.0), feedback=[quality(0.0)])
     # One in four was asked, so the right answer stands for four.
-    assert knowledge.accuracy.of_group("code", "team", NOW_S).mean == pytest.approx(4 / 5)
+    assert learned(knowledge).accuracy.of_group("code", "team", NOW_S).mean == pytest.approx(4 / 5)
     assert knowledge.feedback == {"audited": 2}
 
 
@@ -144,17 +144,19 @@ def test_a_replaced_grade_counts_as_if_only_the_later_one_had_come() -> None:
     for now_s, value in ((NOW_S, 0.0), (NOW_S + 9, 1.0)):
         settle(replaced, token, feedback=[quality(value)], now_s=now_s, table=table)
     settle(only, token, feedback=[quality(1.0)], now_s=NOW_S + 9)
-    found, expected = (k.accuracy.of_model("small", NOW_S + 9) for k in (replaced, only))
+    found, expected = (learned(k).accuracy.of_model("small", NOW_S + 9) for k in (replaced, only))
     assert found == pytest.approx(expected)
 
 
 def test_a_replaced_grade_moves_an_account_as_if_only_the_later_one_had_come() -> None:
     replaced, only = FloorAccount(0.85), FloorAccount(0.85)
     knowledge = Knowledge(service())
-    knowledge.accounts["code", "team"] = replaced
+    estimates = Estimates()
+    estimates.accounts["code", "team"] = replaced
     table, token = Outcomes(KEY, bool), decision_id(audit_probability=1.0)
     for now_s, value in ((NOW_S, 0.0), (NOW_S + 9, 1.0)):
         settle(knowledge, token, feedback=[quality(value)], now_s=now_s, table=table)
+    learned(knowledge, estimates)
     only.told(1.0, 1.0, decided_s=NOW_S, now_s=NOW_S + 9)
     found, expected = (a.required(0.85, NOW_S + 9) for a in (replaced, only))
     assert found == pytest.approx(expected, abs=1e-9)
@@ -167,26 +169,26 @@ def test_a_replaced_grade_moves_an_account_as_if_only_the_later_one_had_come() -
 def test_a_grade_that_nobody_asked_for_feeds_no_floor(token: str) -> None:
     knowledge = Knowledge(service())
     settle(knowledge, token, feedback=[quality(0.0)])
-    assert knowledge.accuracy.of_model("small", NOW_S).grades == 0
+    assert learned(knowledge).accuracy.of_model("small", NOW_S).grades == 0
     assert knowledge.feedback == {"unasked": 1}
 
 
 def test_closing_a_window_tells_demand_once() -> None:
     knowledge = Knowledge(service())
     knowledge.pushed(push(answered(CODE, "small", 30), answered(CODE, "large", 20)), now_s=NOW_S)
-    knowledge.close_window(5.0, now_s=NOW_S)
-    assert knowledge.demand.per_s() == pytest.approx({CODE: 10.0})
-    knowledge.close_window(5.0, now_s=NOW_S + 5)
-    assert 0 < knowledge.demand.per_s()[CODE] < 10.0
+    estimates = learned(knowledge)
+    assert estimates.demand.per_s() == pytest.approx({CODE: 10.0})
+    learned(knowledge, estimates, now_s=NOW_S + 5)
+    assert 0 < estimates.demand.per_s()[CODE] < 10.0
 
 
 def test_closing_a_window_tells_latency_and_usage() -> None:
     knowledge = Knowledge(service())
     knowledge.pushed(push(answered(CODE, "small", 3_000, bucket=20)), now_s=NOW_S)
-    knowledge.close_window(5.0, now_s=NOW_S)
-    assert knowledge.latency.miss("small", 0.002, NOW_S) > 0.9
-    assert knowledge.latency.miss("small", 0.010, NOW_S) < 0.1
-    busy_s = knowledge.usage.mean([CODE], ["small"], NOW_S).busy_s
+    estimates = learned(knowledge)
+    assert estimates.latency.miss("small", 0.002, NOW_S) > 0.9
+    assert estimates.latency.miss("small", 0.010, NOW_S) < 0.1
+    busy_s = estimates.usage.mean([CODE], ["small"], NOW_S).busy_s
     assert busy_s[0, 0] == pytest.approx(0.003, rel=0.05)
 
 
@@ -229,14 +231,12 @@ def test_a_model_that_is_added_while_running_counts_at_once() -> None:
     knowledge.configure(service(models=(SMALL, LARGE, added)))
     knowledge.pushed(push(stats(CODE, "huge", decided=1)), now_s=NOW_S)
     assert knowledge.totals["code", "huge"].decided == 1
-    assert knowledge.accuracy.mean([CODE], ["huge"], NOW_S)[0, 0] == pytest.approx(0.95)
+    assert learned(knowledge).accuracy.mean([CODE], ["huge"], NOW_S)[0, 0] == pytest.approx(0.95)
 
 
 def test_a_prior_is_believed_as_far_as_its_grades_go() -> None:
     wide, narrow = (
-        Knowledge(service(models=(SMALL | {"prior_grades": grades}, LARGE))).accuracy.of_model(
-            "small", NOW_S
-        )
+        believed_before(service(models=(SMALL | {"prior_grades": grades}, LARGE)).models[0])
         for grades in (None, 10_000)
     )
     assert wide.mean == narrow.mean == pytest.approx(0.8)

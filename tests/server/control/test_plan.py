@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from optimizer.estimate.accuracy import AccuracyEstimate
 from optimizer.problem import Resource
 from optimizer.solution import Breach, Certificate
 from optimizer.step_prices import StepPrice
@@ -24,6 +25,10 @@ def plan(**given: Any) -> pb.Plan:
     found = window((CODE,), demand=[10.0], cost_nano_usd=[COSTS], budgets={"team": TEAM})
     answer = solution(found, [[0.5, 0.5]], budget_cost_nano_usd=[3e6], **given)
     return plan_message("p1", found, answer, now_s=NOW_S)
+
+
+def promise(plan: pb.Plan, knowledge: Knowledge) -> None:
+    add_promises(plan, knowledge.given(NOW_S, 5.0), AccuracyEstimate({}))
 
 
 def test_a_cell_tells_its_rate_and_what_each_share_brings() -> None:
@@ -106,7 +111,7 @@ def test_what_was_refused_of_a_class_is_told_beside_what_the_plan_sheds() -> Non
     knowledge = Knowledge(service())
     knowledge.pushed(push(stats(CODE, "small", decided=30), stats(CODE, "", shed=10)), now_s=NOW_S)
     found = plan(shed=[0.2])
-    add_promises(found, knowledge, now_s=NOW_S)
+    promise(found, knowledge)
     assert (found.classes[0].shed, found.classes[0].realised_shed) == (0.2, 0.25)
 
 
@@ -129,7 +134,7 @@ def test_a_class_is_told_with_its_promises_and_what_the_last_hour_made_of_them()
     knowledge = Knowledge(service())
     knowledge.pushed(push(stats(CODE, "small", completed=10, slo_missed=2)), now_s=NOW_S)
     found = plan()
-    add_promises(found, knowledge, now_s=NOW_S)
+    promise(found, knowledge)
     (told,) = found.classes
     assert (told.floor, told.required, told.floor_basis) == (0.85, 0.85, "audited")
     assert (told.accuracy, told.within_slo) == (0.9, 0.95)
@@ -140,7 +145,7 @@ def test_a_class_is_told_with_its_promises_and_what_the_last_hour_made_of_them()
 def test_a_class_without_promises_says_so() -> None:
     found = window((CHAT,), demand=[10.0], cost_nano_usd=[COSTS])
     message = plan_message("p1", found, solution(found, [[1.0, 0.0]]), now_s=NOW_S)
-    add_promises(message, Knowledge(service()), now_s=NOW_S)
+    promise(message, Knowledge(service()))
     (told,) = message.classes
     assert (told.floor, told.floor_basis, told.slo_fraction) == (0.0, "none", 0.0)
     assert told.realised_within_slo == 1.0
@@ -149,7 +154,7 @@ def test_a_class_without_promises_says_so() -> None:
 def test_a_floor_without_grades_is_assumed() -> None:
     classes = ({"name": "code", "default": True, "floor": 0.85},)
     found = plan()
-    add_promises(found, Knowledge(service(classes=classes)), now_s=NOW_S)
+    promise(found, Knowledge(service(classes=classes)))
     assert found.classes[0].floor_basis == "assumed"
 
 

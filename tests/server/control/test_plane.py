@@ -11,15 +11,16 @@ import grpc
 import pytest
 from structlog.testing import capture_logs
 
+from optimizer.deadline import Deadline
 from optimizer.solution import Failure, Solution
 from optimizer.step_prices import StepPrice
 from server.config import Config, from_json
 from server.config.live import updated
 from server.control.budgets import period
 from server.control.client import Snapshot
+from server.control.corridor import solve_window
 from server.control.kept_file import write_whole
 from server.control.plane import SPENT_BYTES_MAX, ControlPlane
-from server.control.replanner import solve_window
 from server.control.state_file import FILE_NAME, unpacked
 from server.control.window import Window
 from server.routing.catalog import Cell
@@ -172,9 +173,9 @@ class Failing:
         self.failure = failure
         self.fails = False
 
-    def __call__(self, window: Window) -> Solution | Failure:
+    def __call__(self, window: Window, deadline: Deadline) -> Solution | Failure:
         if not self.fails:
-            return solve_window(window)
+            return solve_window(window, deadline)
         if isinstance(self.failure, Exception):
             raise self.failure
         return self.failure
@@ -392,7 +393,7 @@ async def test_kept_files_that_were_removed_are_written_again(tmp_path: Path) ->
     files.state.unlink()
     await plane.keep_files()
     assert files.live_config.read_bytes() == live
-    assert unpacked(files.state.read_bytes()).plain["spending"] == {"budgets": {}}
+    assert unpacked(files.state.read_bytes()).plain["spending"]["budgets"].keys() == {"team"}
 
 
 async def test_each_outcome_is_counted_or_refused_by_itself(tmp_path: Path) -> None:

@@ -12,13 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.config import Config
+from server.control.estimates import Estimates
 from server.control.knowledge import Knowledge
 from server.control.outcomes import Outcomes
 from server.control.remembered import take_up, taken
 from server.control.state_file import Kept, StateInvalid, packed, unpacked
-from server.control.window import build_window
 from server.routing.errors import DecisionExpired
 from server.routing.tokens import Sealer
+from tests.server.control.learning import learned as learn
+from tests.server.control.learning import window_of
 from tests.server.control.told import (
     CHAT,
     CODE,
@@ -43,11 +45,12 @@ class Known(NamedTuple):
     """What one control plane knows."""
 
     knowledge: Knowledge
+    estimates: Estimates
     outcomes: Outcomes
 
 
 def known(epoch: int, config: Config) -> Known:
-    return Known(Knowledge(config, epoch=epoch), Outcomes(KEY, lambda name: True))
+    return Known(Knowledge(config, epoch=epoch), Estimates(), Outcomes(KEY, lambda name: True))
 
 
 def learned() -> Known:
@@ -57,8 +60,7 @@ def learned() -> Known:
     knowledge.drift.expect({"other": 0.9, "law": 0.1})
     tell(knowledge, answered(CODE, "small", 200), answered(CHAT, "large", 10, bucket=60))
     settle(found, DECISION)
-    knowledge.close_window(5.0, now_s=NOW_S)
-    build_window(knowledge, now_s=NOW_S)  # which opens accounts
+    window_of(knowledge, learn(knowledge, found.estimates))  # which opens accounts
     return found
 
 
@@ -82,12 +84,12 @@ def written(found: Known) -> Kept:
 
 def started(kept: Kept, *, now_s: float = NOW_S, config: Config | None = None) -> Known:
     found = known(AFTER, config or service())
-    take_up(kept, *found, epoch=AFTER, now_s=now_s)
-    return found
+    estimates = take_up(kept, found.knowledge, found.outcomes, epoch=AFTER, now_s=now_s)
+    return found._replace(estimates=estimates)
 
 
-def numbers(knowledge: Knowledge, now_s: float) -> Iterator[Any]:
-    window = build_window(knowledge, now_s=now_s)
+def numbers(found: Known, now_s: float) -> Iterator[Any]:
+    window = window_of(found.knowledge, found.estimates, now_s=now_s)
     assert window is not None
     problem = window.problem
     yield from (problem.demand, problem.cost_nano_usd, problem.accuracy, problem.miss)
@@ -96,20 +98,22 @@ def numbers(knowledge: Knowledge, now_s: float) -> Iterator[Any]:
 
 
 def test_the_next_window_is_the_one_that_would_have_been() -> None:
-    found = learned()
-    knowledge, again = found.knowledge, started(written(found)).knowledge
-    for expected, found in zip(numbers(knowledge, LATER_S), numbers(again, LATER_S), strict=True):
+    before = learned()
+    again = started(written(before))
+    for expected, found in zip(numbers(before, LATER_S), numbers(again, LATER_S), strict=True):
         assert np.asarray(found) == pytest.approx(np.asarray(expected))
 
 
 def test_what_was_counted_is_shown_as_before() -> None:
-    found = learned()
-    knowledge, again = found.knowledge, started(written(found)).knowledge
+    before = learned()
+    again = started(written(before))
     for key in (("model", "small"), ("group", ("code", "team"))):
-        assert again.last_hour.of(key, now_s=NOW_S) == knowledge.last_hour.of(key, now_s=NOW_S)
-        assert again.last_hour.of(key, now_s=NOW_S).decided == 200
-    assert again.accuracy.of_group("code", "team", NOW_S).grades == pytest.approx(1.0)
-    assert again.accuracy.of_model("small", NOW_S) == knowledge.accuracy.of_model("small", NOW_S)
+        hour = again.knowledge.last_hour.of(key, now_s=NOW_S)
+        assert hour == before.knowledge.last_hour.of(key, now_s=NOW_S)
+        assert hour.decided == 200
+    accuracy = again.estimates.accuracy
+    assert accuracy.of_group("code", "team", NOW_S).grades == pytest.approx(1.0)
+    assert accuracy.of_model("small", NOW_S) == before.estimates.accuracy.of_model("small", NOW_S)
 
 
 def test_a_report_that_is_repeated_over_a_restart_is_counted_once() -> None:
@@ -120,13 +124,15 @@ def test_a_report_that_is_repeated_over_a_restart_is_counted_once() -> None:
     assert settle(again, DECISION) == "USAGE_DUPLICATE"
     states = again.knowledge.spending.states(window_s=5.0, now_s=NOW_S)
     assert states["team"].spent_nano_usd == spent
-    assert again.knowledge.accuracy.of_group("code", "team", NOW_S).grades == pytest.approx(1.0)
+    learn(again.knowledge, again.estimates)
+    assert again.estimates.accuracy.of_group("code", "team", NOW_S).grades == pytest.approx(1.0)
 
 
 def test_a_grade_that_comes_after_a_restart_replaces_the_one_before() -> None:
     again = started(written(learned()))
     settle(again, DECISION, grade=0.0)
-    found = again.knowledge.accuracy.of_group("code", "team", NOW_S)
+    learn(again.knowledge, again.estimates)
+    found = again.estimates.accuracy.of_group("code", "team", NOW_S)
     assert found.mean == 0.0
     assert found.grades == pytest.approx(1.0)
 
@@ -137,7 +143,7 @@ def test_a_decision_that_has_left_the_table_is_refused_after_a_restart_too() -> 
     first, second = (decision_id(sealer=sealer, now_s=NOW_S + n) for n in range(-1, 1))
     for token in (first, second):
         found.settle(Outcome(decision_id=token, usage=usage()), now_s=NOW_S)
-    again = started(written(Known(learned().knowledge, found)))
+    again = started(written(learned()._replace(outcomes=found)))
     with pytest.raises(DecisionExpired):
         again.outcomes.settle(Outcome(decision_id=first, usage=usage()), now_s=NOW_S)
 
@@ -164,7 +170,8 @@ def test_what_the_configuration_no_longer_has_does_no_harm() -> None:
     models = tuple(m.model_dump() for m in service().models if m.name == "large")
     classes = tuple(c.model_dump() for c in service().classes if c.name == "chat")
     config = service(models=models, classes=classes, budgets=())
-    window = build_window(started(written(learned()), config=config).knowledge, now_s=NOW_S)
+    again = started(written(learned()), config=config)
+    window = window_of(again.knowledge, again.estimates)
     assert window is not None
     assert [cell.traffic_class for cell in window.cells] == ["chat"]
 
@@ -173,9 +180,9 @@ def test_what_the_configuration_no_longer_has_does_no_harm() -> None:
 def test_a_clock_that_was_set_back_or_years_ahead_leaves_something_to_plan_with(
     now_s: float,
 ) -> None:
-    again = started(written(learned()), now_s=now_s).knowledge
-    again.pushed(push(answered(CODE, "small", 20), worker="new"), now_s=now_s)
-    again.close_window(5.0, now_s=now_s)
+    again = started(written(learned()), now_s=now_s)
+    again.knowledge.pushed(push(answered(CODE, "small", 20), worker="new"), now_s=now_s)
+    learn(again.knowledge, again.estimates, now_s=now_s)
     assert all(np.isfinite(np.asarray(part)).all() for part in numbers(again, now_s))
 
 
@@ -185,7 +192,7 @@ def test_a_file_without_a_part_is_refused_and_nothing_is_taken_up(part: str) -> 
     del kept.plain[part]
     found, why = known(AFTER, service()), f"it holds what we do not write: {part}: Field required"
     with pytest.raises(StateInvalid, match=why):
-        take_up(kept, *found, epoch=AFTER, now_s=NOW_S)
+        take_up(kept, found.knowledge, found.outcomes, epoch=AFTER, now_s=NOW_S)
     assert written(found).plain == written(known(AFTER, service())).plain
 
 
@@ -221,6 +228,6 @@ def test_what_was_damaged_is_refused_or_planned_with(place: PLACES, other: objec
         again = started(Kept(NOW_S, "", json.loads(json.dumps(plain))))
         tell(again.knowledge, answered(CODE, "small", 250), sequence=2, epoch=AFTER)
         settle(again, DECISION, 0.5)
-        again.knowledge.close_window(5.0, now_s=LATER_S)
-        build_window(again.knowledge, now_s=LATER_S)  # which refuses numbers that are none
+        learn(again.knowledge, again.estimates, now_s=LATER_S)
+        list(numbers(again, LATER_S))  # whose problem refuses numbers that are none
         json.dumps(written(again).plain, allow_nan=False)

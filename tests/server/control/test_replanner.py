@@ -1,85 +1,135 @@
 import asyncio
+import threading
+from collections.abc import Callable
 from contextlib import suppress
 
-import pytest
-
-from optimizer.estimate.account import FloorAccount
+from optimizer.deadline import Deadline
+from optimizer.solution import Failure, Solution
 from server.config import to_json
+from server.control.corridor import Corridor, solve_window
+from server.control.estimates import Estimates
 from server.control.explainer import Explainer
 from server.control.knowledge import Knowledge
 from server.control.publisher import Publisher
-from server.control.replanner import Replanner, solve_window
+from server.control.replanner import Replanner
+from server.control.window import Window
 from tests.server.control.served import PATIENCE_S, no_prices
 from tests.server.control.told import CODE, NOW_S, answered, push, service
-from turnout.v1.admin_pb2 import Plan
 
 
-async def first_plan(knowledge: Knowledge) -> Plan:
-    """What one window makes of this, while the clock stands still."""
-    replanner = Replanner(
-        knowledge,
-        Publisher(7, to_json(knowledge.config)),
-        Explainer(no_prices),
-        epoch=7,
-        clock=lambda: NOW_S,
-        solver=solve_window,
-    )
-    running = asyncio.create_task(replanner.run())
-    replanner.wake()
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            if replanner.plan is not None:
-                break
-            await asyncio.sleep(0.001)
-    running.cancel()
-    with suppress(asyncio.CancelledError):
-        await running
-    return replanner.plan
+class Held:
+    """A solver that waits until it is let go, or nobody waits for it any more."""
+
+    def __init__(self) -> None:
+        self.windows: list[Window] = []
+        self.hurried: list[bool] = []
+        self.go = threading.Event()
+
+    def __call__(self, window: Window, deadline: Deadline) -> Solution | Failure:
+        self.windows.append(window)
+        while not self.go.wait(0.001) and deadline.left_s():
+            pass
+        self.hurried.append(not deadline.left_s())
+        return solve_window(window, Deadline(10.0, lambda: 0.0))
 
 
-@pytest.mark.parametrize(("floor", "owed"), [(0.85, True), (0.99, False)])
-async def test_a_floor_out_of_reach_runs_up_no_debt(floor: float, owed: bool) -> None:
-    classes = ({"name": "code", "default": True, "floor": floor},)
-    knowledge = Knowledge(service(classes=classes))
+class Planning:
+    """A replanner that runs, while the clock stands still."""
+
+    def __init__(self, solver: Held, knowledge: Knowledge) -> None:
+        self.solver = solver
+        self.knowledge = knowledge
+        self.corridor = Corridor(knowledge, Estimates(), epoch=7, begun_s=NOW_S - 5, solver=solver)
+        self.replanner = Replanner(
+            self.corridor,
+            knowledge,
+            Publisher(7, to_json(knowledge.config)),
+            Explainer(no_prices),
+            epoch=7,
+            clock=lambda: NOW_S,
+        )
+
+    async def __aenter__(self) -> "Planning":
+        self._running = asyncio.create_task(self.replanner.run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._running.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._running
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                if holds():
+                    return
+                await asyncio.sleep(0.001)
+
+    async def begin(self, steps: int) -> None:
+        """Until so many solves have begun, of which the last waits."""
+        await self.until(lambda: len(self.solver.windows) == steps)
+
+
+def planning(solver: Held) -> Planning:
+    knowledge = Knowledge(service(window_s=3_600.0))
     knowledge.pushed(push(answered(CODE, "small", 20)), now_s=NOW_S)
-    await first_plan(knowledge)
-    account = knowledge.accounts["code", "team"]
-    for _ in range(100):
-        account.told(0.0, 1.0, decided_s=NOW_S, now_s=NOW_S)
-    assert (account.required(floor, NOW_S) > floor) is owed
-
-
-async def test_a_debt_is_paid_while_the_floor_that_it_raised_is_out_of_reach() -> None:
-    classes = ({"name": "code", "default": True, "floor": 0.94},)  # the best model reaches 0.95
-    knowledge = Knowledge(service(classes=classes))
-    knowledge.pushed(push(answered(CODE, "small", 20)), now_s=NOW_S)
-    account = knowledge.accounts.setdefault(("code", "team"), FloorAccount(0.94))
-    for _ in range(100):
-        account.told(0.0, 1.0, decided_s=NOW_S, now_s=NOW_S)
-    owed = account.required(0.94, NOW_S)
-    assert owed > 0.95
-    plan = await first_plan(knowledge)
-    assert "floor" not in {breach.kind for breach in plan.breaches}  # only 0.94 was promised
-    for _ in range(4_000):
-        account.told(1.0, 1.0, decided_s=NOW_S, now_s=NOW_S)
-    assert account.required(0.94, NOW_S) < owed
-
-
-async def test_what_is_shed_runs_up_no_debt() -> None:
-    small = {"requests_per_s": 0.1}
-    models = tuple(
-        model.model_dump() | {"capacity": small} for model in service(window_s=3_600.0).models
-    )
-    knowledge = Knowledge(service(models=models))
-    knowledge.pushed(push(answered(CODE, "small", 2_000)), now_s=NOW_S)
-    plan = await first_plan(knowledge)
-    assert plan.classes[0].shed > 0.5
-    account = knowledge.accounts["code", "team"]
-    account.told(0.0, 1.0, decided_s=NOW_S, now_s=NOW_S)
-    assert account.required(0.85, NOW_S) == 0.85
+    return Planning(solver, knowledge)
 
 
 async def test_plans_of_one_control_plane_have_ids_of_its_epoch() -> None:
-    knowledge = Knowledge(service())
-    knowledge.pushed(push(answered(CODE, "small", 20)), now_s=NOW_S)
-    assert (await first_plan(knowledge)).id == "7-1"
+    solver = Held()
+    solver.go.set()
+    async with planning(solver) as found:
+        found.replanner.wake()
+        await found.until(lambda: found.corridor.plan is not None)
+        assert found.corridor.plan is not None
+        assert found.corridor.plan.id == "7-1"
+
+
+async def test_the_loop_goes_on_while_a_step_works() -> None:
+    async with planning(Held()) as found:
+        found.replanner.wake()
+        await found.begin(1)
+        found.knowledge.pushed(push(answered(CODE, "small", 25), sequence=2), now_s=NOW_S)
+        assert found.knowledge.totals["code", "small"].completed == 25
+        assert found.corridor.plan is None
+        found.solver.go.set()
+        await found.until(lambda: found.corridor.plan is not None)
+
+
+async def test_a_wake_is_heard_while_a_step_works() -> None:
+    async with planning(Held()) as found:
+        found.replanner.wake()
+        await found.begin(1)
+        found.replanner.wake()
+        await found.begin(2)
+        # What the first one would have found is not used: the second knows more.
+        assert found.solver.hurried == [True]
+        assert found.corridor.plan is None
+        found.solver.go.set()
+        await found.until(lambda: found.corridor.plan is not None)
+        assert found.solver.hurried == [True, False]
+
+
+async def test_wakes_without_end_do_not_keep_every_plan_from_being_used() -> None:
+    async with planning(Held()) as found:
+        for steps in (1, 2):
+            found.replanner.wake()
+            await found.begin(steps)
+        found.replanner.wake()
+        await found.begin(3)
+        assert found.solver.hurried == [True, True]
+        assert found.corridor.plan is not None
+        found.solver.go.set()
+
+
+async def test_a_plan_of_an_older_configuration_is_never_used() -> None:
+    async with planning(Held()) as found:
+        for steps in (1, 2, 3):
+            found.replanner.wake()
+            await found.begin(steps)
+            found.knowledge.configure(service(window_s=3_600.0))
+        assert found.corridor.plan is None
+        found.solver.go.set()
+        found.replanner.wake()
+        await found.until(lambda: found.corridor.plan is not None)

@@ -40,7 +40,8 @@ def spent_nano_usd(found: World) -> int:
 
 
 def accuracy(found: World, name: str) -> float:
-    return found.knowledge.accuracy.of_model(name, NOW_S).mean
+    found.corridor.step(NOW_S)
+    return found.corridor.accuracy[name].mean
 
 
 def test_the_grade_of_a_fallback_is_that_of_the_model_that_answered() -> None:

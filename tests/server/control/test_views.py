@@ -33,7 +33,7 @@ def test_a_model_is_shown_with_what_callers_have_not_reported_of_it() -> None:
         Outcome(decision_id=decision_id(), usage=usage()), now_s=NOW_S
     )
     knowledge.settled(settlement, now_s=NOW_S)
-    small, large = model_statuses(knowledge, now_s=NOW_S)
+    small, large = model_statuses(knowledge, {}, now_s=NOW_S)
     assert (small.unreported, small.unreported_nano_usd) == (2, 2_000_000)
     assert (large.unreported, large.unreported_nano_usd) == (0, 0)
 

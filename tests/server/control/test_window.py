@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 
 from server.config import Config
+from server.control.estimates import Estimates
 from server.control.knowledge import Knowledge
-from server.control.window import CELLS_MAX, Window, build_window
+from server.control.window import CELLS_MAX, Window
 from server.routing.catalog import Cell
+from tests.server.control.learning import learned, window_of
 from tests.server.control.told import (
     CHAT,
     CODE,
@@ -21,22 +23,21 @@ from turnout.v1 import control_pb2 as pb
 DOWN = [pb.EndpointStats(model="small", address=f"127.0.0.1:{n}", ejected=True) for n in (1, 2)]
 
 
-def knowledge(config: Config, *pushed: pb.CellStats) -> Knowledge:
-    """What is known after one window of 5 s."""
+def known(config: Config, *pushed: pb.CellStats) -> tuple[Knowledge, Estimates]:
+    """What is known and believed after one window of 5 s."""
     found = Knowledge(config)
     found.pushed(push(*pushed), now_s=NOW_S)
-    found.close_window(5.0, now_s=NOW_S)
-    return found
+    return found, learned(found)
 
 
 def built(config: Config, *pushed: pb.CellStats) -> Window:
-    window = build_window(knowledge(config, *pushed), now_s=NOW_S)
+    window = window_of(*known(config, *pushed))
     assert window is not None
     return window
 
 
 def test_before_any_request_there_is_nothing_to_plan() -> None:
-    assert build_window(Knowledge(service()), now_s=NOW_S) is None
+    assert window_of(Knowledge(service()), Estimates()) is None
 
 
 def test_demand_is_the_requests_of_a_window() -> None:
@@ -78,12 +79,12 @@ def test_a_group_promises_what_its_class_does() -> None:
 
 
 def test_a_floor_is_planned_with_a_margin_that_shrinks_as_grades_come() -> None:
-    found = knowledge(service(), answered(CODE, "small", 50))
+    found, estimates = known(service(), answered(CODE, "small", 50))
     asked = []
     for grades in (0, 1_000, 99_000):
         for _ in range(grades):
-            found.accuracy.told(CODE, "small", 0.85, 1.0, NOW_S)
-        window = build_window(found, now_s=NOW_S)
+            estimates.accuracy.told(CODE, "small", 0.85, 1.0, NOW_S)
+        window = window_of(found, estimates)
         assert window is not None
         asked.append(window.problem.groups[0].floor)
     assert asked == pytest.approx([0.8875, 0.8686, 0.8518], abs=1e-4)
@@ -128,18 +129,18 @@ def test_a_late_model_misses_the_slo_of_the_class_that_has_one() -> None:
 
 
 def test_a_model_whose_endpoints_are_all_ejected_is_not_allowed() -> None:
-    found = knowledge(service(), answered(CODE, "small", 50))
+    found, estimates = known(service(), answered(CODE, "small", 50))
     found.pushed(push(sequence=2, endpoints=DOWN), now_s=NOW_S)
-    window = build_window(found, now_s=NOW_S)
+    window = window_of(found, estimates)
     assert window is not None
     assert window.problem.allowed.tolist() == [[False, True]]
 
 
 def test_with_no_model_up_there_is_nothing_to_plan() -> None:
     drained = (SMALL, LARGE | {"enabled": False})
-    found = knowledge(service(models=drained), answered(CODE, "small", 50))
+    found, estimates = known(service(models=drained), answered(CODE, "small", 50))
     found.pushed(push(sequence=2, endpoints=DOWN), now_s=NOW_S)
-    assert build_window(found, now_s=NOW_S) is None
+    assert window_of(found, estimates) is None
 
 
 def test_what_may_serve_a_cell_follows_from_its_kind_and_not_from_what_has_answered_it() -> None:
@@ -192,13 +193,13 @@ def test_a_budget_paces_the_cells_whose_payer_names_it() -> None:
 
 
 def test_prices_are_asked_of_the_floors_as_configured() -> None:
-    found = knowledge(service(), answered(CODE, "small", 50))
-    account = found.accounts
-    window = build_window(found, now_s=NOW_S)
+    found, estimates = known(service(), answered(CODE, "small", 50))
+    account = estimates.accounts
+    window = window_of(found, estimates)
     assert window is not None
     for _ in range(2_000):
         account["code", "team"].told(0.0, 2.0, decided_s=NOW_S, now_s=NOW_S)
-    shifted = build_window(found, now_s=NOW_S)
+    shifted = window_of(found, estimates)
     assert shifted is not None
     assert shifted.problem.groups[0].floor == pytest.approx(0.85 + 0.0375 + 0.02)
     assert shifted.configured.groups[0].floor == 0.85

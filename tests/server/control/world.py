@@ -5,15 +5,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
 
-from optimizer.solution import Solution
 from server.app.stats import Pushes, push_request
 from server.app.worker import PUSH_S
 from server.config import Config
+from server.control.corridor import Corridor, Draft
+from server.control.estimates import Estimates
 from server.control.knowledge import Knowledge
 from server.control.outcomes import Outcomes
-from server.control.parts import shares_of
-from server.control.replanner import solve_window
-from server.control.window import Window, build_window
+from server.control.window import Window
 from server.dispatch import Bytes, Dispatcher, EndpointError, Metadata
 from server.routing.catalog import Model, PayloadKind
 from server.routing.counters import Counters
@@ -35,6 +34,7 @@ class World:
     def __init__(self, config: Config, behaviours: dict[str, Behaviour], now_s: float) -> None:
         self.now_s = now_s
         self.knowledge = Knowledge(config)
+        self.corridor = Corridor(self.knowledge, Estimates(), epoch=0, begun_s=now_s)
         self._behaviours = behaviours
         self._asked: Counter[str] = Counter()
         self._counters = Counters()
@@ -82,21 +82,20 @@ class World:
         return settlement.result.reason
 
     def plan(self) -> None:
-        """Closes a window and puts what the optimizer makes of it in force."""
-        window = self.window()
-        solution = solve_window(window)
-        assert isinstance(solution, Solution)
-        shares = shares_of(window, solution)
-        cells = cast("dict[CellKey, Row]", shares.cells)  # a Cell is such a tuple
-        self._router.publish(WeightTable("p", cells, shares.classes))
+        """Pushes what was counted, and puts in force what a step makes of it."""
+        draft = self._draft()
+        cells = cast("dict[CellKey, Row]", draft.shares.cells)  # a Cell is such a tuple
+        self._router.publish(WeightTable("p", cells, draft.shares.classes))
 
-    def window(self, window_s: float = 5.0) -> Window:
-        """Pushes what was counted, closes the window, and puts what is known as a problem."""
+    def window(self) -> Window:
+        """Likewise, but says only what the step was about."""
+        return self._draft().window
+
+    def _draft(self) -> Draft:
         self._push()
-        self.knowledge.close_window(window_s, now_s=self.now_s)
-        window = build_window(self.knowledge, now_s=self.now_s)
-        assert window is not None
-        return window
+        step = self.corridor.step(self.now_s)
+        assert step.draft is not None, step.failure
+        return step.draft
 
     def _push(self) -> None:
         self._pushed_s = self.now_s

@@ -1,0 +1,166 @@
+"""From facts to a plan: one step learns what was told, solves the window, and says what follows.
+
+`step` does it all at once. Who must not stand still meanwhile calls its three parts: `gather` and
+`accept` take a moment, and `work` may run in another thread.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from optimizer.deadline import Deadline
+from optimizer.estimate.accuracy import Estimate
+from optimizer.lp import solve
+from optimizer.solution import Failure, Solution
+from server.control.estimates import Estimates
+from server.control.facts import Given
+from server.control.knowledge import Knowledge
+from server.control.parts import Shares, parts_of, shares_of
+from server.control.plan import FLOOR_TOLERANCE, add_promises, plan_message
+from server.control.plan_archive import plan_id_of
+from server.control.window import Window, build_window
+from turnout.v1.admin_pb2 import Plan
+from turnout.v1.control_pb2 import WatchPlanResponse
+
+# All solves of a window together, a window by default: then the best plan that was found is used.
+SOLVE_S_MAX = 5.0
+# Two steps at one reading of the clock still have a time between them.
+_ELAPSED_S_MIN = 1e-3
+
+Solver = Callable[[Window, Deadline], Solution | Failure]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What was made of a window, ready to be put in force."""
+
+    window: Window
+    plan: Plan
+    shares: Shares
+    routes: object  # equal for plans that route alike
+    # Empty where it routes like the plan in force: then it has that one's id.
+    parts: tuple[WatchPlanResponse, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a step found."""
+
+    given: Given
+    accuracy: Mapping[str, Estimate]  # of each model, as it is believed now
+    draft: Draft | None = None
+    failure: str = ""  # why there is no draft
+    is_fault: bool = False  # it ought to have one
+
+
+def solve_window(window: Window, deadline: Deadline) -> Solution | Failure:
+    """The optimizer's answer."""
+    return solve(window.problem, deadline)
+
+
+@dataclass(slots=True)
+class Haste:
+    """A clock for deadlines that are over at once when somebody is in a hurry."""
+
+    is_over: bool = False
+    clock: Callable[[], float] = field(default=time.monotonic)
+
+    def now_s(self) -> float:
+        return float("inf") if self.is_over else self.clock()
+
+
+class Corridor:
+    """One step at a time. The estimates are its own; what others read is what `accept` was told."""
+
+    def __init__(
+        self,
+        knowledge: Knowledge,
+        estimates: Estimates,
+        *,
+        epoch: int,
+        begun_s: float,
+        solver: Solver = solve_window,
+    ) -> None:
+        self.estimates = estimates
+        self.plan: Plan | None = None  # in force; None before the first
+        self.accuracy: Mapping[str, Estimate] = {}
+        self._knowledge = knowledge
+        self._epoch = epoch
+        self._solver = solver
+        self._stepped_s = begun_s
+        self._ids = 0
+        self._routes: object = None
+
+    def step(self, now_s: float) -> Step:
+        """All of it; the plan that it found is in force."""
+        step = self.work(self.gather(now_s), Haste())
+        self.accept(step)
+        return step
+
+    def learn(self, now_s: float) -> None:
+        """Hears all that was told until now, and plans nothing."""
+        self.estimates.learn(self.gather(now_s))
+
+    def gather(self, now_s: float) -> Given:
+        """All that was told until now."""
+        elapsed_s = max(now_s - self._stepped_s, _ELAPSED_S_MIN)
+        self._stepped_s = now_s
+        return self._knowledge.given(now_s, elapsed_s)
+
+    def work(self, given: Given, haste: Haste) -> Step:
+        """Learns and plans; what it was given is learned whatever comes of the plan."""
+        self.estimates.learn(given)
+        accuracy = {
+            model.name: self.estimates.accuracy.of_model(model.name, given.now_s)
+            for model in given.config.models
+        }
+        window = build_window(given, self.estimates)
+        if window is None:
+            nothing = "no request has been seen that a model which is up could answer"
+            return Step(given, accuracy, failure=nothing)
+        solution = self._solver(window, Deadline(SOLVE_S_MAX, haste.now_s))
+        if isinstance(solution, Failure):
+            failure = f"{solution.status}: {solution.message}"
+            return Step(given, accuracy, failure=failure, is_fault=True)
+        self._freeze_accounts(window, solution, given.now_s)
+        return Step(given, accuracy, self._draft(given, window, solution))
+
+    def accept(self, step: Step) -> None:
+        """Puts what it found in force."""
+        self.accuracy = step.accuracy
+        if step.draft is not None:
+            self.plan, self._routes = step.draft.plan, step.draft.routes
+        else:
+            self.fail(step.failure)
+
+    def fail(self, why: str) -> None:
+        """The older plan stays, and says why."""
+        if self.plan is not None:
+            self.plan.failure = why
+
+    def _draft(self, given: Given, window: Window, solution: Solution) -> Draft:
+        shares = shares_of(window, solution)
+        routes, before = shares.nearly(), self.plan
+        is_same = before is not None and routes == self._routes
+        if before is not None and is_same:
+            plan_id = before.id
+        else:
+            self._ids += 1
+            plan_id = plan_id_of(self._epoch, self._ids)
+        plan = plan_message(plan_id, window, solution, now_s=given.now_s)
+        add_promises(plan, given, self.estimates.accuracy)
+        parts = () if is_same else parts_of(plan_id, shares)
+        return Draft(window, plan, shares, routes, parts)
+
+    def _freeze_accounts(self, window: Window, solution: Solution, now_s: float) -> None:
+        """Debt does not grow while nothing could keep the floor.
+
+        The floor as configured: one that an account raised out of reach is still paid back, slowly.
+        """
+        for g, group in enumerate(window.configured.groups):
+            account = self.estimates.accounts.get((group.traffic_class, group.payer))
+            if account is None or group.floor is None:
+                continue
+            short = solution.accuracy[g] < group.floor - FLOOR_TOLERANCE
+            if short or solution.shed[g] > 0:
+                account.freeze(now_s)

@@ -1,0 +1,123 @@
+"""What a step believes: the estimates, which nobody else reads while it works."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from optimizer.estimate.account import FloorAccount
+from optimizer.estimate.accuracy import AccuracyEstimate, Estimate, Prior
+from optimizer.estimate.accuracy import Cell as Bucket
+from optimizer.estimate.chain import ChainEstimate
+from optimizer.estimate.demand import DemandEstimate
+from optimizer.estimate.latency import LatencyEstimate
+from optimizer.estimate.miss import MissEstimate, Promise
+from optimizer.estimate.tokens import TokenEstimate
+from server.config import Config, ModelConfig
+from server.control.facts import Given, Graded, GroupName
+from server.routing.catalog import Catalog
+from server.routing.counters import Counts, Leg
+
+
+class Estimates:
+    """Is told once a step what happened since the last."""
+
+    def __init__(self) -> None:
+        self.accuracy = AccuracyEstimate({})
+        self.latency = LatencyEstimate()
+        self.miss = MissEstimate()
+        self.usage = TokenEstimate()
+        self.chains = ChainEstimate()
+        self.demand = DemandEstimate()
+        self.accounts: dict[GroupName, FloorAccount] = {}
+        self._config: Config | None = None
+
+    def configure(self, config: Config) -> None:
+        """Believes of its models what it says of them, until grades say more."""
+        if config is not self._config:
+            self._config = config
+            for model in config.models:
+                self.accuracy.set_prior(model.name, _prior(model))
+
+    def learn(self, given: Given) -> None:
+        """All that was told."""
+        self.configure(given.config)
+        asked: dict[Bucket, float] = {cell: float(n) for cell, n in given.told.asked.items()}
+        self.demand.told(asked, given.elapsed_s)
+        for leg, counts in given.told.legs.items():
+            # It may be of an older configuration.
+            if leg.cell.traffic_class in given.catalog.classes:
+                self._learn(leg, counts, given.catalog, given.now_s)
+        for graded in given.told.grades:
+            self._grade(graded)
+
+    def to_plain(self) -> dict[str, Any]:
+        """All that outlives the process, in what JSON has."""
+        accounts = [[name, account.to_plain()] for name, account in self.accounts.items()]
+        return {
+            "accuracy": self.accuracy.to_plain(),
+            "latency": self.latency.to_plain(),
+            "miss": self.miss.to_plain(),
+            "usage": self.usage.to_plain(),
+            "chains": self.chains.to_plain(),
+            "demand": self.demand.to_plain(),
+            "accounts": {"rows": accounts},
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any], *, age_s: float = 0.0) -> Self:
+        """Takes up what `to_plain` wrote so long ago.
+
+        Raises ValueError, TypeError or LookupError where it is something else.
+        """
+        found = cls()
+        found.accuracy = AccuracyEstimate.from_plain(plain["accuracy"], {})
+        found.latency = LatencyEstimate.from_plain(plain["latency"])
+        found.miss = MissEstimate.from_plain(plain["miss"])
+        found.usage = TokenEstimate.from_plain(plain["usage"])
+        found.chains = ChainEstimate.from_plain(plain["chains"])
+        found.demand = DemandEstimate.from_plain(plain["demand"], age_s=age_s)
+        found.accounts = {
+            (str(traffic_class), str(payer)): FloorAccount.from_plain(account)
+            for (traffic_class, payer), account in plain["accounts"]["rows"]
+        }
+        return found
+
+    def _learn(self, leg: Leg, counts: Counts, catalog: Catalog, now_s: float) -> None:
+        traffic_class = leg.cell.traffic_class
+        if counts.attempts:
+            usage = (float(counts.input_tokens), float(counts.output_tokens), counts.busy_s)
+            self.usage.told(leg.cell, leg.model, counts.attempts, counts.answered, usage, now_s)
+        if counts.attempts or counts.ended:
+            self.chains.told(
+                (traffic_class, leg.first, leg.model),
+                ended=counts.ended,
+                attempts=counts.attempts,
+                answered=counts.answered,
+                now_s=now_s,
+            )
+        if counts.completed:
+            self.latency.told(leg.first, counts.latency_counts, counts.failed, now_s)
+            slo_s = catalog.classes[traffic_class].slo_s
+            if slo_s is not None:
+                promise = Promise(traffic_class, slo_s, leg.first)
+                self.miss.told(promise, counts.completed, counts.slo_missed, now_s)
+
+    def _grade(self, graded: Graded) -> None:
+        cell, model, quality, weight, decided_s, told_s, replaces = graded
+        account = self.accounts.get(cell[:2])
+        if replaces is not None:
+            before, model_before, before_s = replaces
+            self.accuracy.retract(cell, model_before, before, weight, before_s)
+            if account is not None:
+                account.replaced(before, quality, weight, decided_s=decided_s)
+        elif account is not None:
+            account.told(quality, weight, decided_s=decided_s, now_s=told_s)
+        self.accuracy.told(cell, model, quality, weight, told_s)
+
+
+def believed_before(model: ModelConfig) -> Estimate:
+    """What is believed of a model of which no step has heard yet."""
+    return AccuracyEstimate({model.name: _prior(model)}).of_model(model.name, 0.0)
+
+
+def _prior(model: ModelConfig) -> Prior:
+    return Prior(model.prior_accuracy, model.prior_grades)

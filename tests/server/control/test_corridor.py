@@ -1,0 +1,138 @@
+"""One step after another, on a clock that the test sets."""
+
+import pytest
+
+from optimizer.deadline import Deadline
+from optimizer.solution import Failure, Solution
+from server.config import Config
+from server.control.corridor import Corridor, Haste, Step
+from server.control.estimates import Estimates
+from server.control.facts import Graded
+from server.control.knowledge import Knowledge
+from server.control.window import Window
+from tests.server.control.told import CODE, NOW_S, answered, push, service
+
+TEAM = ("code", "team")
+
+
+class Service:
+    """A control plane without its loop."""
+
+    def __init__(self, config: Config, requests: int = 20) -> None:
+        self.knowledge = Knowledge(config)
+        self.corridor = Corridor(self.knowledge, Estimates(), epoch=7, begun_s=NOW_S)
+        self.knowledge.pushed(push(answered(CODE, "small", requests)), now_s=NOW_S)
+        self.now_s = NOW_S
+
+    def step(self) -> Step:
+        self.now_s += 5.0
+        return self.corridor.step(self.now_s)
+
+    def grade(self, quality: float, count: int) -> None:
+        """Answers to requests that were decided just now."""
+        for _ in range(count):
+            self.knowledge.facts.grade(
+                Graded(CODE, "small", quality, 1.0, decided_s=self.now_s, told_s=self.now_s)
+            )
+
+    def required(self) -> float | None:
+        draft = self.step().draft
+        assert draft is not None
+        return draft.window.problem.groups[0].floor
+
+
+def test_a_step_learns_plans_and_puts_the_plan_in_force() -> None:
+    found = Service(service())
+    step = found.step()
+    assert step.draft is not None
+    assert step.draft.window.problem.demand == pytest.approx([20.0])
+    assert found.corridor.plan is step.draft.plan
+    assert step.draft.shares.cells.keys() == {CODE}
+    assert found.corridor.accuracy.keys() == {"small", "large"}
+
+
+def test_what_was_told_is_learned_once() -> None:
+    found = Service(service())
+    found.step()
+    second = found.step().draft
+    assert second is not None
+    assert second.window.problem.demand[0] < 20.0
+
+
+def test_steps_that_route_alike_keep_the_plans_id_and_bring_no_parts() -> None:
+    found = Service(service())
+    first, second = found.step().draft, found.step().draft
+    assert first is not None
+    assert second is not None
+    assert first.parts
+    assert (second.plan.id, second.parts) == (first.plan.id, ())
+    assert second.plan.time.ToNanoseconds() > first.plan.time.ToNanoseconds()
+
+
+def test_without_a_request_the_plan_in_force_says_why_there_is_no_newer_one() -> None:
+    empty = Corridor(Knowledge(service()), Estimates(), epoch=7, begun_s=NOW_S)
+    step = empty.step(NOW_S + 5)
+    assert (step.draft, step.is_fault) == (None, False)
+    assert "no request has been seen" in step.failure
+
+
+def test_what_a_step_that_failed_was_told_is_not_lost() -> None:
+    def failing(window: Window, deadline: Deadline) -> Solution | Failure:
+        return Failure("limit", "it took too long")
+
+    knowledge, estimates = Knowledge(service()), Estimates()
+    knowledge.pushed(push(answered(CODE, "small", 20)), now_s=NOW_S)
+    corridor = Corridor(knowledge, estimates, epoch=7, begun_s=NOW_S, solver=failing)
+    step = corridor.step(NOW_S + 5)
+    assert (step.failure, step.is_fault) == ("limit: it took too long", True)
+    assert estimates.demand.per_s() == pytest.approx({CODE: 4.0})
+
+
+def test_who_is_in_a_hurry_has_no_time_left() -> None:
+    now_s = [1.0]
+    haste = Haste(clock=lambda: now_s[0])
+    deadline = Deadline(5.0, haste.now_s)
+    assert deadline.left_s() == 5.0
+    haste.is_over = True
+    assert deadline.left_s() == 0.0
+
+
+@pytest.mark.parametrize(("floor", "owed"), [(0.85, True), (0.99, False)])
+def test_a_floor_out_of_reach_runs_up_no_debt(floor: float, owed: bool) -> None:
+    classes = ({"name": "code", "default": True, "floor": floor},)
+    found = Service(service(classes=classes))
+    found.step()
+    found.grade(0.0, 100)
+    required = found.required()
+    assert required is not None
+    assert (required > floor) is owed
+
+
+def test_a_debt_is_paid_while_the_floor_that_it_raised_is_out_of_reach() -> None:
+    classes = ({"name": "code", "default": True, "floor": 0.94},)  # the best model reaches 0.95
+    found = Service(service(classes=classes))
+    found.step()
+    account = found.corridor.estimates.accounts[TEAM]
+    for _ in range(100):
+        account.told(0.0, 1.0, decided_s=found.now_s, now_s=found.now_s)
+    owed = account.required(0.94, found.now_s)
+    assert owed > 0.95
+    step = found.step()
+    assert step.draft is not None
+    breaches = {breach.kind for breach in step.draft.plan.breaches}
+    assert "floor" not in breaches  # only 0.94 was promised
+    for _ in range(4_000):
+        account.told(1.0, 1.0, decided_s=found.now_s, now_s=found.now_s)
+    assert account.required(0.94, found.now_s) < owed
+
+
+def test_what_is_shed_runs_up_no_debt() -> None:
+    small = {"requests_per_s": 0.1}
+    models = tuple(model.model_dump() | {"capacity": small} for model in service().models)
+    found = Service(service(models=models), requests=2_000)
+    step = found.step()
+    assert step.draft is not None
+    assert step.draft.plan.classes[0].shed > 0.5
+    account = found.corridor.estimates.accounts[TEAM]
+    account.told(0.0, 1.0, decided_s=found.now_s, now_s=found.now_s)
+    assert account.required(0.85, found.now_s) == 0.85
