@@ -24,6 +24,7 @@ from server.config import ConfigError, from_json, to_json
 from server.config.file import load, warnings
 from server.control.budgets import Spending
 from server.control.cell_stats import cell_stats
+from server.control.estimates import Estimates
 from server.control.kept_file import FileRefused
 from server.control.kept_requests import KeptRequests, kept_ids, read_kept
 from server.control.key_file import read_key
@@ -121,13 +122,14 @@ def _spent(data: bytes, _made: Path) -> str:
 
 def _state(data: bytes, _made: Path) -> str:
     """As the control plane does at its start: takes it up, learns something, plans."""
-    known = Knowledge(CONFIG, epoch=_EPOCH), _outcomes()
+    knowledge, kept = Knowledge(CONFIG, epoch=_EPOCH), _as_file(data)
     try:
-        take_up(unpacked(_as_file(data)), *known, epoch=_EPOCH, now_s=NOW_S)
+        estimates = take_up(unpacked(kept), knowledge, _outcomes(), epoch=_EPOCH, now_s=NOW_S)
     except StateInvalid as error:
         return f"refused: {plain(str(error))[:40]}"
-    known[0].close_window(5.0, now_s=NOW_S)
-    window = build_window(known[0], now_s=NOW_S)
+    given = knowledge.given(NOW_S, 5.0)
+    estimates.learn(given)
+    window = build_window(given, estimates)
     return "nothing to plan" if window is None else "planned"
 
 
@@ -153,9 +155,11 @@ def _states() -> list[bytes]:
     knowledge.pushed(PushStatsRequest(worker="w0", boot="b0", sequence=1, cells=told), now_s=NOW_S)
     outcome = Outcome(decision_id=decision_id(), feedback=[Feedback(metric="quality", value=1.0)])
     knowledge.settled(outcomes.settle(outcome, now_s=NOW_S), now_s=NOW_S)
-    knowledge.close_window(5.0, now_s=NOW_S)
-    build_window(knowledge, now_s=NOW_S)
-    file = b"".join(packed(taken(knowledge, outcomes), written_s=NOW_S, version="0.1.0"))
+    given, estimates = knowledge.given(NOW_S, 5.0), Estimates()
+    estimates.learn(given)
+    build_window(given, estimates)  # which opens accounts
+    plain_form = taken(knowledge, estimates, outcomes)
+    file = b"".join(packed(plain_form, written_s=NOW_S, version="0.1.0"))
     return [b"[%s]" % b",".join(gzip.decompress(file).splitlines()), file]
 
 
