@@ -91,7 +91,12 @@ class DemandEstimate:
 
     def to_plain(self) -> dict[str, Any]:
         """All that outlives the process, in what JSON has."""
-        return {"watched_s": self._watched_s, "rows": self._requests.items()}
+        return {
+            "watched_s": self._watched_s,
+            "rows": self._requests.items(),
+            "recent_s": [self._recent_s, self._recent_weights_s],
+            "recent": self._recent.items(),
+        }
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any], *, age_s: float = 0.0) -> Self:
@@ -107,4 +112,8 @@ class DemandEstimate:
         found._requests = {cell: seen for cell, seen in requests.items() if seen > _REQUESTS_MIN}
         if found._requests and not found._watched_s:
             raise ValueError("requests without any time in which they were seen")
+        if age_s < found._level_half_life_s:  # later it says nothing of the level of now
+            found._recent_s, found._recent_weights_s = map(positive, plain["recent_s"])
+            groups = list(plain["recent"])[:CELLS_MAX]
+            found._recent = {tupled(group): positive(seen) for group, seen in groups}
         return found
