@@ -2,12 +2,34 @@
 
 from collections.abc import Iterable, Mapping
 
-from benchmarks import classify, infer, pick, plan, publish, route, route_batch, tokens, workers
+from benchmarks import (
+    classify,
+    infer,
+    overload,
+    pick,
+    plan,
+    publish,
+    route,
+    route_batch,
+    tokens,
+    workers,
+)
 from benchmarks.harness import Benchmark
 
 BENCHMARKS: Mapping[str, Benchmark] = {
     subject.BENCHMARK.name: subject.BENCHMARK
-    for subject in (pick, classify, tokens, plan, publish, route, route_batch, infer, workers)
+    for subject in (
+        pick,
+        classify,
+        tokens,
+        plan,
+        publish,
+        route,
+        route_batch,
+        infer,
+        workers,
+        overload,
+    )
 }
 
 

@@ -53,6 +53,13 @@ the target.
   once it had had a call; both are unique set sizes, without what the kernel holds for a socket.
   Their floor is four stock servers, each with as many connections as a worker, and their interval
   is the range of the four.
+- `overload`: two workers before an endpoint that serves 80 requests a second, 8 at one time, and
+  whose model states 72 and that 16 may be there. `1.5x`, `3x`, `25x` of the 72 come in open loops,
+  21.6 a second of a high class. `in_time` is the time from one answer within the SLO, 400 ms, to
+  the next, beside that of what fits and beside the same service without a stated capacity; `high`
+  the same of the high class, beside what was sent; `refused` what metrics counted beside what
+  callers were told; `refusal.cpu` CPU time of the workers for each `Route`, nearly all of them
+  refused, beside as many that are answered, 1,500 a second.
 """)
 
 

@@ -132,17 +132,23 @@ def turnout_with(
     if tls:
         listeners["tls"] = {"cert_file": str(tls.cert_file), "key_file": str(tls.key_file)}
     name = f"turnout-{workers}-tls" if tls else f"turnout-{workers}"
-    folder = folder / name
+    text = _CONFIG.replace("WINDOW_S", str(window_s)).replace("LISTENERS", json.dumps(listeners))
+    text = text.replace("ENDPOINT", json.dumps(endpoint))
+    with configured(workers, folder / name, text) as (service, server):
+        yield service._replace(asked=_wait_for_plan(service, exchange, server, tls))
+
+
+@contextmanager
+def configured(workers: int, folder: Path, text: str) -> Iterator[tuple[Turnout, Server]]:
+    """`turnout serve` in a new folder with this configuration, once it serves."""
     folder.mkdir()
     file = folder / "turnout.yaml"
-    text = _CONFIG.replace("WINDOW_S", str(window_s)).replace("STATE_DIR", str(folder / "state"))
-    text = text.replace("LISTENERS", json.dumps(listeners))
-    file.write_text(text.replace("ENDPOINT", json.dumps(endpoint)))
+    file.write_text(text.replace("STATE_DIR", str(folder / "state")))
     command = ("-m", "server.cli", "serve", str(file), "--workers", str(workers))
     with serving("turnout", *command, folder=folder) as server:
         said = _serving(server)
-        service = Turnout(said["data"], said["admin"], _worker_pids(server, workers), asked=0)
-        yield service._replace(asked=_wait_for_plan(service, exchange, server, tls))
+        pids = _worker_pids(server, workers)
+        yield Turnout(said["data"], said["admin"], pids, asked=0), server
 
 
 def workers_when(

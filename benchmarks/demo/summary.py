@@ -60,9 +60,8 @@ def _rows(result: Result) -> Iterator[tuple[str, ...]]:
 
 
 def _explained(study: Study) -> Iterator[str]:
-    yield f"cost: a part of what always {study.best} asks for the very same requests; best: how"
-    yield "often that is right; shed: refused, for the plan cannot serve them. All intervals"
-    yield "of a run hold together with 95 %."
+    yield f"cost: a part of what always {study.best} asks for the same requests; best: how often"
+    yield "that is right; shed: refused, it does not fit. All intervals hold together with 95 %."
 
 
 def _priced(results: Sequence[Result]) -> Iterator[str]:

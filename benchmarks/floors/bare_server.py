@@ -1,7 +1,8 @@
 """The least a gRPC server in Python costs: one handler on uvloop, messages left as bytes.
 
 `--answer HEX` and `--answer-file FILE` answer every call with the same bytes, whatever is asked;
-`--forward-to HOST:PORT` passes every call on by grpc.aio, and back what is answered. The server is
+`--forward-to HOST:PORT` passes every call on by grpc.aio, and back what is answered. With `--slots`
+only so many calls are served at one time, each for `--service-s`; others queue. The server is
 grpc.aio's, or ours with `--transport turnout`. Prints its port and serves until SIGTERM or the end
 of its standard input.
 """
@@ -48,6 +49,18 @@ def constant(message: bytes) -> Answer:
         return message
 
     return answer
+
+
+def queueing(answer: Answer, slots: int, service_s: float) -> Answer:
+    """Like a model server: who has given up leaves the queue."""
+    free = asyncio.Semaphore(slots)
+
+    async def answer_in_turn(request: bytes, context: Context) -> bytes:
+        async with free:
+            await asyncio.sleep(service_s)
+            return await answer(request, context)
+
+    return answer_in_turn
 
 
 def forwarding(channel: grpc.aio.Channel) -> Answer:
@@ -104,6 +117,8 @@ async def main() -> None:
     does.add_argument("--answer-file", type=Path)
     does.add_argument("--forward-to")
     parser.add_argument("--transport", choices=("grpcio", "turnout"), default="grpcio")
+    parser.add_argument("--slots", type=int)
+    parser.add_argument("--service-s", type=float, default=0.0)
     parser.add_argument("--cert-file", type=Path)
     parser.add_argument("--key-file", type=Path)
     arguments = parser.parse_args()
@@ -111,7 +126,10 @@ async def main() -> None:
     if arguments.forward_to is None:
         file = arguments.answer_file
         message = arguments.answer if file is None else file.read_bytes()
-        await serve(constant(message), arguments.transport, tls)
+        answer = constant(message)
+        if arguments.slots:
+            answer = queueing(answer, arguments.slots, arguments.service_s)
+        await serve(answer, arguments.transport, tls)
     else:
         async with grpc.aio.insecure_channel(arguments.forward_to) as channel:
             await serve(forwarding(channel), arguments.transport, tls)

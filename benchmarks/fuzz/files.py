@@ -1,6 +1,8 @@
 """Files: the configuration, and those of the state folder, read at a start or by threads."""
 
+import gzip
 import hashlib
+import json
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -21,14 +23,25 @@ from benchmarks.fuzz.targets import Act, Target
 from server.config import ConfigError, from_json, to_json
 from server.config.file import load, warnings
 from server.control.budgets import Spending
+from server.control.cell_stats import cell_stats
+from server.control.estimates import Estimates
 from server.control.kept_file import FileRefused
 from server.control.kept_requests import KeptRequests, kept_ids, read_kept
 from server.control.key_file import read_key
+from server.control.knowledge import Knowledge
+from server.control.outcomes import Outcomes
+from server.control.remembered import take_up, taken
+from server.control.state_file import StateInvalid, packed, unpacked
+from server.control.window import build_window
+from server.routing.catalog import Cell
+from server.routing.counters import Counts, Leg
 from server.routing.errors import RoutingError
 from server.routing.learned import ClassifierInvalid, LinearModel
 from server.routing.learned.file_format import Contents, Header, dump
 from server.routing.learned.file_format import load as load_classifier
 from server.routing.tokens import open_decision
+from turnout.v1.control_pb2 import PushStatsRequest
+from turnout.v1.routing_pb2 import Feedback, Outcome
 
 # Read once, at a start or in a thread: what is looked for is what grows faster than its file.
 AT_A_START = Allowance(
@@ -42,6 +55,8 @@ OF_JSON = replace(AT_A_START, bytes_a_byte=192.0)
 EACH_OUTCOME = Allowance(stretch_s=0.002)
 
 _SPEND = 5
+_EPOCH = 2
+_CELL = Cell("chat", "all", "other", "s0")
 
 Read = Callable[[bytes, Path], str]
 
@@ -103,6 +118,49 @@ def _spent(data: bytes, _made: Path) -> str:
     state = spending.states(window_s=5.0, now_s=NOW_S)["all"]
     spending.to_plain()
     return "nothing spent before" if state.spent_nano_usd == _SPEND else "spent"
+
+
+def _state(data: bytes, _made: Path) -> str:
+    """As the control plane does at its start: takes it up, learns something, plans."""
+    knowledge, kept = Knowledge(CONFIG, epoch=_EPOCH), _as_file(data)
+    try:
+        estimates = take_up(unpacked(kept), knowledge, _outcomes(), epoch=_EPOCH, now_s=NOW_S)
+    except StateInvalid as error:
+        return f"refused: {plain(str(error))[:40]}"
+    given = knowledge.given(NOW_S, 5.0)
+    estimates.learn(given)
+    window = build_window(given, estimates)
+    return "nothing to plan" if window is None else "planned"
+
+
+def _outcomes() -> Outcomes:
+    return Outcomes(KEY, bool)  # whatever has a name is a model
+
+
+def _as_file(data: bytes) -> bytes:
+    """Of a list of JSON its items are the lines, so that they are changed, not their gzip."""
+    try:
+        head, *body = [json.dumps(line).encode() + b"\n" for line in json.loads(data)]
+    except (ValueError, TypeError, RecursionError):
+        return data
+    return gzip.compress(head, 1) + gzip.compress(b"".join(body), 1)
+
+
+def _states() -> list[bytes]:
+    """A file, and what it has in its lines."""
+    knowledge, outcomes = Knowledge(CONFIG, epoch=_EPOCH), _outcomes()
+    counts = Counts(decided=3, ended=2, completed=2, attempts=2, answered=2, cost_nano_usd=1_000)
+    counts.latency_counts[20] = 2
+    told = [cell_stats(Leg(_CELL, "small", model), counts) for model in ("small", "large")]
+    knowledge.pushed(PushStatsRequest(worker="w0", boot="b0", sequence=1, cells=told), now_s=NOW_S)
+    outcome = Outcome(decision_id=decision_id(), feedback=[Feedback(metric="quality", value=1.0)])
+    knowledge.settled(outcomes.settle(outcome, now_s=NOW_S), now_s=NOW_S)
+    given, estimates = knowledge.given(NOW_S, 5.0), Estimates()
+    estimates.learn(given)
+    build_window(given, estimates)  # which opens accounts
+    plain_form = taken(knowledge, estimates, outcomes)
+    file = b"".join(packed(plain_form, written_s=NOW_S, version="0.1.0"))
+    return [b"[%s]" % b",".join(gzip.decompress(file).splitlines()), file]
 
 
 def _kept(data: bytes, made: Path) -> str:
@@ -209,6 +267,7 @@ FILES = (
     _target("live.json", _live_config, lambda: [to_json(CONFIG)], *_JSON, allowance=OF_JSON),
     _target("spent.json", _spent, lambda: [_SPENT], *_JSON, allowance=OF_JSON),
     _target("decision key", _key, lambda: [KEY]),
+    _target("state", _state, _states, *_JSON, allowance=OF_JSON),
     _target("kept requests", _kept, lambda: [_LINES], *(_JSON_WORDS,) * 5),
     _target("classifier", _classifier, lambda: [classifier()], *(_with_checksum,) * 10),
     _target(

@@ -11,6 +11,7 @@ import sys
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import structlog
 import uvloop
 
 from benchmarks.soak.attacks import ATTACKS, Attack, Life
@@ -69,6 +70,8 @@ def main(name: str, address: str) -> None:
     planned = next(one for one in ATTACKS if one.name == name)
     life = planned.prepare()
     os.nice(_NICE)
+    # What our own channel logs is no answer.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     print("ready", flush=True)
     for line in sys.stdin:
         toll: dict[str, Any] = asdict(uvloop.run(attack(planned, life, address, float(line))))

@@ -8,6 +8,7 @@ import asyncio
 import sys
 import time
 
+import structlog
 import uvloop
 from pydantic import BaseModel
 
@@ -68,6 +69,8 @@ async def _route(client: Ours, request_id: str) -> None:
 
 
 async def main(address: str) -> None:
+    # What our own channel logs is no answer.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     client = Ours(address)
     await calls(client, 1.0)  # warm
     print("ready", flush=True)

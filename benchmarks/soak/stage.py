@@ -27,7 +27,8 @@ _READY_S = 30.0
 _ASK_EVERY_S = 0.05
 
 # Two models with a floor between them, so that the plan sends to both; a wild one, so dear that it
-# is asked by its capability only, and a tame one for when it fails; and one for texts.
+# is asked by its capability only, and a tame one for when it fails; and one for texts, dear
+# as well, for any caller of Route may be sent there.
 _CONFIG = """\
 state_dir: STATE_DIR
 worker_memory_mib: MEMORY
@@ -37,7 +38,7 @@ models:
   - {name: large, protocol: oip, endpoints: [LARGE], price: {request_usd: 0.002}, prior_accuracy: 0.97}
   - {name: wild, protocol: oip, endpoints: [OVERRUNS], price: {request_usd: 0.003}, prior_accuracy: 0.97, capabilities: [wild]}
   - {name: tame, protocol: oip, endpoints: [LARGE], price: {request_usd: 0.02}, prior_accuracy: 0.97, capabilities: [wild]}
-  - {name: chat, protocol: openai, endpoints: [], price: {input_usd_per_mtok: 1}, prior_accuracy: 0.97}
+  - {name: chat, protocol: openai, endpoints: [], price: {request_usd: 0.01}, prior_accuracy: 0.97}
 classes:
   - {name: kept, floor: 0.9}
   - {name: stray, floor: 0.9, default: true}

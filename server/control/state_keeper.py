@@ -14,6 +14,7 @@ from server.control.state_file import (
     Kept,
     Plain,
     StateInvalid,
+    StateTooLarge,
     packed,
     unpacked,
 )
@@ -73,7 +74,7 @@ class StateKeeper:
                 return
             try:
                 await asyncio.to_thread(self._write, taken)
-            except OSError as error:  # no reason to stop planning
+            except (OSError, StateTooLarge) as error:  # no reason to stop planning
                 _log.warning("what was learned cannot be kept", error=str(error))
 
     def _write(self, taken: _Taken) -> None:

@@ -2,62 +2,80 @@
 ask again.
 """
 
+from typing import NamedTuple
+
 from server.routing.health import HealthTracker
 from server.routing.journey import Attempt, Fate, Journey, convicted
-from server.routing.patience import Tails, own_time_s
-from server.routing.retry_budget import RetryBudgets
+from server.routing.patience import Tail, own_time_s
+from server.routing.retry_budget import RetryBudget
 from server.routing.verdicts import VERDICTS, Blame
+
+# Models x classes whose answers are known, 300 bytes each; of those beyond no tail is known, and so
+# they are waited for by their SLO.
+LESSONS_MAX = 10_000
+
+
+class Lesson(NamedTuple):
+    """Of one model in one class."""
+
+    tail: Tail
+    budget: RetryBudget  # of the model, in all classes
 
 
 class Experience:
     """Of one worker. Is told of attempts and journeys that have ended; no clock."""
 
-    def __init__(self, health: HealthTracker) -> None:
+    def __init__(self, health: HealthTracker, *, lessons_max: int = LESSONS_MAX) -> None:
         self._health = health
-        self._tails = Tails()
-        self._budgets = RetryBudgets()
+        self._lessons_max = lessons_max
+        self._lessons: dict[tuple[int, str], Lesson] = {}
+        self._budgets: dict[int, RetryBudget] = {}  # as many as a configuration has models
+
+    def of(self, model_index: int, traffic_class: str) -> Lesson:
+        """What is known of a model in a class."""
+        lesson = self._lessons.get((model_index, traffic_class))
+        if lesson is None:
+            budget = self._budgets.setdefault(model_index, RetryBudget())
+            lesson = Lesson(Tail(), budget)
+            if len(self._lessons) < self._lessons_max:
+                self._lessons[model_index, traffic_class] = lesson
+        return lesson
 
     def own_time_s(self, journey: Journey, attempt: Attempt) -> float:
-        """The time of its own that an attempt has which begins now."""
-        tail = self._tails.of(attempt.target.model_index, journey.cell.traffic_class)
-        attempt.tail_s = tail.seconds or 0.0
-        left_s = journey.time_left_s(attempt.begun_s)
-        return own_time_s(left_s, journey.slo_s, tail.seconds)
+        """The time of its own that an attempt has."""
+        tail_s = self._of(journey, attempt).tail.seconds
+        attempt.tail_s = tail_s or 0.0
+        return own_time_s(journey.time_left_s(attempt.begun_s), journey.slo_s, tail_s)
 
-    def may_repeat(self, attempt: Attempt) -> bool:
+    def may_repeat(self, journey: Journey, attempt: Attempt) -> bool:
         """Whether its request may be asked again, though it may be under way or the model busy.
 
         Of an endpoint that is ejected what is under way is known to be lost.
         """
-        target = attempt.target
-        budget = self._budgets.of(target.model_index)
-        return not budget.is_spent or self._health.is_ejected(target.key)
+        budget = self._of(journey, attempt).budget
+        return not budget.is_spent or self._health.is_ejected(attempt.target.key)
 
-    def give_up(self, attempt: Attempt) -> None:
+    def give_up(self, journey: Journey, attempt: Attempt) -> None:
         """An attempt that is out is to be given up; those that end with it may be many."""
-        self._budgets.of(attempt.target.model_index).failed()
+        self._of(journey, attempt).budget.failed()
 
     def observe(self, journey: Journey, attempt: Attempt) -> None:
         """An attempt has ended; for what its blame hangs on, the journey has to end."""
-        target, budget = attempt.target, self._budgets.of(attempt.target.model_index)
-        if attempt.fate is Fate.ANSWERED:
+        tail, budget = self._of(journey, attempt)
+        fate, endpoint = attempt.fate, attempt.target.key
+        if fate is Fate.ANSWERED:
             budget.answered()
-            tail = self._tails.of(target.model_index, journey.cell.traffic_class)
             tail.observe(attempt.took_s)
-            self._health.succeeded(target.key, sent_s=attempt.begun_s, now_s=attempt.ended_s)
-        elif attempt.fate is Fate.GIVEN_UP:
-            self._tails.of(target.model_index, journey.cell.traffic_class).outlasted()
-        elif attempt.fate is Fate.FAILED:
+            self._health.succeeded(endpoint, sent_s=attempt.begun_s, now_s=attempt.ended_s)
+        elif fate is Fate.GIVEN_UP:
+            tail.outlasted()
+        elif fate is Fate.FAILED:
             if VERDICTS[attempt.code].retry:
                 budget.failed()
-            self._observe_status(attempt)
-
-    def _observe_status(self, attempt: Attempt) -> None:
-        endpoint = attempt.target.key
-        if attempt.blame is Blame.ENDPOINT:
-            self._health.failed(endpoint, sent_s=attempt.begun_s, now_s=attempt.ended_s)
-        elif attempt.blame is not Blame.SILENCE:
-            self._health.heard(endpoint, now_s=attempt.ended_s)
+            if attempt.blame is Blame.ENDPOINT:
+                self._health.failed(endpoint, sent_s=attempt.begun_s, now_s=attempt.ended_s)
+            elif attempt.blame is not Blame.SILENCE:
+                self._health.heard(endpoint, now_s=attempt.ended_s)
 
     def conclude(self, journey: Journey) -> None:
         """A journey has ended: who failed where another answered, or was silent, is to blame."""
@@ -65,6 +83,9 @@ class Experience:
             return  # as most are
         for attempt in convicted(journey, self._was_heard):
             self._health.failed(attempt.target.key, sent_s=attempt.begun_s, now_s=journey.ended_s)
+
+    def _of(self, journey: Journey, attempt: Attempt) -> Lesson:
+        return self.of(attempt.target.model_index, journey.cell.traffic_class)
 
     def _was_heard(self, attempt: Attempt) -> bool:
         return self._health.was_heard(attempt.target.key, since_s=attempt.begun_s)

@@ -20,8 +20,9 @@ from server.status_code import Code
 RETRIES_MAX = 1
 # What the way back takes: a retry or an answer later than this before the deadline is no use.
 MARGIN_S = 0.005
-# Of the time that a caller gave, what counts as near its end.
-NEAR_DEADLINE = 0.02
+# Of the time that a caller gave, what counts as near its end. Its clock began when it sent and ours
+# when that was read: where many send at once, as before a fleet that hangs, some hundredths later.
+NEAR_DEADLINE, NEAR_DEADLINE_S_MAX = 0.1, 1.0
 
 
 class Purpose(Enum):
@@ -112,23 +113,26 @@ class Journey:
     @property
     def cost_nano_usd(self) -> int:
         """Of all attempts."""
-        return sum(attempt.cost_nano_usd for attempt in self.attempts)
+        attempts = self.attempts
+        if len(attempts) == 1:  # as of most
+            return attempts[0].cost_nano_usd
+        return sum(attempt.cost_nano_usd for attempt in attempts)
 
     def time_left_s(self, now_s: float) -> float:
         """What an endpoint may take: the caller's deadline less the way back."""
         return self.deadline_s - MARGIN_S - now_s
 
     def is_due(self, now_s: float) -> bool:
-        """Whether the deadline has passed, or nearly: who leaves now was made to wait too long.
-
-        A caller's clock began when it sent, ours when that was read.
-        """
-        near_s = NEAR_DEADLINE * (self.deadline_s - self.begun_s)
-        return self.time_left_s(now_s) <= max(MARGIN_S, near_s)
+        """Whether the deadline has passed, or nearly: who leaves now was made to wait too long."""
+        near_s = min(NEAR_DEADLINE * (self.deadline_s - self.begun_s), NEAR_DEADLINE_S_MAX)
+        return self.time_left_s(now_s) <= max(near_s, MARGIN_S)
 
     def may_move_on(self, now_s: float, own_s: float) -> bool:
-        """Whether time for one more is left, once the attempt that is out had its own."""
-        return len(self.attempts) <= RETRIES_MAX and self.time_left_s(now_s) >= own_s
+        """Whether time for one more is left, once the attempt that is out had its own.
+
+        Half as much at least: who looks does so a little late.
+        """
+        return len(self.attempts) <= RETRIES_MAX and self.time_left_s(now_s) >= own_s / 2
 
     def goes_on(self, now_s: float) -> bool:
         """Whether somebody else is to be asked, or the first at all."""
@@ -145,7 +149,7 @@ class Journey:
 
     @property
     def is_late(self) -> bool:
-        return self.slo_s is not None and self.latency_s > self.slo_s
+        return self.slo_s is not None and self.ended_s - self.begun_s > self.slo_s
 
     @property
     def says_something(self) -> bool:
@@ -155,9 +159,9 @@ class Journey:
         that left within the SLO.
         """
         fate = self.fate
-        if fate is Fate.LEFT:
-            return self.is_late
-        return fate is Fate.ANSWERED or VERDICTS[self.attempts[-1].code].misses
+        if fate is Fate.FAILED:
+            return VERDICTS[self.attempts[-1].code].misses
+        return fate is Fate.ANSWERED or self.is_late
 
 
 def _leads_on(attempt: Attempt) -> bool:
@@ -190,24 +194,26 @@ def _is_convicted(
 
 def counted(journey: Journey, counters: Counters) -> None:
     """Counts a journey that has ended, unless it led to nobody."""
+    if not journey.attempts:
+        return
     cell, first = journey.cell, journey.first
+    of_first = counters.of(cell, first, first)
     for attempt in journey.attempts:
-        counts = counters.of(cell, first, attempt.target.model.name)
-        counts.attempts += 1
-        counts.answered += attempt.fate is Fate.ANSWERED
-        counts.input_tokens += attempt.input_tokens
-        counts.output_tokens += attempt.output_tokens
-        counts.busy_s += attempt.took_s
-        counts.cost_nano_usd += attempt.cost_nano_usd
-    if journey.attempts:
-        _count_whole(journey, counters.of(cell, first, first))
-
-
-def _count_whole(journey: Journey, counts: Counts) -> None:
-    counts.ended += 1
+        model = attempt.target.model.name
+        _count_attempt(attempt, of_first if model == first else counters.of(cell, first, model))
+    of_first.ended += 1
     if journey.says_something:
         failed = journey.fate is Fate.FAILED
-        counts.completed += 1
-        counts.failed += failed
-        counts.slo_missed += failed or journey.is_late
-        counts.latency_counts[latency_bucket(journey.latency_s)] += 1
+        of_first.completed += 1
+        of_first.failed += failed
+        of_first.slo_missed += failed or journey.is_late
+        of_first.latency_counts[latency_bucket(journey.latency_s)] += 1
+
+
+def _count_attempt(attempt: Attempt, counts: Counts) -> None:
+    counts.attempts += 1
+    counts.answered += attempt.fate is Fate.ANSWERED
+    counts.input_tokens += attempt.input_tokens
+    counts.output_tokens += attempt.output_tokens
+    counts.busy_s += attempt.took_s
+    counts.cost_nano_usd += attempt.cost_nano_usd

@@ -15,8 +15,6 @@ ANSWERS_MIN = 20
 # No pause of an endpoint's or a worker's own takes longer than this, as a rule.
 OWN_S_MIN = 0.05
 TAIL_S_MIN, TAIL_S_MAX = 1e-4, 86_400.0
-# Classes x models whose tails are known, 200 bytes each; those beyond are waited for by the SLO.
-TAILS_MAX = 10_000
 
 _UP = 1 + TAIL_STEP * TAIL_QUANTILE
 _DOWN = 1 - TAIL_STEP * (1 - TAIL_QUANTILE)
@@ -52,24 +50,6 @@ class Tail:
         Or a model that has become slow, and is given up each time, would never be known to be.
         """
         self._seconds = min(self._seconds * _UP, TAIL_S_MAX)
-
-
-class Tails:
-    """Of each model and class that was answered here."""
-
-    def __init__(self, tails_max: int = TAILS_MAX) -> None:
-        self._tails_max = tails_max
-        self._tails: dict[tuple[int, str], Tail] = {}
-
-    def of(self, model_index: int, traffic_class: str) -> Tail:
-        """Kept, unless there are too many."""
-        key = (model_index, traffic_class)
-        tail = self._tails.get(key)
-        if tail is None:
-            tail = Tail()
-            if len(self._tails) < self._tails_max:
-                self._tails[key] = tail
-        return tail
 
 
 def own_time_s(left_s: float, slo_s: float | None, tail_s: float | None) -> float:

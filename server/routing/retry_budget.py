@@ -27,20 +27,8 @@ class RetryBudget:
         return self._parts <= _FULL // 2
 
     def answered(self) -> None:
-        self._parts = min(self._parts + 1, _FULL)
+        if self._parts < _FULL:
+            self._parts += 1
 
     def failed(self) -> None:
         self._parts = max(self._parts - ANSWERS_PER_TOKEN, 0)
-
-
-class RetryBudgets:
-    """Of each model by its index, of which there are as many as a configuration has."""
-
-    def __init__(self) -> None:
-        self._budgets: dict[int, RetryBudget] = {}
-
-    def of(self, model_index: int) -> RetryBudget:
-        budget = self._budgets.get(model_index)
-        if budget is None:
-            budget = self._budgets[model_index] = RetryBudget()
-        return budget

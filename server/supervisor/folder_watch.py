@@ -36,7 +36,7 @@ class FolderWatch:
         """Makes again what is missing.
 
         Sockets that were removed only a new control plane can make: it keeps live updates and what
-        budgets spent. Connections that are open do not need them, so workers go on meanwhile.
+        was learned. Connections that are open do not need them, so workers go on meanwhile.
         """
         self._look_at_data()
         missing = await asyncio.to_thread(self._state.missing)

@@ -39,7 +39,7 @@ class Calls:
         self._timed: list[ServerCall] = []  # begun in this read, with a deadline
         self._headers: Headers = ()  # of the last call; the next is often the same
         self._head: RequestHead | Refusal | None = None
-        self.now_s = 0.0
+        self._came_s = 0.0  # what is handled was read
         self.called_s = 0.0  # the last call began
         self.handlers: Mapping[type, Callable[[Any], None]] = {
             HeadersReceived: self._begin,
@@ -48,6 +48,10 @@ class Calls:
             StreamReset: self._cancel,
             StreamWritable: self.wake,
         }
+
+    def came(self, now_s: float) -> None:
+        """What is handled next was read then: from there deadlines count, however long it waits."""
+        self._came_s = now_s
 
     def arm(self) -> None:
         """Sets the deadlines of calls that this read has left open."""
@@ -96,8 +100,8 @@ class Calls:
             self._refuse(stream_id, head.response, end_stream)
             return
         self._tally.calls += 1
-        self.called_s = self.now_s
-        call = ServerCall(self._link, self._tally, self._open, stream_id, head, self.now_s)
+        self.called_s = self._came_s
+        call = ServerCall(self._link, self._tally, self._open, stream_id, head, self._came_s)
         self._open[stream_id] = call
         if head.timeout_s is not None:
             self._timed.append(call)

@@ -15,7 +15,7 @@ _ONE_STRETCH_BYTES = 4 * 2**10
 class Intake:
     """Handles what came until a turn is over, and later goes on where it stopped."""
 
-    __slots__ = ("_clock", "_events", "_handlers", "_http2", "_is_closed", "_now_s", "_reads",
+    __slots__ = ("_clock", "_events", "_handlers", "_http2", "_is_closed", "_on_read", "_reads",
                  "_size", "_stretches", "waiting_bytes")  # fmt: skip
 
     def __init__(
@@ -23,11 +23,13 @@ class Intake:
         http2: Connection,
         handlers: Mapping[type, Callable[[Any], None]],
         clock: Callable[[], float],
+        on_read: Callable[[float], None] | None = None,
     ) -> None:
-        """`clock` measures turns."""
+        """`clock` measures turns; `on_read` is told when what is handled next has come."""
         self._http2 = http2
         self._handlers = dict(handlers)
         self._clock = clock
+        self._on_read = on_read or _ignore
         self._reads: deque[tuple[bytes, float]] = deque()
         self._size = 0  # of the read that is being handled
         self._stretches: Iterator[list[Event]] = iter(())
@@ -38,6 +40,7 @@ class Intake:
     def begin(self, data: bytes, now_s: float) -> None:
         """Takes a read when nothing waits."""
         if len(data) <= _ONE_STRETCH_BYTES:
+            self._on_read(now_s)
             self._events = iter(self._http2.receive(data, now_s))
         else:
             self.add(data, now_s)
@@ -81,8 +84,13 @@ class Intake:
         self._size = 0
         if self._reads:
             data, now_s = self._reads.popleft()
+            self._on_read(now_s)
             self._size = len(data)
             if self._size <= _ONE_STRETCH_BYTES:
                 self._events = iter(self._http2.receive(data, now_s))
             else:
                 self._stretches = self._http2.receive_in_stretches(data, now_s)
+
+
+def _ignore(now_s: float) -> None:
+    """Of answers nobody asks when they came."""

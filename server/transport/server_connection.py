@@ -64,7 +64,7 @@ class ServerConnection(asyncio.Protocol):
             StreamRefused: self._refused,
         }
         self._turns = tally.turns
-        self._intake = Intake(self._http2, handlers, self._turns.clock)
+        self._intake = Intake(self._http2, handlers, self._turns.clock, self._calls.came)
         self._own_bytes = 0  # that TLS takes
         self._burst_bytes = math.inf  # the largest that TLS has brought
         self._waits_for_turn = False
@@ -113,7 +113,7 @@ class ServerConnection(asyncio.Protocol):
         if turns.is_free and not self._waits_for_turn:
             began_s = turns.clock()
             self._intake.begin(data, now_s)
-            self._handle(now_s, began_s + AT_ONCE_S)
+            self._handle(began_s + AT_ONCE_S)
             turns.charge_at_once(self._link.flow, turns.clock() - began_s)
         else:
             self._intake.add(data, now_s)
@@ -190,10 +190,9 @@ class ServerConnection(asyncio.Protocol):
 
     # How it takes turns.
 
-    def _handle(self, now_s: float, until_s: float) -> None:
+    def _handle(self, until_s: float) -> None:
         """Handles what came; what is left at `until_s` waits for the next turn."""
         calls, link = self._calls, self._link
-        calls.now_s = now_s
         link.is_reading = True
         is_done = self._intake.handle(until_s)
         link.is_reading = False
@@ -216,7 +215,7 @@ class ServerConnection(asyncio.Protocol):
     def _take_turn(self) -> None:
         self._waits_for_turn = False
         try:
-            self._handle(self._loop.time(), self._turns.clock() + TURN_S)
+            self._handle(self._turns.clock() + TURN_S)
         except BaseException:  # as the loop does when `data_received` raises
             self.abort()
             raise

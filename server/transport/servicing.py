@@ -2,9 +2,9 @@
 
 import asyncio
 import types
-from collections.abc import Coroutine, Generator, Iterator
-from contextlib import aclosing, contextmanager
-from contextvars import copy_context
+from collections.abc import Coroutine, Generator
+from contextlib import aclosing
+from contextvars import Context, copy_context
 from typing import Any, TypeAlias
 
 import structlog
@@ -63,23 +63,24 @@ def _answer_in_task(call: ServerCall, data: bytes | memoryview) -> None:
     variables, first = copy_context(), list[Any]()
     try:
         coroutine = call.method.servicer(call.parsed(data), call)
-        with _current(call.work(_begun(_finish(call, coroutine, first)), variables)):
-            first.append(variables.run(coroutine.send, None))
+        task = call.work(_begun(_finish(call, coroutine, first)), variables)
+        first.append(_first_step(task, coroutine, variables))
     except StopIteration as end:
         _give(call, end.value)
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - where every error ends
         fail(call, error)
 
 
-@contextmanager
-def _current(task: asyncio.Task[None]) -> Iterator[None]:
-    """Makes it the task that runs, as asyncio lets those do that step tasks themselves."""
+def _first_step(
+    task: asyncio.Task[None], coroutine: Coroutine[Any, Any, Message], variables: Context
+) -> Any:
+    """Runs it as if the task did, as asyncio lets those do that step tasks themselves."""
     loop, outer = asyncio.get_running_loop(), asyncio.current_task()
     if outer is not None:  # that inflated the request
         asyncio._leave_task(loop, outer)
     asyncio._enter_task(loop, task)
     try:
-        yield
+        return variables.run(coroutine.send, None)
     finally:
         asyncio._leave_task(loop, task)
         if outer is not None:

@@ -23,6 +23,7 @@ KEYS = [
     "unit",
 ]
 MARKS = {
+    "overload": [pytest.mark.slow, pytest.mark.timeout(240)],
     "publish": [pytest.mark.slow],
     "route": [pytest.mark.slow, pytest.mark.timeout(240)],
     "route_batch": [pytest.mark.slow],

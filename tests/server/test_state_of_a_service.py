@@ -191,7 +191,7 @@ async def test_what_was_learned_and_spent_outlives_a_service_that_is_killed(
         await kill(service)
     async with serving(path, tmp_path / "state") as service:
         async with asyncio.timeout(50):
-            while not (found := await plan(service)).id:
+            while not (found := await plan(service)).id:  # noqa: ASYNC110 - only asking again tells
                 await asyncio.sleep(0.02)
         # There was a plan before the first request: demand was known.
         assert [cell.cell.traffic_class for cell in found.cells] == ["all"]

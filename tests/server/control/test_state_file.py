@@ -14,6 +14,7 @@ from server.control.state_file import (
     Kept,
     Plain,
     StateInvalid,
+    StateTooLarge,
     packed,
     unpacked,
 )
@@ -115,3 +116,10 @@ def test_what_was_learned_is_the_same_bytes_whenever_it_is_written() -> None:
     first, second = (packed({"a": {"b": [1]}}, written_s=s, version="1") for s in (7.5, 8.5))
     assert first.head != second.head
     assert first.body == second.body
+
+
+def test_more_than_would_be_read_back_is_not_written() -> None:
+    plain = {"a": {"b": range(10_000)}}
+    with pytest.raises(StateTooLarge, match="more than 40,000 bytes of text"):
+        packed(plain, written_s=7.5, version="", text_bytes_max=40_000)
+    assert packed(plain, written_s=7.5, version="", text_bytes_max=100_000).body

@@ -82,11 +82,11 @@ def test_an_endpoint_may_take_the_time_that_is_left_less_the_way_back() -> None:
     assert journey(deadline_s=10).time_left_s(4) == pytest.approx(6 - MARGIN_S)
 
 
-def test_one_more_may_be_asked_where_as_much_time_is_left_as_the_first_had() -> None:
+def test_one_more_may_be_asked_where_half_as_much_time_is_left_as_the_first_had() -> None:
     made = journey(deadline_s=10)
     made.begin(SMALL, 0)
-    assert made.may_move_on(10 - MARGIN_S - 3, own_s=3)
-    assert not made.may_move_on(10 - MARGIN_S - 2.9, own_s=3)
+    assert made.may_move_on(10 - MARGIN_S - 3, own_s=6)
+    assert not made.may_move_on(10 - MARGIN_S - 2.9, own_s=6)
     made.begin(LARGE, 1)
     assert not made.may_move_on(1, own_s=0)
 
@@ -94,11 +94,13 @@ def test_one_more_may_be_asked_where_as_much_time_is_left_as_the_first_had() -> 
 @pytest.mark.parametrize(
     ("deadline_s", "left_s", "is_due"),
     [
-        (0.1, 0.1, True),
-        (0.1, 0.1 - 2 * MARGIN_S, True),
-        (0.1, 0.1 - 2.1 * MARGIN_S, False),
-        (10, 10 - MARGIN_S - 0.2, True),  # 2 % of what its caller gave
-        (10, 10 - MARGIN_S - 0.21, False),
+        (0.04, 0.04, True),
+        (0.04, 0.04 - 2 * MARGIN_S, True),
+        (0.04, 0.04 - 2.1 * MARGIN_S, False),
+        (2, 2 - MARGIN_S - 0.2, True),  # a tenth of what its caller gave
+        (2, 2 - MARGIN_S - 0.21, False),
+        (60, 60 - MARGIN_S - 1.0, True),  # but a second at most
+        (60, 60 - MARGIN_S - 1.01, False),
     ],
 )
 def test_who_leaves_near_the_deadline_was_made_to_wait_too_long(

@@ -13,7 +13,6 @@ from server.routing.patience import (
     TAIL_S_MAX,
     TAIL_S_MIN,
     Tail,
-    Tails,
     own_time_s,
 )
 
@@ -72,14 +71,6 @@ def test_the_tail_stays_within_bounds(answers: list[float | None]) -> None:
             tail.observe(took_s)
     assert tail.seconds is not None
     assert TAIL_S_MIN <= tail.seconds <= TAIL_S_MAX
-
-
-def test_beyond_so_many_tails_none_is_kept() -> None:
-    tails = Tails(tails_max=2)
-    assert tails.of(0, "chat") is tails.of(0, "chat")
-    assert tails.of(0, "chat") is not tails.of(1, "chat")
-    assert tails.of(2, "chat") is not tails.of(2, "chat")
-    assert tails.of(2, "chat").seconds is None
 
 
 @pytest.mark.parametrize(

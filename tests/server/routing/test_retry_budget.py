@@ -7,7 +7,6 @@ from server.routing.retry_budget import (
     ANSWERS_PER_TOKEN,
     TOKENS_MAX,
     RetryBudget,
-    RetryBudgets,
 )
 
 BURST = TOKENS_MAX // 2
@@ -66,11 +65,3 @@ def test_what_is_asked_again_stays_below_a_burst_and_a_part_of_the_answers(
             again += not budget.is_spent
             budget.failed()
     assert again <= BURST + answered / ANSWERS_PER_TOKEN + 1
-
-
-def test_models_have_budgets_of_their_own() -> None:
-    budgets = RetryBudgets()
-    for _ in range(BURST):
-        budgets.of(0).failed()
-    assert budgets.of(0).is_spent
-    assert not budgets.of(1).is_spent

@@ -1,7 +1,7 @@
 """The data plane as a worker composes it, before real endpoints, with a plan of its own."""
 
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -164,13 +164,18 @@ def row(*shares: float) -> Row:
 
 
 @asynccontextmanager
-async def running(*, configured: bool = True, transport: str = "grpcio") -> AsyncIterator[Service]:
+async def running(
+    *,
+    configured: bool = True,
+    transport: str = "grpcio",
+    now_s: Callable[[], float] = lambda: NOW_S,
+) -> AsyncIterator[Service]:
     """The service on a real port, with a channel to it."""
     small, large, ledger = Endpoint(), Endpoint(), Ledger()
     counters, upstream, health = Counters(), OipUpstream(), HealthServicer()
     chance = random.Random(1).random
     router = Router(Selector(), Sealer(KEY, boot=7), counters, chance=chance)
-    dispatcher = Dispatcher(router, upstream.send, counters, now_s=lambda: NOW_S, chance=chance)
+    dispatcher = Dispatcher(router, upstream.send, counters, now_s=now_s, chance=chance)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(serving(small))
         await stack.enter_async_context(serving(large))
@@ -195,7 +200,7 @@ async def running(*, configured: bool = True, transport: str = "grpcio") -> Asyn
                 ledger.settle,
                 large_chats.read,
                 counters.refused,
-                now_s=lambda: NOW_S,
+                now_s=now_s,
                 chance=chance,
             ),
         )

@@ -18,3 +18,15 @@ def test_frames_of_which_nothing_comes_take_turns_too() -> None:
         turns += 1
     assert turns >= 10
     assert http2.ended is None
+
+
+def test_what_is_handled_came_when_it_was_read_however_long_it_waited() -> None:
+    came: list[float] = []
+    http2 = Connection(client=True)
+    intake = Intake(http2, {}, lambda: 0.0, came.append)
+    intake.begin(raw(SETTINGS, 0, 0), 1.0)
+    intake.add(raw(0xEE, 0, 0, b"x"), 2.0)
+    intake.add(raw(0xEE, 0, 0, bytes(10_000)), 3.0)
+    assert came == [1.0]
+    assert intake.handle(1.0)
+    assert came == [1.0, 2.0, 3.0]

@@ -1,0 +1,94 @@
+"""What attempts teach; whom they convict is shown in test_conviction."""
+
+from server.config import HealthConfig
+from server.routing.catalog import Cell, PayloadKind, compile_catalog
+from server.routing.endpoints import Target
+from server.routing.experience import Experience
+from server.routing.health import HealthTracker
+from server.routing.journey import Attempt, Fate, Journey
+from server.routing.patience import ANSWERS_MIN
+from server.routing.retry_budget import TOKENS_MAX
+from server.status_code import Code
+from tests.server.routing.configs import config
+
+MODELS = compile_catalog(config()).models
+SMALL, LARGE = (Target(index, model, f"{model.name}:8001") for index, model in enumerate(MODELS))
+
+
+def experience(**changes: int) -> tuple[Experience, HealthTracker]:
+    health = HealthTracker(HealthConfig(consecutive_failures_max=1))
+    health.track([SMALL.key, LARGE.key])
+    return Experience(health, **changes), health
+
+
+def asked(target: Target = SMALL, traffic_class: str = "chat") -> tuple[Journey, Attempt]:
+    cell = Cell(traffic_class, "-", "other", "s0", PayloadKind.TENSORS)
+    journey = Journey(cell, target.model.name, begun_s=0.0, slo_s=None, deadline_s=100.005)
+    return journey, journey.begin(target, 0.0)
+
+
+def answer(given: Experience, times: int, took_s: float = 1.0, traffic_class: str = "chat") -> None:
+    for _ in range(times):
+        journey, attempt = asked(traffic_class=traffic_class)
+        attempt.answered(took_s, input_tokens=0)
+        given.observe(journey, attempt)
+
+
+def refuse(given: Experience, times: int, code: Code = Code.RESOURCE_EXHAUSTED) -> None:
+    for _ in range(times):
+        journey, attempt = asked()
+        attempt.ended(Fate.FAILED, 0.1, code)
+        given.observe(journey, attempt)
+
+
+def test_what_answers_take_is_known_by_model_and_class() -> None:
+    given, _ = experience()
+    answer(given, ANSWERS_MIN, took_s=1.0)
+    assert given.own_time_s(*asked()) == 3.0
+    assert given.own_time_s(*asked(LARGE)) == 50.0
+    assert given.own_time_s(*asked(traffic_class="batch")) == 50.0
+
+
+def test_an_attempt_is_told_what_nearly_all_answers_of_its_model_take() -> None:
+    given, _ = experience()
+    answer(given, ANSWERS_MIN, took_s=2.0)
+    journey, attempt = asked()
+    given.own_time_s(journey, attempt)
+    assert attempt.tail_s == 2.0
+
+
+def test_a_models_failures_in_all_classes_are_of_one_budget() -> None:
+    given, _ = experience()
+    refuse(given, TOKENS_MAX // 2)
+    assert not given.may_repeat(*asked(traffic_class="batch"))
+    assert given.may_repeat(*asked(LARGE))
+
+
+def test_who_is_to_be_given_up_takes_a_token_at_once() -> None:
+    given, _ = experience()
+    for _ in range(TOKENS_MAX // 2):
+        given.give_up(*asked())
+    assert not given.may_repeat(*asked())
+
+
+def test_a_callers_own_mistakes_take_no_token() -> None:
+    given, _ = experience()
+    refuse(given, TOKENS_MAX, Code.INVALID_ARGUMENT)
+    assert given.may_repeat(*asked())
+
+
+def test_of_an_ejected_endpoint_what_is_out_may_be_asked_again() -> None:
+    given, health = experience()
+    refuse(given, TOKENS_MAX // 2)
+    health.failed(SMALL.key, sent_s=0, now_s=0)
+    assert given.may_repeat(*asked())
+
+
+def test_beyond_so_many_models_and_classes_no_tail_is_known_but_budgets_are() -> None:
+    given, _ = experience(lessons_max=1)
+    answer(given, 1)
+    answer(given, ANSWERS_MIN, traffic_class="batch")
+    assert given.own_time_s(*asked(traffic_class="batch")) == 50.0
+    for _ in range(TOKENS_MAX // 2):
+        given.give_up(*asked(traffic_class="batch"))
+    assert not given.may_repeat(*asked())
