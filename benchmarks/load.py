@@ -36,6 +36,7 @@ class Call(BaseModel, frozen=True):
     method: str
     request_hex: str
     answer_bytes_min: int  # a shorter answer is none
+    statuses: tuple[int, ...] = (0,)  # of gRPC: any other ends the run
     metadata: Metadata
     ca_file: str = ""  # of TLS; plaintext without
     seed: int
@@ -119,6 +120,7 @@ async def connect(call: Call, number: int, on_answered: Callable[[float], None])
         call.answer_bytes_min,
         on_answered,
         time.perf_counter,
+        call.statuses,
     )
     context = None
     if call.ca_file:

@@ -14,10 +14,13 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.harness import Benchmark, Claim, Row, judge
+from benchmarks import load
+from benchmarks.harness import Benchmark, Claim, Row, alternate, judge
+from benchmarks.load import Toll
 from benchmarks.overload_callers import Fates, Order, Stream, Tally
 from benchmarks.processes import Server, serving
 from benchmarks.service import Turnout, bare_server, configured
@@ -34,10 +37,11 @@ _CAPACITY_PER_S = 0.9 * _SLOTS / _SERVICE_S
 _STATED = {"requests_per_s": _CAPACITY_PER_S, "concurrent": 2 * _SLOTS}
 _HIGH_PER_S = 0.3 * _CAPACITY_PER_S
 _SLO_S, _DEADLINE_S = 0.4, 2.0
-_ROUTES_PER_S = 1_500.0
+_REFUSED_PER_S, _BURST, _BURSTS, _REFUSAL_ROUNDS = 1_000.0, 64, 24, 12
 # Workers push four times a second, and what is read of it is made once a second.
 _COUNTED_WITHIN_S = 10.0
 _ASK_EVERY_S = 0.1
+_OK, _UNAVAILABLE = 0, 14  # of gRPC
 _IN_TIME_MIN = 0.95
 
 _CONFIG = """\
@@ -80,7 +84,6 @@ class Stage(NamedTuple):
     """What all of it needs."""
 
     folder: Path
-    endpoint: Side
     callers: Server
     lengths: Lengths
 
@@ -88,7 +91,7 @@ class Stage(NamedTuple):
         """What becomes of calls at these rates, by class."""
         order = Order(
             address=subject.service.address,
-            method=f"/turnout.v1.RoutingService/{method}",
+            method=_path(method),
             streams=tuple(_stream(method, *one) for one in streams.items()),
             settle_s=self.lengths.settle_s,
             counted_s=self.lengths.counted_s,
@@ -121,7 +124,11 @@ class Point(NamedTuple):
 
 
 POINTS = (Point(1.5, 1.6), Point(3.0, 6.0), Point(25.0, 6.0))
-_REFUSAL = Claim("overload.refusal.cpu", "refused Route", "answered Route", ratio_max=1)
+# Both have to be read; what follows is to cost no more where the answer is no.
+REFUSALS = tuple(
+    Claim(f"overload.refusal.{method.lower()}", f"refused {method}", "answered", ratio_max=1)
+    for method in ("Infer", "Route")
+)
 
 
 def run(toy: bool) -> list[Row]:
@@ -131,11 +138,15 @@ def run(toy: bool) -> list[Row]:
         model = ("--transport", "turnout", "--slots", str(_SLOTS), "--service-s", str(_SERVICE_S))
         endpoint = stack.enter_context(bare_server(folder, "endpoint", "--answer", "", *model))
         callers = serving("callers", "-m", "benchmarks.overload_callers", folder=folder)
-        stage = Stage(folder, endpoint, stack.enter_context(callers), lengths)
-        subject = stack.enter_context(_turnout(stage, "shedding", _STATED))
-        unshed = stack.enter_context(_turnout(stage, "unshed", {}))
-        rows = [row for point in POINTS for row in _rows(stage, point, subject, unshed)]
-        return [*rows, _refusal_row(stage, subject, unshed)]
+        stage = Stage(folder, stack.enter_context(callers), lengths)
+        subject = stack.enter_context(_turnout(stage, "shedding", endpoint, _STATED))
+        with _turnout(stage, "unshed", endpoint, {}) as unshed:
+            rows = [row for point in POINTS for row in _rows(stage, point, subject, unshed)]
+        at_once = stack.enter_context(
+            bare_server(folder, "at-once", "--answer", "", "--transport", "turnout")
+        )
+        answering = stack.enter_context(_turnout(stage, "answering", at_once, {}))
+        return [*rows, *_refusal_rows(stage, subject, answering)]
 
 
 def _rows(stage: Stage, point: Point, subject: Subject, unshed: Subject) -> Iterator[Row]:
@@ -174,25 +185,54 @@ def _of_high(fates: Fates, lasts_ms: float) -> tuple[float, float]:
     return lasts_ms / max(fates.in_time, 1), lasts_ms / max(fates.sent, 1)
 
 
-def _refusal_row(stage: Stage, subject: Subject, unshed: Subject) -> Row:
-    """Nearly all of as many calls of Route are refused, and none."""
-    streams = {"low": _ROUTES_PER_S}
-    taken = []
-    for _ in range(stage.lengths.rounds):
-        sides = [stage.tally(side, "Route", streams).cpu_us for side in (subject, unshed)]
-        taken.append((sides[0], sides[1]))
-    return judge(_REFUSAL, taken)
+def _refusal_rows(stage: Stage, subject: Subject, answering: Subject) -> Iterator[Row]:
+    """Nearly all of as many calls are refused, and none."""
+    bursts, rounds = (1, 1) if stage.lengths is _TOY else (_BURSTS, _REFUSAL_ROUNDS)
+    with serving("generator", "-m", "benchmarks.load", folder=stage.folder) as generator:
+        for claim, method in zip(REFUSALS, ("Infer", "Route"), strict=True):
+
+            def cpu_us(side: Subject, method: str = method) -> float:
+                order = _burst_order(side.service, method, bursts)
+                return Toll.model_validate_json(generator.ask(order.model_dump_json())).cpu_us
+
+            ours, theirs = partial(cpu_us, subject), partial(cpu_us, answering)
+            yield judge(claim, alternate(claim.name, ours, theirs, rounds=rounds))
+
+
+def _burst_order(service: Turnout, method: str, bursts: int) -> load.Order:
+    pid, *more = service.pids.values()
+    return load.Order(
+        address=service.address,
+        method=_path(method),
+        request_hex=_stream(method, "low", _REFUSED_PER_S).request_hex,
+        answer_bytes_min=0,
+        statuses=(_OK, _UNAVAILABLE),
+        metadata="fresh",
+        seed=_SEED,
+        pid=pid,
+        more_pids=tuple(more),
+        connections=_CONNECTIONS,
+        calls=_BURST // _CONNECTIONS,
+        bursts=bursts,
+        rate_per_s=_REFUSED_PER_S,
+    )
 
 
 @contextmanager
-def _turnout(stage: Stage, name: str, capacity: Mapping[str, float]) -> Iterator[Subject]:
+def _turnout(
+    stage: Stage, name: str, endpoint: Side, capacity: Mapping[str, float]
+) -> Iterator[Subject]:
     """A service whose model states this capacity."""
     port = _free_port()
     text = _CONFIG.replace("WINDOW_S", str(stage.lengths.window_s)).replace("PORT", str(port))
-    text = text.replace("ENDPOINT", json.dumps(stage.endpoint.address))
+    text = text.replace("ENDPOINT", json.dumps(endpoint.address))
     text = text.replace("CAPACITY", json.dumps(capacity))
     with configured(_WORKERS, stage.folder / name, text) as (service, _):
         yield Subject(service, port)
+
+
+def _path(method: str) -> str:
+    return f"/turnout.v1.RoutingService/{method}"
 
 
 def _stream(method: str, traffic_class: str, rate_per_s: float) -> Stream:
@@ -239,5 +279,5 @@ def _free_port() -> int:
         return port
 
 
-CLAIMS = (*(claim for point in POINTS for claim in point.claims()), _REFUSAL)
+CLAIMS = (*(claim for point in POINTS for claim in point.claims()), *REFUSALS)
 BENCHMARK = Benchmark("overload", CLAIMS, run)

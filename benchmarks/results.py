@@ -58,8 +58,8 @@ the target.
   21.6 a second of a high class. `in_time` is the time from one answer within the SLO, 400 ms, to
   the next, beside that of what fits and beside the same service without a stated capacity; `high`
   the same of the high class, beside what was sent; `refused` what metrics counted beside what
-  callers were told; `refusal.cpu` CPU time of the workers for each `Route`, nearly all of them
-  refused, beside as many that are answered, 1,500 a second.
+  callers were told; `refusal` CPU time of the workers for each call, nearly all of them refused,
+  beside as many that are answered, 1,000 a second in bursts of 64.
 """)
 
 

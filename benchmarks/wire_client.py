@@ -6,7 +6,7 @@ It shares no code with the transport that it measures.
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple, cast
 
 from hpack import Decoder, Encoder
@@ -33,7 +33,7 @@ class Target(NamedTuple):
 
 
 class CallFailed(Exception):
-    """A call was not answered with status 0."""
+    """A call was not answered with a status that was expected."""
 
 
 class Heads:
@@ -100,7 +100,10 @@ class Connection(asyncio.Protocol):
         answer_bytes_min: int,
         on_answered: Callable[[float], None],
         now_s: Callable[[], float],
+        statuses: Iterable[int] = (0,),
     ) -> None:
+        """`statuses` are those that are expected."""
+        self._statuses = frozenset(b"%d" % status for status in statuses)
         self._heads = heads
         self._body = b"\0" + len(request).to_bytes(4) + request
         self._answer_bytes_min = answer_bytes_min
@@ -185,7 +188,10 @@ class Connection(asyncio.Protocol):
 
     def _answered(self, stream: int, headers: dict[bytes, bytes]) -> None:
         answer_bytes = self._answer_bytes.pop(stream)
-        if headers.get(b"grpc-status") != b"0" or answer_bytes < self._answer_bytes_min:
+        if (
+            headers.get(b"grpc-status") not in self._statuses
+            or answer_bytes < self._answer_bytes_min
+        ):
             self.failure = CallFailed(f"answered with {answer_bytes} bytes and {headers}")
         self._stream_windows.pop(stream, None)
         self._on_answered(self._read_s - self._due_s.pop(stream))

@@ -177,8 +177,8 @@ class Router:
     def dry_run(self, query: Query, *, now_s: float) -> Decision:
         """The decision that would be made; counts nothing and spends no credit."""
         asked = self.read(query)
-        if self._shedder.is_on and (refusal := self.refusal(asked, spend=False)):
-            raise refusal
+        if self._shedder.is_on:
+            self._hold_shed(asked, spend=False)
         return self._decide(asked, now_s, spend=False)
 
     def decide(
@@ -186,8 +186,8 @@ class Router:
     ) -> Decision:
         """Decides and counts. `chance`, uniform in [0, 1), says whether it is audited."""
         asked = self.read(query, forwarded=forwarded)
-        if self._shedder.is_on and (refusal := self.refusal(asked)):
-            raise refusal
+        if self._shedder.is_on:
+            self._hold_shed(asked, spend=True)
         if forwarded and self.slices.nearly_full:
             asked = self._within_slices(asked, now_s)
         return self.decide_read(asked, now_s=now_s, chance=chance)
@@ -205,6 +205,15 @@ class Router:
     def sheds(self, asked: Asked) -> bool:
         """Whether the plan refuses some of such requests."""
         return self._shedder.is_on and self._shedder.shed_of(asked.reading.cell) is not None
+
+    def _hold_shed(self, asked: Asked, *, spend: bool) -> None:
+        """Raises Shed for each request that the plan refuses."""
+        refusal = self.refusal(asked, spend=spend)
+        if refusal is not None:
+            try:
+                raise refusal
+            finally:
+                del refusal  # or with its traceback, which has this frame, it would be a cycle
 
     def refusal(self, asked: Asked, *, spend: bool = True) -> Shed | None:
         """Why the plan refuses this request, and counts it; None where it is to be decided.

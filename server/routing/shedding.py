@@ -45,10 +45,11 @@ class Debts(Generic[_Key]):
         return self._debts.get(key, 0.0)
 
     def put(self, key: _Key, debt: float) -> None:
-        self._debts[key] = debt
-        self._debts.move_to_end(key)
-        if len(self._debts) > self._most:
-            self._debts.popitem(last=False)
+        debts = self._debts
+        debts[key] = debt
+        debts.move_to_end(key)
+        if len(debts) > self._most:
+            debts.popitem(last=False)
 
 
 class Shedder:

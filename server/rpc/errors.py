@@ -129,9 +129,14 @@ class ErrorAnswering:
                 return await method(read(data), context)
             except grpc.aio.AbortError:
                 raise
-            except errors.Shed as error:  # here, for they come by the thousand
+            except errors.Shed as error:
                 self._on_refused(error.reason)
-                await context.abort(grpc.StatusCode.UNAVAILABLE, *self._shed.of(error))
+                # They come by the thousand: to abort would raise once more.
+                message, metadata = self._shed.of(error)
+                context.set_code(grpc.StatusCode.UNAVAILABLE)
+                context.set_details(message)
+                context.set_trailing_metadata(metadata)
+                return b""  # which is not sent
             except Exception as error:  # noqa: BLE001 - this is where every error ends
                 await self._refuse(context, error)
 
