@@ -5,6 +5,7 @@ and a table holds at most 4,096 bytes unless its owner says otherwise.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 from server.transport.hpack_primitives import (
@@ -224,11 +225,20 @@ _REPEATED = frozenset(
 _SENSITIVE = frozenset(
     b"authorization baggage cookie proxy-authorization set-cookie x-api-key".split()
 )
+# Fields of calls that failed: many in the same words, which are too long for a table.
+_OF_FAILURES = frozenset((b"grpc-message", b"grpc-status-details-bin"))
+FAILURE_FIELDS_KEPT_MAX = 256
 # By name and value, and by name; of several indices the first.
 _STATIC_CODES = {
     field: bytes((INDEXED | index,)) for index, field in reversed([*enumerate(STATIC_TABLE, 1)])
 }
 _STATIC_NAMES = {name: index for index, (name, _) in reversed([*enumerate(STATIC_TABLE, 1)])}
+
+
+@lru_cache(maxsize=FAILURE_FIELDS_KEPT_MAX)
+def failure_literal(name: bytes, value: bytes) -> bytes:
+    """A literal that is not indexed, the same on every connection."""
+    return b"\0" + encoded_string(name) + encoded_string(value)
 
 
 class Encoder:
@@ -273,6 +283,8 @@ class Encoder:
 
     def _literal(self, field: Header) -> bytes:
         name, value = field
+        if name in _OF_FAILURES:
+            return failure_literal(name, value)
         if name in _REPEATED and self._insert(field):
             kind, prefix = INCREMENTAL, PREFIX_6
         else:

@@ -25,6 +25,10 @@ _TEXT = re.compile(r"[\t -~\x80-\xff]*")
 # Those that callers, services and endpoints of one process send: some dozens.
 _NAMES_REMEMBERED = 256
 
+# Of details of failures, which are alike; half a KB each, and at most 3 KB.
+BINARY_KEPT_MAX = 256
+_BINARY_KEPT_BYTES_MAX = 1_024
+
 _UNITS_S = {72: 3_600.0, 77: 60.0, 83: 1.0, 109: 1e-3, 117: 1e-6, 110: 1e-9}  # H M S m u n
 _TIMEOUT_DIGITS_MAX = 8
 _LARGEST = 10**_TIMEOUT_DIGITS_MAX - 1
@@ -76,11 +80,19 @@ def timeout_header(timeout_s: float) -> Header:
     return (b"grpc-timeout", b"%dH" % min(int(timeout_s / 3_600), _LARGEST))
 
 
+def _binary(data: bytes) -> bytes:
+    return b64encode(data).rstrip(b"=")
+
+
+kept_binary = lru_cache(maxsize=BINARY_KEPT_MAX)(_binary)
+
+
 def _header(key: str, value: str | bytes) -> Header:
     name = _name(key)
     if name.endswith(b"-bin"):
         data = value.encode() if isinstance(value, str) else value
-        return name, b64encode(data).rstrip(b"=")
+        encode = kept_binary if len(data) <= _BINARY_KEPT_BYTES_MAX else _binary
+        return name, encode(data)
     text = value if isinstance(value, str) else value.decode("latin-1")
     if not _TEXT.fullmatch(text):
         raise ValueError(f"metadata {key!r} has to be printable; name it {key}-bin for bytes")

@@ -16,7 +16,7 @@ from server.transport.link import Link
 from server.transport.messages import framed, framed_gzip, prefix, too_large
 from server.transport.metadata import Metadata, metadata_headers, read_metadata
 from server.transport.request import GZIP_RESPONSE_HEAD, RESPONSE_HEAD, RequestHead
-from server.transport.status import CallRefused, trailers
+from server.transport.status import CallRefused, failure_trailers, trailers
 from server.transport.tally import Tally
 
 Message: TypeAlias = Any  # what the method's serializer takes and its parser gives
@@ -230,7 +230,8 @@ class ServerCall:
         """Sends the status, unless one was sent."""
         if self.is_ended:
             return
-        status = trailers(code, details, self._trailing)
+        ending = failure_trailers if code else trailers
+        status = ending(code, details, self._trailing)
         if not self._has_head:
             status = (*RESPONSE_HEAD, *status)
         self._link.connection.send_headers(self.stream_id, status, end_stream=True)
