@@ -75,7 +75,8 @@ def _first_step(
     task: asyncio.Task[None], coroutine: Coroutine[Any, Any, Message], variables: Context
 ) -> Any:
     """Runs it as if the task did, as asyncio lets those do that step tasks themselves."""
-    loop, outer = asyncio.get_running_loop(), asyncio.current_task()
+    loop = task.get_loop()
+    outer = asyncio.current_task(loop)
     if outer is not None:  # that inflated the request
         asyncio._leave_task(loop, outer)
     asyncio._enter_task(loop, task)
