@@ -20,7 +20,7 @@ from server.control.knowledge import Knowledge
 from server.control.learned import Learned
 from server.control.outcomes import Outcomes
 from server.control.publisher import Publisher
-from server.control.remembered import take_up, taken
+from server.control.remembered import counted_by_now, take_up
 from server.control.replanner import Replanner
 from server.control.state_file import FILE_NAME
 from server.control.state_keeper import StateKeeper
@@ -92,7 +92,7 @@ class ControlPlane:
             self._explainer,
             epoch=epoch,
             clock=clock,
-            on_learned=self._take,
+            on_gathered=self._take,
         )
         if known is not None:
             self._replanner.wake()  # there is enough to plan with
@@ -228,10 +228,11 @@ class ControlPlane:
         self._learned.settled(outcome)
         return settlement.result
 
-    def _take(self, now_s: float) -> None:
-        """A window has been closed: nothing that was counted is still to be learned."""
-        plain = taken(self._knowledge, self._corridor.estimates, self._outcomes)
-        self._state.take(plain, now_s=now_s)
+    def _take(self, now_s: float) -> Callable[[], None]:
+        """What was counted by now; it is kept with the estimates once they have heard of it."""
+        counted = counted_by_now(self._knowledge, self._outcomes)
+        estimates = self._corridor.estimates
+        return lambda: self._state.take({**estimates.to_plain(), **counted}, now_s=now_s)
 
     def _restore_spending(self) -> None:
         """Of an earlier version, which ran since: else the file is not there."""
@@ -253,7 +254,7 @@ class ControlPlane:
         """Writes what outlives the process and is not on the disk as it is; do so last of all."""
         now_s = self._clock()
         self._corridor.learn(now_s)
-        self._take(now_s)
+        self._take(now_s)()
         await self._state.write()
         await self._keep_config()
 

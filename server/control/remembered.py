@@ -98,6 +98,8 @@ class _ByLeg(BaseModel):
 class _Demand(BaseModel):
     watched_s: _Amount
     rows: list[tuple[Cell, _Amount]]
+    recent: list[tuple[_Group, _Amount]] = []
+    recent_s: tuple[_Amount, _Amount] = 0.0, 0.0
 
 
 class _Account(BaseModel):
@@ -164,9 +166,13 @@ class _Shape(BaseModel):
 
 
 def taken(knowledge: Knowledge, estimates: Estimates, outcomes: Outcomes) -> Plain:
-    """All of one moment in which no step works; long lists are read through later."""
+    """All, at a moment when nothing that was counted is still to be learned."""
+    return {**estimates.to_plain(), **counted_by_now(knowledge, outcomes)}
+
+
+def counted_by_now(knowledge: Knowledge, outcomes: Outcomes) -> Plain:
+    """All but the estimates; long lists are read through later."""
     return {
-        **estimates.to_plain(),
         "spending": {"budgets": knowledge.spending.to_plain()},
         "workers": knowledge.workers.to_plain(),
         "last_hour": {"rows": knowledge.last_hour.to_plain()},

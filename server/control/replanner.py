@@ -8,6 +8,7 @@ import structlog
 
 from server.control.corridor import Corridor, Draft, Haste, Step
 from server.control.explainer import Explainer
+from server.control.facts import Given
 from server.control.knowledge import Knowledge
 from server.control.plan_archive import PlanArchive, packed
 from server.control.publisher import Publisher
@@ -16,8 +17,12 @@ from turnout.v1.admin_pb2 import Plan
 _log = structlog.get_logger()
 
 
-def _tell_nobody(_now_s: float) -> None:
-    pass
+# Called as a step gathers what was told until then; what it returns, when that is learned.
+OnGathered = Callable[[float], Callable[[], None]]
+
+
+def _keep_nothing(_now_s: float) -> Callable[[], None]:
+    return lambda: None
 
 
 class Replanner:
@@ -32,15 +37,14 @@ class Replanner:
         *,
         epoch: int,
         clock: Callable[[], float],
-        on_learned: Callable[[float], None] = _tell_nobody,
+        on_gathered: OnGathered = _keep_nothing,
     ) -> None:
-        """`on_learned` is told when a step has learned what was told by then."""
         self._corridor = corridor
         self._knowledge = knowledge
         self._publisher = publisher
         self._explainer = explainer
         self._clock = clock
-        self._on_learned = on_learned
+        self._on_gathered = on_gathered
         self._wake = asyncio.Event()
         self._is_dropped = False  # what the last step found
         self.archive = PlanArchive(epoch)
@@ -74,7 +78,11 @@ class Replanner:
 
     async def _replan(self) -> None:
         begun_s = self._clock()
-        step = await self._work(begun_s)
+        given, on_learned = self._corridor.gather(begun_s), self._on_gathered(begun_s)
+        try:
+            step = await self._work(given)
+        finally:  # what was told is learned, or lost, whatever comes of the plan
+            on_learned()
         replaced = b""
         if step.draft is not None:
             step.draft.plan.solve_ms = (self._clock() - begun_s) * 1_000
@@ -85,11 +93,10 @@ class Replanner:
         self._is_dropped = self._is_stale(step)
         if not self._is_dropped:
             self._put_in_force(step, replaced)
-        self._on_learned(step.given.now_s)
 
-    async def _work(self, begun_s: float) -> Step:
+    async def _work(self, given: Given) -> Step:
         """A step that has to be quick once somebody wakes us: what follows knows more."""
-        haste, given = Haste(), self._corridor.gather(begun_s)
+        haste = Haste()
         working = asyncio.ensure_future(asyncio.to_thread(self._corridor.work, given, haste))
         waking = asyncio.ensure_future(self._wake.wait())
         try:

@@ -64,7 +64,7 @@ def build_window(given: Given, estimates: Estimates) -> Window | None:
             0.0,
             1.0,
         ),
-        miss=_miss(given, estimates, cells),
+        miss=_miss(given, estimates, classes),
         allowed=allowed,
         resources=_resources(config.models, usage.busy_s, classes, config.window_s),
         budgets=[_budget(state, cells, config.window_s) for state in given.budgets.values()],
@@ -86,6 +86,7 @@ class _Classes:
         self, estimates: Estimates, cells: Sequence[Cell], models: Sequence[str], now_s: float
     ) -> None:
         names = list(dict.fromkeys(cell.traffic_class for cell in cells))
+        self._names = names
         self._chains = list(estimates.chains.of(names, models, now_s).values())
         index = {name: i for i, name in enumerate(names)}
         self._of = np.array([index[cell.traffic_class] for cell in cells])
@@ -98,6 +99,11 @@ class _Classes:
             carried[rows] = (through(chain) @ own[rows].T).T
         return carried
 
+    def by_class(self, rows: Mapping[str, Sequence[float]]) -> Floats:
+        """(C, M) from the row of each class."""
+        table: Floats = np.array([rows[name] for name in self._names])[self._of]
+        return table
+
     def attempts_at(self, m: int) -> Floats:
         """(C, M) attempts at one model of a request, by its first model."""
         reach = np.array([chain.reach[:, [m]].toarray()[:, 0] for chain in self._chains])
@@ -108,7 +114,9 @@ class _Classes:
 def _busiest(given: Given, per_s: Mapping[Cell, float]) -> list[Cell]:
     classes, kinds = given.classes, given.catalog.unfit
     known = [cell for cell in per_s if cell.traffic_class in classes and cell.kind in kinds]
-    return sorted(known, key=lambda cell: (-per_s[cell], cell))[:CELLS_MAX]
+    # Of equals the first known; sorted by numpy, which lets others have the interpreter meanwhile.
+    order = np.argsort([-per_s[cell] for cell in known], kind="stable")[:CELLS_MAX]
+    return [known[place] for place in order.tolist()]
 
 
 def _open_cells(given: Given, cells: Sequence[Cell]) -> tuple[list[Cell], Bools]:
@@ -170,7 +178,7 @@ def _cost(models: Sequence[ModelConfig], usage: Usage, classes: _Classes) -> Flo
     return usd * NANO_PER_USD
 
 
-def _miss(given: Given, estimates: Estimates, cells: Sequence[Cell]) -> Floats:
+def _miss(given: Given, estimates: Estimates, classes: _Classes) -> Floats:
     """(C, M) by each class's SLO; 0 where a class has none."""
     rows = {
         name: [
@@ -178,7 +186,7 @@ def _miss(given: Given, estimates: Estimates, cells: Sequence[Cell]) -> Floats:
         ]
         for name, of_class in given.catalog.classes.items()
     }
-    return np.array([rows[cell.traffic_class] for cell in cells])
+    return classes.by_class(rows)
 
 
 def _miss_of(estimates: Estimates, of_class: TrafficClass, first: str, now_s: float) -> float:

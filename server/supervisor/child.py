@@ -132,7 +132,8 @@ class Child:
         self, process: asyncio.subprocess.Process, beats: asyncio.StreamReader
     ) -> None:
         """Kills it if it hangs, while it drains too; whoever waits for its end does the rest."""
-        if await hangs(beats, silent_s_max=self._silent_s_max):
+        silent = await hangs(beats, silent_s_max=self._silent_s_max)
+        if silent and process.returncode is None:  # a child of its own may have kept the pipe
             _log.error(
                 "process hangs",
                 name=self.settings.name,

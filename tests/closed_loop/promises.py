@@ -18,6 +18,8 @@ CELL_CREDIT_MAX = 5.0
 SHED_DEBT_MAX = 1.0
 # What was refused for the moment pays in advance, up to this (server/routing/shedding.py).
 ADVANCE_MAX = 100.0
+# No tenant of a cell owes more, or has paid more in advance, while none is refused for the moment.
+TENANT_DEBT_MAX = 4.0
 # Until a worker that has lost the control plane asks it again, and has the plan.
 PLAN_LATE_S = 1.25
 _ROUNDING = 1e-6
@@ -118,6 +120,21 @@ class Promises:
                 paid = float(request.reason == SHED)
                 debts[key] = max(owed - paid, -ADVANCE_MAX)
                 yield request, owed, debts[key]
+
+    def tenants(self) -> Iterator[tuple[Request, float]]:
+        """What each request's tenant owes of what is shed, in cells that nothing else refuses."""
+        debts: dict[object, float] = defaultdict(float)
+        unplanned = {
+            (request.boot, request.cell)
+            for request in self._decided()
+            if request.reason == SHED and not refused_by_plan(request)
+        }
+        for request in self._decided():
+            part = self._of[request.plan_id].shed(request.cell)
+            cell = request.boot, request.cell
+            if 0.0 < part < 1.0 - _ROUNDING and cell not in unplanned:
+                debts[cell, request.tenant] += part - refused_by_plan(request)
+                yield request, debts[cell, request.tenant]
 
     def undue_refusals(self) -> Iterator[Request]:
         """Refused by a plan that says nothing of it, or served by one that refuses them all."""

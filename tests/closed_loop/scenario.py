@@ -111,6 +111,14 @@ class Outage:
 
 
 @dataclass(frozen=True, slots=True)
+class Drain:
+    """The operator takes a model out, and leaves it out."""
+
+    at_s: float
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """One story to be told; the same one is told the same way."""
 
@@ -119,6 +127,7 @@ class Scenario:
     kills: tuple[Kill, ...] = ()
     surges: tuple[Surge, ...] = ()
     outages: tuple[Outage, ...] = ()
+    drains: tuple[Drain, ...] = ()
     budgets_usd: Mapping[str, float] | None = None  # of the day; by tenant
     day_usd: float = 1_000.0
     workers: int = 1

@@ -6,6 +6,7 @@ from server.status_code import Code
 from tests.closed_loop.scenario import (
     TICKS_PER_S,
     ClassLaw,
+    Drain,
     Kill,
     ModelLaw,
     Outage,
@@ -111,12 +112,16 @@ def scenarios(draw: st.DrawFn) -> Scenario:
     outage = st.builds(
         Outage, ticks(4, 16), st.sampled_from([law.name for law in of_models]), ticks(1, 8)
     )
+    drain = st.builds(
+        Drain, ticks(4, 16), st.sampled_from([law.name for law in of_models if law.name != "sure"])
+    )
     return Scenario(
         models=of_models,
         classes=of_classes,
         kills=draw(kills(mortals)),
         surges=tuple(draw(st.lists(surge, max_size=1))),
         outages=tuple(draw(st.lists(outage, max_size=1))),
+        drains=tuple(draw(st.lists(drain, max_size=1))),
         budgets_usd=draw(st.sampled_from([None, {"t0": 0.5}])),
         day_usd=draw(st.sampled_from([0.01, 1_000.0])),
         workers=workers,

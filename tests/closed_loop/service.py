@@ -7,11 +7,12 @@ from itertools import count
 from pathlib import Path
 
 from server.config import to_json
+from server.config.live import updated
 from server.control.kept_file import write_whole
 from tests.closed_loop import virtual_loop
 from tests.closed_loop.control import LIVE, Control
-from tests.closed_loop.scenario import TICKS_PER_S, ClassLaw, Kill, Scenario
-from tests.closed_loop.story import Story
+from tests.closed_loop.scenario import TICKS_PER_S, ClassLaw, Drain, Kill, Scenario
+from tests.closed_loop.story import Drained, Story
 from tests.closed_loop.upstream import Fleet
 from tests.closed_loop.worker import RunningWorker, name_of
 
@@ -40,6 +41,7 @@ class _Service:
         self._workers: dict[str, RunningWorker] = {}
         self._places = {name_of(place): place for place in range(scenario.workers)}
         self._control: Control | None = None
+        self._listens = asyncio.Event()
 
     async def tell(self) -> None:
         self._folder.mkdir()
@@ -51,8 +53,9 @@ class _Service:
         for name in names:
             await self._workers[name].ready.wait()
         kills = [asyncio.create_task(self._kill(kill)) for kill in self._scenario.kills]
+        drains = [asyncio.create_task(self._drain(drain)) for drain in self._scenario.drains]
         callers = [asyncio.create_task(self._call(law)) for law in self._scenario.classes]
-        await asyncio.gather(*kills, *callers)
+        await asyncio.gather(*kills, *drains, *callers)
         self._story.lasted_s = self._now_s()
         await self._fall_silent()
 
@@ -71,6 +74,7 @@ class _Service:
 
     def _start(self, process: str) -> None:
         if process == "control":
+            self._listens.set()
             self._control = Control(self._folder, self._story, self._now_s)
         else:
             self._workers[process] = RunningWorker(
@@ -84,10 +88,20 @@ class _Service:
         if kill.process != "control":
             self._workers[kill.process].kill()
         elif self._control is not None:
+            self._listens.clear()
             self._folder = next(self._folders)
             self._control.kill(self._folder)
         await asyncio.sleep(kill.down_s)
         self._start(kill.process)
+
+    async def _drain(self, drain: Drain) -> None:
+        """The operator tries until somebody listens."""
+        await asyncio.sleep(drain.at_s)
+        await self._listens.wait()
+        assert self._control is not None
+        off = {"enabled": False}
+        await self._control.plane.update(lambda had: updated(had, "models", drain.model, off))
+        self._story.drained.append(Drained(drain.model, self._now_s()))
 
     async def _call(self, law: ClassLaw) -> None:
         """Callers know nothing of each other: the gaps between their calls are exponential."""

@@ -104,6 +104,13 @@ class Heard(NamedTuple):
     nano_usd: int
 
 
+class Drained(NamedTuple):
+    """A model that the operator took out, and when the control plane had it."""
+
+    model: str
+    from_s: float
+
+
 @dataclass(slots=True)
 class Story:
     """All of it."""
@@ -115,6 +122,7 @@ class Story:
     solves: list[Solve] = field(default_factory=list)
     plans: dict[str, Plan] = field(default_factory=dict)
     published: list[tuple[float, str]] = field(default_factory=list)  # when, and the plan's id
+    drained: list[Drained] = field(default_factory=list)
     killed: dict[str, float] = field(default_factory=dict)  # boots, and when
     control_killed_s: list[float] = field(default_factory=list)
     control_back_s: list[float] = field(default_factory=list)
@@ -139,6 +147,14 @@ class Story:
             for heard in self._heard
             if heard.boot == boot and budget in heard.budgets and heard.at_s > after_s
         )
+
+    def known_s(self, told_s: float, within_s: float) -> float:
+        """When workers know what a control plane was told, which it may not live to tell them."""
+        known_s = told_s + within_s
+        for killed_s, back_s in zip(self.control_killed_s, self.control_back_s, strict=True):
+            if told_s <= killed_s <= known_s:
+                known_s = back_s + within_s
+        return known_s
 
     def spent_nano_usd(self, boot: str, budget: str = ALL) -> int:
         """What attempts of Infer cost that budget in one worker's life."""

@@ -4,15 +4,18 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from tests.closed_loop.agreement import COMPARISONS_MAX, CREDIT, GRADES_CREDIT, samples
 from tests.closed_loop.capacity import uses
+from tests.closed_loop.length import TIMEOUT_S, stories
 from tests.closed_loop.money import heard_of, lost_at_most
 from tests.closed_loop.promises import (
     CELL_CREDIT_MAX,
     CLASS_CREDIT_MAX,
+    PLAN_LATE_S,
     SHED_DEBT_MAX,
+    TENANT_DEBT_MAX,
     Promises,
     refused_by_plan,
 )
@@ -28,8 +31,7 @@ from tests.closed_loop.scenarios import (
 from tests.closed_loop.service import tell
 from tests.closed_loop.story import End, Story
 
-# Each is a minute of a small service; a busy machine may take long over ten of them.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(TIMEOUT_S)
 
 _IN_MEMORY = Path("/dev/shm")  # where there is one, what is kept need not wait for a disk
 
@@ -41,7 +43,7 @@ def told(scenario: Scenario) -> Story:
         return tell(scenario, Path(folder))
 
 
-@settings(max_examples=2)
+@stories(2)
 @given(scenarios())
 def test_a_story_is_told_the_same_way_twice(scenario: Scenario) -> None:
     once, again = told(scenario), told(scenario)
@@ -53,23 +55,25 @@ def test_a_story_is_told_the_same_way_twice(scenario: Scenario) -> None:
     assert once.last == again.last
 
 
-@settings(max_examples=10)
+@stories(10)
 @given(scenarios())
 def test_workers_do_what_the_plan_in_force_promised(scenario: Scenario) -> None:
     story = told(scenario)
     credit_stays_small(story)
     sheds_as_planned(story)
+    tenants_are_shed_alike(story)
     nothing_starves_unnamed(story)
+    nobody_asks_who_is_drained(story)
     plans_reach_workers(story)
 
 
-@settings(max_examples=10)
+@stories(10)
 @given(scenarios())
 def test_money_counted_is_what_attempts_cost_whoever_was_killed(scenario: Scenario) -> None:
     all_money_is_counted(told(scenario))
 
 
-@settings(max_examples=10)
+@stories(10)
 @given(scenarios())
 def test_no_model_ever_has_more_in_flight_than_it_takes(scenario: Scenario) -> None:
     story = told(scenario)
@@ -77,7 +81,7 @@ def test_no_model_ever_has_more_in_flight_than_it_takes(scenario: Scenario) -> N
         assert law.concurrent is None or story.peak(law) <= law.concurrent, law
 
 
-@settings(max_examples=5)
+@stories(5)
 @given(overloads())
 def test_of_too_much_models_get_what_they_take_and_the_high_class_all_of_it(
     scenario: Scenario,
@@ -91,7 +95,7 @@ def test_of_too_much_models_get_what_they_take_and_the_high_class_all_of_it(
     assert {r.end for r in late if r.traffic_class == "low"} == {End.ANSWERED, End.REFUSED}
 
 
-@settings(max_examples=5)
+@stories(4)
 @given(steady())
 def test_what_a_plan_expects_is_what_happens_on_steady_traffic(scenario: Scenario) -> None:
     estimates_agree(told(scenario))
@@ -109,8 +113,21 @@ def sheds_as_planned(story: Story) -> None:
         assert owed >= 0.0 or not refused_by_plan(request), request
 
 
+def tenants_are_shed_alike(story: Story) -> None:
+    for request, owed in Promises(story).tenants():
+        assert abs(owed) <= TENANT_DEBT_MAX, request
+
+
 def nothing_starves_unnamed(story: Story) -> None:
     assert not list(Promises(story).undue_refusals())
+
+
+def nobody_asks_who_is_drained(story: Story) -> None:
+    for change in story.drained:
+        known_s = story.known_s(change.from_s, PLAN_LATE_S)
+        for attempt in story.attempts:
+            is_late = story.requests[attempt.request].begun_s > known_s
+            assert not (is_late and attempt.model.name == change.model), attempt
 
 
 def plans_reach_workers(story: Story) -> None:

@@ -335,6 +335,33 @@ async def test_what_budgets_spent_outlives_the_control_plane(tmp_path: Path) -> 
         await served.planned(lambda plan: plan.budgets[0].spent_nano_usd == spent)
 
 
+async def test_what_is_told_while_a_step_works_is_kept_with_the_next(tmp_path: Path) -> None:
+    """Or an estimate would never hear of what counts as settled."""
+    begun, may_end = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def solver(window: Window, deadline: Deadline) -> Solution | Failure:
+        loop.call_soon_threadsafe(begun.set)
+        may_end.wait(PATIENCE_S)
+        return solve_window(window, deadline)
+
+    def settled() -> int:
+        return len(unpacked(files_in(tmp_path).state.read_bytes()).plain["outcomes"]["rows"])
+
+    plane = control_plane(tmp_path, service(window_s=3_600.0), solver=solver)
+    async with serving(plane, tmp_path) as served, asyncio.timeout(PATIENCE_S):
+        worker = Worker(served.channel)
+        await worker.push(*BOTH, endpoints=small_is(ejected=True))  # which is planned for at once
+        await begun.wait()
+        outcome = Outcome(decision_id=decision_id(now_s=time.time()), usage=usage())
+        await worker.client.settle([outcome])
+        may_end.set()
+        await served.planned(lambda _: files_in(tmp_path).state.exists())
+        assert settled() == 0
+        await worker.push(endpoints=small_is(ejected=False))
+        await served.planned(lambda _: settled() == 1)
+
+
 async def test_what_an_earlier_version_kept_of_budgets_is_read_once_and_replaced(
     tmp_path: Path,
 ) -> None:
