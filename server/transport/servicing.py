@@ -60,7 +60,8 @@ def _answer_in_task(call: ServerCall, data: bytes | memoryview) -> None:
 
     Its first step is run here and now, for it belongs to the turn of the call's connection.
     """
-    variables, first = copy_context(), list[Any]()
+    variables = copy_context()
+    first: list[Any] = []
     try:
         coroutine = call.method.servicer(call.parsed(data), call)
         task = call.work(_begun(_finish(call, coroutine, first)), variables)
