@@ -35,7 +35,7 @@ class EndpointError(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """What a model answered, and what it took."""
 
@@ -89,12 +89,13 @@ class Dispatcher:
         now_s, task = self._now_s(), asyncio.current_task()
         if task is None:
             raise RuntimeError("no task runs it: there would be nothing to give up")
-        if timeout_s is not None and timeout_s <= MARGIN_S:
-            raise DeadlinePast("the deadline leaves no time to ask a model: allow more")
+        if timeout_s is not None:
+            _hold_time(timeout_s)
         decision = self._router.decide(query, now_s=now_s, chance=self._chance(), forwarded=True)
         traffic_class = decision.grounds.traffic_class
         if timeout_s is None:
             timeout_s = traffic_class.deadline_s
+            _hold_time(timeout_s)
         journey = Journey(
             decision.reading.cell,
             decision.target.model.name,
@@ -105,23 +106,23 @@ class Dispatcher:
         return Trip(decision, request, metadata, journey, task)
 
     async def _ask_until_answered(self, trip: Trip) -> Bytes:
-        failure: UpstreamFailed | None = None
-        while (target := self._next_target(trip)) is not None:
+        target: Target | None = trip.decision.target
+        while target is not None:
             try:
                 return await self._ask(trip, target)
             except EndpointError as error:
                 failure = _failure(trip.journey.attempts[-1], error)
+            target = self._next_target(trip)
         try:
-            raise failure or DeadlinePast("no time is left to ask a model: allow more")
+            raise failure
         finally:
             del failure  # or with its traceback, which has this frame, it would be a cycle
 
     def _next_target(self, trip: Trip) -> Target | None:
+        """Whom to ask where an attempt was not answered."""
         journey = trip.journey
         if not journey.goes_on(self._now_s()):
             return None
-        if not journey.attempts:
-            return trip.decision.target
         last, target = journey.attempts[-1], self._another(trip)
         if target is None or target.model_index != last.target.model_index:
             return target
@@ -213,6 +214,12 @@ class Dispatcher:
             cost_nano_usd=journey.cost_nano_usd,
             latency_s=journey.latency_s,
         )
+
+
+def _hold_time(timeout_s: float) -> None:
+    """Raises DeadlinePast."""
+    if timeout_s <= MARGIN_S:
+        raise DeadlinePast("the deadline leaves no time to ask a model: allow more")
 
 
 def _failure(attempt: Attempt, error: EndpointError) -> UpstreamFailed:

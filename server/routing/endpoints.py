@@ -95,7 +95,8 @@ class Endpoints:
     def refresh(self, now_s: float) -> None:
         """It is so late, and those whose ejection is over are back."""
         self._now_s = now_s
-        self._health.refresh(now_s)
+        if now_s >= self._health.next_return_s:
+            self._health.refresh(now_s)
 
     def choose(self, index: int, model: Model) -> str:
         """The address to call; empty for a model that only Route speaks of and has none.

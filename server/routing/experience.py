@@ -5,7 +5,7 @@ ask again.
 from typing import NamedTuple
 
 from server.routing.health import HealthTracker
-from server.routing.journey import Attempt, Fate, Journey, convicted
+from server.routing.journey import ANSWERED, FAILED, GIVEN_UP, Attempt, Journey, convicted
 from server.routing.patience import Tail, own_time_s
 from server.routing.retry_budget import RetryBudget
 from server.routing.verdicts import VERDICTS, Blame
@@ -61,15 +61,16 @@ class Experience:
 
     def observe(self, journey: Journey, attempt: Attempt) -> None:
         """An attempt has ended; for what its blame hangs on, the journey has to end."""
-        tail, budget = self._of(journey, attempt)
-        fate, endpoint = attempt.fate, attempt.target.key
-        if fate is Fate.ANSWERED:
+        target, fate = attempt.target, attempt.fate
+        tail, budget = self.of(target.model_index, journey.cell.traffic_class)
+        endpoint = target.key
+        if fate is ANSWERED:
             budget.answered()
             tail.observe(attempt.took_s)
             self._health.succeeded(endpoint, sent_s=attempt.begun_s, now_s=attempt.ended_s)
-        elif fate is Fate.GIVEN_UP:
+        elif fate is GIVEN_UP:
             tail.outlasted()
-        elif fate is Fate.FAILED:
+        elif fate is FAILED:
             if VERDICTS[attempt.code].retry:
                 budget.failed()
             if attempt.blame is Blame.ENDPOINT:
@@ -79,7 +80,8 @@ class Experience:
 
     def conclude(self, journey: Journey) -> None:
         """A journey has ended: who failed where another answered, or was silent, is to blame."""
-        if len(journey.attempts) == 1 and journey.attempts[0].fate is Fate.ANSWERED:
+        attempts = journey.attempts
+        if len(attempts) == 1 and attempts[0].fate is ANSWERED:
             return  # as most are
         for attempt in convicted(journey, self._was_heard):
             self._health.failed(attempt.target.key, sent_s=attempt.begun_s, now_s=journey.ended_s)

@@ -41,6 +41,11 @@ class Fate(Enum):
     LEFT = "left"  # by the caller, in good time
 
 
+# To ask an enum for its member takes twenty times as long as to ask the module.
+FIRST, RETRY = Purpose
+ANSWERED, FAILED, GIVEN_UP, LEFT = Fate
+
+
 @dataclass(slots=True)
 class Attempt:
     """One call to one endpoint. Ended once; everything that is counted of it is derived from it."""
@@ -63,13 +68,13 @@ class Attempt:
     @property
     def blame(self) -> Blame:
         """Whom it speaks against that it was not answered."""
-        if self.fate is Fate.GIVEN_UP:
+        if self.fate is GIVEN_UP:
             return Blame.SILENCE
-        return VERDICTS[self.code].blame if self.fate is Fate.FAILED else Blame.CALLER
+        return VERDICTS[self.code].blame if self.fate is FAILED else Blame.CALLER
 
     def answered(self, now_s: float, *, input_tokens: int, output_tokens: int = 0) -> None:
         """Ends it well: it costs what the model charges for an answer."""
-        self.fate, self.ended_s = Fate.ANSWERED, now_s
+        self.fate, self.ended_s = ANSWERED, now_s
         self.input_tokens, self.output_tokens = input_tokens, output_tokens
         self.cost_nano_usd = self.target.model.cost_nano_usd(
             input_tokens=input_tokens, output_tokens=output_tokens, busy_s=self.took_s
@@ -83,9 +88,9 @@ class Attempt:
     def left(self, now_s: float, *, is_due: bool) -> None:
         """Ends it for its caller, who waited until the deadline, or left before."""
         if is_due:
-            self.ended(Fate.FAILED, now_s, Code.DEADLINE_EXCEEDED)
+            self.ended(FAILED, now_s, Code.DEADLINE_EXCEEDED)
         else:
-            self.ended(Fate.LEFT, now_s)
+            self.ended(LEFT, now_s)
 
 
 @dataclass(slots=True)
@@ -104,7 +109,7 @@ class Journey:
     def fate(self) -> Fate:
         """Of the whole: that of its last attempt, beyond which nobody was asked."""
         fate = self.attempts[-1].fate if self.attempts else None
-        return Fate.FAILED if fate is Fate.GIVEN_UP else fate or Fate.LEFT
+        return FAILED if fate is GIVEN_UP else fate or LEFT
 
     @property
     def latency_s(self) -> float:
@@ -142,8 +147,7 @@ class Journey:
 
     def begin(self, target: Target, now_s: float) -> Attempt:
         """The attempt to make now."""
-        purpose = Purpose.RETRY if self.attempts else Purpose.FIRST
-        attempt = Attempt(target, purpose, now_s)
+        attempt = Attempt(target, RETRY if self.attempts else FIRST, now_s)
         self.attempts.append(attempt)
         return attempt
 
@@ -159,16 +163,16 @@ class Journey:
         that left within the SLO.
         """
         fate = self.fate
-        if fate is Fate.FAILED:
+        if fate is FAILED:
             return VERDICTS[self.attempts[-1].code].misses
-        return fate is Fate.ANSWERED or self.is_late
+        return fate is ANSWERED or self.is_late
 
 
 def _leads_on(attempt: Attempt) -> bool:
     """Whether another may do better where this attempt ended so."""
-    if attempt.fate is Fate.FAILED:
+    if attempt.fate is FAILED:
         return VERDICTS[attempt.code].retry
-    return attempt.fate is Fate.GIVEN_UP
+    return attempt.fate is GIVEN_UP
 
 
 def convicted(journey: Journey, was_heard: Callable[[Attempt], bool]) -> list[Attempt]:
@@ -176,7 +180,7 @@ def convicted(journey: Journey, was_heard: Callable[[Attempt], bool]) -> list[At
 
     `was_heard` says of an attempt whether its endpoint answered anybody since it began.
     """
-    answer = journey.attempts[-1] if journey.fate is Fate.ANSWERED else None
+    answer = journey.attempts[-1] if journey.fate is ANSWERED else None
     return [one for one in journey.attempts if _is_convicted(one, answer, was_heard)]
 
 
@@ -186,7 +190,7 @@ def _is_convicted(
     if attempt.blame not in (Blame.COMPARED, Blame.SILENCE):
         return False  # nobody, or it was told at once
     if answer is not None:  # where both are slow, neither is to blame
-        return attempt.fate is Fate.FAILED or answer.took_s < attempt.took_s
+        return attempt.fate is FAILED or answer.took_s < attempt.took_s
     # A caller whose deadline is short for the model says nothing of it.
     is_long = attempt.took_s >= max(attempt.tail_s, OWN_S_MIN)
     return attempt.blame is Blame.SILENCE and is_long and not was_heard(attempt)
@@ -201,18 +205,24 @@ def counted(journey: Journey, counters: Counters) -> None:
     for attempt in journey.attempts:
         model = attempt.target.model.name
         _count_attempt(attempt, of_first if model == first else counters.of(cell, first, model))
-    of_first.ended += 1
-    if journey.says_something:
-        failed = journey.fate is Fate.FAILED
-        of_first.completed += 1
-        of_first.failed += failed
-        of_first.slo_missed += failed or journey.is_late
-        of_first.latency_counts[latency_bucket(journey.latency_s)] += 1
+    _count_whole(journey, of_first)
+
+
+def _count_whole(journey: Journey, counts: Counts) -> None:
+    counts.ended += 1
+    fate = journey.fate
+    if fate is ANSWERED or journey.says_something:
+        counts.completed += 1
+        counts.latency_counts[latency_bucket(journey.latency_s)] += 1
+        if fate is FAILED:
+            counts.failed += 1
+        if fate is FAILED or journey.is_late:
+            counts.slo_missed += 1
 
 
 def _count_attempt(attempt: Attempt, counts: Counts) -> None:
     counts.attempts += 1
-    counts.answered += attempt.fate is Fate.ANSWERED
+    counts.answered += attempt.fate is ANSWERED
     counts.input_tokens += attempt.input_tokens
     counts.output_tokens += attempt.output_tokens
     counts.busy_s += attempt.took_s

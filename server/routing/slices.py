@@ -3,10 +3,9 @@
 The slices of all workers add up to the capacity, so no worker has to ask another.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from math import floor
-
-from server.routing.catalog import bits
 
 
 def slice_of(capacity: float, model: int, place: int, workers: int) -> int:
@@ -36,7 +35,7 @@ class Slices:
         self._place = place
         self._workers = workers
         self._of: dict[int, int] = {}  # by model
-        self._in_flight: dict[int, int] = {}
+        self._in_flight: defaultdict[int, int] = defaultdict(int)
         self.full = 0  # bit m: all that model m may have here is in flight
         self.nearly_full = 0  # bit m: but for what is kept back
 
@@ -46,27 +45,25 @@ class Slices:
             model: slice_of(capacity, model, self._place, self._workers)
             for model, capacity in capacities
         }
-        self.full = bits(model for model in self._of if not self._left(model))
-        self.nearly_full = bits(model for model in self._of if self._is_nearly_full(model))
+        self.full = self.nearly_full = 0
+        for model in self._of:
+            self._mark(model)
 
     def take(self, model: int) -> None:
         """An attempt begins."""
-        self._move(model, 1)
+        self._in_flight[model] += 1
+        if model in self._of:
+            self._mark(model)
 
     def give_back(self, model: int) -> None:
         """It has ended."""
-        self._move(model, -1)
-
-    def _move(self, model: int, change: int) -> None:
-        self._in_flight[model] = self._in_flight.get(model, 0) + change
+        self._in_flight[model] -= 1
         if model in self._of:
-            bit = 1 << model
-            self.full = self.full & ~bit if self._left(model) else self.full | bit
-            is_nearly = self._is_nearly_full(model)
-            self.nearly_full = self.nearly_full | bit if is_nearly else self.nearly_full & ~bit
+            self._mark(model)
 
-    def _left(self, model: int) -> int:
-        return max(self._of[model] - self._in_flight.get(model, 0), 0)
-
-    def _is_nearly_full(self, model: int) -> bool:
-        return self._left(model) <= kept_back(self._of[model])
+    def _mark(self, model: int) -> None:
+        bit, slice_ = 1 << model, self._of[model]
+        left = max(slice_ - self._in_flight[model], 0)
+        self.full = self.full | bit if not left else self.full & ~bit
+        is_nearly = left <= kept_back(slice_)
+        self.nearly_full = self.nearly_full | bit if is_nearly else self.nearly_full & ~bit

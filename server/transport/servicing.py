@@ -60,7 +60,8 @@ def _answer_in_task(call: ServerCall, data: bytes | memoryview) -> None:
 
     Its first step is run here and now, for it belongs to the turn of the call's connection.
     """
-    variables, first = copy_context(), list[Any]()
+    variables = copy_context()
+    first: list[Any] = []
     try:
         coroutine = call.method.servicer(call.parsed(data), call)
         task = call.work(_begun(_finish(call, coroutine, first)), variables)
@@ -75,7 +76,8 @@ def _first_step(
     task: asyncio.Task[None], coroutine: Coroutine[Any, Any, Message], variables: Context
 ) -> Any:
     """Runs it as if the task did, as asyncio lets those do that step tasks themselves."""
-    loop, outer = asyncio.get_running_loop(), asyncio.current_task()
+    loop = task.get_loop()
+    outer = asyncio.current_task(loop)
     if outer is not None:  # that inflated the request
         asyncio._leave_task(loop, outer)
     asyncio._enter_task(loop, task)

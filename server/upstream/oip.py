@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2
@@ -20,6 +21,8 @@ _READY_METHOD = "/inference.GRPCInferenceService/ModelReady"
 _HEALTH_METHOD = "/grpc.health.v1.Health/Check"
 _MODEL_NAME, _MODEL_VERSION = 0x0A, 0x12  # the tags of ModelInferRequest's fields 1 and 2
 
+# As many models as are asked much at a time; their names are short.
+_NAMES_REMEMBERED = 256
 # What says yes or no takes a few bytes.
 READY_BYTES_MAX = 1_024
 # Calls that are out when an endpoint leaves the catalog may take this long.
@@ -112,9 +115,12 @@ def _is_serving(answer: bytes) -> bool:
 
 def addressing(model: Model) -> bytes:
     """What makes a request one to this model: of a field that occurs twice, the last one holds."""
-    return _string_field(_MODEL_NAME, model.upstream_name) + _string_field(
-        _MODEL_VERSION, model.version
-    )
+    return _naming(model.upstream_name, model.version)
+
+
+@lru_cache(_NAMES_REMEMBERED)
+def _naming(name: str, version: str) -> bytes:
+    return _string_field(_MODEL_NAME, name) + _string_field(_MODEL_VERSION, version)
 
 
 def _string_field(tag: int, text: str) -> bytes:
