@@ -20,6 +20,9 @@ _REQUESTS_MIN = 1e-6
 # what comes at random: once in some 30,000 windows of a steady load.
 _SURE = 4.0
 
+# Of half-lives: windows as long ago say nothing of a level any more.
+_LEVEL_AGES_MAX = 4.0
+
 Group = tuple[str, str]  # class, payer
 
 
@@ -91,7 +94,12 @@ class DemandEstimate:
 
     def to_plain(self) -> dict[str, Any]:
         """All that outlives the process, in what JSON has."""
-        return {"watched_s": self._watched_s, "rows": self._requests.items()}
+        return {
+            "watched_s": self._watched_s,
+            "rows": self._requests.items(),
+            "recent": self._recent.items(),
+            "recent_s": [self._recent_s, self._recent_weights_s],
+        }
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any], *, age_s: float = 0.0) -> Self:
@@ -107,4 +115,12 @@ class DemandEstimate:
         found._requests = {cell: seen for cell, seen in requests.items() if seen > _REQUESTS_MIN}
         if found._requests and not found._watched_s:
             raise ValueError("requests without any time in which they were seen")
+        if age_s <= _LEVEL_AGES_MAX * found._level_half_life_s:
+            found._restore_level(plain, age_s)
         return found
+
+    def _restore_level(self, plain: Mapping[str, Any], age_s: float) -> None:
+        kept = 2.0 ** (-max(age_s, 0.0) / self._level_half_life_s)
+        self._recent = {tupled(group): positive(seen) * kept for group, seen in plain["recent"]}
+        recent_s, weights_s = map(positive, plain["recent_s"])
+        self._recent_s, self._recent_weights_s = recent_s * kept, weights_s * kept**2

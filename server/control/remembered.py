@@ -98,6 +98,8 @@ class _ByLeg(BaseModel):
 class _Demand(BaseModel):
     watched_s: _Amount
     rows: list[tuple[Cell, _Amount]]
+    recent: list[tuple[_Group, _Amount]] = []
+    recent_s: tuple[_Amount, _Amount] = 0.0, 0.0
 
 
 class _Account(BaseModel):

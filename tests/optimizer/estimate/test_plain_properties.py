@@ -203,8 +203,8 @@ def test_demand_that_is_read_back_later_has_its_rates_and_gives_way_sooner() -> 
     at_once, later = (DemandEstimate.from_plain(plain, age_s=age_s) for age_s in (0.0, 120.0))
     assert later.per_s() == pytest.approx({CELLS[0]: 10.0})
     for estimate in (at_once, later):
-        estimate.told({CELLS[0]: 500.0}, 5.0)
-    assert at_once.per_s()[CELLS[0]] < 25.0 < later.per_s()[CELLS[0]]
+        estimate.told({CELLS[0]: 60.0}, 5.0)
+    assert 10.0 < at_once.per_s()[CELLS[0]] < 11.0 < later.per_s()[CELLS[0]] < 12.0
 
 
 def test_demand_that_is_read_back_days_later_is_forgotten() -> None:
@@ -216,3 +216,13 @@ def test_demand_that_is_read_back_days_later_is_forgotten() -> None:
 def test_requests_that_nobody_watched_are_refused() -> None:
     with pytest.raises(ValueError, match="without any time"):
         DemandEstimate.from_plain({"watched_s": 0.0, "rows": [[CELLS[0], 1.0]]})
+
+
+@pytest.mark.parametrize("age_s", [0.0, 9.0, 11.0, 60.0, 3_000.0])
+def test_a_level_is_no_other_one_for_the_time_in_which_nobody_watched(age_s: float) -> None:
+    kept = DemandEstimate()
+    for _ in range(100):
+        kept.told({CELLS[0]: 50.0, CELLS[2]: 0.01}, 5.0)
+    plain = through_json(kept.to_plain())
+    for cell, per_s in DemandEstimate.from_plain(plain, age_s=age_s).per_s().items():
+        assert per_s == pytest.approx(kept.per_s()[cell], rel=0.01)
