@@ -38,6 +38,7 @@ REQUESTS_MIN = 500
 class Sample:
     """One quantity of requests of one cell that begin with one model."""
 
+    span: float = 1.0  # the widest that such values are apart
     before: list[float] = field(default_factory=list)  # what happened, and was told
     happened: list[float] = field(default_factory=list)  # then
     expected: list[float] = field(default_factory=list)  # of each by the newest window
@@ -51,11 +52,12 @@ class Sample:
         if min(count, before) < REQUESTS_MIN:
             return inf
         values = [*self.before, *self.happened]
-        span = max(*values, *self.expected) - min(*values, *self.expected, 0.0)
-        deviation = float(np.std(values, ddof=1)) + span * sqrt(2 * _L / (len(values) - 1))
+        deviation = float(np.std(values, ddof=1)) + self.span * sqrt(2 * _L / (len(values) - 1))
         q = 1 / count + 1 / before
-        return deviation * sqrt(2 * _L * q) + span * (_L * q / 3 + credit / (before + credit))
+        return deviation * sqrt(2 * _L * q) + self.span * (_L * q / 3 + credit / (before + credit))
 
+
+CONCURRENT = " (concurrent)"  # of a model's seconds, as the window names it
 
 Quantity = tuple[str, Cell, str]  # what of it, cell, first model
 
@@ -75,7 +77,17 @@ def samples(story: Story, after_s: float) -> Mapping[Quantity, Sample]:
             elif name in expected:
                 sample.happened.append(value)
                 sample.expected.append(expected[name])
+    for (name, _, _), sample in found.items():
+        sample.span = _span(name, found)
     return {quantity: sample for quantity, sample in found.items() if sample.happened}
+
+
+def _span(name: str, found: Mapping[Quantity, Sample]) -> float:
+    """1 of yes and no, and of attempts at a model that is not asked twice; else what is seen."""
+    if name == "cost" or name.endswith(CONCURRENT):
+        alike = [sample for quantity, sample in found.items() if quantity[0] == name]
+        return max(max(*sample.before, *sample.happened, 0.0) for sample in alike)
+    return 1.0
 
 
 def _picked(story: Story) -> Iterator[tuple[Request, Pick, Solve]]:
@@ -111,6 +123,6 @@ def _happened(
     for law in story.scenario.models:
         own = [attempt for attempt in asked if attempt.model is law]
         yield f"use of {law.name}", len(own)
-        yield f"use of {law.name} (concurrent)", sum(one.ended_s - one.begun_s for one in own)
+        yield f"use of {law.name}{CONCURRENT}", sum(one.ended_s - one.begun_s for one in own)
     if request.is_right is not None:
         yield "accuracy", float(request.is_right)

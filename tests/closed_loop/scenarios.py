@@ -154,7 +154,18 @@ def overloads(draw: st.DrawFn) -> Scenario:
 @st.composite
 def steady(draw: st.DrawFn) -> Scenario:
     """Nothing changes and nobody is taken out: models fail and are slow as they always were."""
-    laws = tuple(draw(_steady_model(f"m{n}")) for n in range(draw(st.integers(2, 3))))
+    # Whoever is cheap fails often, so that what it costs is mostly what others charge.
+    laws = (
+        draw(_steady_model("m0", cost=st.integers(1, 30_000), fails=st.sampled_from([0.2, 0.5]))),
+        *[
+            draw(
+                _steady_model(
+                    f"m{n}", cost=st.integers(20_000, 100_000), fails=st.sampled_from([0.0, 0.2])
+                )
+            )
+            for n in range(1, draw(st.integers(2, 3)))
+        ],
+    )
     slo = draw(st.sampled_from([0.125, 0.25, 0.5])), 0.5
     floor = draw(st.sampled_from([None, 0.8, 0.85]))
     return Scenario(
@@ -169,17 +180,19 @@ def steady(draw: st.DrawFn) -> Scenario:
     )
 
 
-def _steady_model(name: str) -> st.SearchStrategy[ModelLaw]:
+def _steady_model(
+    name: str, cost: st.SearchStrategy[int], fails: st.SearchStrategy[float]
+) -> st.SearchStrategy[ModelLaw]:
     return st.builds(
         ModelLaw,
         name=st.just(name),
-        request_nano_usd=st.integers(1, 100_000),
+        request_nano_usd=cost,
         token_nano_usd=st.sampled_from([0, 7]),
         busy_second_nano_usd=st.sampled_from([0, 99_999]),
         accuracy=st.sampled_from([0.7, 0.9, 0.99]),
         believed=st.sampled_from([0.8, 0.9]),
         latency_s=st.lists(ticks(0.01, 0.5), min_size=1, max_size=4).map(tuple),
-        fails=st.sampled_from([0.0, 0.05, 0.2, 0.5]),
+        fails=fails,
         requests_per_s=st.just(1_000.0),
         concurrent=st.just(1_000),
     )

@@ -58,13 +58,7 @@ def test_a_story_is_told_the_same_way_twice(scenario: Scenario) -> None:
 @stories(10)
 @given(scenarios())
 def test_workers_do_what_the_plan_in_force_promised(scenario: Scenario) -> None:
-    story = told(scenario)
-    credit_stays_small(story)
-    sheds_as_planned(story)
-    tenants_are_shed_alike(story)
-    nothing_starves_unnamed(story)
-    nobody_asks_who_is_drained(story)
-    plans_reach_workers(story)
+    promises_are_kept(told(scenario))
 
 
 @stories(10)
@@ -87,6 +81,7 @@ def test_of_too_much_models_get_what_they_take_and_the_high_class_all_of_it(
     scenario: Scenario,
 ) -> None:
     story = told(scenario)
+    promises_are_kept(story)
     for use in uses(story, after_s=OVERLOAD_S / 3):
         assert use.begun == pytest.approx(use.fits, abs=use.error), use.model
     settled_s = story.requests[0].begun_s + OVERLOAD_S / 3
@@ -99,6 +94,15 @@ def test_of_too_much_models_get_what_they_take_and_the_high_class_all_of_it(
 @given(steady())
 def test_what_a_plan_expects_is_what_happens_on_steady_traffic(scenario: Scenario) -> None:
     estimates_agree(told(scenario))
+
+
+def promises_are_kept(story: Story) -> None:
+    credit_stays_small(story)
+    sheds_as_planned(story)
+    tenants_are_shed_alike(story)
+    nothing_starves_unnamed(story)
+    nobody_asks_who_is_drained(story)
+    plans_reach_workers(story)
 
 
 def credit_stays_small(story: Story) -> None:
