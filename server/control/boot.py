@@ -38,6 +38,8 @@ class Boot:
     sequence: int = 0
     # It began while these accounts were kept, so that all that it ever counted is theirs.
     began: bool = False
+    # False: known from before a start of the control plane, and not heard since.
+    heard: bool = False
     # It has told all, and was heard of ever since: what it adds is of now.
     complete: bool = False
     counts: dict[Leg, Counts] = field(default_factory=dict)
@@ -65,7 +67,7 @@ class Boot:
             return []
         silent_s = now_s - self.pushed_s
         self.complete &= silent_s <= WORKER_SILENT_S
-        self.sequence, self.pushed_s = push.sequence, now_s
+        self.sequence, self.pushed_s, self.heard = push.sequence, now_s, True
         self._hear(push, silent_s)
         increments = [self._increment(stats) for stats in push.cells]
         self._sum_up(increments)
