@@ -208,7 +208,7 @@ def _calls(boot: Boot) -> int:
 
 def _boot_to_plain(boot: Boot) -> list[Any]:
     # One that had told all has nothing left from before these accounts.
-    return [boot.worker, boot.name, boot.sequence, boot.began or boot.complete]
+    return [boot.worker, boot.name, boot.sequence, boot.began or boot.told_all]
 
 
 def _boot_from_plain(plain: Any, told: Mapping[Leg, Counts], now_s: float) -> Boot:

@@ -337,3 +337,22 @@ def test_a_worker_that_is_not_heard_again_is_forgotten_and_one_that_is_counts_on
     again.forget_unheard(now_s=UNHEARD_S_MAX + 1)
     assert [name for name, *_ in again.to_plain()["boots"]] == ["w1"]
     assert {place for place, *_ in again.to_plain()["told"]} == {0}
+
+
+@pytest.mark.parametrize("silent_s", [0.25, WORKER_SILENT_S + 1])
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_who_has_told_all_once_adds_money_after_any_silence(
+    silent_s: float, is_restarted: bool
+) -> None:
+    """These accounts began while the worker was running."""
+    workers, epoch = Workers(epoch=100), 100
+    workers.merge(
+        push(answered(CODE, "small", 100), sequence=50, began_epoch=5, epoch=100), now_s=0.0
+    )
+    late = push(answered(CODE, "small", 110), sequence=51, began_epoch=5, epoch=100)
+    workers.merge(late, now_s=silent_s)
+    if is_restarted:
+        workers, epoch = restarted(workers, epoch=101, now_s=silent_s), 101
+    told = push(answered(CHAT, "large", 7), sequence=52, began_epoch=5, epoch=epoch)
+    (increment,) = workers.merge(told, now_s=2 * silent_s)
+    assert (increment.new, increment.counts.cost_nano_usd) == (True, 7_000_000)
