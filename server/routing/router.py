@@ -231,16 +231,20 @@ class Router:
         return Shed(cell.traffic_class, *shed)
 
     def _within_slices(self, asked: Asked, now_s: float) -> Asked:
-        """A model that has all it may have is not asked; raises Shed where no other is open."""
-        gives_way = self._shedder.spares and self.sheds(asked)
-        full = self.slices.nearly_full if gives_way else self.slices.full
+        """A model that has all it may have is not asked; raises Shed where no other is open.
+
+        What the plan sheds of did not fit elsewhere, so no other than its row's is open to it.
+        """
         self.endpoints.refresh(now_s)
+        cell, full = asked.reading.cell, self.slices.full
         everything = (1 << len(self.catalog.models)) - 1
-        blocked = asked.unfit | self.health.down
-        if blocked == everything:  # all are ejected, so one of them has to be asked
-            blocked = asked.unfit
-        if blocked != everything and blocked | full == everything:
-            raise self._full(asked, full & ~blocked)
+        # Where all are ejected, one of them has to be asked.
+        open_ = everything & ~(asked.unfit | self.health.down) or everything & ~asked.unfit
+        if self.sheds(asked):
+            full |= self.slices.nearly_full & self._shedder.spared
+            open_ = self._selector.planned(cell, open_) or open_
+        if open_ and not open_ & ~full:
+            raise self._full(asked, open_)
         return asked._replace(unfit=asked.unfit | full)
 
     def _full(self, asked: Asked, full: int) -> Shed:

@@ -11,7 +11,7 @@ from math import inf
 from typing import NamedTuple
 
 from server.routing.allotment import allotted
-from server.routing.catalog import Cell
+from server.routing.catalog import Cell, bits
 
 CELL_CREDIT_WEIGHT = 0.25
 # Cells whose own credit is remembered, half a KB each; those beyond go by their class's alone.
@@ -104,6 +104,12 @@ class Selector:
     def is_open(self, cell: Cell, blocked: int) -> bool:
         """Whether `pick` would find one."""
         return bool(self._opened.get((cell, blocked)) or self._parts(cell, blocked))
+
+    def planned(self, cell: Cell, open_: int) -> int:
+        """Of the models that are open, those of the row that the cell goes by; 0 if none is."""
+        rows = self.table.cells.get(cell, ()), self.table.classes.get(cell.traffic_class, ())
+        of_cell, of_class = (bits(model for model, _, _ in row) & open_ for row in rows)
+        return of_cell or of_class
 
     def peek(self, cell: Cell, blocked: int) -> Pick | None:
         """What `pick` would take; no credit is spent."""
