@@ -24,7 +24,7 @@ from server.routing.query import Query
 from server.routing.readiness import Readiness, readiness
 from server.routing.reading.classifier import Classifier, Reading
 from server.routing.recent_texts import RecentTexts
-from server.routing.reported import Reported, observe
+from server.routing.reported import Reported, Told, observe
 from server.routing.selector import Basis, Pick, Selector, WeightTable
 from server.routing.shedding import Shedder, listed
 from server.routing.slices import Slices
@@ -290,11 +290,16 @@ class Router:
             counts.unreported += taken
             counts.unreported_nano_usd += taken * decision.grounds.pick.cost_nano_usd
 
-    def observe(self, reported: Reported, *, now_s: float) -> None:
-        """Tells health of endpoints that a caller asked."""
-        if self._routes is not None:
-            catalog, loads = self._routes.catalog, self.endpoints.loads
-            observe(reported, catalog, loads, self.health, now_s=now_s)
+    def observe(self, decision_id: str, reported: Reported, *, now_s: float) -> None:
+        """Tells health of endpoints that a caller asked by a decision, if only of its own model.
+
+        Raises RoutingError for an id that tells nothing here, and before there is a configuration.
+        """
+        catalog, decision = self.catalog, self._sealer.open(decision_id, now_s=now_s)
+        if not reported.asked:
+            reported = reported._replace(asked=[Told(decision.model, "", None)])
+        loads, decided_s = self.endpoints.loads, decision.issued_s
+        observe(reported, catalog, loads, self.health, decided_s=decided_s, now_s=now_s)
 
     def seal(self, decision: Decision, kind: Kind, model: Model, *, now_s: float) -> str:
         """A new decision id; `model` is the one that answers, which a grade will speak of."""
