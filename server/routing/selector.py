@@ -52,6 +52,12 @@ class WeightTable:
     shed: dict[CellKey, Shed] = field(default_factory=dict)
     classes_shed: Mapping[str, Shed] = field(default_factory=dict)
 
+    def planned(self, cell: Cell, open_: int) -> int:
+        """Of the models that are open, those of the row that the cell goes by; 0 if none is."""
+        rows = self.cells.get(cell, ()), self.classes.get(cell.traffic_class, ())
+        of_cell, of_class = (bits(model for model, _, _ in row) & open_ for row in rows)
+        return of_cell or of_class
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pick:
@@ -104,12 +110,6 @@ class Selector:
     def is_open(self, cell: Cell, blocked: int) -> bool:
         """Whether `pick` would find one."""
         return bool(self._opened.get((cell, blocked)) or self._parts(cell, blocked))
-
-    def planned(self, cell: Cell, open_: int) -> int:
-        """Of the models that are open, those of the row that the cell goes by; 0 if none is."""
-        rows = self.table.cells.get(cell, ()), self.table.classes.get(cell.traffic_class, ())
-        of_cell, of_class = (bits(model for model, _, _ in row) & open_ for row in rows)
-        return of_cell or of_class
 
     def peek(self, cell: Cell, blocked: int) -> Pick | None:
         """What `pick` would take; no credit is spent."""

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.config import ClassConfig, Config, HealthConfig, ModelConfig, PriceConfig
+from server.routing.asked import Asked
 from server.routing.catalog import NANO_PER_USD, Cell, PayloadKind
 from server.routing.counters import NO_MODEL, Counters, Leg
 from server.routing.errors import DecisionInvalid, NoCandidate, NotReady, Shed, UnknownClass
@@ -20,7 +21,6 @@ from server.routing.reported import Reported, Told, Took
 from server.routing.router import (
     FALLBACKS_MAX,
     GROUNDS_MAX,
-    Asked,
     Decision,
     Grounds,
     Router,
