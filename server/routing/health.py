@@ -42,6 +42,11 @@ class HealthTracker:
         """Holds for what is observed from now on."""
         self._config = config
 
+    @property
+    def ejection_s(self) -> float:
+        """How long the first of some ejections lasts."""
+        return self._config.ejection_s
+
     def track(self, endpoints: Iterable[Endpoint]) -> None:
         """Watches exactly these: new ones start healthy, known ones keep their state."""
         self._states = {e: self._states.get(e, _State()) for e in endpoints}
@@ -52,7 +57,8 @@ class HealthTracker:
         state = self._states.get(endpoint)
         if state is None:
             return
-        state.heard_s = now_s
+        if now_s > state.heard_s:  # what is told of may be older than what was heard
+            state.heard_s = now_s
         if state.ejected and sent_s < state.ejected_s:
             return
         state.failures_in_a_row = 0
