@@ -6,8 +6,9 @@ Most are back before anybody looks, and a timer for each would cost more than al
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
+from server.routing.endpoints import EndpointLoad, Target
 from server.routing.journey import Journey
 from server.routing.router import Decision
 from server.routing.timing_wheel import TimingWheel
@@ -17,6 +18,13 @@ LOOK_EVERY_S = 0.02
 
 Bytes: TypeAlias = bytes | memoryview  # large messages are views of where they were received
 Metadata = tuple[tuple[str, str], ...]
+
+
+class Reserved(NamedTuple):
+    """Whom to ask next, with a place there."""
+
+    target: Target
+    load: EndpointLoad  # its endpoint's, which may leave the catalog
 
 
 @dataclass(slots=True, eq=False)
@@ -31,6 +39,7 @@ class Trip:
     own_s: float = 0.0  # what the attempt that is out has of its own, once it was looked at
     slot: int | None = None  # of the wheel
     is_given_up: bool = False  # the attempt is, but its task does not know yet
+    reserved: Reserved | None = None  # for the attempt after that
 
 
 class Overtime:

@@ -85,6 +85,10 @@ class Attempt:
         self.fate, self.ended_s, self.code = fate, now_s, code
         self.cost_nano_usd = self.target.model.failure_cost_nano_usd(busy_s=self.took_s)
 
+    def given_up(self, now_s: float) -> None:
+        """Ends it for us: if nobody is asked after it, its caller was made to wait too long."""
+        self.ended(GIVEN_UP, now_s, Code.DEADLINE_EXCEEDED)
+
     def left(self, now_s: float, *, is_due: bool) -> None:
         """Ends it for its caller, who waited until the deadline, or left before."""
         if is_due:

@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from server.config import ClassConfig, HealthConfig, ModelConfig, PriceConfig, SloConfig
+from server.config import (
+    CapacityConfig,
+    ClassConfig,
+    HealthConfig,
+    ModelConfig,
+    PriceConfig,
+    SloConfig,
+)
 from server.dispatch import Answer, Bytes, Dispatcher, EndpointError, Metadata
 from server.routing.catalog import Cell, Model, PayloadKind
 from server.routing.counters import Counters, Counts, Leg
@@ -318,5 +325,45 @@ def test_where_every_endpoint_was_ejected_one_is_asked_all_the_same() -> None:
         behaviours.update({"s:1": answers(), "l:1": answers()})
         assert len(answered(await given.calls(20))) == 20
         assert given.ejected() == {"l:1"}
+
+    run(scene())
+
+
+def scarce(name: str, *endpoints: str, concurrent: int = 1) -> ModelConfig:
+    """Has so many calls in flight at most."""
+    return served(name, *endpoints).model_copy(
+        update={"capacity": CapacityConfig(concurrent=concurrent)}
+    )
+
+
+def test_of_many_that_are_late_together_as_many_are_given_up_as_another_can_take() -> None:
+    async def scene() -> None:
+        models = [served("small", "s:1"), scarce("large", "l:1")]
+        given = fleet({"s:1": answers(1.5), "l:1": answers(0.3)}, models)
+        found = answered(await given.calls(20, every_s=0))
+        assert Counter(one.target.endpoint for one in found) == {"s:1": 19, "l:1": 1}
+        assert (given.counts("small").completed, given.counts("small").failed) == (20, 0)
+
+    run(scene())
+
+
+async def hangs_until_its_caller_leaves_as_it_is_given_up() -> bytes:
+    try:
+        return await hangs()
+    finally:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+
+
+def test_what_was_reserved_for_a_caller_that_leaves_is_free_again() -> None:
+    async def scene() -> None:
+        models = [served("small", "s:1"), scarce("large", "l:1")]
+        behaviours = {"s:1": hangs_until_its_caller_leaves_as_it_is_given_up, "l:1": answers()}
+        given = fleet(behaviours, models)
+        await asyncio.wait([asyncio.create_task(given.infer(10))])
+        assert given.counts("small").busy_s == pytest.approx(1.02, abs=0.03)
+        assert (given.asked["l:1"], given.router.slices.full) == (0, 0)
+        assert [load.in_flight for load in given.router.endpoints.loads.values()] == [0, 0]
 
     run(scene())

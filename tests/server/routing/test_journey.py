@@ -57,7 +57,7 @@ def test_a_failure_leads_on_where_its_verdict_says_so(code: Code) -> None:
 
 def test_an_attempt_that_was_given_up_leads_on() -> None:
     made = journey()
-    made.begin(SMALL, 0).ended(Fate.GIVEN_UP, 1)
+    made.begin(SMALL, 0).given_up(1)
     assert made.goes_on(1)
 
 
@@ -112,7 +112,7 @@ def test_who_leaves_near_the_deadline_was_made_to_wait_too_long(
 def test_a_journey_ends_as_its_last_attempt_did() -> None:
     made = journey()
     fates = [made.fate]
-    made.begin(SMALL, 0).ended(Fate.GIVEN_UP, 1)
+    made.begin(SMALL, 0).given_up(1)
     fates.append(made.fate)
     made.begin(LARGE, 1).answered(2, input_tokens=0)
     fates.append(made.fate)
@@ -214,6 +214,14 @@ def test_each_attempt_counts_for_its_own_model_and_the_request_for_the_first() -
 def test_a_failed_request_is_counted_as_failed_and_missed() -> None:
     made = failed(Code.INTERNAL)
     made.ended_s = 0.25
+    found = counts(made)
+    assert (found.ended, found.completed, found.failed, found.slo_missed) == (1, 1, 1, 1)
+
+
+def test_a_request_whose_last_attempt_was_given_up_has_failed() -> None:
+    made = journey(slo_s=None)
+    made.begin(SMALL, 0).given_up(9.9)
+    made.ended_s = 9.9
     found = counts(made)
     assert (found.ended, found.completed, found.failed, found.slo_missed) == (1, 1, 1, 1)
 
