@@ -102,6 +102,7 @@ class Dispatcher:
             begun_s=now_s,
             slo_s=traffic_class.slo_s,
             deadline_s=now_s + timeout_s,
+            class_deadline_s=traffic_class.deadline_s,
         )
         return Trip(decision, request, metadata, journey, task)
 
