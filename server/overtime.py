@@ -16,6 +16,9 @@ from server.routing.timing_wheel import TimingWheel
 # All that are out share this timer. Nothing is looked at until it has been out for as long, and no
 # own time is shorter than twice as long.
 LOOK_EVERY_S = 0.02
+# So many are ended in a turn of the loop, which takes some milliseconds: each asks somebody else in
+# the next.
+ENDED_AT_ONCE = 50
 
 Bytes: TypeAlias = bytes | memoryview  # large messages are views of where they were received
 Metadata = tuple[tuple[str, str], ...]
@@ -85,8 +88,7 @@ class Overtime:
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
         now_s = loop.time()
-        for trip in self._waiting.take_due(now_s):
-            self._end_or_wait(trip, now_s)
+        self._end_due()
         older, self._older, self._recent = self._older, self._recent, {}
         for trip in older:
             trip.among = None
@@ -95,6 +97,15 @@ class Overtime:
         self._is_looking = bool(self._older or self._waiting.count)
         if self._is_looking:
             loop.call_later(LOOK_EVERY_S, self._look)
+
+    def _end_due(self) -> None:
+        loop = asyncio.get_running_loop()
+        now_s = loop.time()
+        due = self._waiting.take_due(now_s, ENDED_AT_ONCE)
+        for trip in due:
+            self._end_or_wait(trip, now_s)
+        if len(due) == ENDED_AT_ONCE:
+            loop.call_soon(self._end_due)
 
     def _end_or_wait(self, trip: Trip, now_s: float) -> None:
         if self._gives_up(trip):
