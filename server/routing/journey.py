@@ -164,7 +164,9 @@ class Journey:
         """
         fate = self.fate
         if fate is FAILED:
-            return VERDICTS[self.attempts[-1].code].misses
+            last = self.attempts[-1]
+            # Whoever could be asked when it was given up may be full or out by now.
+            return last.fate is GIVEN_UP or VERDICTS[last.code].misses
         return fate is ANSWERED or self.is_late
 
 

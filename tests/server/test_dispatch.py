@@ -532,4 +532,5 @@ async def test_the_last_of_a_slice_are_for_cells_that_the_plan_does_not_shed() -
     assert len(given.upstream.models) == 3 * (4 - kept_back(4))
     tasks += await out(given, 20, input_tokens=5_000)
     assert len(given.upstream.models) == 3 * 4
+    assert all(isinstance(task.exception(), Shed) for task in tasks if task.done())
     await answers(given, [task for task in tasks if not task.done()])

@@ -60,10 +60,11 @@ def now_s() -> float:
     return asyncio.get_running_loop().time()
 
 
-def test_a_quick_attempt_is_never_looked_at() -> None:
+def test_an_attempt_that_is_quicker_than_the_looks_is_never_looked_at() -> None:
     async def scene() -> None:
         given = Scene()
-        assert await given.go(LOOK_EVERY_S / 2)
+        assert await given.go(0.7 * LOOK_EVERY_S)
+        assert await given.go(0.9 * LOOK_EVERY_S)  # and one look is in between
         await asyncio.sleep(10)
         assert (given.looked_at, given.asked_s) == ([], [])
 

@@ -119,6 +119,13 @@ def test_a_journey_ends_as_its_last_attempt_did() -> None:
     assert fates == [Fate.LEFT, Fate.FAILED, Fate.ANSWERED]
 
 
+def test_a_request_whose_last_attempt_was_given_up_has_failed() -> None:
+    made = journey()
+    made.begin(SMALL, 0.0).ended(Fate.GIVEN_UP, 0.25)
+    made.ended_s = 0.25  # whoever was to be asked next is full by now
+    assert (counts(made).ended, counts(made).failed, counts(made).slo_missed) == (1, 1, 1)
+
+
 def after(fate: Fate, code: Code, took_s: float) -> Journey:
     """A journey whose first attempt ended so."""
     made = journey()
