@@ -162,5 +162,5 @@ class Corridor:
             if account is None or group.floor is None:
                 continue
             short = solution.accuracy[g] < group.floor - FLOOR_TOLERANCE
-            if short or solution.shed[g] > 0:
+            if short or solution.group_shed[g] > 0:
                 account.freeze(now_s)

@@ -5,6 +5,7 @@ shared and what is a decision's own become a response. No field is in both: not 
 the halves of a message within a message.
 """
 
+from functools import lru_cache
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -22,6 +23,8 @@ _OIP_RESPONSE = b"\x0a"  # the tag of InferResponse's field 1
 _VARINT_BITS, _VARINT_MORE = 7, 0x80
 # Of decisions on the same grounds, what was read differs little: by what a domain was known.
 READ_MAX = 16
+# Answers of a model often have the same size.
+_SIZES_REMEMBERED = 256
 
 # Serialized, by grounds and what was read.
 _Kept: TypeAlias = WeakKeyDictionary[Grounds, dict[str, bytes]]
@@ -149,6 +152,7 @@ def _set_duration(message: Duration, seconds: float) -> None:
     message.nanos = int((seconds - whole) * 1e9)
 
 
+@lru_cache(_SIZES_REMEMBERED)
 def _varint(number: int) -> bytes:
     """As protobuf writes lengths."""
     octets = bytearray()

@@ -86,6 +86,7 @@ class _Service:
     async def _kill(self, kill: Kill) -> None:
         await asyncio.sleep(kill.at_s)
         if kill.process != "control":
+            self._workers[kill.process].check()
             self._workers[kill.process].kill()
         elif self._control is not None:
             self._listens.clear()

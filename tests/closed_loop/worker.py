@@ -99,6 +99,7 @@ class RunningWorker:
             asyncio.create_task(prober.run()),
         ]
         self._calls: set[asyncio.Task[None]] = set()
+        self._faults: list[BaseException] = []
         self._asked = -1  # the request whose decision is made
         self.is_dead = False
 
@@ -118,15 +119,22 @@ class RunningWorker:
             task.cancel()
 
     def check(self) -> None:
-        """Raises what ended it, if it ended by itself."""
+        """Raises what ended it, if it ended by itself, and what it did not expect."""
         for task in self._tasks:
             if task.done():
                 task.result()
+        if self._faults:
+            raise self._faults[0]
 
     def _begin(self, what: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(what)
         self._calls.add(task)
-        task.add_done_callback(self._calls.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._calls.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._faults.append(error)
 
     async def _see_through(
         self,
