@@ -47,6 +47,11 @@ class Workers:
         self._watch(boot.heard_since_s(push, now_s=now_s), now_s)
         return boot.merge(push, epoch=self._epoch, now_s=now_s)
 
+    @property
+    def since_s(self) -> int:
+        """When the accounts began, to the second as decisions are: what is older was not added."""
+        return self._since_epoch // 1_000
+
     def take_watched_s(self) -> float:
         """How long requests were counted since this was asked last.
 

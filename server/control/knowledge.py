@@ -137,6 +137,8 @@ class Knowledge:
     def _take_off(self, decision: OpenDecision, now_s: float) -> None:
         """Its usage has come: from the time when it was made, it is unreported no more."""
         cell, made_s = decision.cell, float(decision.issued_s)
+        if made_s < self.workers.since_s:
+            return
         taken = Counts(unreported=-1, unreported_nano_usd=-decision.expected_cost_nano_usd)
         self.spending.expect(cell.payer, taken, made_s=made_s, now_s=now_s)
         self.last_hour.add(("model", decision.model), taken, now_s=made_s)

@@ -241,3 +241,15 @@ def test_a_prior_is_believed_as_far_as_its_grades_go() -> None:
     )
     assert wide.mean == narrow.mean == pytest.approx(0.8)
     assert narrow.high - narrow.low < 0.02 < wide.high - wide.low
+
+
+def test_reports_on_decisions_of_before_the_accounts_began_take_nothing_off() -> None:
+    knowledge = Knowledge(service(), epoch=round(NOW_S * 1_000))
+    outcomes = Outcomes(KEY, lambda name: True)
+    before = Outcome(decision_id=decision_id(now_s=NOW_S - 600), usage=usage())
+    knowledge.settled(outcomes.settle(before, now_s=NOW_S + 1), now_s=NOW_S + 1)
+    told = stats(CODE, "small", decided=5, unreported=5, unreported_nano_usd=5_000_000)
+    knowledge.pushed(push(told), now_s=NOW_S + 2)
+    state = knowledge.spending.states(window_s=5.0, now_s=NOW_S + 3)["team"]
+    assert (state.unreported, state.unreported_nano_usd) == (5, 5_000_000)
+    assert knowledge.last_hour.of(("model", "small"), now_s=NOW_S + 3).unreported == 5
