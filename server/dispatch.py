@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from server.overtime import Bytes as Bytes  # who sends says what it sends
 from server.overtime import Metadata as Metadata
-from server.overtime import Overtime, Trip
+from server.overtime import Overtime, Reserved, Trip
 from server.routing.catalog import Model
 from server.routing.counters import Counters
 from server.routing.endpoints import EndpointLoad, Target
@@ -80,15 +80,13 @@ class Dispatcher:
         try:
             response = await self._ask_until_answered(trip)
         finally:
-            self._conclude(trip.journey)
+            self._conclude(trip)
         return self._arrive(trip, response)
 
     def _set_out(
         self, query: Query, request: Bytes, timeout_s: float | None, metadata: Metadata
     ) -> Trip:
-        now_s, task = self._now_s(), asyncio.current_task()
-        if task is None:
-            raise RuntimeError("no task runs it: there would be nothing to give up")
+        now_s = self._now_s()
         if timeout_s is not None:
             _hold_time(timeout_s)
         decision = self._router.decide(query, now_s=now_s, chance=self._chance(), forwarded=True)
@@ -102,7 +100,11 @@ class Dispatcher:
             begun_s=now_s,
             slo_s=traffic_class.slo_s,
             deadline_s=now_s + timeout_s,
+            class_deadline_s=traffic_class.deadline_s,
         )
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("no task runs it: there would be nothing to give up")
         return Trip(decision, request, metadata, journey, task)
 
     async def _ask_until_answered(self, trip: Trip) -> Bytes:
@@ -123,12 +125,13 @@ class Dispatcher:
         journey = trip.journey
         if not journey.goes_on(self._now_s()):
             return None
+        if trip.reserved is not None:
+            return trip.reserved.target
         last, target = journey.attempts[-1], self._another(trip)
         if target is None or target.model_index != last.target.model_index:
             return target
         # What a model has refused another is asked at once, but itself only within its budget.
-        may_repeat = last.fate is Fate.GIVEN_UP or self._experience.may_repeat(journey, last)
-        return target if may_repeat else None
+        return target if self._experience.may_repeat(journey, last) else None
 
     def _another(self, trip: Trip) -> Target | None:
         asked = [attempt.target for attempt in trip.journey.attempts]
@@ -136,7 +139,7 @@ class Dispatcher:
 
     async def _ask(self, trip: Trip, target: Target) -> Bytes:
         """One attempt, which is ended and told of however it ends; raises EndpointError."""
-        load = self._router.endpoints.loads[target.key]
+        load = self._occupy(target) if trip.reserved is None else trip.reserved.load
         journey, attempt = trip.journey, self._begin(trip, target, load)
         try:
             left_s = journey.time_left_s(attempt.begun_s)
@@ -149,7 +152,7 @@ class Dispatcher:
             raise
         except asyncio.CancelledError:
             if self._overtime.was_given_up(trip):
-                attempt.ended(Fate.GIVEN_UP, self._now_s())
+                attempt.given_up(self._now_s())
                 message = f"no answer came within {attempt.took_s:.3g} s"
                 raise EndpointError(Code.DEADLINE_EXCEEDED, message) from None
             attempt.left(self._now_s(), is_due=journey.is_due(self._now_s()))
@@ -158,10 +161,20 @@ class Dispatcher:
             self._end(trip, attempt, load)
         return response
 
-    def _begin(self, trip: Trip, target: Target, load: EndpointLoad) -> Attempt:
-        load.attempts += 1
+    def _occupy(self, target: Target) -> EndpointLoad:
+        """Takes what an attempt needs, before or as it begins."""
+        load = self._router.endpoints.loads[target.key]
         load.in_flight += 1
         self._router.slices.take(target.model_index)
+        return load
+
+    def _release(self, target: Target, load: EndpointLoad) -> None:
+        load.in_flight -= 1
+        self._router.slices.give_back(target.model_index)
+
+    def _begin(self, trip: Trip, target: Target, load: EndpointLoad) -> Attempt:
+        trip.reserved = None
+        load.attempts += 1
         if trip.journey.attempts:  # else it was given as it was decided
             self._router.endpoints.give(target.key)
         self._overtime.sent(trip)
@@ -169,8 +182,7 @@ class Dispatcher:
 
     def _end(self, trip: Trip, attempt: Attempt, load: EndpointLoad) -> None:
         self._overtime.back(trip)
-        load.in_flight -= 1
-        self._router.slices.give_back(attempt.target.model_index)
+        self._release(attempt.target, load)
         if attempt.fate is None:  # something broke down
             attempt.ended(Fate.LEFT, self._now_s())
         self._experience.observe(trip.journey, attempt)
@@ -184,7 +196,10 @@ class Dispatcher:
         return attempt.begun_s + trip.own_s - self._now_s()
 
     def _gives_up(self, trip: Trip) -> bool:
-        """If time is left for one more, a token for it, and somebody to ask."""
+        """If time is left for one more, a token for it, and somebody to ask.
+
+        Who is to be asked is reserved: of many that are given up together each has its own.
+        """
         attempt = trip.journey.attempts[-1]
         in_time = trip.journey.may_move_on(self._now_s(), trip.own_s)
         if not in_time or not self._experience.may_repeat(trip.journey, attempt):
@@ -193,9 +208,13 @@ class Dispatcher:
         if another is None or self._router.health.is_ejected(another.key):
             return False
         self._experience.give_up(trip.journey, attempt)
+        trip.reserved = Reserved(another, self._occupy(another))
         return True
 
-    def _conclude(self, journey: Journey) -> None:
+    def _conclude(self, trip: Trip) -> None:
+        if trip.reserved is not None:  # its caller left, or its time was over, just then
+            self._release(*trip.reserved)
+        journey = trip.journey
         journey.ended_s = self._now_s()
         self._experience.conclude(journey)
         counted(journey, self._counters)

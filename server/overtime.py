@@ -6,8 +6,9 @@ Most are back before anybody looks, and a timer for each would cost more than al
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
+from server.routing.endpoints import EndpointLoad, Target
 from server.routing.journey import Journey
 from server.routing.router import Decision
 from server.routing.timing_wheel import TimingWheel
@@ -15,9 +16,19 @@ from server.routing.timing_wheel import TimingWheel
 # All that are out share this timer. Nothing is looked at until it has been out for as long, and no
 # own time is shorter than twice as long.
 LOOK_EVERY_S = 0.02
+# So many are ended in a turn of the loop, which takes some milliseconds: each asks somebody else in
+# the next.
+ENDED_AT_ONCE = 50
 
 Bytes: TypeAlias = bytes | memoryview  # large messages are views of where they were received
 Metadata = tuple[tuple[str, str], ...]
+
+
+class Reserved(NamedTuple):
+    """Whom to ask next, with a place there."""
+
+    target: Target
+    load: EndpointLoad  # its endpoint's, which may leave the catalog
 
 
 @dataclass(slots=True, eq=False)
@@ -33,6 +44,7 @@ class Trip:
     among: dict["Trip", None] | None = None  # it is out, and was not looked at
     slot: int | None = None  # of the wheel
     is_given_up: bool = False  # the attempt is, but its task does not know yet
+    reserved: Reserved | None = None  # for the attempt after that
 
 
 class Overtime:
@@ -76,8 +88,7 @@ class Overtime:
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
         now_s = loop.time()
-        for trip in self._waiting.take_due(now_s):
-            self._end_or_wait(trip, now_s)
+        self._end_due()
         older, self._older, self._recent = self._older, self._recent, {}
         for trip in older:
             trip.among = None
@@ -86,6 +97,15 @@ class Overtime:
         self._is_looking = bool(self._older or self._waiting.count)
         if self._is_looking:
             loop.call_later(LOOK_EVERY_S, self._look)
+
+    def _end_due(self) -> None:
+        loop = asyncio.get_running_loop()
+        now_s = loop.time()
+        due = self._waiting.take_due(now_s, ENDED_AT_ONCE)
+        for trip in due:
+            self._end_or_wait(trip, now_s)
+        if len(due) == ENDED_AT_ONCE:
+            loop.call_soon(self._end_due)
 
     def _end_or_wait(self, trip: Trip, now_s: float) -> None:
         if self._gives_up(trip):

@@ -2,11 +2,13 @@
 ask again.
 """
 
+from collections import defaultdict
 from typing import NamedTuple
 
+from server.routing.conviction import Charge, convicted
 from server.routing.health import HealthTracker
-from server.routing.journey import ANSWERED, FAILED, GIVEN_UP, Attempt, Journey, convicted
-from server.routing.patience import Tail, own_time_s
+from server.routing.journey import ANSWERED, FAILED, GIVEN_UP, Attempt, Journey
+from server.routing.patience import Tail, Tails, own_time_s
 from server.routing.retry_budget import RetryBudget
 from server.routing.verdicts import VERDICTS, Blame
 
@@ -29,7 +31,9 @@ class Experience:
         self._health = health
         self._lessons_max = lessons_max
         self._lessons: dict[tuple[int, str], Lesson] = {}
-        self._budgets: dict[int, RetryBudget] = {}  # as many as a configuration has models
+        # By model, of which a configuration has only so many.
+        self._budgets: dict[int, RetryBudget] = {}
+        self._tails: defaultdict[int, list[Tail]] = defaultdict(list)
 
     def of(self, model_index: int, traffic_class: str) -> Lesson:
         """What is known of a model in a class."""
@@ -39,12 +43,12 @@ class Experience:
             lesson = Lesson(Tail(), budget)
             if len(self._lessons) < self._lessons_max:
                 self._lessons[model_index, traffic_class] = lesson
+                self._tails[model_index].append(lesson.tail)
         return lesson
 
     def own_time_s(self, journey: Journey, attempt: Attempt) -> float:
         """The time of its own that an attempt has."""
         tail_s = self._of(journey, attempt).tail.seconds
-        attempt.tail_s = tail_s or 0.0
         return own_time_s(journey.time_left_s(attempt.begun_s), journey.slo_s, tail_s)
 
     def may_repeat(self, journey: Journey, attempt: Attempt) -> bool:
@@ -68,7 +72,10 @@ class Experience:
             budget.answered()
             tail.observe(attempt.took_s)
             self._health.succeeded(endpoint, sent_s=attempt.begun_s, now_s=attempt.ended_s)
-        elif fate is GIVEN_UP:
+            return
+        if attempt.blame is Blame.SILENCE:  # which is judged by what was known by now
+            attempt.tails = self._tails_by_now(target.model_index, tail)
+        if fate is GIVEN_UP:
             tail.outlasted()
         elif fate is FAILED:
             if VERDICTS[attempt.code].retry:
@@ -83,11 +90,17 @@ class Experience:
         attempts = journey.attempts
         if len(attempts) == 1 and attempts[0].fate is ANSWERED:
             return  # as most are
-        for attempt in convicted(journey, self._was_heard):
-            self._health.failed(attempt.target.key, sent_s=attempt.begun_s, now_s=journey.ended_s)
+        for attempt, charge in convicted(journey, self._health):
+            self._health.failed(
+                attempt.target.key,
+                sent_s=attempt.begun_s,
+                now_s=journey.ended_s,
+                is_silent=charge is Charge.SILENT,
+            )
 
     def _of(self, journey: Journey, attempt: Attempt) -> Lesson:
         return self.of(attempt.target.model_index, journey.cell.traffic_class)
 
-    def _was_heard(self, attempt: Attempt) -> bool:
-        return self._health.was_heard(attempt.target.key, since_s=attempt.begun_s)
+    def _tails_by_now(self, model_index: int, of_class: Tail) -> Tails:
+        known = [tail.seconds for tail in self._tails[model_index] if tail.seconds is not None]
+        return Tails(of_class.seconds, max(known, default=None))

@@ -19,6 +19,7 @@ Endpoint = tuple[int, str]  # index of the model, address
 @dataclass(slots=True)
 class _State:
     failures_in_a_row: int = 0
+    are_silent: bool = False  # all of them: nothing was heard of it
     ejections: int = 0  # how many in close succession
     ejected_s: float = -inf  # the last time
     ejected_until_s: float = 0.0
@@ -53,13 +54,16 @@ class HealthTracker:
         self._summarise()
 
     def succeeded(self, endpoint: Endpoint, *, sent_s: float, now_s: float) -> None:
-        """An attempt came back well; one sent before an ejection says nothing against it."""
+        """An attempt came back well; one sent before an ejection says nothing against it.
+
+        Unless that was for silence.
+        """
         state = self._states.get(endpoint)
         if state is None:
             return
         if now_s > state.heard_s:  # what is told of may be older than what was heard
             state.heard_s = now_s
-        if state.ejected and sent_s < state.ejected_s:
+        if state.ejected and sent_s < state.ejected_s and not state.are_silent:
             return
         state.failures_in_a_row = 0
         state.ejections = 0
@@ -78,7 +82,9 @@ class HealthTracker:
         state = self._states.get(endpoint)
         return state is None or state.heard_s >= since_s
 
-    def failed(self, endpoint: Endpoint, *, sent_s: float, now_s: float) -> bool:
+    def failed(
+        self, endpoint: Endpoint, *, sent_s: float, now_s: float, is_silent: bool = False
+    ) -> bool:
         """An attempt failed by the endpoint's fault; true if that ejected it.
 
         Those that were sent before its last ejection are what it was ejected for.
@@ -86,6 +92,7 @@ class HealthTracker:
         state = self._states.get(endpoint)
         if state is None or sent_s < state.ejected_s:
             return False  # the first: it left the catalog while the attempt was out
+        state.are_silent = is_silent and (state.are_silent or not state.failures_in_a_row)
         state.failures_in_a_row += 1
         if state.ejected or state.failures_in_a_row < self._config.consecutive_failures_max:
             return False

@@ -3,7 +3,6 @@
 All that is counted of a request is read off its finished attempts, so that it cannot disagree.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from math import inf
@@ -11,7 +10,7 @@ from math import inf
 from server.routing.catalog import Cell
 from server.routing.counters import Counters, Counts, latency_bucket
 from server.routing.endpoints import Target
-from server.routing.patience import OWN_S_MIN
+from server.routing.patience import NO_TAILS, Tails
 from server.routing.verdicts import VERDICTS, Blame
 from server.status_code import Code
 
@@ -59,7 +58,7 @@ class Attempt:
     input_tokens: int = 0
     output_tokens: int = 0
     cost_nano_usd: int = 0
-    tail_s: float = 0.0  # within which nearly all answers of its model come
+    tails: Tails = NO_TAILS  # within which nearly all answers of its model come
 
     @property
     def took_s(self) -> float:
@@ -77,13 +76,17 @@ class Attempt:
         self.fate, self.ended_s = ANSWERED, now_s
         self.input_tokens, self.output_tokens = input_tokens, output_tokens
         self.cost_nano_usd = self.target.model.cost_nano_usd(
-            input_tokens=input_tokens, output_tokens=output_tokens, busy_s=self.took_s
+            input_tokens=input_tokens, output_tokens=output_tokens, busy_s=now_s - self.begun_s
         )
 
     def ended(self, fate: Fate, now_s: float, code: Code = Code.OK) -> None:
         """Ends it without an answer: it costs the time that it held the model."""
         self.fate, self.ended_s, self.code = fate, now_s, code
         self.cost_nano_usd = self.target.model.failure_cost_nano_usd(busy_s=self.took_s)
+
+    def given_up(self, now_s: float) -> None:
+        """Ends it for us: if nobody is asked after it, its caller was made to wait too long."""
+        self.ended(GIVEN_UP, now_s, Code.DEADLINE_EXCEEDED)
 
     def left(self, now_s: float, *, is_due: bool) -> None:
         """Ends it for its caller, who waited until the deadline, or left before."""
@@ -102,6 +105,7 @@ class Journey:
     begun_s: float
     slo_s: float | None
     deadline_s: float = inf  # on the clock of all times here
+    class_deadline_s: float = inf  # how long its class waits where a caller says nothing
     attempts: list[Attempt] = field(default_factory=list)
     ended_s: float = 0.0
 
@@ -164,9 +168,7 @@ class Journey:
         """
         fate = self.fate
         if fate is FAILED:
-            last = self.attempts[-1]
-            # Whoever could be asked when it was given up may be full or out by now.
-            return last.fate is GIVEN_UP or VERDICTS[last.code].misses
+            return VERDICTS[self.attempts[-1].code].misses
         return fate is ANSWERED or self.is_late
 
 
@@ -175,27 +177,6 @@ def _leads_on(attempt: Attempt) -> bool:
     if attempt.fate is FAILED:
         return VERDICTS[attempt.code].retry
     return attempt.fate is GIVEN_UP
-
-
-def convicted(journey: Journey, was_heard: Callable[[Attempt], bool]) -> list[Attempt]:
-    """Whose failures count against their endpoints, once the journey has ended.
-
-    `was_heard` says of an attempt whether its endpoint answered anybody since it began.
-    """
-    answer = journey.attempts[-1] if journey.fate is ANSWERED else None
-    return [one for one in journey.attempts if _is_convicted(one, answer, was_heard)]
-
-
-def _is_convicted(
-    attempt: Attempt, answer: Attempt | None, was_heard: Callable[[Attempt], bool]
-) -> bool:
-    if attempt.blame not in (Blame.COMPARED, Blame.SILENCE):
-        return False  # nobody, or it was told at once
-    if answer is not None:  # where both are slow, neither is to blame
-        return attempt.fate is FAILED or answer.took_s < attempt.took_s
-    # A caller whose deadline is short for the model says nothing of it.
-    is_long = attempt.took_s >= max(attempt.tail_s, OWN_S_MIN)
-    return attempt.blame is Blame.SILENCE and is_long and not was_heard(attempt)
 
 
 def counted(journey: Journey, counters: Counters) -> None:

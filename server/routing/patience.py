@@ -3,6 +3,8 @@
 It follows from the class's SLO, and from how long the model's answers to the class take here.
 """
 
+from typing import NamedTuple
+
 # Nineteen answers of twenty come within the tail; what takes three times as long is not just slow:
 # where answers vary as those of language models do, one in some hundreds is.
 TAIL_QUANTILE = 0.95
@@ -50,6 +52,21 @@ class Tail:
         Or a model that has become slow, and is given up each time, would never be known to be.
         """
         self._seconds = min(self._seconds * _UP, TAIL_S_MAX)
+
+
+class Tails(NamedTuple):
+    """Of a model; None while too little is known."""
+
+    of_class_s: float | None
+    of_all_s: float | None  # the longest of any class
+
+    @property
+    def usual_s(self) -> float | None:
+        """What its answers take, as far as is known."""
+        return self.of_all_s if self.of_class_s is None else self.of_class_s
+
+
+NO_TAILS = Tails(None, None)
 
 
 def own_time_s(left_s: float, slo_s: float | None, tail_s: float | None) -> float:

@@ -26,6 +26,7 @@ OPENED_MAX = 1_000
 ModelShare = tuple[int, float, int]
 Row = tuple[ModelShare, ...]
 CellKey = tuple[str, str, str, str, str]  # equal to a Cell, and as plain as a row
+KindKey = tuple[str, str]  # class and kind of payload
 Shed = tuple[float, str]  # the part of the requests that is refused, above 0, and what binds
 Credit = dict[int, float]  # by model
 
@@ -50,7 +51,7 @@ class WeightTable:
     classes: Mapping[str, Row] = field(default_factory=dict)  # for cells that the plan lacks
     # Only of what is shed; a cell that is shed whole has no row.
     shed: dict[CellKey, Shed] = field(default_factory=dict)
-    classes_shed: Mapping[str, Shed] = field(default_factory=dict)
+    kinds_shed: Mapping[KindKey, Shed] = field(default_factory=dict)  # of cells it lacks
 
     def planned(self, cell: Cell, open_: int) -> int:
         """Of the models that are open, those of the row that the cell goes by; 0 if none is."""

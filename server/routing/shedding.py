@@ -65,15 +65,15 @@ class Shedder:
     def publish(self, table: WeightTable) -> None:
         """Makes the table the one in force. Debts outlive it, as credits do."""
         self._table = table
-        self.is_on = bool(table.shed or table.classes_shed)
+        self.is_on = bool(table.shed or table.kinds_shed)
         self.spared = _spared(table) if self.is_on else 0
 
     def shed_of(self, cell: Cell) -> Shed | None:
-        """What is shed of the cell; of one that the plan lacks, what is shed of its class."""
+        """What is shed of the cell; of one that the plan lacks, of its kind in its class."""
         table = self._table
         shed = table.shed.get(cell)
         if shed is None and cell not in table.cells:
-            shed = table.classes_shed.get(cell.traffic_class)
+            shed = table.kinds_shed.get((cell.traffic_class, cell.kind))
         return shed
 
     def refuses(self, cell: Cell, tenant: str, *, spend: bool = True) -> Shed | None:

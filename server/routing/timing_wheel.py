@@ -40,14 +40,16 @@ class TimingWheel(Generic[Item]):
             if not self.count:
                 self._slots.clear()
 
-    def take_due(self, now_s: float) -> list[Item]:
-        """Takes out what is due by now."""
+    def take_due(self, now_s: float, most: int) -> list[Item]:
+        """Takes out what is due by now, so many at most; the rest is handed out next."""
         end = int(now_s / GRAIN_S) + 1
         due: list[Item] = []
-        while self.count and self._next < end:
-            items = self._slots.pop(self._next, None)
-            self._next += 1
+        while self.count and self._next < end and len(due) < most:
+            items = self._slots.get(self._next)
             if items:
-                due += items
-                self.count -= len(items)
+                due.append(items.popitem()[0])
+                self.count -= 1
+            if not items:
+                self._slots.pop(self._next, None)
+                self._next += 1
         return due

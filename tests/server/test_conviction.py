@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from server.config import ClassConfig, HealthConfig, ModelConfig, PriceConfig, SloConfig
+from server.config import (
+    CapacityConfig,
+    ClassConfig,
+    HealthConfig,
+    ModelConfig,
+    PriceConfig,
+    SloConfig,
+)
 from server.dispatch import Answer, Bytes, Dispatcher, EndpointError, Metadata
 from server.routing.catalog import Cell, Model, PayloadKind
 from server.routing.counters import Counters, Counts, Leg
@@ -83,20 +90,25 @@ class Fleet:
         except TimeoutError:
             raise EndpointError(Code.DEADLINE_EXCEEDED, "too late") from None
 
-    async def infer(self, deadline_s: float = 10) -> Outcome:
-        query = Query(payload_kind=PayloadKind.TENSORS)
+    async def infer(self, deadline_s: float = 10, traffic_class: str = "chat") -> Outcome:
+        query = Query(payload_kind=PayloadKind.TENSORS, traffic_class=traffic_class)
         try:
             return await self.dispatcher.infer(query, b"", timeout_s=deadline_s)
         except (UpstreamFailed, asyncio.CancelledError) as error:
             return error
 
     async def calls(
-        self, count: int, *, every_s: float = 1.0, deadline_s: float = 10
+        self,
+        count: int,
+        *,
+        every_s: float = 1.0,
+        deadline_s: float = 10,
+        traffic_class: str = "chat",
     ) -> list[Outcome]:
         """So many requests, evenly in time, each from its arrival to its end."""
         tasks = []
         for _ in range(count):
-            tasks.append(asyncio.create_task(self.infer(deadline_s)))
+            tasks.append(asyncio.create_task(self.infer(deadline_s, traffic_class)))
             await asyncio.sleep(every_s)
         return await asyncio.gather(*tasks)
 
@@ -114,16 +126,22 @@ def fleet(
     slo: SloConfig | None = SLO,
     ejection_s: float = 3_600,
     failures_max: int = 5,
+    others: Iterable[str] = (),
 ) -> Fleet:
+    """Of `others`, classes beside chat, none has an SLO."""
     counters = Counters()
     sealer, chance = Sealer(bytes(KEY_BYTES), boot=7), random.Random(7).random
     router = Router(Selector(), sealer, counters, chance=chance)
     health = HealthConfig(
         consecutive_failures_max=failures_max, ejection_s=ejection_s, ejection_s_max=ejection_s
     )
-    classes = (ClassConfig(name="chat", default=True, slo=slo),)
+    classes = [
+        ClassConfig(name="chat", default=True, slo=slo),
+        *[ClassConfig(name=name) for name in others],
+    ]
     router.configure(config(*models, classes=classes, health=health))
-    router.publish(WeightTable("p1", {CELL: ((0, 1.0, 1_000),)}))
+    all_small = ((0, 1.0, 1_000),)
+    router.publish(WeightTable("p1", {CELL: all_small}, dict.fromkeys(others, all_small)))
     return Fleet(behaviours, router, counters)
 
 
@@ -206,8 +224,8 @@ def test_every_call_that_its_caller_left_at_its_deadline_is_counted_as_failed(
 ) -> None:
     async def scene() -> None:
         given = fleet({"s:1": hangs}, [served("small", "s:1")])
-        tasks = [asyncio.create_task(given.infer(0.5)) for _ in range(2_000)]
-        await asyncio.sleep(0.5 - early_s)
+        tasks = [asyncio.create_task(given.infer(2)) for _ in range(2_000)]
+        await asyncio.sleep(2 - early_s)
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
@@ -240,6 +258,74 @@ def test_deadlines_that_are_short_for_a_model_say_nothing_of_it() -> None:
         await asyncio.sleep(100)
         hasty = await given.calls(50, deadline_s=0.5)
         assert answered(hasty) == []
+        assert given.ejected() == set()
+
+    run(scene())
+
+
+@pytest.mark.parametrize("slo", [SLO, None])
+def test_before_a_model_is_known_short_deadlines_say_nothing_of_it(slo: SloConfig | None) -> None:
+    async def scene() -> None:
+        given = fleet({"s:1": answers(2)}, [served("small", "s:1")], slo=slo)
+        await given.calls(20, deadline_s=0.08)
+        assert given.ejected() == set()
+
+    run(scene())
+
+
+def test_a_class_of_short_deadlines_takes_no_endpoint_from_another() -> None:
+    async def scene() -> None:
+        given = fleet({"s:1": answers(2), "l:1": answers(2)}, slo=None, others=["hasty"])
+        patient, hasty = await asyncio.gather(
+            given.calls(100, deadline_s=30),
+            given.calls(500, every_s=0.2, deadline_s=0.08, traffic_class="hasty"),
+        )
+        assert {one.target.endpoint for one in answered(patient)} == {"s:1"}
+        assert (len(answered(patient)), answered(hasty)) == (100, [])
+        assert given.ejected() == set()
+
+    run(scene())
+
+
+@pytest.mark.parametrize("deadline_s", [0.01, 0.03, 0.05])
+def test_a_quick_models_endpoint_that_hangs_is_ejected_however_short_deadlines_are(
+    deadline_s: float,
+) -> None:
+    async def scene() -> None:
+        behaviours = {"s:1": answers(0.002), "s:2": answers(0.002)}
+        given = fleet(
+            behaviours, [served("small", "s:1", "s:2")], slo=SloConfig(ms=20, fraction=0.9)
+        )
+        await given.calls(200, every_s=0.01, deadline_s=deadline_s)
+        behaviours["s:1"] = hangs
+        found = await given.calls(1_000, every_s=0.01, deadline_s=deadline_s)
+        assert len(answered(found)) >= 980
+        assert given.ejected() == {"s:1"}
+
+    run(scene())
+
+
+def test_a_quick_models_endpoint_that_pauses_is_not_ejected() -> None:
+    async def scene() -> None:
+        behaviours = {"s:1": answers(0.002)}
+        given = fleet(behaviours, [served("small", "s:1")])
+        await given.calls(100, every_s=0.01, deadline_s=0.01)
+        behaviours["s:1"] = answers(0.04)
+        late = await given.calls(40, every_s=0.001, deadline_s=0.01)
+        assert answered(late) == []
+        assert given.ejected() == set()
+
+    run(scene())
+
+
+def test_a_model_that_is_slow_for_one_classs_slo_still_answers_a_class_that_is_content() -> None:
+    async def scene() -> None:
+        given = fleet({"s:1": answers(2), "l:1": answers(0.3)}, others=["batch"], ejection_s=10)
+        content, _ = await asyncio.gather(
+            given.calls(200, deadline_s=30, traffic_class="batch"), given.calls(1_000, every_s=0.2)
+        )
+        by = Counter(one.target.endpoint for one in answered(content))
+        assert by["s:1"] >= 190
         assert given.ejected() == set()
 
     run(scene())
@@ -318,5 +404,45 @@ def test_where_every_endpoint_was_ejected_one_is_asked_all_the_same() -> None:
         behaviours.update({"s:1": answers(), "l:1": answers()})
         assert len(answered(await given.calls(20))) == 20
         assert given.ejected() == {"l:1"}
+
+    run(scene())
+
+
+def scarce(name: str, *endpoints: str, concurrent: int = 1) -> ModelConfig:
+    """Has so many calls in flight at most."""
+    return served(name, *endpoints).model_copy(
+        update={"capacity": CapacityConfig(concurrent=concurrent)}
+    )
+
+
+def test_of_many_that_are_late_together_as_many_are_given_up_as_another_can_take() -> None:
+    async def scene() -> None:
+        models = [served("small", "s:1"), scarce("large", "l:1")]
+        given = fleet({"s:1": answers(1.5), "l:1": answers(0.3)}, models)
+        found = answered(await given.calls(20, every_s=0))
+        assert Counter(one.target.endpoint for one in found) == {"s:1": 19, "l:1": 1}
+        assert (given.counts("small").completed, given.counts("small").failed) == (20, 0)
+
+    run(scene())
+
+
+async def hangs_until_its_caller_leaves_as_it_is_given_up() -> bytes:
+    try:
+        return await hangs()
+    finally:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+
+
+def test_what_was_reserved_for_a_caller_that_leaves_is_free_again() -> None:
+    async def scene() -> None:
+        models = [served("small", "s:1"), scarce("large", "l:1")]
+        behaviours = {"s:1": hangs_until_its_caller_leaves_as_it_is_given_up, "l:1": answers()}
+        given = fleet(behaviours, models)
+        await asyncio.wait([asyncio.create_task(given.infer(10))])
+        assert given.counts("small").busy_s == pytest.approx(1.02, abs=0.03)
+        assert (given.asked["l:1"], given.router.slices.full) == (0, 0)
+        assert [load.in_flight for load in given.router.endpoints.loads.values()] == [0, 0]
 
     run(scene())

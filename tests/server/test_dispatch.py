@@ -204,8 +204,8 @@ async def test_a_failure_that_speaks_against_its_endpoint_ejects_it(code: Code) 
 async def test_what_is_refused_everywhere_ejects_only_whom_it_speaks_against(code: Code) -> None:
     given = scene(small=code, large=code, third=code)
     await given.fail()
-    expected = VERDICTS[code].blame in (Blame.ENDPOINT, Blame.SILENCE)
-    assert given.router.health.is_ejected(SMALL) is expected
+    # An eighth of a second is no silence yet.
+    assert given.router.health.is_ejected(SMALL) is (VERDICTS[code].blame is Blame.ENDPOINT)
 
 
 async def test_a_retry_passes_over_a_model_that_is_ejected() -> None:

@@ -1,13 +1,14 @@
 """Attempts that take long are looked at, and ended where another may do better."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
 import pytest
 
-from server.overtime import LOOK_EVERY_S, Overtime, Trip
+from server.overtime import ENDED_AT_ONCE, LOOK_EVERY_S, Overtime, Trip
 from server.routing.journey import Journey
 from server.routing.router import Decision
 from tests.server.virtual_loop import run
@@ -135,5 +136,31 @@ def test_a_caller_that_leaves_as_the_attempt_is_given_up_has_left() -> None:
         await asyncio.wait([task])
         assert task.cancelled()
         assert len(given.asked_s) == 1
+
+    run(scene())
+
+
+def test_many_that_are_due_together_leave_the_loop_to_others_in_between() -> None:
+    async def scene() -> None:
+        count = 10 * ENDED_AT_ONCE
+        given, loop, turns = Scene(own_s=1.0), asyncio.get_running_loop(), Counter[int]()
+        turn = 0
+
+        def next_turn() -> None:
+            nonlocal turn
+            turn += 1
+            if len(given.asked_s) < count:
+                loop.call_soon(next_turn)
+
+        def on_ask() -> None:
+            if not turns:
+                loop.call_soon(next_turn)
+            turns[turn] += 1
+
+        given.on_ask = on_ask
+        ended = await asyncio.gather(*[given.go(100) for _ in range(count)])
+        assert ended == [False] * count
+        assert set(turns.values()) == {ENDED_AT_ONCE}
+        assert len(set(given.asked_s)) == 1  # and yet nobody waits for another look
 
     run(scene())

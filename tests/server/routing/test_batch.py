@@ -307,7 +307,8 @@ def test_a_batch_that_is_shed_whole_has_no_decision() -> None:
 
 def test_what_is_not_shed_and_has_no_planned_model_is_decided_alone_and_shed_once() -> None:
     router, _ = routed()
-    router.publish(WeightTable("p1", {}, {}, {}, {"chat": (0.5, "capacity of small")}))
+    half = {("chat", "any"): (0.5, "capacity of small")}
+    router.publish(WeightTable("p1", kinds_shed=half))
     made = batch(router, alike(router, range(100)))
     assert len(shed_places(made)) == 50
     assert len(made.decisions) == 50

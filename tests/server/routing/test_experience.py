@@ -6,7 +6,7 @@ from server.routing.endpoints import Target
 from server.routing.experience import Experience
 from server.routing.health import HealthTracker
 from server.routing.journey import Attempt, Fate, Journey
-from server.routing.patience import ANSWERS_MIN
+from server.routing.patience import ANSWERS_MIN, NO_TAILS, Tails
 from server.routing.retry_budget import TOKENS_MAX
 from server.status_code import Code
 from tests.server.routing.configs import config
@@ -49,12 +49,18 @@ def test_what_answers_take_is_known_by_model_and_class() -> None:
     assert given.own_time_s(*asked(traffic_class="batch")) == 50.0
 
 
-def test_an_attempt_is_told_what_nearly_all_answers_of_its_model_take() -> None:
+def test_what_is_not_answered_is_told_what_nearly_all_answers_of_its_model_took_by_then() -> None:
     given, _ = experience()
     answer(given, ANSWERS_MIN, took_s=2.0)
-    journey, attempt = asked()
-    given.own_time_s(journey, attempt)
-    assert attempt.tail_s == 2.0
+    answer(given, ANSWERS_MIN, took_s=3.0, traffic_class="batch")
+    answer(given, ANSWERS_MIN - 1, took_s=4.0, traffic_class="rare")
+    told = []
+    for target, traffic_class in [(SMALL, "chat"), (SMALL, "rare"), (LARGE, "chat")]:
+        journey, attempt = asked(target, traffic_class)
+        attempt.given_up(2.0)
+        given.observe(journey, attempt)
+        told.append(attempt.tails)
+    assert told == [Tails(2.0, 3.0), Tails(None, 3.0), NO_TAILS]
 
 
 def test_a_models_failures_in_all_classes_are_of_one_budget() -> None:

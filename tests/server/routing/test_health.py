@@ -140,6 +140,17 @@ def test_what_an_endpoint_says_is_heard_and_its_silence_is_known(health: HealthT
     assert not health.was_heard(B, since_s=0)
 
 
+@pytest.mark.parametrize(("is_silent", "is_back"), [(True, True), (False, False)])
+def test_what_is_heard_after_all_ends_an_ejection_for_silence_alone(
+    health: HealthTracker, is_silent: bool, is_back: bool
+) -> None:
+    for nth in range(3):
+        health.failed(A, sent_s=nth, now_s=nth + 1, is_silent=is_silent or nth != 1)
+    assert health.is_ejected(A)
+    health.succeeded(A, sent_s=0, now_s=6)
+    assert health.is_ejected(A) is not is_back
+
+
 def test_what_is_told_of_an_endpoint_that_left_changes_nothing(health: HealthTracker) -> None:
     health.track([B])
     assert fail(health, A, 5, now_s=0) == [False] * 5

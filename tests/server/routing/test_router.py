@@ -536,8 +536,8 @@ def test_a_cell_that_is_shed_whole_is_served_neither_by_its_class_nor_by_the_gre
             decide(router)
 
 
-def test_a_cell_that_the_plan_lacks_is_shed_like_its_class(router: Router) -> None:
-    router.publish(WeightTable("p1", {}, {}, {}, {"chat": (1.0, WHY)}))
+def test_a_cell_that_the_plan_lacks_is_shed_like_its_kind_in_its_class(router: Router) -> None:
+    router.publish(WeightTable("p1", kinds_shed={("chat", "any"): (1.0, WHY)}))
     with pytest.raises(Shed):
         decide(router)
 

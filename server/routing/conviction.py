@@ -1,0 +1,86 @@
+"""Whose failures count against their endpoints, once it is known what became of the request.
+
+What is told at once needs no such judgement. The rest is: a failure that another answers, silence,
+and an answer that would have come too late. What a model's answers take, as a rule, is the measure
+of both: neither a short deadline nor a strict SLO is, for these are the caller's.
+"""
+
+from collections.abc import Iterator
+from enum import Enum
+
+from server.routing.health import HealthTracker
+from server.routing.journey import ANSWERED, FAILED, Attempt, Journey
+from server.routing.patience import OWN_S_MIN
+from server.routing.verdicts import Blame
+
+# Where nothing is known of a model's answers, silence for such a part of its class's deadline is
+# one: less than the half that an attempt has before it is given up.
+PART_OF_DEADLINE = 0.4
+
+
+class Charge(Enum):
+    """What an attempt speaks of."""
+
+    WORSE = "another did better"
+    SILENT = "nothing was heard"  # which anything that is heard later disproves
+
+
+def convicted(journey: Journey, health: HealthTracker) -> Iterator[tuple[Attempt, Charge]]:
+    """Those of the journey, which has ended, that speak against their endpoints."""
+    answer = journey.attempts[-1] if journey.fate is ANSWERED else None
+    for attempt in journey.attempts:
+        if attempt.blame not in (Blame.COMPARED, Blame.SILENCE):
+            continue  # nobody is to blame, or it was told at once
+        if answer is not None:
+            charge = _compared(attempt, answer, health)
+        else:
+            charge = _alone(attempt, journey, health)
+        if charge is not None:
+            yield attempt, charge
+
+
+def _compared(attempt: Attempt, answer: Attempt, health: HealthTracker) -> Charge | None:
+    if attempt.fate is FAILED:
+        return Charge.WORSE
+    if answer.took_s >= attempt.took_s:
+        return None  # where both are slow, neither is to blame
+    if _is_slow(attempt, answer):
+        return Charge.WORSE
+    return Charge.SILENT if _hangs(attempt, health, unknown_s=0.0) else None
+
+
+def _alone(attempt: Attempt, journey: Journey, health: HealthTracker) -> Charge | None:
+    """What nobody answered speaks against nobody who is heard."""
+    is_silence = attempt.blame is Blame.SILENCE
+    hangs = is_silence and _hangs(attempt, health, unknown_s=_class_waits_s(journey))
+    return Charge.SILENT if hangs else None
+
+
+def _is_slow(attempt: Attempt, answer: Attempt) -> bool:
+    """Whether it took longer than it takes as a rule, though it may be answering others.
+
+    For another model may be quicker by nature, longer than in any class.
+    """
+    of_class_s, of_all_s = attempt.tails
+    if of_class_s is None or of_all_s is None:
+        return False
+    is_same = answer.target.model_index == attempt.target.model_index
+    return attempt.took_s >= (of_class_s if is_same else of_all_s)
+
+
+def _hangs(attempt: Attempt, health: HealthTracker, *, unknown_s: float) -> bool:
+    """Whether nothing was heard of its endpoint for as long as its answers take, as a rule.
+
+    Nor for longer than it may pause, which is more than quick answers take. `unknown_s` is for
+    where it is not known what they take.
+    """
+    usual_s = attempt.tails.usual_s
+    if attempt.took_s < (unknown_s if usual_s is None else usual_s):
+        return False
+    since_s = min(attempt.begun_s, attempt.ended_s - OWN_S_MIN)
+    return not health.was_heard(attempt.target.key, since_s=since_s)
+
+
+def _class_waits_s(journey: Journey) -> float:
+    of_deadline_s = PART_OF_DEADLINE * journey.class_deadline_s
+    return of_deadline_s if journey.slo_s is None else min(journey.slo_s, of_deadline_s)
