@@ -67,7 +67,7 @@ def test_where_its_row_is_full_what_is_shed_of_is_refused_and_others_go_elsewher
 
 def test_a_cell_that_the_plan_lacks_goes_by_the_row_of_its_class() -> None:
     scene = Scene(low=[0], high=[2])
-    shed = {("chat", LOW.kind): (0.5, "capacity of m1")}
+    shed = {("chat", str(LOW.kind)): (0.5, "capacity of m1")}
     scene.admission.publish(WeightTable("p2", {}, {"chat": row([1])}, kinds_shed=shed))
     scene.take(1, OF_EACH)
     with pytest.raises(Shed, match="capacity of m1"):
