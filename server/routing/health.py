@@ -56,14 +56,14 @@ class HealthTracker:
     def succeeded(self, endpoint: Endpoint, *, sent_s: float, now_s: float) -> None:
         """An attempt came back well; one sent before an ejection says nothing against it.
 
-        Unless that was for silence.
+        Unless that was for silence: against that speaks one that came back since.
         """
         state = self._states.get(endpoint)
         if state is None:
             return
         if now_s > state.heard_s:  # what is told of may be older than what was heard
             state.heard_s = now_s
-        if state.ejected and sent_s < state.ejected_s and not state.are_silent:
+        if state.ejected and (now_s if state.are_silent else sent_s) < state.ejected_s:
             return
         state.failures_in_a_row = 0
         state.ejections = 0
