@@ -127,10 +127,9 @@ class Dispatcher:
         if trip.reserved is not None:
             return trip.reserved.target
         last, target = journey.attempts[-1], self._another(trip)
-        if target is None or target.model_index != last.target.model_index:
-            return target
-        # What a model has refused another is asked at once, but itself only within its budget.
-        return target if self._experience.may_repeat(journey, last) else None
+        if target is None or not self._experience.may_go_on(journey, last, target):
+            return None
+        return target
 
     def _another(self, trip: Trip) -> Target | None:
         asked = [attempt.target for attempt in trip.journey.attempts]

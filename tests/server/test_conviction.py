@@ -395,6 +395,24 @@ def test_a_model_is_asked_again_elsewhere_only_within_its_budget() -> None:
     run(scene())
 
 
+@pytest.mark.parametrize("code", [Code.RESOURCE_EXHAUSTED, Code.ABORTED])
+def test_where_all_models_are_busy_a_request_does_not_become_two(code: Code) -> None:
+    async def scene() -> None:
+        given = fleet({"s:1": raises(code), "l:1": raises(code)})
+        await given.calls(1_000)
+        assert given.asked.total() <= 1_000 + BURST
+
+    run(scene())
+
+
+def test_what_a_busy_model_refuses_goes_to_one_that_is_not() -> None:
+    async def scene() -> None:
+        given = fleet({"s:1": raises(Code.RESOURCE_EXHAUSTED), "l:1": answers()})
+        assert len(answered(await given.calls(1_000))) == 1_000
+
+    run(scene())
+
+
 def test_where_every_endpoint_was_ejected_one_is_asked_all_the_same() -> None:
     async def scene() -> None:
         behaviours = {"s:1": hangs, "l:1": raises(Code.UNAVAILABLE)}
