@@ -133,7 +133,8 @@ class Dispatcher:
 
     def _another(self, trip: Trip) -> Target | None:
         asked = [attempt.target for attempt in trip.journey.attempts]
-        return self._router.next_target(asked, trip.decision.grounds.fallbacks)
+        grounds = trip.decision.grounds
+        return self._router.next_target(asked, grounds.fallbacks, grounds.cell.kind)
 
     async def _ask(self, trip: Trip, target: Target) -> Bytes:
         """One attempt, which is ended and told of however it ends; raises EndpointError."""

@@ -464,3 +464,33 @@ def test_what_was_reserved_for_a_caller_that_leaves_is_free_again() -> None:
         assert [load.in_flight for load in given.router.endpoints.loads.values()] == [0, 0]
 
     run(scene())
+
+
+@pytest.mark.parametrize("behaviour", [raises(Code.UNAVAILABLE, after_s=1.0), hangs])
+@pytest.mark.parametrize("changes", [{"endpoints": ()}, {"enabled": False}])
+def test_a_model_that_is_drained_or_emptied_while_a_call_is_out_is_not_asked_next(
+    behaviour: Behaviour, changes: dict[str, object]
+) -> None:
+    async def scene() -> None:
+        small, large = served("small", "s:1"), served("large", "l:1")
+        given = fleet({"s:1": behaviour, "l:1": answers()}, [small, large])
+        task = asyncio.create_task(given.infer(10))
+        await asyncio.sleep(0.5)
+        classes = (ClassConfig(name="chat", default=True, slo=SLO),)
+        given.router.configure(config(small, large.model_copy(update=changes), classes=classes))
+        assert isinstance(await task, UpstreamFailed)
+        assert given.asked == {"s:1": 1}
+
+    run(scene())
+
+
+def test_whoever_answers_when_its_endpoint_has_left_the_catalog_is_answered() -> None:
+    async def scene() -> None:
+        given = fleet({"s:1": hangs, "l:1": answers(0.5)})
+        task = asyncio.create_task(given.infer(10))
+        await asyncio.sleep(1.2)  # large is asked by now
+        given.router.configure(config(served("small", "s:1")))
+        assert isinstance(await task, Answer)
+        assert given.asked == {"s:1": 1, "l:1": 1}
+
+    run(scene())
