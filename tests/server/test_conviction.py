@@ -32,6 +32,7 @@ from tests.server.virtual_loop import run
 CELL = Cell("chat", "-", "other", "s0", PayloadKind.TENSORS)
 SLO = SloConfig(ms=1_000, fraction=0.9)
 BURST = TOKENS_MAX // 2
+ODD = b"odd"  # what small cannot read
 Behaviour = Callable[[], Awaitable[bytes]]
 Outcome = Answer | UpstreamFailed | asyncio.CancelledError
 
@@ -84,16 +85,20 @@ class Fleet:
         self, address: str, model: Model, request: Bytes, timeout_s: float, metadata: Metadata
     ) -> bytes:
         self.asked[address] += 1
+        if request == ODD and address.startswith("s"):
+            raise EndpointError(Code.INTERNAL, "shape")
         try:
             async with asyncio.timeout(timeout_s):
                 return await self.behaviours[address]()
         except TimeoutError:
             raise EndpointError(Code.DEADLINE_EXCEEDED, "too late") from None
 
-    async def infer(self, deadline_s: float = 10, traffic_class: str = "chat") -> Outcome:
+    async def infer(
+        self, deadline_s: float = 10, traffic_class: str = "chat", request: bytes = b""
+    ) -> Outcome:
         query = Query(payload_kind=PayloadKind.TENSORS, traffic_class=traffic_class)
         try:
-            return await self.dispatcher.infer(query, b"", timeout_s=deadline_s)
+            return await self.dispatcher.infer(query, request, timeout_s=deadline_s)
         except (UpstreamFailed, asyncio.CancelledError) as error:
             return error
 
@@ -337,6 +342,32 @@ def test_a_callers_garbage_that_is_refused_everywhere_convicts_nobody(code: Code
         given = fleet({"s:1": raises(code), "l:1": raises(code)})
         assert answered(await given.calls(100)) == []
         assert given.ejected() == set()
+
+    run(scene())
+
+
+def test_what_one_model_cannot_read_and_another_can_takes_no_endpoint_from_others() -> None:
+    async def scene() -> None:
+        given = fleet({"s:1": answers(), "l:1": answers()})
+        for _ in range(50):
+            good = await given.infer()
+            assert isinstance(good, Answer)
+            assert good.target.endpoint == "s:1"
+            odd = [await given.infer(request=ODD) for _ in range(7)]
+            assert [one.target.endpoint for one in answered(odd)] == ["l:1"] * 7
+        assert given.ejected() == set()
+
+    run(scene())
+
+
+def test_an_endpoint_that_was_well_and_now_raises_at_everything_is_ejected() -> None:
+    async def scene() -> None:
+        behaviours = {"s:1": answers(), "l:1": answers()}
+        given = fleet(behaviours)
+        await given.calls(30)
+        behaviours["s:1"] = raises(Code.INTERNAL)
+        assert len(answered(await given.calls(30))) == 30
+        assert given.ejected() == {"s:1"}
 
     run(scene())
 
