@@ -20,7 +20,7 @@ def at_prices(problem: Problem, prices: Mapping[str, float], shed: Floats, cells
     tie = _TIE * problem.cost_nano_usd[cells].mean(axis=1, keepdims=True)
     cheapest = cost <= cost.min(axis=1, keepdims=True) + tie
     best = np.where(cheapest, problem.accuracy[cells], -1.0).argmax(axis=1)
-    shed_here = shed[problem.group_of[cells]]
+    shed_here = shed[problem.pool_of[cells]]
     return exact(np.eye(len(problem.models))[best] * (1.0 - shed_here)[:, None], shed_here)
 
 
@@ -36,6 +36,7 @@ def nominal(problem: Problem, prices: Mapping[str, float], cells: Ints) -> Probl
     return replace(
         problem,
         group_of=problem.group_of[cells],
+        pools=problem.pool_of[cells],
         demand=np.ones(cells.size),
         cost_nano_usd=charged_cost(problem, prices)[cells],
         accuracy=problem.accuracy[cells],

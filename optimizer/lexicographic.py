@@ -2,7 +2,8 @@
 
 Levels, each optimum held for the next: from the highest priority down the least shedding, the least
 breach of pins, of SLOs and of floors; then the least money beyond the pace. Groups of one priority
-count alike, whatever their demand: a level sums fractions of each group's requests.
+count alike, whatever their demand: a level sums fractions of each group's requests; what is shed is
+summed by pool.
 
 The levels take many solves. One comes before them, in which every bound has a price and all is
 weighed at once: what it finds keeps capacity and comes near the levels, and it is the plan when
@@ -114,8 +115,10 @@ def _followed(
 def _levels(problem: Problem, programme: Programme) -> list[Ints]:
     """The columns of each level; the first is given up last."""
     levels: defaultdict[tuple[float, int], list[int]] = defaultdict(list)
-    for index in np.flatnonzero(programme.pairs.requests).tolist():
-        levels[-problem.groups[index].priority, 0].append(programme.shed_start + index)
+    live = programme.pairs.live
+    pools, first = np.unique(problem.pool_of[live], return_index=True)
+    for pool, index in zip(pools.tolist(), problem.group_of[live[first]].tolist(), strict=True):
+        levels[-problem.groups[index].priority, 0].append(programme.shed_start + pool)
     for column, row in enumerate(programme.slack_row.tolist(), start=programme.slack_start):
         levels[_place(problem.groups, programme.promises[row])].append(column)
     return [np.array(levels[place], dtype=np.int64) for place in sorted(levels)]

@@ -1,13 +1,15 @@
 """The window's linear programme: which share of each cell goes to which model.
 
-Cells i, each of one group g (a class and a payer); models m; resources r; budgets b.
+Cells i, each of one group g (a class and a payer) and of one pool p within it (those that the same
+models may serve); models m; resources r; budgets b.
 Given for one window: demand d_i; of a request of cell i at model m the cost k_im, the accuracy
 a_im, the chance t_im of missing the SLO (or failing) and the use u_imr of resource r.
-Sought: the share x_im >= 0 of cell i that goes to m, and the fraction z_g >= 0 of a group that is
-shed: one for the whole group, so that no domain is refused to lift a mean.
+Sought: the share x_im >= 0 of cell i that goes to m, and the fraction z_p >= 0 of a pool that is
+shed: one for the whole pool, so that no domain is refused to lift a mean, and for no more than the
+pool, or requests would be refused for models that could never serve them.
 
     minimise    sum_im d_i k_im x_im
-    subject to  sum_m x_im + z_g = 1                                  every cell i of g
+    subject to  sum_m x_im + z_p = 1                                  every cell i of p
                 sum_{i in g, m} d_i (floor_g - a_im) x_im <= 0        every floor
                 sum_{i in g, m} d_i (t_im - miss_max_g) x_im <= 0     every SLO
                 sum_{i in g, m} d_i (least_p - [m = m_p]) x_im <= 0   every pin; likewise at most
@@ -42,7 +44,7 @@ class _Plan(NamedTuple):
     """Shares of all cells, with what vouches for them."""
 
     shares: Floats  # (C, M)
-    shed: Floats  # (G,)
+    shed: Floats  # (P,)
     prices: Mapping[str, float]
     errors: Errors
     stopped: Stopped = ""
@@ -63,7 +65,7 @@ def solve(problem: Problem, deadline: Deadline) -> Solution | Failure:
 
 def _live_plan(problem: Problem, deadline: Deadline) -> _Plan | Failure:
     """Cells without demand are left empty."""
-    shares, nothing = np.zeros(problem.cost_nano_usd.shape), np.zeros(len(problem.groups))
+    shares, nothing = np.zeros(problem.cost_nano_usd.shape), np.zeros(problem.pool_count)
     if not live_cells(problem).size:
         return _Plan(shares, nothing, {}, Errors(0.0, 0.0))
     built = programme(problem)
@@ -116,6 +118,7 @@ def _solution(problem: Problem, plan: _Plan) -> Solution:
         certificate=Certificate(*plan.errors, relaxed(found), plan.stopped),
         accuracy=mix.accuracy,
         miss=mix.miss,
+        group_shed=1.0 - mix.served,
         group_cost_nano_usd=group_cost,
         budget_cost_nano_usd=budget_cost,
     )

@@ -26,7 +26,10 @@ class Mix(NamedTuple):
         accuracy = _by_group(problem, weight * (shares * problem.accuracy).sum(axis=1))
         miss = _by_group(problem, weight * (shares * problem.miss).sum(axis=1))
         models = total * per_request[:, None]
-        return cls(1.0 - shed, accuracy * per_request, miss * per_request, models)
+        of_cells = _by_group(problem, weight * shed[problem.pool_of])
+        every = _by_group(problem, weight)
+        shed_part = of_cells / np.where(every, every, 1.0)
+        return cls(1.0 - shed_part, accuracy * per_request, miss * per_request, models)
 
 
 def nominal_demand(problem: Problem) -> Floats:

@@ -1,6 +1,7 @@
 """What one window asks of the optimizer: plain numbers, no names of the server.
 
 Cells i, models m, groups g (a class and a payer; each cell belongs to one), resources r, budgets b.
+A pool p holds the cells of one group that may use the same models: they are shed alike.
 """
 
 from collections import Counter
@@ -17,7 +18,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A class and payer: the floor, the SLO and the shed fraction hold for each."""
+    """A class and payer: the floor and the SLO hold for each."""
 
     traffic_class: str
     payer: str
@@ -87,6 +88,7 @@ class Problem:
     resources: Sequence[Resource] = field(default=())
     budgets: Sequence[Budget] = field(default=())
     pins: Sequence[Pin] = field(default=())
+    pools: Ints | None = None  # (C,) index of each cell's pool; None: a group is one pool
 
     def __post_init__(self) -> None:
         self._check_shapes()
@@ -97,10 +99,21 @@ class Problem:
         _unique("resources", [resource.name for resource in self.resources])
         _unique("budgets", [budget.name for budget in self.budgets])
 
+    @property
+    def pool_of(self) -> Ints:
+        """(C,) the pool that each cell is shed with."""
+        return self.group_of if self.pools is None else self.pools
+
+    @property
+    def pool_count(self) -> int:
+        """P: pools without a cell are counted too."""
+        return int(self.pool_of.max(initial=-1)) + 1
+
     def _check_shapes(self) -> None:
         cells, pairs = self.demand.shape, (*self.demand.shape, len(self.models))
         _shape("demand", self.demand, (self.demand.size,))
         _shape("group_of", self.group_of, cells)
+        _shape("pools", self.pool_of, cells)
         for name in ("cost_nano_usd", "accuracy", "miss", "allowed"):
             _shape(name, getattr(self, name), pairs)
         for resource in self.resources:
@@ -116,11 +129,19 @@ class Problem:
 
     def _check_indices(self) -> None:
         _index("group_of", self.group_of, len(self.groups))
+        self._check_pools()
         for pin in self.pins:
             _index("group of a pin", np.int64(pin.group), len(self.groups))
             _index("model of a pin", np.int64(pin.model), len(self.models))
         stranded = np.flatnonzero(~self.allowed.any(axis=1))
         _require(not stranded.size, f"allowed: cells {stranded[:5].tolist()} have no allowed model")
+
+    def _check_pools(self) -> None:
+        _require(bool((self.pool_of >= 0).all()), "pools is negative")
+        of_pool = np.zeros(self.pool_count, dtype=np.int64)
+        of_pool[self.pool_of] = self.group_of
+        torn = np.flatnonzero(of_pool[self.pool_of] != self.group_of)
+        _require(not torn.size, f"pools: the pool of cell {torn[:1].tolist()} is of two groups")
 
 
 def group_labels(groups: Sequence[Group]) -> tuple[str, ...]:

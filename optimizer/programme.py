@@ -1,6 +1,6 @@
 """The window's programme in the form that a solver takes, scaled.
 
-Columns, in this order: the share of every pair, the shed fraction of every group, the slack of
+Columns, in this order: the share of every pair, the shed fraction of every pool, the slack of
 every elastic row. Shed fractions and slack are natural (fractions), so they need no way back.
 """
 
@@ -30,7 +30,7 @@ class Programme:
     cost: Floats  # (V,)
     rows: sparse.csr_array  # (R, V)
     limits: Floats  # (R,)
-    seats: sparse.csr_array  # (L, V) each live cell's shares and its group's shed fraction
+    seats: sparse.csr_array  # (L, V) each live cell's shares and its pool's shed fraction
     upper: Floats  # (V,) fractions: all may be shed, all bounds given up
     promises: tuple[Row, ...]  # (R,) what each row says, natural
     cost_scale: float  # nano-dollars in one unit of cost
@@ -39,7 +39,7 @@ class Programme:
 
     @property
     def shed_start(self) -> int:
-        """The column of the first group's shed fraction."""
+        """The column of the first pool's shed fraction."""
         return self.pairs.seat.size
 
     @property
@@ -54,7 +54,7 @@ def programme(problem: Problem) -> Programme:
     promises = tuple(rows(problem, pairs))
     scale = np.array([_row_scale(row) for row in promises])
     slack_row = np.array([r for r, row in enumerate(promises) if row.elastic], dtype=np.int64)
-    shed_start, slack_start = pairs.seat.size, pairs.seat.size + pairs.requests.size
+    shed_start, slack_start = pairs.seat.size, pairs.seat.size + problem.pool_count
     width = slack_start + slack_row.size
     cost = problem.demand[pairs.cell] * problem.cost_nano_usd[pairs.cell, pairs.model]
     return Programme(
@@ -103,6 +103,6 @@ def _matrix(
 
 def _seats(problem: Problem, pairs: Pairs, width: int) -> sparse.csr_array:
     live = np.arange(pairs.live.size)
-    shed = pairs.seat.size + problem.group_of[pairs.live]
+    shed = pairs.seat.size + problem.pool_of[pairs.live]
     row, column = np.append(pairs.seat, live), np.append(np.arange(pairs.seat.size), shed)
     return sparse.csr_array((np.ones(row.size), (row, column)), shape=(live.size, width))

@@ -40,7 +40,7 @@ def repaired(problem: Problem, programme: Programme, vertex: Vertex) -> Vertex:
     """The vertex with exact shares; elastic rows have the slack that these need."""
     pairs, x = programme.pairs, vertex.x.copy()
     shed = quantised(x[programme.shed_start : programme.slack_start])
-    shares = exact(table(problem, programme, vertex), shed[problem.group_of[pairs.live]])
+    shares = exact(table(problem, programme, vertex), shed[problem.pool_of[pairs.live]])
     x[: programme.shed_start] = shares[pairs.seat, pairs.model]
     x[programme.shed_start : programme.slack_start] = shed
     x[programme.slack_start :] = 0.0

@@ -43,17 +43,18 @@ class Certificate:
 class Solution:
     """A plan that keeps every bound but those it names.
 
-    A cell's shares and its group's shed fraction add up to 1 exactly.
+    A cell's shares and its pool's shed fraction add up to 1 exactly.
     """
 
     shares: Floats  # (C, M)
-    shed: Floats  # (G,) fraction of each group's requests
+    shed: Floats  # (P,) fraction of each pool's requests
     cost_nano_usd: float  # of the window
     breaches: tuple[Breach, ...]
     duals: Mapping[str, float]  # nano-dollars per unit of the row, by row name ("floor:code", ...)
     certificate: Certificate
     accuracy: Floats  # (G,) expected of what is served; of a group without demand, of its mix
     miss: Floats  # (G,) likewise
+    group_shed: Floats  # (G,) fraction of each group's requests, over its pools
     group_cost_nano_usd: Floats  # (G,) of the window
     budget_cost_nano_usd: Floats  # (B,) of the window
 

@@ -86,9 +86,7 @@ class Dispatcher:
     def _set_out(
         self, query: Query, request: Bytes, timeout_s: float | None, metadata: Metadata
     ) -> Trip:
-        now_s, task = self._now_s(), asyncio.current_task()
-        if task is None:
-            raise RuntimeError("no task runs it: there would be nothing to give up")
+        now_s = self._now_s()
         if timeout_s is not None:
             _hold_time(timeout_s)
         decision = self._router.decide(query, now_s=now_s, chance=self._chance(), forwarded=True)
@@ -104,6 +102,9 @@ class Dispatcher:
             deadline_s=now_s + timeout_s,
             class_deadline_s=traffic_class.deadline_s,
         )
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("no task runs it: there would be nothing to give up")
         return Trip(decision, request, metadata, journey, task)
 
     async def _ask_until_answered(self, trip: Trip) -> Bytes:

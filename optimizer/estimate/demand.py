@@ -44,10 +44,12 @@ class DemandEstimate:
         self._recent_s = 0.0
         self._recent_weights_s = 0.0  # the squares of what each of those seconds counts
 
-    def told(self, counts: Mapping[Cell, float], window_s: float) -> None:
-        """What one window saw; a cell that is not named saw nothing."""
-        kept = 2.0 ** (-window_s / self._half_life_s)
-        self._watched_s = self._watched_s * kept + window_s
+    def told(self, counts: Mapping[Cell, float], watched_s: float) -> None:
+        """What was seen in so much time; a cell that is not named was not seen."""
+        if not self._watched_s + watched_s:
+            return  # requests in no time are no rate
+        kept = 2.0 ** (-watched_s / self._half_life_s)
+        self._watched_s = self._watched_s * kept + watched_s
         requests = {cell: seen * kept for cell, seen in self._requests.items()}
         for cell, count in counts.items():
             requests[cell] = requests.get(cell, 0.0) + count
@@ -57,7 +59,7 @@ class DemandEstimate:
                 cell: heard[cell] for cell in nlargest(CELLS_MAX, heard, key=heard.__getitem__)
             }
         self._requests = heard
-        self._tell_level(counts, window_s)
+        self._tell_level(counts, watched_s)
 
     def per_s(self) -> dict[Cell, float]:
         """Of every cell that is not forgotten; all above 0."""
@@ -67,10 +69,10 @@ class DemandEstimate:
             for cell, seen in self._requests.items()
         }
 
-    def _tell_level(self, counts: Mapping[Cell, float], window_s: float) -> None:
-        kept = 2.0 ** (-window_s / self._level_half_life_s)
-        self._recent_s = self._recent_s * kept + window_s
-        self._recent_weights_s = self._recent_weights_s * kept**2 + window_s
+    def _tell_level(self, counts: Mapping[Cell, float], watched_s: float) -> None:
+        kept = 2.0 ** (-watched_s / self._level_half_life_s)
+        self._recent_s = self._recent_s * kept + watched_s
+        self._recent_weights_s = self._recent_weights_s * kept**2 + watched_s
         recent = {group: seen * kept for group, seen in self._recent.items()}
         for cell, count in counts.items():
             recent[cell[:2]] = recent.get(cell[:2], 0.0) + count

@@ -16,13 +16,13 @@ SHARE_MIN = 1e-6
 
 
 def bindings(window: Window, solution: Solution) -> Mapping[int, str]:
-    """By group that is shed, what is used up of all that it may use: "capacity of svc"."""
-    groups = np.flatnonzero(solution.shed > SHARE_MIN).tolist()
-    if not groups:
+    """By pool that is shed, what is used up of all that it may use: "capacity of svc"."""
+    pools = np.flatnonzero(solution.shed > SHARE_MIN).tolist()
+    if not pools:
         return {}
     problem = window.problem
     full = full_resources(problem, solution.shares)
-    return {g: _named([r.name for r in full if _used_by(r, problem, g)]) for g in groups}
+    return {p: _named([r.name for r in full if _used_by(r, problem, p)]) for p in pools}
 
 
 def full_resources(problem: Problem, shares: Floats) -> list[Resource]:
@@ -31,9 +31,9 @@ def full_resources(problem: Problem, shares: Floats) -> list[Resource]:
     return [r for r in problem.resources if (requests * r.use).sum() >= r.capacity * _FULL]
 
 
-def _used_by(resource: Resource, problem: Problem, group: int) -> bool:
-    of_group = problem.group_of == group
-    return bool((problem.allowed[of_group] & (resource.use[of_group] > 0)).any())
+def _used_by(resource: Resource, problem: Problem, pool: int) -> bool:
+    of_pool = problem.pool_of == pool
+    return bool((problem.allowed[of_pool] & (resource.use[of_pool] > 0)).any())
 
 
 def _named(names: Sequence[str]) -> str:

@@ -11,6 +11,8 @@ from turnout.v1.control_pb2 import CellStats, EndpointStats, ListenerStats, Push
 # What a worker that pushed nothing for so long counted meanwhile says nothing of now, nor does it
 # say any more which endpoints are ejected.
 WORKER_SILENT_S = 10.0
+# By its first push a worker has counted for about as long as lies between any two.
+FIRST_PUSH_S = 0.25
 # Attempts at an endpoint weigh half as much after this: a few windows.
 _ATTEMPTS_HALF_LIFE_S = 20.0
 
@@ -71,6 +73,13 @@ class Boot:
             self.complete = True
             self._forget_kept()
         return increments
+
+    def heard_since_s(self, push: PushStatsRequest, *, now_s: float) -> float | None:
+        """When what this push adds began; None where that says nothing of now."""
+        is_next = push.sequence > self.sequence and self.complete
+        if not is_next or now_s - self.pushed_s > WORKER_SILENT_S:
+            return None
+        return self.pushed_s if self.sequence else self.pushed_s - FIRST_PUSH_S
 
     def attempts(self, endpoint: Endpoint, *, now_s: float) -> float:
         """Recent ones."""

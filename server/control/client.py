@@ -12,7 +12,7 @@ import structlog
 from server.config import Config, from_json
 from server.control.protocol import PROTOCOL
 from server.routing.errors import ControlPlaneDown
-from server.routing.selector import CellKey, Row, Shed, WeightTable
+from server.routing.selector import CellKey, KindKey, Row, Shed, WeightTable
 from server.status_code import Code
 from server.transport.answer import CallFailed
 from server.transport.channel import Channel
@@ -166,7 +166,7 @@ class _Assembly:
     cells: dict[CellKey, Row] = field(default_factory=dict)
     classes: dict[str, Row] = field(default_factory=dict)
     shed: dict[CellKey, Shed] = field(default_factory=dict)
-    classes_shed: dict[str, Shed] = field(default_factory=dict)
+    kinds_shed: dict[KindKey, Shed] = field(default_factory=dict)
 
     def add(self, part: pb.WatchPlanResponse, models: dict[str, int]) -> None:
         indexes = [models[name] for name in part.models]
@@ -182,15 +182,13 @@ class _Assembly:
             name = of_class.traffic_class
             if of_class.shares:
                 self.classes[name] = _row(of_class.shares, indexes)
-            if of_class.shed:
-                self.classes_shed[name] = of_class.shed, of_class.shed_why
+            for of_kind in of_class.shed_kinds:
+                self.kinds_shed[name, of_kind.payload_kind] = of_kind.shed, of_kind.shed_why
 
     def snapshot(self, last: pb.WatchPlanResponse) -> Snapshot:
         table = None
         if last.plan_id:
-            table = WeightTable(
-                last.plan_id, self.cells, self.classes, self.shed, self.classes_shed
-            )
+            table = WeightTable(last.plan_id, self.cells, self.classes, self.shed, self.kinds_shed)
         return Snapshot(last.epoch, last.number, self.config, table)
 
 

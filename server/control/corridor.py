@@ -24,8 +24,6 @@ from turnout.v1.control_pb2 import WatchPlanResponse
 
 # All solves of a window together, a window by default: then the best plan that was found is used.
 SOLVE_S_MAX = 5.0
-# Two steps at one reading of the clock still have a time between them.
-_ELAPSED_S_MIN = 1e-3
 
 Solver = Callable[[Window, Deadline], Solution | Failure]
 
@@ -78,16 +76,17 @@ class Corridor:
         estimates: Estimates,
         *,
         epoch: int,
-        begun_s: float,
+        begun_s: float | None = None,
         solver: Solver = solve_window,
     ) -> None:
+        """`begun_s` is the start of a service of which nothing is remembered."""
         self.estimates = estimates
         self.plan: Plan | None = None  # in force; None before the first
         self.accuracy: Mapping[str, Estimate] = {}
         self._knowledge = knowledge
         self._epoch = epoch
         self._solver = solver
-        self._stepped_s = begun_s
+        self._begun_s = begun_s
         self._ids = 0
         self._routes: object = None
 
@@ -103,9 +102,10 @@ class Corridor:
 
     def gather(self, now_s: float) -> Given:
         """All that was told until now."""
-        elapsed_s = max(now_s - self._stepped_s, _ELAPSED_S_MIN)
-        self._stepped_s = now_s
-        return self._knowledge.given(now_s, elapsed_s)
+        watched_s = self._knowledge.workers.take_watched_s()
+        if watched_s and self._begun_s is not None:  # its workers have counted from its start
+            watched_s, self._begun_s = max(watched_s, now_s - self._begun_s), None
+        return self._knowledge.given(now_s, watched_s)
 
     def work(self, given: Given, haste: Haste) -> Step:
         """Learns and plans; what it was given is learned whatever comes of the plan."""
@@ -162,5 +162,5 @@ class Corridor:
             if account is None or group.floor is None:
                 continue
             short = solution.accuracy[g] < group.floor - FLOOR_TOLERANCE
-            if short or solution.shed[g] > 0:
+            if short or solution.group_shed[g] > 0:
                 account.freeze(now_s)

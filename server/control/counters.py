@@ -33,12 +33,24 @@ class Workers:
         self._refusals_before: Counter[str] = Counter()
         self._limits_before: Counter[str] = Counter()
         self._calls_before = 0
+        # Of the time until then so much was watched since somebody asked.
+        self._watched_until_s = float("-inf")
+        self._watched_s = 0.0
 
     def merge(self, push: PushStatsRequest, *, now_s: float) -> list[Increment]:
         """What the push adds."""
         boot = self._boot(push, now_s)
         boot.began |= push.began_epoch >= self._since_epoch
+        self._watch(boot.heard_since_s(push, now_s=now_s), now_s)
         return boot.merge(push, epoch=self._epoch, now_s=now_s)
+
+    def take_watched_s(self) -> float:
+        """How long requests were counted since this was asked last.
+
+        While no worker is heard nobody knows whether any come.
+        """
+        watched_s, self._watched_s = self._watched_s, 0.0
+        return watched_s
 
     def states(self) -> Iterator[Boot]:
         """The last boot of every worker."""
@@ -119,6 +131,11 @@ class Workers:
     def _heard(self, now_s: float) -> Iterator[Boot]:
         """Those that run, by all that is known."""
         return (boot for boot in self.states() if now_s - boot.pushed_s <= WORKER_SILENT_S)
+
+    def _watch(self, since_s: float | None, now_s: float) -> None:
+        if since_s is not None and now_s > self._watched_until_s:
+            self._watched_s += now_s - max(since_s, self._watched_until_s)
+            self._watched_until_s = now_s
 
     def _boot(self, push: PushStatsRequest, now_s: float) -> Boot:
         boots = self._boots.get(push.worker)

@@ -41,7 +41,7 @@ class Estimates:
         """All that was told."""
         self.configure(given.config)
         asked: dict[Bucket, float] = {cell: float(n) for cell, n in given.told.asked.items()}
-        self.demand.told(asked, given.elapsed_s)
+        self.demand.told(asked, given.watched_s)
         for leg, counts in given.told.legs.items():
             # It may be of an older configuration.
             if leg.cell.traffic_class in given.catalog.classes:

@@ -46,7 +46,7 @@ class Given:
     """What a step works on: what the loop knew when it began, and nothing of it changes."""
 
     now_s: float
-    elapsed_s: float  # since the last step
+    watched_s: float  # since the last step, in which workers were heard
     told: Told
     config: Config
     classes: Mapping[str, ClassConfig]

@@ -62,11 +62,11 @@ class Knowledge:
         if settlement.grade is not None:
             self._grade(decision, settlement.grade, now_s)
 
-    def given(self, now_s: float, elapsed_s: float) -> Given:
+    def given(self, now_s: float, watched_s: float) -> Given:
         """What a step works on; what was told is in no other."""
         return Given(
             now_s=now_s,
-            elapsed_s=elapsed_s,
+            watched_s=watched_s,
             told=self.facts.take(),
             config=self.config,
             classes=self.classes,

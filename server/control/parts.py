@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,11 +13,14 @@ from server.control.binding import SHARE_MIN, bindings
 from server.control.cell_messages import to_message
 from server.control.window import Window
 from server.routing.catalog import Cell
+from server.routing.selector import KindKey
 from turnout.v1 import control_pb2 as pb
 
 # A worker reads a part in less than half a millisecond, and its other calls wait that long.
 PART_CELLS_MAX = 100
 _NOTHING = 0.0, ""
+
+_Key = TypeVar("_Key")
 
 Row = tuple[tuple[int, float, int], ...]  # index of the model, share, nano-dollars a request
 Shed = tuple[float, str]  # the part of all requests that is refused, and what binds
@@ -31,7 +35,7 @@ class Shares:
     classes: Mapping[str, Row]  # for cells that the plan does not know
     # Only of what is shed; what is shed whole has no row.
     shed: Mapping[Cell, Shed] = field(default_factory=dict)
-    classes_shed: Mapping[str, Shed] = field(default_factory=dict)
+    kinds_shed: Mapping[KindKey, Shed] = field(default_factory=dict)  # of such cells
 
     def nearly(self) -> object:
         """Equal for plans that route alike: shares and shed to 4 digits, costs to 2."""
@@ -41,7 +45,7 @@ class Shares:
         ]
         shed = [
             {key: (round(part, 4), why) for key, (part, why) in by_key.items()}
-            for by_key in (self.shed, self.classes_shed)
+            for by_key in (self.shed, self.kinds_shed)
         ]
         return self.models, rows, shed
 
@@ -56,14 +60,12 @@ def shares_of(window: Window, solution: Solution) -> Shares:
     }
     why = bindings(window, solution)
     shed = {
-        cell: (float(solution.shed[g]) if cell in rows else 1.0, why[g])
-        for cell, g in zip(cells, problem.group_of.tolist(), strict=True)
-        if g in why
+        cell: (float(solution.shed[p]) if cell in rows else 1.0, why[p])
+        for cell, p in zip(cells, problem.pool_of.tolist(), strict=True)
+        if p in why
     }
-    classes = dict(_classes(window, solution))
-    return Shares(
-        problem.models, rows, classes, shed, dict(_classes_shed(window, solution, why, classes))
-    )
+    kinds_shed = dict(_kinds_shed(window, solution, why, rows))
+    return Shares(problem.models, rows, dict(_classes(window, solution)), shed, kinds_shed)
 
 
 def parts_of(plan_id: str, shares: Shares) -> tuple[pb.WatchPlanResponse, ...]:
@@ -77,16 +79,24 @@ def parts_of(plan_id: str, shares: Shares) -> tuple[pb.WatchPlanResponse, ...]:
             message.shares.extend(_messages(shares.cells.get(cell, ())))
             message.shed, message.shed_why = shares.shed.get(cell, _NOTHING)
         parts.append(part)
-    for name in dict.fromkeys((*shares.classes, *shares.classes_shed)):
-        of_class = parts[0].classes.add(traffic_class=name)
-        of_class.shares.extend(_messages(shares.classes.get(name, ())))
-        of_class.shed, of_class.shed_why = shares.classes_shed.get(name, _NOTHING)
+    parts[0].classes.extend(_class_messages(shares))
     return tuple(parts)
+
+
+def _class_messages(shares: Shares) -> Sequence[pb.ClassShares]:
+    names = dict.fromkeys((*shares.classes, *(name for name, _ in shares.kinds_shed)))
+    messages = {
+        name: pb.ClassShares(traffic_class=name, shares=_messages(shares.classes.get(name, ())))
+        for name in names
+    }
+    for (name, kind), (part, why) in shares.kinds_shed.items():
+        messages[name].shed_kinds.add(payload_kind=kind, shed=part, shed_why=why)
+    return list(messages.values())
 
 
 def _classes(window: Window, solution: Solution) -> Iterator[tuple[str, Row]]:
     """The mix of each class over its cells, weighed by their demand."""
-    for name, indexes in _members(window).items():
+    for name, indexes in _members([cell.traffic_class for cell in window.cells]).items():
         weight = _weight(window, indexes)
         served = weight[:, np.newaxis] * solution.shares[indexes]
         cost = (served * window.problem.cost_nano_usd[indexes]).sum(axis=0)
@@ -96,28 +106,33 @@ def _classes(window: Window, solution: Solution) -> Iterator[tuple[str, Row]]:
             yield name, row
 
 
-def _classes_shed(
-    window: Window, solution: Solution, why: Mapping[int, str], rows: Mapping[str, Row]
-) -> Iterator[tuple[str, Shed]]:
-    """Likewise what is shed; of several payers whatever binds for any."""
-    for name, indexes in _members(window).items():
-        weight, groups = _weight(window, indexes), window.problem.group_of[indexes]
-        binds = dict.fromkeys(why[g] for g in groups.tolist() if g in why)
-        part = float(weight @ solution.shed[groups] / weight.sum()) if name in rows else 1.0
+def _kinds_shed(
+    window: Window, solution: Solution, why: Mapping[int, str], rows: Mapping[Cell, Row]
+) -> Iterator[tuple[KindKey, Shed]]:
+    """Likewise what is shed of each kind, in a class; of several payers whatever binds for any.
+
+    A kind that the plan has nothing of is not shed: nothing says that its models are full.
+    """
+    cells = window.cells
+    for key, indexes in _members([(cell.traffic_class, cell.kind) for cell in cells]).items():
+        weight, pools = _weight(window, indexes), window.problem.pool_of[indexes]
+        binds = dict.fromkeys(why[p] for p in pools.tolist() if p in why)
+        is_served = any(cells[i] in rows for i in indexes)
+        part = float(weight @ solution.shed[pools] / weight.sum()) if is_served else 1.0
         if binds and part > SHARE_MIN:
-            yield name, (part, "; ".join(binds))
+            yield key, (part, "; ".join(binds))
 
 
-def _members(window: Window) -> Mapping[str, list[int]]:
-    """The cells of each class."""
-    members: dict[str, list[int]] = defaultdict(list)
-    for i, cell in enumerate(window.cells):
-        members[cell.traffic_class].append(i)
+def _members(keys: Sequence[_Key]) -> Mapping[_Key, list[int]]:
+    """The cells of each key."""
+    members: dict[_Key, list[int]] = defaultdict(list)
+    for i, key in enumerate(keys):
+        members[key].append(i)
     return members
 
 
 def _weight(window: Window, indexes: Sequence[int]) -> Floats:
-    """A class without demand goes by the plain mean of its cells."""
+    """A class or kind without demand goes by the plain mean of its cells."""
     demand = window.problem.demand[indexes]
     return demand if demand.any() else np.ones(len(indexes))
 

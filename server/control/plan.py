@@ -76,7 +76,7 @@ def _cells(window: Window, solution: Solution) -> Iterator[pb.PlanCell]:
                 for m, model in enumerate(problem.models)
                 if solution.shares[i, m] > SHARE_MIN
             ],
-            shed=solution.shed[problem.group_of[i]],
+            shed=solution.shed[problem.pool_of[i]],
         )
 
 
@@ -90,7 +90,7 @@ def _classes(window: Window, solution: Solution) -> Iterator[pb.PlanClass]:
             required=group.floor or 0.0,
             accuracy=solution.accuracy[g],
             within_slo=1 - solution.miss[g],
-            shed=solution.shed[g],
+            shed=solution.group_shed[g],
             cost_nano_usd_per_day=round(solution.group_cost_nano_usd[g] * _DAY_S / window.window_s),
         )
 

@@ -82,7 +82,7 @@ class ControlPlane:
             self._knowledge,
             known or Estimates(),
             epoch=epoch,
-            begun_s=self.started_s,
+            begun_s=self.started_s if known is None else None,
             solver=solver,
         )
         self._replanner = Replanner(

@@ -57,7 +57,9 @@ class Replanner:
         """Plans until cancelled."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._knowledge.config.window_s)
+                # Not wait_for, which forgets that it is cancelled where a wake comes as well.
+                async with asyncio.timeout(self._knowledge.config.window_s):
+                    await self._wake.wait()
             self._wake.clear()
             try:
                 await self._replan()
@@ -101,13 +103,20 @@ class Replanner:
         waking = asyncio.ensure_future(self._wake.wait())
         try:
             await asyncio.wait((working, waking), return_when=asyncio.FIRST_COMPLETED)
-            haste.is_over = not working.done()
+            haste.is_over = not working.done() and self._is_in_vain(given)
             return await working
         finally:
             waking.cancel()
             # A thread cannot be stopped: the estimates are its own until it is done.
             haste.is_over = True
             await asyncio.wait((working,))
+
+    def _is_in_vain(self, given: Given) -> bool:
+        """Whether a step that somebody has waked is to be dropped, as things stand.
+
+        One that is not is finished in full: hurried, it would find no plan to use.
+        """
+        return given.config is not self._knowledge.config or not self._is_dropped
 
     def _is_stale(self, step: Step) -> bool:
         """Whether the next step, which follows at once, finds something better.

@@ -11,7 +11,7 @@ from optimizer.estimate.account import FloorAccount, margin_for
 from optimizer.estimate.chain import Chain
 from optimizer.estimate.miss import Promise
 from optimizer.estimate.tokens import Usage
-from optimizer.problem import Bools, Budget, Floats, Group, Problem, Resource
+from optimizer.problem import Bools, Budget, Floats, Group, Ints, Problem, Resource
 from server.config import ModelConfig
 from server.control.budgets import BudgetState
 from server.control.estimates import Estimates
@@ -66,6 +66,7 @@ def build_window(given: Given, estimates: Estimates) -> Window | None:
         ),
         miss=_miss(given, estimates, classes),
         allowed=allowed,
+        pools=_pools(cells, allowed),
         resources=_resources(config.models, usage.busy_s, classes, config.window_s),
         budgets=[_budget(state, cells, config.window_s) for state in given.budgets.values()],
     )
@@ -130,6 +131,13 @@ def _open_cells(given: Given, cells: Sequence[Cell]) -> tuple[list[Cell], Bools]
     allowed = np.array([may[cell.kind] for cell in cells]).reshape(len(cells), len(models))
     is_open: Bools = np.asarray(allowed.any(axis=1))
     return list(itertools.compress(cells, is_open)), allowed[is_open]
+
+
+def _pools(cells: Sequence[Cell], allowed: Bools) -> Ints:
+    """By class, payer and what may serve a cell: kinds that use the same models are shed alike."""
+    pools: dict[tuple[str, str, bytes], int] = {}
+    names = [(*cell[:2], row.tobytes()) for cell, row in zip(cells, allowed, strict=True)]
+    return np.array([pools.setdefault(name, len(pools)) for name in names])
 
 
 def _group(given: Given, name: GroupName, floor: float | None) -> Group:

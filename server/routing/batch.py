@@ -5,8 +5,9 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from server.routing.asked import Asked
 from server.routing.errors import NoCandidate, Shed
-from server.routing.router import Asked, Decision, Router
+from server.routing.router import Decision, Router
 from server.routing.tokens import Kind
 
 
@@ -77,7 +78,7 @@ class _Making:
     def decide(self, requests: list[_Placed]) -> None:
         """Answers requests of one row."""
         _, first = requests[0]
-        if self._router.sheds(first.asked):
+        if self._router.admission.sheds(first.asked.reading.cell):
             requests = self._served(requests)
             if not requests:
                 return
@@ -96,7 +97,7 @@ class _Making:
         served = []
         requests.sort(key=lambda _: self._chance())  # else it would be the same places each time
         for place, alike in requests:
-            refusal = self._router.refusal(alike.asked)
+            refusal = self._router.admission.refusal(alike.asked)
             if refusal is None:
                 served.append((place, alike))
             else:

@@ -16,6 +16,8 @@ from server.config import BudgetConfig, ClassConfig, Config, ModelConfig, PriceC
 NANO_PER_USD = 1_000_000_000
 # What 64 bits hold, on the wire and in decision ids.
 NANO_USD_MAX = 2**63 - 1
+# But for a float's last bits, 0.0011 is a whole number of nano-dollars.
+_LAST_BITS_NANO_USD = 0.0005
 NO_PAYER = "-"
 
 # What a request is taken for where nothing is known of it yet: about a page in, half a page out,
@@ -123,8 +125,7 @@ class Catalog:
 
 
 def _nano(usd: float) -> int:
-    # Rounded first: but for a float's last bit, 0.0011 is a whole number of nano-dollars.
-    return min(math.ceil(round(usd * NANO_PER_USD, 3)), NANO_USD_MAX)
+    return min(math.ceil(usd * NANO_PER_USD - _LAST_BITS_NANO_USD), NANO_USD_MAX)
 
 
 def bits(indexes: Iterable[int]) -> int:

@@ -44,6 +44,11 @@ class HealthTracker:
         """Holds for what is observed from now on."""
         self._config = config
 
+    @property
+    def ejection_s(self) -> float:
+        """How long the first of some ejections lasts."""
+        return self._config.ejection_s
+
     def track(self, endpoints: Iterable[Endpoint]) -> None:
         """Watches exactly these: new ones start healthy, known ones keep their state."""
         self._states = {e: self._states.get(e, _State()) for e in endpoints}
@@ -52,13 +57,14 @@ class HealthTracker:
     def succeeded(self, endpoint: Endpoint, *, sent_s: float, now_s: float) -> None:
         """An attempt came back well; one sent before an ejection says nothing against it.
 
-        Unless that was for silence.
+        Unless that was for silence: against that speaks one that came back since.
         """
         state = self._states.get(endpoint)
         if state is None:
             return
-        state.answered_s = now_s
-        if state.ejected and sent_s < state.ejected_s and not state.are_silent:
+        if now_s > state.answered_s:  # what is told of may be older than what was heard
+            state.answered_s = now_s
+        if state.ejected and (now_s if state.are_silent else sent_s) < state.ejected_s:
             return
         state.failures_in_a_row = 0
         state.ejections = 0

@@ -76,7 +76,7 @@ class Attempt:
         self.fate, self.ended_s = ANSWERED, now_s
         self.input_tokens, self.output_tokens = input_tokens, output_tokens
         self.cost_nano_usd = self.target.model.cost_nano_usd(
-            input_tokens=input_tokens, output_tokens=output_tokens, busy_s=self.took_s
+            input_tokens=input_tokens, output_tokens=output_tokens, busy_s=now_s - self.begun_s
         )
 
     def ended(self, fate: Fate, now_s: float, code: Code = Code.OK) -> None:

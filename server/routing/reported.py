@@ -31,7 +31,10 @@ class Told(NamedTuple):
 
 
 class Reported(NamedTuple):
-    """A request as its caller tells of it: every model that was asked, as their attempts ended."""
+    """A request as its caller tells of it: every model that was asked, as their attempts ended.
+
+    Nobody where it was not said who; by then it is the decision's own.
+    """
 
     asked: Sequence[Told]
     whole: Took
@@ -60,17 +63,21 @@ def observe(
     loads: Mapping[Endpoint, EndpointLoad],
     health: HealthTracker,
     *,
+    decided_s: float,
     now_s: float,
 ) -> None:
-    """Counts attempts that callers made at endpoints, and tells health of them.
+    """Counts attempts that callers made at endpoints, and tells health of the latest.
 
     Who failed at what another answered is to blame. What nobody answered may be its caller's fault.
+    A request is taken to have begun when it was decided: what comes late says how it was then, and
+    after the time of an ejection nothing of now.
     """
-    for attempt in _attempts(reported, catalog, now_s - reported.whole.latency_s):
+    since_s = now_s - health.ejection_s
+    for attempt in _attempts(reported, catalog, min(decided_s, now_s - reported.whole.latency_s)):
         load = loads.get(attempt.target.key)
         if load is not None:
             load.attempts += 1
-            if not reported.whole.failed:
+            if not reported.whole.failed and attempt.ended_s >= since_s:
                 _tell(health, attempt, now_s)
 
 

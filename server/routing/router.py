@@ -6,6 +6,8 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from server.config import Config, HealthConfig
+from server.routing.admission import Admission
+from server.routing.asked import Asked
 from server.routing.catalog import (
     Catalog,
     Cell,
@@ -17,16 +19,15 @@ from server.routing.catalog import (
 )
 from server.routing.counters import Counters
 from server.routing.endpoints import Endpoints, Target
-from server.routing.errors import NoCandidate, NotReady, PayloadTooLarge, Shed
+from server.routing.errors import NoCandidate, NotReady, PayloadTooLarge
 from server.routing.health import HealthTracker
 from server.routing.learned import LinearModel
 from server.routing.query import Query
 from server.routing.readiness import Readiness, readiness
 from server.routing.reading.classifier import Classifier, Reading
 from server.routing.recent_texts import RecentTexts
-from server.routing.reported import Reported, observe
+from server.routing.reported import Reported, Told, observe
 from server.routing.selector import Basis, Pick, Selector, WeightTable
-from server.routing.shedding import Shedder, listed
 from server.routing.slices import Slices
 from server.routing.tokens import Kind, Sealer
 
@@ -66,17 +67,6 @@ class Decision:
         return self.reading.why + self.grounds.reason
 
 
-class Asked(NamedTuple):
-    """A request that was read."""
-
-    reading: Reading
-    unfit: int  # bit m: model m cannot or must not answer it
-    demanding: bool  # it asks for capabilities
-    text: str
-    tenant: str = ""
-    forwarded: bool = False  # by Infer, so that only models will do that it can reach
-
-
 class _Routes(NamedTuple):
     """What one configuration compiles to."""
 
@@ -103,7 +93,7 @@ class Router:
         """
         self._selector = selector
         self.slices = slices or Slices()
-        self._shedder = Shedder()
+        self.admission = Admission(counters, self.slices)
         self._sealer = sealer
         self._counters = counters
         self._routes: _Routes | None = None
@@ -127,11 +117,7 @@ class Router:
             for index, model in enumerate(catalog.models)
             for address in model.endpoints
         )
-        self.slices.tune(
-            (index, model.capacity.concurrent)
-            for index, model in enumerate(config.models)
-            if model.capacity.concurrent is not None
-        )
+        self.admission.configure(config)
         self.recent_texts.on = config.classifier is not None and config.classifier.keep_requests > 0
         self._routes = _Routes(catalog, Classifier(config, catalog, learned), config.window_s)
         self._grounds = {}
@@ -144,7 +130,7 @@ class Router:
     def publish(self, table: WeightTable) -> None:
         """Puts a plan in force."""
         self._selector.publish(table)
-        self._shedder.publish(table)
+        self.admission.publish(table)
         self._grounds = {}
 
     def read(self, query: Query, *, forwarded: bool = False) -> Asked:
@@ -177,8 +163,8 @@ class Router:
     def dry_run(self, query: Query, *, now_s: float) -> Decision:
         """The decision that would be made; counts nothing and spends no credit."""
         asked = self.read(query)
-        if self._shedder.is_on:
-            self._hold_shed(asked, spend=False)
+        if self.admission.sheds_some:
+            self.admission.hold_shed(asked, spend=False)
         return self._decide(asked, now_s, spend=False)
 
     def decide(
@@ -186,10 +172,11 @@ class Router:
     ) -> Decision:
         """Decides and counts. `chance`, uniform in [0, 1), says whether it is audited."""
         asked = self.read(query, forwarded=forwarded)
-        if self._shedder.is_on:
-            self._hold_shed(asked, spend=True)
+        if self.admission.sheds_some:
+            self.admission.hold_shed(asked, spend=True)
         if forwarded and self.slices.nearly_full:
-            asked = self._within_slices(asked, now_s)
+            self.endpoints.refresh(now_s)
+            asked = self.admission.within_slices(asked, self.health.down)
         return self.decide_read(asked, now_s=now_s, chance=chance)
 
     def decide_read(self, asked: Asked, *, now_s: float, chance: float) -> Decision:
@@ -201,55 +188,6 @@ class Router:
         if len(decision.target.model.endpoints) > 1:
             self.endpoints.give(decision.target.key)
         return decision
-
-    def sheds(self, asked: Asked) -> bool:
-        """Whether the plan refuses some of such requests."""
-        return self._shedder.is_on and self._shedder.shed_of(asked.reading.cell) is not None
-
-    def _hold_shed(self, asked: Asked, *, spend: bool) -> None:
-        """Raises Shed for each request that the plan refuses."""
-        refusal = self.refusal(asked, spend=spend)
-        if refusal is not None:
-            try:
-                raise refusal
-            finally:
-                del refusal  # or with its traceback, which has this frame, it would be a cycle
-
-    def refusal(self, asked: Asked, *, spend: bool = True) -> Shed | None:
-        """Why the plan refuses this request, and counts it; None where it is to be decided.
-
-        What no model could answer is not shed: to come back would not help.
-        """
-        cell = asked.reading.cell
-        if asked.unfit.bit_count() == len(self.catalog.models):
-            return None
-        shed = self._shedder.refuses(cell, asked.tenant, spend=spend)
-        if shed is None:
-            return None
-        if spend:
-            self._counters.shed(cell)
-        return Shed(cell.traffic_class, *shed)
-
-    def _within_slices(self, asked: Asked, now_s: float) -> Asked:
-        """A model that has all it may have is not asked; raises Shed where no other is open."""
-        gives_way = self._shedder.spares and self.sheds(asked)
-        full = self.slices.nearly_full if gives_way else self.slices.full
-        self.endpoints.refresh(now_s)
-        everything = (1 << len(self.catalog.models)) - 1
-        blocked = asked.unfit | self.health.down
-        if blocked == everything:  # all are ejected, so one of them has to be asked
-            blocked = asked.unfit
-        if blocked != everything and blocked | full == everything:
-            raise self._full(asked, full & ~blocked)
-        return asked._replace(unfit=asked.unfit | full)
-
-    def _full(self, asked: Asked, full: int) -> Shed:
-        """Counts what is refused because of these models; it is part of what the plan sheds."""
-        cell = asked.reading.cell
-        self._shedder.paid(cell, asked.tenant)
-        self._counters.shed(cell)
-        names = [m.name for i, m in enumerate(self.catalog.models) if full >> i & 1]
-        return Shed(cell.traffic_class, 0.0, f"capacity of {listed(names)}")
 
     def is_planned(self, asked: Asked) -> bool:
         """Whether `decide_alike` finds a model for such requests, as far as can be told now."""
@@ -286,11 +224,16 @@ class Router:
             counts.unreported += taken
             counts.unreported_nano_usd += taken * decision.grounds.pick.cost_nano_usd
 
-    def observe(self, reported: Reported, *, now_s: float) -> None:
-        """Tells health of endpoints that a caller asked."""
-        if self._routes is not None:
-            catalog, loads = self._routes.catalog, self.endpoints.loads
-            observe(reported, catalog, loads, self.health, now_s=now_s)
+    def observe(self, decision_id: str, reported: Reported, *, now_s: float) -> None:
+        """Tells health of endpoints that a caller asked by a decision, if only of its own model.
+
+        Raises RoutingError for an id that tells nothing here, and before there is a configuration.
+        """
+        catalog, decision = self.catalog, self._sealer.open(decision_id, now_s=now_s)
+        if not reported.asked:
+            reported = reported._replace(asked=[Told(decision.model, "", None)])
+        loads, decided_s = self.endpoints.loads, decision.issued_s
+        observe(reported, catalog, loads, self.health, decided_s=decided_s, now_s=now_s)
 
     def seal(self, decision: Decision, kind: Kind, model: Model, *, now_s: float) -> str:
         """A new decision id; `model` is the one that answers, which a grade will speak of."""
@@ -358,7 +301,7 @@ class Router:
         # Others of the cell may ask for what only some models have: the mask is not the cell's.
         # And whoever names an endpoint again and again spreads nothing over others.
         alone = pick.basis is Basis.PLAN and len(pick.row) == 1 and not self._spreads(pick.model)
-        alone = alone and self._shedder.shed_of(reading.cell) is None
+        alone = alone and not self.admission.sheds(reading.cell)
         return Grounds(
             plan_id=plan_id,
             cell=reading.cell,

@@ -11,7 +11,7 @@ from math import inf
 from typing import NamedTuple
 
 from server.routing.allotment import allotted
-from server.routing.catalog import Cell
+from server.routing.catalog import Cell, bits
 
 CELL_CREDIT_WEIGHT = 0.25
 # Cells whose own credit is remembered, half a KB each; those beyond go by their class's alone.
@@ -26,6 +26,7 @@ OPENED_MAX = 1_000
 ModelShare = tuple[int, float, int]
 Row = tuple[ModelShare, ...]
 CellKey = tuple[str, str, str, str, str]  # equal to a Cell, and as plain as a row
+KindKey = tuple[str, str]  # class and kind of payload
 Shed = tuple[float, str]  # the part of the requests that is refused, above 0, and what binds
 Credit = dict[int, float]  # by model
 
@@ -50,7 +51,13 @@ class WeightTable:
     classes: Mapping[str, Row] = field(default_factory=dict)  # for cells that the plan lacks
     # Only of what is shed; a cell that is shed whole has no row.
     shed: dict[CellKey, Shed] = field(default_factory=dict)
-    classes_shed: Mapping[str, Shed] = field(default_factory=dict)
+    kinds_shed: Mapping[KindKey, Shed] = field(default_factory=dict)  # of cells it lacks
+
+    def planned(self, cell: Cell, open_: int) -> int:
+        """Of the models that are open, those of the row that the cell goes by; 0 if none is."""
+        rows = self.cells.get(cell, ()), self.classes.get(cell.traffic_class, ())
+        of_cell, of_class = (bits(model for model, _, _ in row) & open_ for row in rows)
+        return of_cell or of_class
 
 
 @dataclass(frozen=True, slots=True, eq=False)

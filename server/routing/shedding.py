@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from typing import Generic, TypeVar
 
-from server.routing.catalog import Cell
+from server.routing.catalog import Cell, bits
 from server.routing.selector import Shed, WeightTable
 
 TENANT_WEIGHT = 0.25
@@ -57,7 +57,7 @@ class Shedder:
 
     def __init__(self, *, cells_max: int = CELLS_MAX, tenants_max: int = TENANTS_MAX) -> None:
         self.is_on = False  # the plan in force sheds something
-        self.spares = False  # and serves some cell whole
+        self.spared = 0  # bit m: model m serves a cell of which it sheds nothing
         self._table = WeightTable()
         self._cells = Debts[Cell](cells_max)
         self._tenants = Debts[tuple[Cell, str]](tenants_max)
@@ -65,15 +65,15 @@ class Shedder:
     def publish(self, table: WeightTable) -> None:
         """Makes the table the one in force. Debts outlive it, as credits do."""
         self._table = table
-        self.is_on = bool(table.shed or table.classes_shed)
-        self.spares = self.is_on and any(cell not in table.shed for cell in table.cells)
+        self.is_on = bool(table.shed or table.kinds_shed)
+        self.spared = _spared(table) if self.is_on else 0
 
     def shed_of(self, cell: Cell) -> Shed | None:
-        """What is shed of the cell; of one that the plan lacks, what is shed of its class."""
+        """What is shed of the cell; of one that the plan lacks, of its kind in its class."""
         table = self._table
         shed = table.shed.get(cell)
         if shed is None and cell not in table.cells:
-            shed = table.classes_shed.get(cell.traffic_class)
+            shed = table.kinds_shed.get((cell.traffic_class, cell.kind))
         return shed
 
     def refuses(self, cell: Cell, tenant: str, *, spend: bool = True) -> Shed | None:
@@ -104,6 +104,11 @@ def listed(names: Sequence[str]) -> str:
     if len(names) > _LISTED_MAX:
         others, last = list(names[:_LISTED_MAX]), f"{len(names) - _LISTED_MAX} more"
     return f"{', '.join(others)} and {last}" if others else last
+
+
+def _spared(table: WeightTable) -> int:
+    rows = (row for cell, row in table.cells.items() if cell not in table.shed)
+    return bits({model for row in rows for model, _, _ in row})  # a set, for most are alike
 
 
 def _is_due(of_cell: float, of_tenant: float) -> bool:

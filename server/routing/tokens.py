@@ -78,6 +78,7 @@ class Sealer:
 
     def __init__(self, key: bytes, boot: int) -> None:
         """`boot` is 64 random bits: it tells apart the workers, and their starts, of one key."""
+        self._key = key
         self._encrypt = _cipher(key).encrypt
         self._boot = boot
         self.sealed = 0  # ids, ever; those that were made ahead and not taken too
@@ -119,6 +120,10 @@ class Sealer:
         """Makes new ids that all say the same, in less time than `seal`."""
         said = (kind, cell, model, audit_probability, expected_cost_nano_usd)
         return self._make(said, int(now_s)).__next__
+
+    def open(self, decision_id: str, *, now_s: float) -> OpenDecision:
+        """As `open_decision`, with the same key."""
+        return open_decision(self._key, decision_id, now_s=now_s)
 
     @property
     def said(self) -> int:

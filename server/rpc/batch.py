@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 
+from server.routing.asked import Asked
 from server.routing.batch import Alike, Decided, decide_batch, row_of
 from server.routing.catalog import Catalog
 from server.routing.endpoints import ALIKE_MIN
@@ -11,7 +12,7 @@ from server.routing.errors import (
     PayloadTooLarge,
     RoutingError,
 )
-from server.routing.router import Asked, Router
+from server.routing.router import Router
 from server.rpc import convert
 from server.rpc.batch_results import BatchResults
 from server.rpc.carve import ROUTE, Content

@@ -114,8 +114,8 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
         response = await settled(data, self._settle, self._observe, turn_of(context))
         return response.SerializeToString()
 
-    def _observe(self, reported: Reported) -> None:
-        self._router.observe(reported, now_s=self._now_s())
+    def _observe(self, decision_id: str, reported: Reported) -> None:
+        self._router.observe(decision_id, reported, now_s=self._now_s())
 
     def _metadata(self, context: Context) -> dict[str, str]:
         """What rules may look at; most look at none, and it takes as long as all rules."""

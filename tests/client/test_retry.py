@@ -75,8 +75,8 @@ def test_the_default_patience_outlasts_the_restart_of_a_worker() -> None:
     assert sum(wait_s or 0 for wait_s in waits_s) > 1.5
 
 
-def refused() -> Unavailable:
-    return Unavailable("more is asked than fits", reason="SHED", domain="turnout", retry_after_s=1)
+def of_turnout(reason: str) -> Unavailable:
+    return Unavailable("try again", reason=reason, domain="turnout", retry_after_s=1)
 
 
 def is_sent_again(terms: Terms, error: Unavailable) -> bool:
@@ -99,29 +99,47 @@ def test_refused_calls_are_sent_again_within_a_budget_of_the_whole_client(
             terms.call(RouteRequest(), None, now_s=100.0).answered()
             answers += 1
         else:
-            again += is_sent_again(terms, refused())
+            again += is_sent_again(terms, of_turnout("SHED"))
         assert again <= most + ratio * answers + 1e-6
 
 
 def test_answers_fill_a_budget_again_up_to_where_it_began() -> None:
     terms = Terms(timeout_s=None, retry=RetryPolicy(refused_max=2, refused_ratio=0.1))
-    assert [is_sent_again(terms, refused()) for _ in range(3)] == [True, True, False]
+    assert [is_sent_again(terms, of_turnout("SHED")) for _ in range(3)] == [True, True, False]
     for _ in range(10):
         terms.call(RouteRequest(), None, now_s=100.0).answered()
-    assert [is_sent_again(terms, refused()) for _ in range(2)] == [True, False]
+    assert [is_sent_again(terms, of_turnout("SHED")) for _ in range(2)] == [True, False]
     for _ in range(1_000):
         terms.call(RouteRequest(), None, now_s=100.0).answered()
-    assert [is_sent_again(terms, refused()) for _ in range(3)] == [True, True, False]
+    assert [is_sent_again(terms, of_turnout("SHED")) for _ in range(3)] == [True, True, False]
 
 
-@pytest.mark.parametrize("error", [Unreachable("gone"), Unavailable("cut off")])
-def test_what_turnout_did_not_refuse_needs_no_budget(error: Unavailable) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unreachable("gone"),
+        Unavailable("cut off"),
+        of_turnout("CONTROL_PLANE_DOWN"),
+        of_turnout("NOT_READY"),
+        Unavailable("theirs", reason="OVERLOADED", domain="upstream"),
+    ],
+)
+def test_what_was_not_refused_as_too_much_needs_no_budget(error: Unavailable) -> None:
     terms = Terms(timeout_s=None, retry=RetryPolicy(refused_max=0))
     assert is_sent_again(terms, error)
-    assert not is_sent_again(terms, refused())
+    assert not is_sent_again(terms, of_turnout("SHED"))
+    assert not is_sent_again(terms, of_turnout("OVERLOADED"))
+
+
+def test_every_call_outlasts_a_control_plane_that_is_started_again() -> None:
+    terms, error = Terms(timeout_s=None, retry=RetryPolicy()), of_turnout("CONTROL_PLANE_DOWN")
+    calls = [terms.call(RouteRequest(), None, now_s=100.0) for _ in range(50)]
+    for _ in range(RetryPolicy().attempts_max - 1):
+        waits_s = [call.wait_s(error, now_s=100.0, random=0.0) for call in calls]
+        assert None not in waits_s
 
 
 def test_a_call_that_is_not_sent_again_anyway_spends_no_budget() -> None:
     terms = Terms(timeout_s=None, retry=RetryPolicy(refused_max=1))
     late = Unavailable("busy", domain="turnout", retry_after_s=WAIT_S_MAX)
-    assert [is_sent_again(terms, error) for error in (late, refused())] == [False, True]
+    assert [is_sent_again(terms, error) for error in (late, of_turnout("SHED"))] == [False, True]

@@ -45,7 +45,7 @@ class Promise:
         """The part of this cell's requests that is refused."""
         of_cell = self._cells.get(cell)
         if of_cell is None:
-            return self._classes_shed.get(cell.traffic_class, 0.0)
+            return self._kinds_shed.get((cell.traffic_class, cell.kind), 0.0)
         return of_cell.shed if of_cell.shed > SHARE_MIN else 0.0
 
     def names(self, traffic_class: str) -> bool:
@@ -62,11 +62,15 @@ class Promise:
         return means
 
     @cached_property
-    def _classes_shed(self) -> Mapping[str, float]:
-        sums: dict[str, float] = defaultdict(float)
+    def _kinds_shed(self) -> Mapping[tuple[str, str], float]:
+        """Of each class and kind, the mean of its cells by demand."""
+        sums: dict[tuple[str, str], float] = defaultdict(float)
+        parts: dict[tuple[str, str], float] = defaultdict(float)
         for cell, of_cell in self._cells.items():
-            sums[cell.traffic_class] += self._weight(cell) * of_cell.shed
-        return sums
+            key = cell.traffic_class, cell.kind
+            sums[key] += self._weight(cell) * of_cell.shed
+            parts[key] += self._weight(cell)
+        return {key: total / parts[key] for key, total in sums.items() if parts[key]}
 
     def _weight(self, cell: Cell) -> float:
         """The cell's part of its class's requests."""

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from optimizer.problem import Floats, Problem
-from tests.optimizer.given_up import objective, requests
+from tests.optimizer.given_up import objective, pool_requests
 
 _EPSILON = 1e-9
 
@@ -27,25 +27,25 @@ def _split(problem: Problem, corner: Floats) -> tuple[Floats, Floats]:
 
 
 def _equalities(problem: Problem) -> tuple[Floats, Floats]:
-    """Seats; pairs that are not allowed; groups without demand shed nothing."""
+    """Seats; pairs that are not allowed; pools without demand shed nothing."""
     cells, models = problem.allowed.shape
-    width = problem.allowed.size + len(problem.groups)
+    width = problem.allowed.size + problem.pool_count
     seats = np.zeros((cells, width))
     for cell in range(cells):
         seats[cell, cell * models : (cell + 1) * models] = 1.0
-        seats[cell, problem.allowed.size + problem.group_of[cell]] = 1.0
+        seats[cell, problem.allowed.size + problem.pool_of[cell]] = 1.0
     masked = np.flatnonzero(~problem.allowed.ravel())
-    silent = problem.allowed.size + np.flatnonzero(requests(problem) == 0)
+    silent = problem.allowed.size + np.flatnonzero(pool_requests(problem) == 0)
     zero = np.eye(width)[np.concatenate([masked, silent])]
     return np.vstack([seats, zero]), np.append(np.ones(cells), np.zeros(len(zero)))
 
 
 def _planes(problem: Problem) -> tuple[Floats, Floats]:
-    width = problem.allowed.size + len(problem.groups)
-    free = np.append(problem.allowed.ravel(), requests(problem) > 0)
+    width = problem.allowed.size + problem.pool_count
+    free = np.append(problem.allowed.ravel(), pool_requests(problem) > 0)
     sides = np.eye(width)[np.flatnonzero(free)]
     rows = [*_bounds(problem), *_sums(problem)]
-    normals = np.array([np.append(row.ravel(), np.zeros(len(problem.groups))) for row, _ in rows])
+    normals = np.array([np.append(row.ravel(), np.zeros(problem.pool_count)) for row, _ in rows])
     limits = [limit for _, limit in rows]
     return np.vstack([sides, normals.reshape(-1, width)]), np.append(np.zeros(len(sides)), limits)
 

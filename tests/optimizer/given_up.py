@@ -13,6 +13,11 @@ def requests(problem: Problem) -> Floats:
     )
 
 
+def pool_requests(problem: Problem) -> Floats:
+    """(P,)."""
+    return np.array([problem.demand[problem.pool_of == p].sum() for p in range(problem.pool_count)])
+
+
 def objective(problem: Problem, shares: Floats, shed: Floats) -> Floats:
     """Of the highest priority first: shed, pins, SLOs and floors; then pace; then cost."""
     levels: dict[tuple[float, int], float] = {}
@@ -34,7 +39,8 @@ def _breaches(
             continue
         group, cells = problem.groups[g], problem.group_of == g
         weight = problem.demand[cells, None] / total * shares[cells]
-        found.append(((-group.priority, 0), float(shed[g])))
+        pools = np.unique(problem.pool_of[cells & (problem.demand > 0)])
+        found += [((-group.priority, 0), float(shed[pool])) for pool in pools]
         if group.floor is not None:
             short = float((weight * (group.floor - problem.accuracy[cells])).sum())
             found.append(((-group.priority, 3 - group.floor_before_slo), short))
@@ -51,11 +57,13 @@ def _breaches(
 def excesses(problem: Problem, solution: Solution) -> dict[tuple[str, str], float]:
     """By how much each bound is broken: of all a group's requests, or of all money."""
     labels = group_labels(problem.groups)
-    found = {("capacity", labels[g]): float(solution.shed[g]) for g in set(problem.group_of)}
+    found: dict[tuple[str, str], float] = {}
     for g in sorted(set(problem.group_of.tolist())):
         group, cells = problem.groups[g], problem.group_of == g
         demand = problem.demand[cells] if problem.demand[cells].any() else np.ones(cells.sum())
         weight = demand[:, None] / demand.sum() * solution.shares[cells]
+        of_cells = solution.shed[problem.pool_of[cells]]
+        found["capacity", labels[g]] = float(demand @ of_cells / demand.sum())
         if group.floor is not None:
             short = weight * (group.floor - problem.accuracy[cells])
             found["floor", labels[g]] = float(short.sum())

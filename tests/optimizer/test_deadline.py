@@ -96,7 +96,7 @@ def test_whenever_time_is_over_the_plan_is_one_that_can_be_followed(problem: Pro
 def check_feasible(problem: Problem, solution: Solution) -> None:
     assert (solution.shares >= 0).all()
     assert not solution.shares[~problem.allowed].any()
-    assert (solution.shares.sum(axis=1) + solution.shed[problem.group_of] == 1).all()
+    assert (solution.shares.sum(axis=1) + solution.shed[problem.pool_of] == 1).all()
     for resource in problem.resources:
         use = problem.demand[:, None] * resource.use
         assert (use * solution.shares).sum() <= resource.capacity * (1 + 1e-9) + 1e-13 * use.max()

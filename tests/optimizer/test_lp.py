@@ -123,6 +123,45 @@ def test_all_cells_of_a_group_are_shed_alike_so_that_no_domain_lifts_the_mean() 
     assert solution.accuracy == pytest.approx([0.6])
 
 
+def pooled() -> Problem:
+    """Two cells of one class that can never use each other's models; the first's is too small."""
+    problem = window([[1, 0], [0, 2]], [[0.6, 0], [0, 0.9]], code(), demand=[10, 10])
+    return replace(
+        problem,
+        allowed=np.eye(2, dtype=bool),
+        resources=[capacity_of(problem, 0, 1)],
+        pools=np.array([0, 1]),
+    )
+
+
+def test_a_pool_is_not_shed_for_what_another_lacks() -> None:
+    solution = plan(pooled())
+    assert solution.shed == pytest.approx([0.9, 0])
+    assert solution.shares == pytest.approx(np.array([[0.1, 0], [0, 1]]))
+    assert solution.group_shed == pytest.approx([0.45])
+    assert only_breach(solution) == ("capacity", "code", 1.0, pytest.approx(0.55))
+    assert max(solution.certificate.duality_gap, solution.certificate.worst_violation) <= 1e-9
+
+
+def test_as_one_pool_both_are_shed_alike() -> None:
+    solution = plan(replace(pooled(), pools=None))
+    assert solution.shed == pytest.approx([0.9])
+    assert solution.group_shed == pytest.approx([0.9])
+
+
+def test_bounds_of_a_group_hold_over_all_of_its_pools() -> None:
+    eased = plan(replace(pooled(), groups=(code(floor=0.85),)))
+    # One of 0.6 and ten of 0.9: above the floor, which tensors alone could not show.
+    assert eased.accuracy == pytest.approx([(0.6 + 9) / 11])
+    assert [breach.kind for breach in eased.breaches] == ["capacity"]
+
+
+def test_a_pool_without_demand_is_not_shed_like_the_others_of_its_group() -> None:
+    solution = plan(replace(pooled(), demand=np.array([10.0, 0.0])))
+    assert solution.shed == pytest.approx([0.9, 0])
+    assert solution.shares[1].tolist() == [0, 1]
+
+
 def test_bounds_speak_of_what_is_served() -> None:
     problem = two_models(code(floor=0.75), demand=[8])
     solution = plan(

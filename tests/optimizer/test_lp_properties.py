@@ -64,7 +64,7 @@ def test_shares_are_of_allowed_models_and_add_up_with_what_is_shed(problem: Prob
     solution = plan(problem)
     assert (solution.shares >= 0).all()
     assert not solution.shares[~problem.allowed].any()
-    assert (solution.shares.sum(axis=1) + solution.shed[problem.group_of] == 1).all()
+    assert (solution.shares.sum(axis=1) + solution.shed[problem.pool_of] == 1).all()
 
 
 @few
@@ -109,6 +109,17 @@ def test_relaxing_a_bound_never_worsens_what_is_given_up(
     assert no_worse(given_up(eased, after), given_up(problem, before))
 
 
+@few
+@given(anything)
+def test_groups_of_one_pool_each_are_planned_alike_however_pools_are_numbered(
+    problem: Problem,
+) -> None:
+    whole = replace(problem, pools=None)
+    numbered = replace(problem, pools=len(problem.groups) - problem.group_of)
+    before, after = given_up(whole, plan(whole)), given_up(numbered, plan(numbered))
+    assert after == pytest.approx(before, abs=1e-7)
+
+
 @pytest.mark.slow
 @given(anything, st.data())
 def test_the_order_of_cells_and_models_changes_nothing(
@@ -128,6 +139,7 @@ def permuted(problem: Problem, cells: Ints, models: Ints) -> Problem:
         problem,
         models=tuple(problem.models[m] for m in models.tolist()),
         group_of=problem.group_of[cells],
+        pools=None if problem.pools is None else problem.pools[cells],
         demand=problem.demand[cells],
         cost_nano_usd=problem.cost_nano_usd[both],
         accuracy=problem.accuracy[both],

@@ -33,6 +33,8 @@ def wrong(**changes: object) -> Problem:
         {"group_of": np.array([0, 1])},
         {"group_of": np.array([0, -1])},
         {"group_of": np.array([0])},
+        {"pools": np.array([0])},
+        {"pools": np.array([0, -1])},
         {"models": ("m0", "m0")},
         {"groups": (Group("code", "-"), Group("code", "-"))},
     ],
@@ -46,6 +48,13 @@ def test_a_field_that_cannot_be_meant_is_named(changes: dict[str, object]) -> No
 def test_cells_without_an_allowed_model_are_told_by_number() -> None:
     with pytest.raises(ValueError, match=r"cells \[1\] have no allowed model"):
         wrong(allowed=np.array([[True, True], [False, False]]))
+
+
+def test_a_pool_is_of_one_group() -> None:
+    two = window([[1], [1]], [[1], [1]], Group("code", "-"), Group("chat", "-"), group_of=[0, 1])
+    with pytest.raises(ValueError, match=r"pools: the pool of cell \[0\] is of two groups"):
+        replace(two, pools=np.array([0, 0]))
+    assert replace(two, pools=np.array([2, 0])).pool_count == 3
 
 
 def test_arrays_that_disagree_on_the_number_of_cells_are_refused() -> None:

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from optimizer.deadline import Deadline
 from optimizer.lp import solve
-from optimizer.problem import Budget, Floats, Group, Pin, Problem, Resource
+from optimizer.problem import Budget, Floats, Group, Ints, Pin, Problem, Resource
 from optimizer.solution import Solution
 
 TIME_LIMIT_S = 10.0
@@ -103,7 +103,14 @@ def problems(
         resources=draw(st.lists(_resources(problem), max_size=1)),
         budgets=draw(st.lists(_budgets(problem), max_size=1)),
         pins=draw(st.lists(_pins(problem), max_size=1)) if pinned else (),
+        pools=draw(st.none() | _pools(problem)),
     )
+
+
+def _pools(problem: Problem) -> st.SearchStrategy[Ints]:
+    """Each group is one pool or two."""
+    halves = hnp.arrays(np.int64, problem.demand.shape, elements=st.integers(0, 1))
+    return halves.map(lambda half: 2 * problem.group_of + half)
 
 
 def _with_a_model(

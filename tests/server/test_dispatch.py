@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import sys
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from server.routing.errors import DeadlinePast, NoCandidate, Shed, UpstreamFaile
 from server.routing.journey import MARGIN_S
 from server.routing.query import Query
 from server.routing.router import Router
-from server.routing.selector import Selector, WeightTable
+from server.routing.selector import CellKey, Row, Selector, WeightTable
 from server.routing.slices import kept_back
 from server.routing.tokens import KEY_BYTES, Kind, Sealer, open_decision
 from server.routing.verdicts import VERDICTS, Blame
@@ -512,8 +513,8 @@ async def test_what_is_refused_for_the_moment_is_part_of_what_the_plan_sheds() -
         tasks += await out(given, 1)
     done = [task for task in tasks if task.done()]
     refused = sum(isinstance(task.exception(), Shed) for task in done)
-    assert (refused, len(given.upstream.models)) == (97, 3)
-    assert given.counters.get(Leg(CELL, NO_MODEL, NO_MODEL)).shed == 97
+    assert (refused, given.upstream.models) == (99, ["small"])
+    assert given.counters.get(Leg(CELL, NO_MODEL, NO_MODEL)).shed == 99
     await answers(given, [task for task in tasks if task not in done])
 
 
@@ -529,8 +530,42 @@ async def test_the_last_of_a_slice_are_for_cells_that_the_plan_does_not_shed() -
         )
     )
     tasks = await out(given, 20)
-    assert len(given.upstream.models) == 3 * (4 - kept_back(4))
+    assert given.upstream.models == ["small"] * (4 - kept_back(4))
     tasks += await out(given, 20, input_tokens=5_000)
     assert len(given.upstream.models) == 3 * 4
     assert all(isinstance(task.exception(), Shed) for task in tasks if task.done())
     await answers(given, [task for task in tasks if not task.done()])
+
+
+async def test_nothing_is_kept_back_at_a_model_that_only_cells_use_that_the_plan_sheds() -> None:
+    given = limited(4, 4, 4)
+    high = CELL._replace(domain="other", size_bucket="s1")
+    cells: dict[CellKey, Row] = {CELL: ((0, 1.0, 1_000),), high: ((1, 1.0, 1_000),)}
+    given.router.publish(WeightTable("p1", cells, {}, {CELL: (0.01, "capacity of small")}))
+    tasks = await out(given, 20)
+    assert given.upstream.models == ["small"] * 4
+    await answers(given, [task for task in tasks if not task.done()])
+
+
+async def test_what_the_plan_sheds_of_is_refused_where_its_row_is_full_and_asks_no_other() -> None:
+    given = limited(2, 2, None)
+    row = ((0, 0.5, 1_000), (1, 0.5, 1_000))
+    given.router.publish(WeightTable("p1", {CELL: row}, {}, {CELL: (0.01, "capacity of both")}))
+    tasks = await out(given, 20)
+    assert Counter(given.upstream.models) == {"small": 2, "large": 2}
+    refusals = [str(task.exception()) for task in tasks if task.done()]
+    assert len(refusals) == 16
+    assert all("capacity of small and large is used up" in refusal for refusal in refusals)
+    await answers(given, [task for task in tasks if not task.done()])
+
+
+async def test_what_the_plan_sheds_of_asks_others_where_nothing_of_its_row_is_up() -> None:
+    given = limited(1, 1, None)
+    given.router.publish(
+        WeightTable("p1", {CELL: ((0, 1.0, 1_000),)}, {}, {CELL: (0.01, "capacity of small")})
+    )
+    while not given.router.health.down:
+        given.router.health.failed((0, "small:8001"), sent_s=START_S, now_s=START_S)
+    tasks = await out(given, 1)
+    assert given.upstream.models == ["large"]
+    await answers(given, tasks)

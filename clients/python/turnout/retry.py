@@ -16,6 +16,8 @@ _REPEATABLE = (RouteRequest, RouteBatchRequest, ReportRequest)
 # A call without a deadline waits no longer than this between two attempts: its caller is told
 # `retry_after_s` instead and decides.
 WAIT_S_MAX = 30.0
+# Turnout has more to do than it can: to be asked again adds to that.
+_TOO_MUCH = frozenset({"SHED", "OVERLOADED"})
 # Ten tenths are one, but for their last digits.
 _ROUNDING = 1e-9
 
@@ -30,14 +32,14 @@ class RetryPolicy:
     attempts_max: int = 6  # 1: never again
     backoff_first_s: float = 0.1
     backoff_s_max: float = 2.0
-    # What Turnout has refused is sent again only within a budget of the whole client: so many at
-    # first, and then this part of what is answered. More would add load where there is too much.
+    # What was refused as too much is sent again only within a budget of the whole client: so many
+    # at first, and then this part of what is answered. More would add load where there is too much.
     refused_max: int = 10
     refused_ratio: float = 0.1
 
 
 class RetryBudget:
-    """How many refused calls may be sent again. Threads may share it."""
+    """How many calls that were refused as too much may be sent again. Threads may share it."""
 
     def __init__(self, retry: RetryPolicy) -> None:
         self._most = float(retry.refused_max)
@@ -106,7 +108,7 @@ class Call:
         left_s = self.left_s(now_s)
         if wait_s >= (WAIT_S_MAX if left_s is None else left_s):
             return None
-        return None if error.domain == TURNOUT and not self._budget.spend() else wait_s
+        return None if _is_too_much(error) and not self._budget.spend() else wait_s
 
     def answered(self) -> None:
         """The call is over, and well: others may be sent again for it."""
@@ -117,6 +119,10 @@ class Call:
         backoff_s = min(self._backoff_s, self._retry.backoff_s_max)
         self._backoff_s = backoff_s * 2
         return backoff_s * (1 + random) / 2
+
+
+def _is_too_much(error: TurnoutError) -> bool:
+    return error.domain == TURNOUT and error.reason in _TOO_MUCH
 
 
 def _no_model_asked(error: TurnoutError) -> bool:

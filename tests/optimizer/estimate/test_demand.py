@@ -110,3 +110,19 @@ def test_of_too_many_cells_the_rarest_are_forgotten() -> None:
     known = demand.per_s()
     assert len(known) == CELLS_MAX
     assert cells[0] not in known
+
+
+def test_time_in_which_nobody_could_be_heard_changes_no_rate() -> None:
+    demand = DemandEstimate()
+    for _ in range(20):
+        demand.told({CELL: 1_000}, WINDOW_S)
+    demand.told({}, 0.0)
+    assert demand.per_s() == {CELL: pytest.approx(200)}
+    demand.told({CELL: 2_000}, 2 * WINDOW_S)
+    assert demand.per_s() == {CELL: pytest.approx(200)}
+
+
+def test_requests_in_no_time_are_no_rate() -> None:
+    demand = DemandEstimate()
+    demand.told({CELL: 5}, 0.0)
+    assert demand.per_s() == {}

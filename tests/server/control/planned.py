@@ -52,16 +52,20 @@ def solution(
     budget_cost_nano_usd: Sequence[float] = (),
 ) -> Solution:
     """What the optimizer could have answered."""
-    groups = len(window.problem.groups)
+    problem, groups = window.problem, len(window.problem.groups)
+    refused = np.zeros(problem.pool_count) if shed is None else np.array(shed, dtype=float)
+    asked = np.bincount(problem.group_of, problem.demand, groups)
+    of_cells = problem.demand * refused[problem.pool_of]
     return Solution(
         shares=np.array(shares, dtype=float),
-        shed=np.zeros(groups) if shed is None else np.array(shed),
+        shed=refused,
         cost_nano_usd=5e6,
         breaches=breaches,
         duals=duals or {},
         certificate=Certificate(1e-12, 2e-12, "none"),
         accuracy=np.full(groups, 0.9),
         miss=np.full(groups, 0.05),
+        group_shed=np.bincount(problem.group_of, of_cells, groups) / np.maximum(asked, 1e-9),
         group_cost_nano_usd=np.full(groups, 5e6 / groups),
         budget_cost_nano_usd=np.array(budget_cost_nano_usd, dtype=float),
     )

@@ -159,12 +159,15 @@ async def test_what_is_shed_arrives_and_what_is_shed_whole_has_no_row(tmp_path: 
         {half: ((0, 1.0, 1_000),)},
         {"code": ((0, 1.0, 1_000),)},
         {whole: (1.0, "capacity of small"), half: (0.5, "capacity of small")},
-        {"code": (0.75, "capacity of small"), "chat": (1.0, "capacity of small")},
+        {
+            ("code", "any"): (0.75, "capacity of small"),
+            ("chat", "text"): (1.0, "capacity of small"),
+        },
     )
     async with scripted(tmp_path, numbered(parts_of("p1", shares), 1)) as (_, worker):
         (got,) = await take(worker, 1)
     assert got.table is not None
-    assert (got.table.shed, got.table.classes_shed) == (shares.shed, shares.classes_shed)
+    assert (got.table.shed, got.table.kinds_shed) == (shares.shed, shares.kinds_shed)
     assert got.table.cells.keys() == {half}
     assert got.table.classes.keys() == {"code"}
 

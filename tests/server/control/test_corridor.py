@@ -1,5 +1,7 @@
 """One step after another, on a clock that the test sets."""
 
+import json
+
 import pytest
 
 from optimizer.deadline import Deadline
@@ -10,7 +12,7 @@ from server.control.estimates import Estimates
 from server.control.facts import Graded
 from server.control.knowledge import Knowledge
 from server.control.window import Window
-from tests.server.control.told import CODE, NOW_S, answered, push, service
+from tests.server.control.told import CHAT, CODE, NOW_S, SMALL, answered, push, service
 
 TEAM = ("code", "team")
 
@@ -56,7 +58,63 @@ def test_what_was_told_is_learned_once() -> None:
     found.step()
     second = found.step().draft
     assert second is not None
-    assert second.window.problem.demand[0] < 20.0
+    # No push came since, so nobody knows whether requests did.
+    assert second.window.problem.demand == pytest.approx([20.0])
+
+
+class Steady:
+    """A worker of 20 requests a second that pushes once a second, and a model that takes 10."""
+
+    def __init__(self) -> None:
+        self.now_s, self._sequence = NOW_S, 0
+        self.config = service(models=({**SMALL, "capacity": {"requests_per_s": 10.0}},))
+        self.begin(Estimates(), begun_s=NOW_S)
+
+    def begin(self, estimates: Estimates, *, begun_s: float | None = None) -> None:
+        self._requests = 0
+        self.knowledge = Knowledge(self.config, epoch=round(self.now_s))
+        self.corridor = Corridor(self.knowledge, estimates, epoch=7, begun_s=begun_s)
+
+    def serve(self, seconds: int, *, is_heard: bool = True) -> None:
+        for _ in range(seconds):
+            self.now_s += 1.0
+            self._sequence += 1
+            self._requests += 20
+            if is_heard:
+                told = answered(CHAT, "small", self._requests)
+                message = push(told, sequence=self._sequence, epoch=round(NOW_S))
+                self.knowledge.pushed(message, now_s=self.now_s)
+
+    def shed(self) -> float:
+        draft = self.corridor.step(self.now_s).draft
+        assert draft is not None
+        return draft.plan.classes[0].shed
+
+
+def test_a_window_in_which_no_worker_is_heard_changes_no_plan() -> None:
+    found = Steady()
+    for _ in range(10):
+        found.serve(5)
+        assert found.shed() == pytest.approx(0.5, abs=0.1)
+    found.serve(5, is_heard=False)
+    assert found.shed() == pytest.approx(0.5, abs=0.01)
+    found.serve(5)
+    assert found.shed() == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("down_s", [0.0, 5.0, 11.0, 60.0])
+@pytest.mark.parametrize("waited_s", [0.0, 0.1, 2.0])
+def test_the_first_plan_after_a_start_is_for_the_load_before_it(
+    down_s: float, waited_s: float
+) -> None:
+    found = Steady()
+    found.serve(60)
+    before = found.shed()
+    kept = found.corridor.estimates.to_plain()
+    found.now_s += down_s
+    found.begin(Estimates.from_plain(json.loads(json.dumps(kept, default=list)), age_s=down_s))
+    found.now_s += waited_s
+    assert found.shed() == pytest.approx(before, abs=1e-6)
 
 
 def test_steps_that_route_alike_keep_the_plans_id_and_bring_no_parts() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.control.boot import WORKER_SILENT_S
+from server.control.boot import FIRST_PUSH_S, WORKER_SILENT_S
 from server.control.counters import BOOTS_MAX, WORKERS_MAX, Workers
 from server.routing.counters import Counts
 from tests.server.control.told import CHAT, CODE, answered, push, stats
@@ -286,3 +286,27 @@ def test_of_grpcios_server_no_connections_are_told() -> None:
     workers.merge(push(stats(CODE, "small", decided=1)), now_s=0.0)
     assert workers.connections(now_s=0.0) is None
     assert workers.calls() == 0
+
+
+def test_time_is_watched_from_push_to_push_and_no_time_twice() -> None:
+    workers = Workers()
+    for n in range(1, 5):
+        for name, late_s in (("w0", 0.0), ("w1", 0.25)):
+            workers.merge(push(sequence=n, worker=name), now_s=n + late_s)
+    # The first push of each tells of a moment.
+    assert workers.take_watched_s() == pytest.approx(3.25 + FIRST_PUSH_S)
+    assert workers.take_watched_s() == 0.0
+    workers.merge(push(sequence=5), now_s=6.0)
+    assert workers.take_watched_s() == pytest.approx(1.75)
+
+
+def test_time_is_not_watched_by_what_says_nothing_of_now() -> None:
+    workers = Workers()
+    workers.merge(push(sequence=2, more=True), now_s=0.0)  # it has counted since long before
+    workers.merge(push(sequence=3), now_s=1.0)
+    assert workers.take_watched_s() == 0.0
+    workers.merge(push(sequence=4), now_s=2.0)
+    assert workers.take_watched_s() == 1.0
+    workers.merge(push(sequence=4), now_s=2.5)  # repeated
+    workers.merge(push(sequence=5), now_s=2.0 + WORKER_SILENT_S + 1)
+    assert workers.take_watched_s() == 0.0

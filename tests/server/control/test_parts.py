@@ -62,7 +62,7 @@ def test_what_is_shed_travels_with_what_binds() -> None:
         scarce(small=3.0), solution(scarce(), [[0.5, 0.0], [0.0, 1.0]], shed=[0.5, 0.0])
     )
     assert half.shed == {CODE: (0.5, "capacity of small")}
-    assert half.classes_shed == {"code": (0.5, "capacity of small")}
+    assert half.kinds_shed == {("code", "any"): (0.5, "capacity of small")}
 
 
 def test_a_capacity_that_is_left_does_not_bind() -> None:
@@ -84,17 +84,30 @@ def test_a_cell_whose_shares_are_all_rounding_is_shed_whole() -> None:
     found = scarce()
     rest = shares_of(found, solution(found, [[9e-7, 9e-7], [1.0, 0.0]], shed=[1 - 1.8e-6, 0.0]))
     assert CODE not in rest.cells
-    assert rest.shed[CODE][0] == rest.classes_shed["code"][0] == 1.0
+    assert rest.shed[CODE][0] == rest.kinds_shed["code", "any"][0] == 1.0
 
 
-def test_of_several_payers_a_class_sheds_the_mean() -> None:
+def test_of_several_payers_a_kind_of_a_class_sheds_the_mean() -> None:
     other = CODE._replace(payer="other")
     found = window((CODE, other), demand=[3.0, 1.0], cost_nano_usd=[COSTS, COSTS])
     some = shares_of(found, solution(found, [[0.2, 0.0], [1.0, 0.0]], shed=[0.8, 0.0]))
-    part, why = some.classes_shed["code"]
+    part, why = some.kinds_shed["code", "any"]
     assert part == pytest.approx(0.6)
     assert why == "capacity"
     assert list(some.shed) == [CODE]
+
+
+def test_each_kind_of_a_class_sheds_its_own_and_one_that_is_served_whole_nothing() -> None:
+    kinds = [CODE._replace(kind=kind) for kind in ("text", "tensors", "any")]
+    found = window(kinds, demand=[3.0, 1.0, 2.0], cost_nano_usd=[COSTS] * 3)
+    pools = replace(found.problem, pools=np.arange(3))
+    found = replace(found, problem=pools)
+    table = [[0.2, 0.0], [0.0, 1.0], [0.0, 0.0]]
+    some = shares_of(found, solution(found, table, shed=[0.8, 0.0, 1.0]))
+    assert some.kinds_shed == {
+        ("code", "text"): (pytest.approx(0.8), "capacity"),
+        ("code", "any"): (1.0, "capacity"),
+    }
 
 
 def test_plans_that_shed_otherwise_are_told_apart() -> None:
@@ -142,7 +155,7 @@ def test_a_cell_that_is_shed_whole_is_in_a_part_too() -> None:
     shed = {CODE: (1.0, "capacity of small"), CHAT: (0.25, "capacity of small")}
     rows = {CHAT: ((0, 1.0, 7),)}
     (part,) = parts_of(
-        "p1", Shares(("small",), rows, {}, shed, {"code": (1.0, "capacity of small")})
+        "p1", Shares(("small",), rows, {}, shed, {("code", "any"): (1.0, "capacity of small")})
     )
     found = {c.cell.traffic_class: (len(c.shares), c.shed, c.shed_why) for c in part.cells}
     assert found == {
@@ -150,4 +163,9 @@ def test_a_cell_that_is_shed_whole_is_in_a_part_too() -> None:
         "chat": (1, 0.25, "capacity of small"),
     }
     (of_class,) = part.classes
-    assert (of_class.shed, of_class.shed_why) == (1.0, "capacity of small")
+    (of_kind,) = of_class.shed_kinds
+    assert (of_kind.payload_kind, of_kind.shed, of_kind.shed_why) == (
+        "any",
+        1.0,
+        "capacity of small",
+    )

@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.config import ClassConfig, ClassifierConfig
+from server.routing.asked import Asked
 from server.routing.batch import Alike, Batch, Decided, decide_batch
 from server.routing.catalog import PayloadKind
 from server.routing.counters import NO_MODEL, Leg
 from server.routing.errors import NoCandidate, Shed
 from server.routing.query import Query
-from server.routing.router import Asked, Router
+from server.routing.router import Router
 from server.routing.selector import WeightTable
 from server.routing.tokens import Kind, OpenDecision, open_decision
 from tests.server.routing.test_router import (
@@ -306,7 +307,8 @@ def test_a_batch_that_is_shed_whole_has_no_decision() -> None:
 
 def test_what_is_not_shed_and_has_no_planned_model_is_decided_alone_and_shed_once() -> None:
     router, _ = routed()
-    router.publish(WeightTable("p1", {}, {}, {}, {"chat": (0.5, "capacity of small")}))
+    half = {("chat", "any"): (0.5, "capacity of small")}
+    router.publish(WeightTable("p1", kinds_shed=half))
     made = batch(router, alike(router, range(100)))
     assert len(shed_places(made)) == 50
     assert len(made.decisions) == 50

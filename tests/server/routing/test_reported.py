@@ -89,13 +89,26 @@ class Seen:
     """What a worker knows of the three endpoints."""
 
     def __init__(self) -> None:
-        self.health = HealthTracker(HealthConfig(consecutive_failures_max=2))
+        self.health = HealthTracker(HealthConfig(consecutive_failures_max=2, ejection_s=10))
         self.endpoints = Endpoints(self.health, lambda: 0.5)
         self.endpoints.track([SMALL, (1, "large:1"), LARGE])
 
-    def tell(self, *asked: Told, failed: bool = False, now_s: float = 100.0) -> None:
-        reported = Reported(asked, Took(0.5, failed=failed))
-        observe(reported, CATALOG, self.endpoints.loads, self.health, now_s=now_s)
+    def tell(
+        self,
+        *asked: Told,
+        failed: bool = False,
+        now_s: float = 100.0,
+        decided_s: float | None = None,
+        took_s: float = 0.5,
+    ) -> None:
+        observe(
+            Reported(asked, Took(took_s, failed=failed)),
+            CATALOG,
+            self.endpoints.loads,
+            self.health,
+            decided_s=now_s - took_s if decided_s is None else decided_s,
+            now_s=now_s,
+        )
 
     def ejected(self) -> list[Endpoint]:
         return [e for e in self.endpoints.loads if self.health.is_ejected(e)]
@@ -137,3 +150,41 @@ def test_an_endpoint_that_is_not_known_convicts_nobody(seen: Seen, address: str)
     for _ in range(9):
         seen.tell(Told("large", address, FAILED), Told("small", "", None))
     assert seen.ejected() == []
+
+
+def test_failures_that_are_told_of_late_convict_nobody(seen: Seen) -> None:
+    for _ in range(9):
+        seen.tell(Told("large", "large:2", FAILED), Told("small", "", None), decided_s=89.0)
+    assert seen.ejected() == []
+
+
+def test_answers_that_are_told_of_late_excuse_nobody(seen: Seen) -> None:
+    for _ in range(2):
+        seen.tell(Told("large", "large:2", FAILED), Told("small", "", None))
+        seen.tell(Told("large", "large:2", None), decided_s=89.0)
+    assert seen.ejected() == [LARGE]
+
+
+def test_a_failure_is_as_old_as_its_end_however_long_it_took(seen: Seen) -> None:
+    waited = Told("large", "large:2", Took(60.0, failed=True))
+    for _ in range(2):
+        seen.tell(waited, Told("small", "", None), decided_s=39.0, took_s=61.0)
+    assert seen.ejected() == [LARGE]
+
+
+def test_what_was_decided_before_an_ejection_does_not_make_the_next_longer(seen: Seen) -> None:
+    fallen_back = Told("large", "large:2", FAILED), Told("small", "", None)
+    for _ in range(2):
+        seen.tell(*fallen_back)
+    seen.health.probed_well(LARGE)  # so one more failure would do
+    for _ in range(9):
+        seen.tell(*fallen_back, now_s=101.0, decided_s=98.0)
+    assert seen.ejected() == []
+    seen.tell(*fallen_back, now_s=101.0)
+    assert seen.ejected() == [LARGE]
+
+
+def test_an_answer_that_is_told_of_makes_no_endpoint_heard_of_less_lately(seen: Seen) -> None:
+    seen.health.heard(LARGE, now_s=99.0)
+    seen.tell(Told("large", "large:2", None), decided_s=95.0)
+    assert seen.health.was_heard(LARGE, since_s=98.0)

@@ -11,15 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.config import ClassConfig, Config, HealthConfig, ModelConfig, PriceConfig
+from server.routing.asked import Asked
 from server.routing.catalog import NANO_PER_USD, Cell, PayloadKind
 from server.routing.counters import NO_MODEL, Counters, Leg
-from server.routing.errors import NoCandidate, NotReady, Shed, UnknownClass
+from server.routing.errors import DecisionInvalid, NoCandidate, NotReady, Shed, UnknownClass
 from server.routing.query import Query
 from server.routing.reading.classifier import Reading
+from server.routing.reported import Reported, Told, Took
 from server.routing.router import (
     FALLBACKS_MAX,
     GROUNDS_MAX,
-    Asked,
     Decision,
     Grounds,
     Router,
@@ -551,8 +552,8 @@ def test_a_cell_that_is_shed_whole_is_served_neither_by_its_class_nor_by_the_gre
             decide(router)
 
 
-def test_a_cell_that_the_plan_lacks_is_shed_like_its_class(router: Router) -> None:
-    router.publish(WeightTable("p1", {}, {}, {}, {"chat": (1.0, WHY)}))
+def test_a_cell_that_the_plan_lacks_is_shed_like_its_kind_in_its_class(router: Router) -> None:
+    router.publish(WeightTable("p1", kinds_shed={("chat", "any"): (1.0, WHY)}))
     with pytest.raises(Shed):
         decide(router)
 
@@ -589,3 +590,42 @@ def test_a_dry_run_of_what_would_be_shed_is_refused_and_counts_nothing() -> None
     with pytest.raises(Shed):
         router.dry_run(Query(), now_s=0)
     assert counters.take_touched() == []
+
+
+def told(router: Router, *, now_s: float, decided_s: float, fell_back: bool = False) -> None:
+    """Who asks as the decision says, or falls back from small to large, and reports it."""
+    decision = router.decide(Query(payload_kind=PayloadKind.TENSORS), now_s=decided_s, chance=0.9)
+    decision_id = router.seal(decision, Kind.ROUTE, router.models()[SMALL], now_s=decided_s)
+    asked = [Told("small", "", None), Told("large", "", None)] if fell_back else []
+    router.observe(decision_id, Reported(asked, Took(0.5)), now_s=now_s)
+
+
+def test_of_a_report_that_names_nobody_the_decisions_own_model_has_answered() -> None:
+    router, _ = routed(health=HealthConfig(consecutive_failures_max=2, ejection_s=10))
+    small = (SMALL, "small:8001")
+    for now_s in range(100, 200, 10):
+        told(router, now_s=now_s, decided_s=now_s - 1, fell_back=True)
+        told(router, now_s=now_s, decided_s=now_s - 1)
+    assert not router.health.is_ejected(small)
+    assert router.endpoints.loads[small].attempts == 20
+    for _ in range(2):
+        told(router, now_s=200, decided_s=199, fell_back=True)
+    assert router.health.is_ejected(small)
+
+
+def test_of_a_model_with_several_endpoints_a_report_that_names_nobody_says_nothing() -> None:
+    router = of_three()
+    told(router, now_s=100, decided_s=99)
+    assert {load.attempts for load in router.endpoints.loads.values()} == {0}
+
+
+def test_a_report_of_an_outage_that_is_over_ejects_nobody() -> None:
+    router, _ = routed(health=HealthConfig(consecutive_failures_max=2, ejection_s=10))
+    for _ in range(5):
+        told(router, now_s=3_700, decided_s=100, fell_back=True)
+    assert not router.health.down
+
+
+def test_a_report_of_a_decision_that_is_not_ours_is_none() -> None:
+    with pytest.raises(DecisionInvalid):
+        routed()[0].observe("x", Reported([], Took()), now_s=100)

@@ -13,6 +13,7 @@ from server.routing.shedding import ADVANCE_MAX, Debts, Shedder, listed
 
 CELL = Cell("chat", "-", "law", "s0")
 OTHER_CELL = Cell("chat", "-", "art", "s0")
+KIND = (CELL.traffic_class, CELL.kind)
 WHY = "capacity of svc"
 # The worst that 3,000 seeds showed is 4.0.
 TENANT_DEBT_MAX = 5.0
@@ -46,9 +47,16 @@ def test_a_cell_that_is_shed_whole_is_refused_whole() -> None:
 
 def test_a_cell_that_the_plan_knows_and_does_not_shed_is_served_whatever_its_class_sheds() -> None:
     made = Shedder()
-    made.publish(WeightTable("p1", {CELL: ((0, 1.0, 1_000),)}, classes_shed={"chat": (1.0, WHY)}))
+    made.publish(WeightTable("p1", {CELL: ((0, 1.0, 1_000),)}, kinds_shed={KIND: (1.0, WHY)}))
     assert made.refuses(CELL, "acme") is None
     assert made.refuses(OTHER_CELL, "acme") == (1.0, WHY)
+
+
+def test_a_cell_that_the_plan_lacks_is_shed_like_its_kind_in_its_class() -> None:
+    made = Shedder()
+    made.publish(WeightTable("p1", kinds_shed={("chat", "text"): (1.0, WHY)}))
+    refused = [made.refuses(CELL._replace(kind=kind), "acme") for kind in ("text", "tensors")]
+    assert refused == [(1.0, WHY), None]
 
 
 def test_without_spending_it_says_what_comes_next_and_nobody_owes_more() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from server.routing.errors import ControlPlaneDown, PayloadMalformed
+from server.routing.errors import ControlPlaneDown, DecisionExpired, PayloadMalformed
 from server.routing.outcomes import ATTEMPTS_MAX, FEEDBACK_MAX
 from server.routing.reported import Reported
 from server.rpc.reports import OBSERVED_AT_ONCE, OUTCOME_BYTES_MAX, STRETCH_BYTES, settled
@@ -24,7 +24,7 @@ class Settling:
         return [pb.OutcomeResult(reason=outcome.decision_id) for outcome in outcomes]
 
 
-def ignored(_: Reported) -> None:
+def ignored(_decision_id: str, _reported: Reported) -> None:
     """What these tests do not ask."""
 
 
@@ -52,7 +52,7 @@ async def test_an_outcome_that_would_cost_too_much_is_refused_in_its_place() -> 
     assert settling.outcomes == [most, longest]
 
 
-async def test_health_is_told_of_attempts_whose_usage_was_counted_and_of_no_others() -> None:
+async def test_health_is_told_of_requests_whose_usage_was_counted_and_of_no_others() -> None:
     usage, attempts = pb.Usage(input_tokens=1), [pb.Attempt(model="a"), pb.Attempt(model="b")]
     counted = pb.Outcome(usage=usage, attempts=attempts)
     outcomes = [
@@ -61,10 +61,23 @@ async def test_health_is_told_of_attempts_whose_usage_was_counted_and_of_no_othe
         pb.Outcome(attempts=attempts),
         pb.Outcome(usage=usage),
     ]
-    observed: list[Reported] = []
+    observed: list[list[str]] = []
+
+    def observe(_decision_id: str, reported: Reported) -> None:
+        observed.append([told.model for told in reported.asked])
+
     data = pb.ReportRequest(outcomes=outcomes).SerializeToString()
-    await settled(data, Settling(), observed.append, Turns())
-    assert [[told.model for told in reported.asked] for reported in observed] == [["a", "b"]]
+    await settled(data, Settling(), observe, Turns())
+    assert observed == [["a", "b"], []]
+
+
+async def test_what_counted_is_answered_so_whatever_this_worker_makes_of_its_id() -> None:
+    def observe(_decision_id: str, _reported: Reported) -> None:
+        raise DecisionExpired("an hour ahead of the control plane")
+
+    data = pb.ReportRequest(outcomes=[pb.Outcome(usage=pb.Usage())]).SerializeToString()
+    response = await settled(data, Settling(), observe, Turns())
+    assert [result.reason for result in response.results] == [""]
 
 
 async def test_health_is_told_of_many_attempts_in_stretches() -> None:

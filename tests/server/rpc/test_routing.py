@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from server.config import ClassConfig
 from server.control.cell_messages import to_message
+from server.routing.catalog import PayloadKind
 from server.routing.counters import NO_MODEL, Leg
 from server.routing.errors import ControlPlaneDown
 from server.routing.journey import MARGIN_S
@@ -42,6 +43,7 @@ from tests.server.rpc.service import (
 from tests.server.upstream.endpoint import refusing
 from turnout.v1 import routing_pb2 as pb
 
+CHAT_SHED = {("chat", kind.value): (1.0, "capacity of small") for kind in PayloadKind}
 TENSORS = oip_pb2.ModelInferRequest(
     model_name="what the caller calls it", id="r1", raw_input_contents=[b"\0\1\2\3"]
 ).SerializeToString()
@@ -212,7 +214,7 @@ async def test_a_cell_of_several_models_is_asked_for_again_each_time(service: Se
 
 
 async def test_what_is_shed_is_refused_and_no_model_is_asked(service: Service) -> None:
-    service.router.publish(WeightTable("p2", classes_shed={"chat": (1.0, "capacity of small")}))
+    service.router.publish(WeightTable("p2", kinds_shed=CHAT_SHED))
     calls = (
         service.routing.Route(route_request()),
         service.routing.Route(pb.RouteRequest(dry_run=True)),

@@ -139,29 +139,52 @@ Global___CellShares: typing_extensions.TypeAlias = CellShares
 
 @typing.final
 class ClassShares(google.protobuf.message.Message):
+    """For cells that the plan lacks."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TRAFFIC_CLASS_FIELD_NUMBER: builtins.int
     SHARES_FIELD_NUMBER: builtins.int
-    SHED_FIELD_NUMBER: builtins.int
-    SHED_WHY_FIELD_NUMBER: builtins.int
+    SHED_KINDS_FIELD_NUMBER: builtins.int
     traffic_class: builtins.str
-    shed: builtins.float
-    """As of a cell."""
-    shed_why: builtins.str
     @property
     def shares(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ModelShare]: ...
+    @property
+    def shed_kinds(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___KindShed]:
+        """Of the kinds of payload that are shed."""
+
     def __init__(
         self,
         *,
         traffic_class: builtins.str = ...,
         shares: collections.abc.Iterable[Global___ModelShare] | None = ...,
+        shed_kinds: collections.abc.Iterable[Global___KindShed] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["shares", b"shares", "shed_kinds", b"shed_kinds", "traffic_class", b"traffic_class"]) -> None: ...
+
+Global___ClassShares: typing_extensions.TypeAlias = ClassShares
+
+@typing.final
+class KindShed(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PAYLOAD_KIND_FIELD_NUMBER: builtins.int
+    SHED_FIELD_NUMBER: builtins.int
+    SHED_WHY_FIELD_NUMBER: builtins.int
+    payload_kind: builtins.str
+    shed: builtins.float
+    """As of a cell."""
+    shed_why: builtins.str
+    def __init__(
+        self,
+        *,
+        payload_kind: builtins.str = ...,
         shed: builtins.float = ...,
         shed_why: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["shares", b"shares", "shed", b"shed", "shed_why", b"shed_why", "traffic_class", b"traffic_class"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["payload_kind", b"payload_kind", "shed", b"shed", "shed_why", b"shed_why"]) -> None: ...
 
-Global___ClassShares: typing_extensions.TypeAlias = ClassShares
+Global___KindShed: typing_extensions.TypeAlias = KindShed
 
 @typing.final
 class ModelShare(google.protobuf.message.Message):
