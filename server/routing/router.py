@@ -318,16 +318,21 @@ class Router:
         model = self._ready().catalog.models[index]
         return Target(index, model, self.endpoints.choose(index, model))
 
-    def next_target(self, asked: Sequence[Target], fallbacks: Sequence[int]) -> Target | None:
+    def next_target(
+        self, asked: Sequence[Target], fallbacks: Sequence[int], kind: str
+    ) -> Target | None:
         """Whom to ask after these: the first model that was not asked and is not full.
 
         Where none is up, another endpoint of the last; where none of those is, a model all the
-        same.
+        same. What no longer may serve this kind of payload, since the decision, is not asked.
         """
-        known = bits(target.model_index for target in asked) | self.slices.full
+        catalog = self.catalog
+        closed = catalog.unfit[kind] | catalog.not_forwarded | -1 << len(catalog.models)
+        known = bits(target.model_index for target in asked) | self.slices.full | closed
         others = [index for index in fallbacks if not known >> index & 1]
         up = [index for index in others if not self.health.down >> index & 1]
-        if not up and (elsewhere := self._elsewhere(asked[-1])) is not None:
+        may_stay = not closed >> asked[-1].model_index & 1
+        if not up and may_stay and (elsewhere := self._elsewhere(asked[-1])) is not None:
             return elsewhere
         return self.target((up or others)[0]) if others else None
 
