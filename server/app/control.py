@@ -93,10 +93,11 @@ async def serve(
         credentials = grpcio_credentials(settings.tls, ask_callers=False)
         admin_address = bind(admin, settings.admin_address, credentials)
         bind(control, settings.control_address)
+        # When nobody is answered any more: what was acknowledged is kept.
+        stack.push_async_callback(plane.keep_files)
         for server in (admin, control):
             await server.start()
             stack.push_async_callback(server.stop, STOP_S)
-        stack.push_async_callback(plane.keep_files)
         async with asyncio.TaskGroup() as group:  # if one fails, the process ends and is restarted
             tasks = [
                 group.create_task(plane.run()),

@@ -36,6 +36,9 @@ _ENTRIES: tuple[tuple[str, str, str], ...] = (
     ("outcomes", "rows", "decisions that were reported on"),
 )
 
+# Raised where what was read has another shape than what is written.
+_NOT_OURS = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
+
 app = typer.Typer(
     help="What was learned and spent, which outlives the service: show it, forget it.",
     no_args_is_help=True,
@@ -49,8 +52,12 @@ def show(config: ConfigFile = None, as_json: AsJson = False) -> None:
     kept = _read(path)
     if as_json:
         print(json.dumps({"written_s": kept.written_s, "version": kept.version} | kept.plain))
-    else:
-        console().print(view(kept, bytes_=path.stat().st_size, now_s=time.time()))
+        return
+    try:
+        shown = view(kept, bytes_=path.stat().st_size, now_s=time.time())
+    except _NOT_OURS:
+        fail(f"{path}: it holds what we do not write; a start of the service would set it aside")
+    console().print(shown)
 
 
 @app.command(epilog="Example: [bold]turnout state reset --config turnout.yaml[/]")

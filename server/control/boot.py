@@ -38,6 +38,10 @@ class Boot:
     sequence: int = 0
     # It began while these accounts were kept, so that all that it ever counted is theirs.
     began: bool = False
+    # False: known from before a start of the control plane, and not heard since.
+    heard: bool = False
+    # It has told all once, so that whatever it adds is counted after these accounts began.
+    told_all: bool = False
     # It has told all, and was heard of ever since: what it adds is of now.
     complete: bool = False
     counts: dict[Leg, Counts] = field(default_factory=dict)
@@ -65,12 +69,12 @@ class Boot:
             return []
         silent_s = now_s - self.pushed_s
         self.complete &= silent_s <= WORKER_SILENT_S
-        self.sequence, self.pushed_s = push.sequence, now_s
+        self.sequence, self.pushed_s, self.heard = push.sequence, now_s, True
         self._hear(push, silent_s)
         increments = [self._increment(stats) for stats in push.cells]
         self._sum_up(increments)
         if push.epoch == epoch and not push.more:
-            self.complete = True
+            self.complete = self.told_all = True
             self._forget_kept()
         return increments
 
@@ -106,7 +110,7 @@ class Boot:
         last = self.counts.get(leg)
         self.counts[leg] = counts
         added = counts if last is None else counts.less(last)
-        new = self.began or self.complete or last is not None
+        new = self.began or self.told_all or last is not None
         return Increment(leg, self._without_kept(leg, added), recent=self.complete, new=new)
 
     def _sum_up(self, increments: Sequence[Increment]) -> None:

@@ -15,6 +15,9 @@ WORKERS_MAX = 256
 # Of one worker: what a dead process has pushed is here within milliseconds, and three starts take
 # seconds.
 BOOTS_MAX = 3
+# A worker that runs pushes within seconds of a start of the control plane. One that stood still for
+# longer than this would be counted twice, and one that is gone is carried along for as long.
+UNHEARD_S_MAX = 3_600.0
 # Of the workers that see an endpoint, by their recent attempts, it is out once so many eject it.
 EJECTED_PART = 0.5
 
@@ -53,8 +56,17 @@ class Workers:
         return watched_s
 
     def states(self) -> Iterator[Boot]:
-        """The last boot of every worker."""
-        return (next(reversed(boots.values())) for boots in self._boots.values())
+        """The last boot of every worker that was heard since the control plane began."""
+        return (boot for boot in self._last() if boot.heard)
+
+    def forget_unheard(self, *, now_s: float) -> None:
+        """Those of before this start of the control plane that have not pushed since."""
+        for worker, boots in list(self._boots.items()):
+            for name, boot in list(boots.items()):
+                if not boot.heard and now_s - boot.pushed_s > UNHEARD_S_MAX:
+                    del boots[name]
+            if not boots:
+                del self._boots[worker]
 
     def ejected(self, *, now_s: float) -> set[Endpoint]:
         """Endpoints that workers of at least half of the recent attempts at them have ejected.
@@ -125,6 +137,9 @@ class Workers:
             found._boots.setdefault(boot.worker, {})[boot.name] = boot
         return found
 
+    def _last(self) -> Iterator[Boot]:
+        return (next(reversed(boots.values())) for boots in self._boots.values())
+
     def _all(self) -> Iterator[Boot]:
         return (boot for boots in self._boots.values() for boot in boots.values())
 
@@ -153,7 +168,7 @@ class Workers:
 
     def _boots_of_another(self, worker: str) -> dict[str, Boot]:
         if len(self._boots) >= WORKERS_MAX:
-            silent = min(self.states(), key=lambda boot: boot.pushed_s).worker
+            silent = min(self._last(), key=lambda boot: boot.pushed_s).worker
             for name in list(self._boots[silent]):
                 self._forget(self._boots[silent], name)
             del self._boots[silent]
@@ -193,7 +208,7 @@ def _calls(boot: Boot) -> int:
 
 def _boot_to_plain(boot: Boot) -> list[Any]:
     # One that had told all has nothing left from before these accounts.
-    return [boot.worker, boot.name, boot.sequence, boot.began or boot.complete]
+    return [boot.worker, boot.name, boot.sequence, boot.began or boot.told_all]
 
 
 def _boot_from_plain(plain: Any, told: Mapping[Leg, Counts], now_s: float) -> Boot:

@@ -64,6 +64,8 @@ class Knowledge:
 
     def given(self, now_s: float, watched_s: float) -> Given:
         """What a step works on; what was told is in no other."""
+        self.workers.forget_unheard(now_s=now_s)
+        self.last_hour.forget_older(now_s=now_s)
         return Given(
             now_s=now_s,
             watched_s=watched_s,

@@ -2,7 +2,8 @@
 
 import functools
 from collections import deque
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 from server.routing.counters import Counts
@@ -51,12 +52,14 @@ class LastHour:
         kept = [sums for minute, sums in self._minutes.get(key, ()) if minute >= first]
         return functools.reduce(_plus, kept, Happened())
 
-    def to_plain(self) -> list[Any]:
-        """Every key with its minutes, in what JSON has."""
-        return [
-            [key, [[minute, *sums] for minute, sums in minutes]]
-            for key, minutes in self._minutes.items()
-        ]
+    def forget_older(self, *, now_s: float) -> None:
+        """Keys of which nothing is of the last hour: they may be names of long ago."""
+        first = int(now_s // _MINUTE_S) - _MINUTES + 1
+        self._minutes = {key: kept for key, kept in self._minutes.items() if kept[-1][0] >= first}
+
+    def to_plain(self) -> Iterable[Any]:
+        """Every key with its minutes, in what JSON has; taken in a moment, for later."""
+        return _Rows(self.copy()._minutes)
 
     @classmethod
     def from_plain(cls, plain: Iterable[Any], *, now_s: float) -> Self:
@@ -66,8 +69,20 @@ class LastHour:
             # By a clock that was set back some would be in the future, and stay for good.
             known = ((int(minute), Happened(*map(int, sums))) for minute, *sums in minutes)
             kept = deque(((minute, sums) for minute, sums in known if minute <= this), _MINUTES)
-            found._minutes[_key(key)] = kept
+            if kept:
+                found._minutes[_key(key)] = kept
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Minutes as they were at one moment, each key's made plain when it is read."""
+
+    minutes: Mapping[Hashable, Iterable[tuple[int, Happened]]]
+
+    def __iter__(self) -> Iterator[Any]:
+        for key, minutes in self.minutes.items():
+            yield [key, [[minute, *sums] for minute, sums in minutes]]
 
 
 def _key(plain: Any) -> Hashable:

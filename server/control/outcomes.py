@@ -164,12 +164,17 @@ def _usage(
         return _COUNTED, None
     if decision.kind is Kind.INFER or (has_usage and record.usage_counted):
         return _refusal(decision.kind), None
-    asked = asked_of(outcome) or [Told(decision.model, "", None)]
+    asked = asked_of(outcome) or _asked_before(record, decision)
     reported = reported_of(outcome, asked)
     if not record.usage_counted:  # what was counted stands
         record.model = reported.answered_by or decision.model
     record.usage_counted |= has_usage
     return _COUNTED, reported if has_usage else None
+
+
+def _asked_before(record: _Record, decision: OpenDecision) -> Sequence[Told]:
+    """Where another model was told to have answered, that stands: the decision's own failed."""
+    return [Told(model, "", None) for model in dict.fromkeys((decision.model, record.model))]
 
 
 def _grade(record: _Record, feedback: Sequence[Feedback], now_s: float) -> Grade | None:

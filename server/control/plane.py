@@ -181,7 +181,8 @@ class ControlPlane:
 
     def data_address(self) -> str:
         """Where callers are served; empty until a worker has pushed."""
-        return next((s.data_address for s in self._knowledge.workers.states()), "")
+        told = (boot.data_address for boot in self._knowledge.workers.states())
+        return next(filter(None, told), "")
 
     def values(self) -> dict[str, list[readings.Point]]:
         """What counters and gauges stand at, for those who export."""

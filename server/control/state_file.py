@@ -22,6 +22,8 @@ ROWS_AT_ONCE = 500
 # 16 KB a row: names of 63 characters, payers of many budgets, counts in every bucket of latency.
 LINE_BYTES_MAX = 8 * 2**20
 
+# Of a clock: 30,000 years.
+_TIME_S_MAX = 1e12
 # An eighth of the time of the default level, and a fifth more bytes.
 _LEVEL = 1
 _GZIP = 16 + zlib.MAX_WBITS
@@ -151,7 +153,7 @@ def _kept(head: Any) -> Kept:
             f"its schema is {head['turnout_state']!r:.20}, this Turnout has {SCHEMA}"
         )
     written_s = head.get("written_s")
-    if not isinstance(written_s, int | float):
+    if not isinstance(written_s, int | float) or abs(written_s) > _TIME_S_MAX:
         raise StateInvalid("it does not say when it was written")
     return Kept(float(written_s), str(head.get("version", ""))[:64], {})
 

@@ -72,10 +72,17 @@ class StateKeeper:
             self._news.clear()
             if taken is None:
                 return
+            writing = asyncio.ensure_future(asyncio.to_thread(self._try_write, taken))
             try:
-                await asyncio.to_thread(self._write, taken)
-            except (OSError, StateTooLarge) as error:  # no reason to stop planning
-                _log.warning("what was learned cannot be kept", error=str(error))
+                await asyncio.shield(writing)
+            finally:  # a thread cannot be stopped: who is cancelled waits too, and lets nobody in
+                await asyncio.wait((writing,))
+
+    def _try_write(self, taken: _Taken) -> None:
+        try:
+            self._write(taken)
+        except (OSError, StateTooLarge) as error:  # no reason to stop planning
+            _log.warning("what was learned cannot be kept", error=str(error))
 
     def _write(self, taken: _Taken) -> None:
         head, body = packed(taken.plain, written_s=taken.now_s, version=VERSION)

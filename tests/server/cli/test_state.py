@@ -72,6 +72,27 @@ def test_a_damaged_file_is_named_with_what_is_wrong(run: Run, file: Path) -> Non
     assert "it is no gzip of ours" in " ".join(result.stderr.split())
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"accuracy": {"pairs": []}},
+        {"accuracy": {"pairs": [], "models": [["small", ["a", "b"]]]}},
+        {"spending": {"budgets": [1]}},
+        {"demand": {"rows": [[["code"], 1.0]], "watched_s": 0}},
+        {"outcomes": {"rows": 7}},
+    ],
+)
+def test_a_file_of_another_shape_is_named_with_what_becomes_of_it(
+    run: Run, file: Path, changed: dict[str, dict[str, object]]
+) -> None:
+    plain = {**taken(*learned()), **changed}
+    write_whole(file, b"".join(packed(plain, written_s=1_000.0, version="0.1.0")))
+    result = run("state", "show")
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert "it holds what we do not write" in " ".join(result.stderr.split())
+
+
 def test_reset_removes_it_without_asking_where_told_to(run: Run, file: Path) -> None:
     result = run("state", "reset", "--yes")
     assert result.exit_code == 0

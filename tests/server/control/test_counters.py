@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.control.boot import FIRST_PUSH_S, WORKER_SILENT_S
-from server.control.counters import BOOTS_MAX, WORKERS_MAX, Workers
+from server.control.counters import BOOTS_MAX, UNHEARD_S_MAX, WORKERS_MAX, Workers
 from server.routing.counters import Counts
 from tests.server.control.told import CHAT, CODE, answered, push, stats
 from turnout.v1 import control_pb2 as pb
@@ -310,3 +310,49 @@ def test_time_is_not_watched_by_what_says_nothing_of_now() -> None:
     workers.merge(push(sequence=4), now_s=2.5)  # repeated
     workers.merge(push(sequence=5), now_s=2.0 + WORKER_SILENT_S + 1)
     assert workers.take_watched_s() == 0.0
+
+
+def names(workers: Workers) -> list[str]:
+    return [boot.worker for boot in workers.states()]
+
+
+def test_a_worker_of_an_earlier_start_is_not_shown_before_it_pushes() -> None:
+    workers = Workers()
+    for name in ("w0", "w1"):
+        workers.merge(push(answered(CODE, "small", 5), worker=name), now_s=0.0)
+    again = restarted(workers, epoch=1)
+    assert names(again) == []
+    again.merge(push(answered(CODE, "small", 5), sequence=2, worker="w1"), now_s=1.0)
+    assert names(again) == ["w1"]
+
+
+def test_a_worker_that_is_not_heard_again_is_forgotten_and_one_that_is_counts_on() -> None:
+    workers = Workers()
+    for name in ("w0", "w1"):
+        workers.merge(push(answered(CODE, "small", 5), worker=name), now_s=0.0)
+    again = restarted(workers, epoch=1)
+    again.merge(push(answered(CODE, "small", 5), sequence=2, worker="w1"), now_s=1.0)
+    again.forget_unheard(now_s=UNHEARD_S_MAX)
+    assert [name for name, *_ in again.to_plain()["boots"]] == ["w0", "w1"]
+    again.forget_unheard(now_s=UNHEARD_S_MAX + 1)
+    assert [name for name, *_ in again.to_plain()["boots"]] == ["w1"]
+    assert {place for place, *_ in again.to_plain()["told"]} == {0}
+
+
+@pytest.mark.parametrize("silent_s", [0.25, WORKER_SILENT_S + 1])
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_who_has_told_all_once_adds_money_after_any_silence(
+    silent_s: float, is_restarted: bool
+) -> None:
+    """These accounts began while the worker was running."""
+    workers, epoch = Workers(epoch=100), 100
+    workers.merge(
+        push(answered(CODE, "small", 100), sequence=50, began_epoch=5, epoch=100), now_s=0.0
+    )
+    late = push(answered(CODE, "small", 110), sequence=51, began_epoch=5, epoch=100)
+    workers.merge(late, now_s=silent_s)
+    if is_restarted:
+        workers, epoch = restarted(workers, epoch=101, now_s=silent_s), 101
+    told = push(answered(CHAT, "large", 7), sequence=52, began_epoch=5, epoch=epoch)
+    (increment,) = workers.merge(told, now_s=2 * silent_s)
+    assert (increment.new, increment.counts.cost_nano_usd) == (True, 7_000_000)

@@ -55,3 +55,25 @@ def test_what_is_told_of_a_time_before_the_first_minute_is_added_to_that() -> No
     hour.add("m", Counts(unreported=4), now_s=60.0)  # counted a second after it was decided
     hour.add("m", Counts(unreported=-1), now_s=59.0)
     assert hour.of("m", now_s=60.0).unreported == 3
+
+
+def test_a_key_of_which_nothing_is_of_the_last_hour_is_forgotten() -> None:
+    hour = LastHour()
+    hour.add("old", Counts(decided=1), now_s=0.0)
+    hour.add("new", Counts(decided=1), now_s=60.0)
+    hour.forget_older(now_s=3_599.0)
+    assert [key for key, _ in hour.to_plain()] == ["old", "new"]
+    hour.forget_older(now_s=3_600.0)
+    assert [key for key, _ in hour.to_plain()] == ["new"]
+
+
+def test_what_is_taken_is_made_plain_as_it_is_read_and_as_it_was() -> None:
+    hour = LastHour()
+    hour.add("m", Counts(decided=1), now_s=0.0)
+    taken = hour.to_plain()
+    assert not isinstance(taken, list)  # which would be made while everybody waits
+    hour.add("m", Counts(decided=5), now_s=0.0)
+    hour.add("n", Counts(decided=5), now_s=0.0)
+    again = LastHour.from_plain(taken, now_s=0.0)
+    assert again.of("m", now_s=0.0).decided == 1
+    assert again.of("n", now_s=0.0) == Happened()

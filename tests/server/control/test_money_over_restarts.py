@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.app.stats import Pushes
+from server.control.boot import WORKER_SILENT_S
 from server.control.cell_stats import cell_stats
 from server.control.counters import Workers
 from server.routing.counters import Counters
@@ -52,7 +53,7 @@ class Story:
     """Workers, and accounts that are kept now and then and taken up again as they were kept."""
 
     def __init__(self) -> None:
-        self.epoch = 1
+        self.epoch, self.now_s = 1, 0.0
         self.accounts, self.money = Workers(epoch=1), 0
         self.merged_of: Counter[str] = Counter()  # money by boot
         self.on_the_way: list[PushStatsRequest] = []
@@ -60,7 +61,7 @@ class Story:
         self.keep()
 
     def deliver(self, push: PushStatsRequest) -> None:
-        for increment in self.accounts.merge(push, now_s=0.0):
+        for increment in self.accounts.merge(push, now_s=self.now_s):
             if increment.new:
                 self.money += increment.counts.cost_nano_usd
                 self.merged_of[push.boot] += increment.counts.cost_nano_usd
@@ -75,6 +76,10 @@ class Story:
     def late(self) -> None:
         if self.on_the_way:
             self.deliver(self.on_the_way.pop(0))
+
+    def wait(self) -> None:
+        """Nobody hears of anybody for longer than what is told then would be of now."""
+        self.now_s += 2 * WORKER_SILENT_S
 
     def kill(self, worker: int) -> None:
         life = self.lives[worker]
@@ -95,7 +100,7 @@ class Story:
         self.epoch += 1
         plain, self.money, merged_of = self.kept
         self.merged_of = Counter(merged_of)
-        self.accounts = Workers.from_plain(json.loads(plain), epoch=self.epoch, now_s=0.0)
+        self.accounts = Workers.from_plain(json.loads(plain), epoch=self.epoch, now_s=self.now_s)
 
     def tell_all(self) -> None:
         for life in self.lives:
@@ -118,7 +123,7 @@ spends = st.tuples(st.just("spend"), workers, st.integers(0, 3), st.integers(1, 
 fates = st.sampled_from(["answered", "answered", "unanswered", "lost", "late"])
 pushes = st.tuples(st.just("push"), workers, fates)
 events = st.one_of(
-    st.sampled_from([("late",), ("keep",), ("crash",)]),
+    st.sampled_from([("late",), ("keep",), ("crash",), ("wait",)]),
     st.tuples(st.sampled_from(["follow", "follow", "kill"]), workers),
 )
 # Mostly workers go on, and now and then something happens to them.
@@ -138,7 +143,7 @@ def test_money_is_what_attempts_cost_to_the_nano_dollar(taken: list[tuple[object
                 story.lives[worker].follow(story.epoch)
             case "kill", [int(worker)]:
                 story.kill(worker)
-            case "late" | "keep" | "crash", []:
+            case "late" | "keep" | "crash" | "wait", []:
                 getattr(story, str(step))()
     for last in (story.keep, story.crash, story.tell_all):
         last()

@@ -138,6 +138,18 @@ def test_a_grade_may_say_whose_answer_it_is_without_usage() -> None:
     assert usage_later.result.reason == ""
 
 
+def test_usage_that_comes_after_who_answered_is_of_that_model() -> None:
+    table, token = outcomes(), decision_id()
+    table.settle(Outcome(decision_id=token, attempts=FALLBACK), now_s=NOW_S)
+    settlement = table.settle(
+        Outcome(decision_id=token, usage=usage(), feedback=[quality(1.0)]), now_s=NOW_S
+    )
+    assert settlement.reported is not None
+    assert settlement.reported.answered_by == "large"
+    assert [told.model for told in settlement.reported.asked] == ["small", "large"]
+    assert settlement.grade == Grade(1.0, "large")
+
+
 def test_a_grade_moves_to_the_model_that_is_told_later_to_have_answered() -> None:
     table, token = outcomes(), decision_id()
     table.settle(Outcome(decision_id=token, feedback=[quality(1.0)]), now_s=NOW_S)

@@ -466,6 +466,16 @@ async def test_a_report_that_is_told_again_is_counted_once(tmp_path: Path) -> No
     assert [result.reason for result in again] == ["USAGE_DUPLICATE", "USAGE_DUPLICATE", ""]
 
 
+def test_callers_are_served_where_a_worker_says_so_whatever_others_have_not_said(
+    tmp_path: Path,
+) -> None:
+    plane = control_plane(tmp_path, service(), clock=lambda: NOW_S)
+    for worker, address in (("w0", ""), ("w1", "127.0.0.1:7080")):
+        told = pb.PushStatsRequest(worker=worker, boot=worker, sequence=1, data_address=address)
+        plane.push(told)
+    assert plane.data_address() == "127.0.0.1:7080"
+
+
 async def test_operators_see_which_workers_push(tmp_path: Path) -> None:
     plane = control_plane(tmp_path, service(window_s=3_600.0), clock=lambda: NOW_S)
     async with serving(plane, tmp_path) as served:

@@ -61,6 +61,13 @@ def test_what_is_no_gzip_is_refused(content: bytes) -> None:
         unpacked(content)
 
 
+@pytest.mark.parametrize("written_s", ["1" + "0" * 400, "1e400", "-1e400", '"7.5"', "null"])
+def test_a_file_of_no_time_that_a_clock_has_is_refused(written_s: str) -> None:
+    head = f'{{"turnout_state": 1, "version": "x", "written_s": {written_s}}}\n'.encode()
+    with pytest.raises(StateInvalid, match="when it was written"):
+        unpacked(gzip.compress(head) + gzip.compress(b""))
+
+
 @given(st.data())
 def test_a_file_that_was_cut_off_is_refused(data: st.DataObject) -> None:
     whole = kept({"a": {"b": list(range(1_000))}})

@@ -3,6 +3,8 @@
 import asyncio
 import gzip
 import json
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,35 @@ async def test_of_what_comes_while_it_writes_the_newest_is_written(tmp_path: Pat
     await one.write()
     running.cancel()
     assert restored(tmp_path)[0].plain == {"a": {"b": 999}}
+
+
+class Held:
+    """A long list, which goes on when it is let go."""
+
+    def __init__(self) -> None:
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def __iter__(self) -> Iterator[int]:
+        self.begun.set()
+        assert self.go.wait(20.0)
+        return iter([1])
+
+
+async def test_what_is_taken_at_a_stop_is_written_after_what_is_being_written(
+    tmp_path: Path,
+) -> None:
+    one, held = keeper(tmp_path), Held()
+    one.take({"a": {"b": held}}, now_s=7.0)
+    running = asyncio.create_task(one.run())
+    await asyncio.to_thread(held.begun.wait, 20.0)
+    running.cancel()
+    last = asyncio.create_task(keep(one, 2, now_s=8.0))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not running.done()  # its thread still writes
+    held.go.set()
+    await asyncio.wait((running, last))
+    assert restored(tmp_path)[0].written_s == 8.0
 
 
 async def test_what_is_on_the_disk_as_it_is_is_not_written_again(tmp_path: Path) -> None:
