@@ -128,14 +128,14 @@ class Dispatcher:
         if trip.reserved is not None:
             return trip.reserved.target
         last, target = journey.attempts[-1], self._another(trip)
-        if target is None or target.model_index != last.target.model_index:
-            return target
-        # What a model has refused another is asked at once, but itself only within its budget.
-        return target if self._experience.may_repeat(journey, last) else None
+        if target is None or not self._experience.may_go_on(journey, last, target):
+            return None
+        return target
 
     def _another(self, trip: Trip) -> Target | None:
         asked = [attempt.target for attempt in trip.journey.attempts]
-        return self._router.next_target(asked, trip.decision.grounds.fallbacks)
+        grounds = trip.decision.grounds
+        return self._router.next_target(asked, grounds.fallbacks, grounds.cell.kind)
 
     async def _ask(self, trip: Trip, target: Target) -> Bytes:
         """One attempt, which is ended and told of however it ends; raises EndpointError."""

@@ -1,6 +1,7 @@
 """What the optimizer answered, as operators read it: the Plan of the admin service."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from optimizer.baseline import best_model
@@ -168,13 +169,24 @@ def _named(window: Window, solution: Solution) -> Iterator[Breach]:
 
 def _breaches(window: Window, solution: Solution) -> Iterator[pb.Breach]:
     """What is shed says what binds."""
-    labels, why = group_labels(window.problem.groups), bindings(window, solution)
-    binds = {labels[g]: said for g, said in why.items()}
+    binds = _group_bindings(window, solution)
     for breach in _named(window, solution):
         message = _breach(breach, window)
         if breach.kind == "capacity" and breach.name in binds:
             message.text += f": {binds[breach.name]} is used up"
         yield message
+
+
+def _group_bindings(window: Window, solution: Solution) -> Mapping[str, str]:
+    """By group as a breach names it, what its pools run out of."""
+    problem, why = window.problem, bindings(window, solution)
+    labels, said = group_labels(problem.groups), defaultdict[str, list[str]](list)
+    for pool, g in dict.fromkeys(
+        zip(problem.pool_of.tolist(), problem.group_of.tolist(), strict=True)
+    ):
+        if pool in why and why[pool] not in said[labels[g]]:
+            said[labels[g]].append(why[pool])
+    return {label: " and ".join(parts) for label, parts in said.items() if parts}
 
 
 def _breach(breach: Breach, window: Window) -> pb.Breach:

@@ -16,6 +16,10 @@ from server.routing.verdicts import Blame
 # Where nothing is known of a model's answers, silence for such a part of its class's deadline is
 # one: less than the half that an attempt has before it is given up.
 PART_OF_DEADLINE = 0.4
+# Of one that fails at what another model answers, and was well so lately, it is the request: models
+# differ in what they can read. One that has broken down is out so much later, and meanwhile each
+# request is answered by the other.
+WELL_FOR_S = 10.0
 
 
 class Charge(Enum):
@@ -41,7 +45,10 @@ def convicted(journey: Journey, health: HealthTracker) -> Iterator[tuple[Attempt
 
 def _compared(attempt: Attempt, answer: Attempt, health: HealthTracker) -> Charge | None:
     if attempt.fate is FAILED:
-        return Charge.WORSE
+        is_well = _is_another_model(attempt, answer) and health.has_answered(
+            attempt.target.key, since_s=attempt.ended_s - WELL_FOR_S
+        )
+        return None if is_well else Charge.WORSE
     if answer.took_s >= attempt.took_s:
         return None  # where both are slow, neither is to blame
     if _is_slow(attempt, answer):
@@ -64,8 +71,12 @@ def _is_slow(attempt: Attempt, answer: Attempt) -> bool:
     of_class_s, of_all_s = attempt.tails
     if of_class_s is None or of_all_s is None:
         return False
-    is_same = answer.target.model_index == attempt.target.model_index
-    return attempt.took_s >= (of_class_s if is_same else of_all_s)
+    is_another = _is_another_model(attempt, answer)
+    return attempt.took_s >= (of_all_s if is_another else of_class_s)
+
+
+def _is_another_model(attempt: Attempt, answer: Attempt) -> bool:
+    return answer.target.model_index != attempt.target.model_index
 
 
 def _hangs(attempt: Attempt, health: HealthTracker, *, unknown_s: float) -> bool:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from server.routing.conviction import Charge, convicted
+from server.routing.endpoints import Target
 from server.routing.health import HealthTracker
 from server.routing.journey import ANSWERED, FAILED, GIVEN_UP, Attempt, Journey
 from server.routing.patience import Tail, Tails, own_time_s
@@ -58,6 +59,18 @@ class Experience:
         """
         budget = self._of(journey, attempt).budget
         return not budget.is_spent or self._health.is_ejected(attempt.target.key)
+
+    def may_go_on(self, journey: Journey, last: Attempt, to: Target) -> bool:
+        """Whether that one may be asked what the last attempt was refused.
+
+        Another model always, but for what is busy: where all are, nobody would be served the
+        sooner. A model whose callers come from a busy one is not busy itself while it answers.
+        """
+        if to.model_index == last.target.model_index:
+            return self.may_repeat(journey, last)
+        if not VERDICTS[last.code].is_busy or self.may_repeat(journey, last):
+            return True
+        return not self.of(to.model_index, journey.cell.traffic_class).budget.is_spent
 
     def give_up(self, journey: Journey, attempt: Attempt) -> None:
         """An attempt that is out is to be given up; those that end with it may be many."""

@@ -25,7 +25,8 @@ class _State:
     ejected_until_s: float = 0.0
     ejected: bool = False
     is_doubted: bool = False  # a probe went well, and no answer has come since
-    heard_s: float = -inf  # when it last answered anything
+    answered_s: float = -inf  # the last time
+    refused_s: float = -inf  # when it last answered, though not well
 
 
 class HealthTracker:
@@ -56,14 +57,14 @@ class HealthTracker:
     def succeeded(self, endpoint: Endpoint, *, sent_s: float, now_s: float) -> None:
         """An attempt came back well; one sent before an ejection says nothing against it.
 
-        Unless that was for silence.
+        Unless that was for silence: against that speaks one that came back since.
         """
         state = self._states.get(endpoint)
         if state is None:
             return
-        if now_s > state.heard_s:  # what is told of may be older than what was heard
-            state.heard_s = now_s
-        if state.ejected and sent_s < state.ejected_s and not state.are_silent:
+        if now_s > state.answered_s:  # what is told of may be older than what was heard
+            state.answered_s = now_s
+        if state.ejected and (now_s if state.are_silent else sent_s) < state.ejected_s:
             return
         state.failures_in_a_row = 0
         state.ejections = 0
@@ -75,12 +76,17 @@ class HealthTracker:
     def heard(self, endpoint: Endpoint, *, now_s: float) -> None:
         """It answered, though not well."""
         if (state := self._states.get(endpoint)) is not None:
-            state.heard_s = now_s
+            state.refused_s = now_s
 
     def was_heard(self, endpoint: Endpoint, *, since_s: float) -> bool:
         """Whether it answered anything since; true of one that left the catalog."""
         state = self._states.get(endpoint)
-        return state is None or state.heard_s >= since_s
+        return state is None or max(state.answered_s, state.refused_s) >= since_s
+
+    def has_answered(self, endpoint: Endpoint, *, since_s: float) -> bool:
+        """Whether it answered anything well since; true of one that left the catalog."""
+        state = self._states.get(endpoint)
+        return state is None or state.answered_s >= since_s
 
     def failed(
         self, endpoint: Endpoint, *, sent_s: float, now_s: float, is_silent: bool = False

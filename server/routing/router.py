@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from server.config import Config, HealthConfig
 from server.routing.admission import Admission
-from server.routing.asked import Asked
+from server.routing.asked import Asked, hold_size, no_candidate
 from server.routing.catalog import (
     Catalog,
     Cell,
@@ -19,7 +19,7 @@ from server.routing.catalog import (
 )
 from server.routing.counters import Counters
 from server.routing.endpoints import Endpoints, Target
-from server.routing.errors import NoCandidate, NotReady, PayloadTooLarge
+from server.routing.errors import NotReady
 from server.routing.health import HealthTracker
 from server.routing.learned import LinearModel
 from server.routing.query import Query
@@ -138,7 +138,7 @@ class Router:
         catalog, classifier, _ = self._ready()
         reading = classifier.read(query)
         if query.size_bytes:
-            _hold_size(query.size_bytes, catalog.classes[reading.cell.traffic_class])
+            hold_size(query.size_bytes, catalog.classes[reading.cell.traffic_class])
         unfit = catalog.unfit[query.payload_kind]
         if query.capabilities:
             unfit |= catalog.lacking(query.capabilities)
@@ -279,7 +279,7 @@ class Router:
         self.endpoints.refresh(now_s)
         picked = self._pick(asked, spend=spend)
         if picked is None:
-            raise _no_candidate(asked)
+            raise no_candidate(asked)
         pick, blocked = picked
         return self._decision(asked, pick, blocked, self.target(pick.model))
 
@@ -318,16 +318,21 @@ class Router:
         model = self._ready().catalog.models[index]
         return Target(index, model, self.endpoints.choose(index, model))
 
-    def next_target(self, asked: Sequence[Target], fallbacks: Sequence[int]) -> Target | None:
+    def next_target(
+        self, asked: Sequence[Target], fallbacks: Sequence[int], kind: str
+    ) -> Target | None:
         """Whom to ask after these: the first model that was not asked and is not full.
 
         Where none is up, another endpoint of the last; where none of those is, a model all the
-        same.
+        same. What no longer may serve this kind of payload, since the decision, is not asked.
         """
-        known = bits(target.model_index for target in asked) | self.slices.full
+        catalog = self.catalog
+        closed = catalog.unfit[kind] | catalog.not_forwarded | -1 << len(catalog.models)
+        known = bits(target.model_index for target in asked) | self.slices.full | closed
         others = [index for index in fallbacks if not known >> index & 1]
         up = [index for index in others if not self.health.down >> index & 1]
-        if not up and (elsewhere := self._elsewhere(asked[-1])) is not None:
+        may_stay = not closed >> asked[-1].model_index & 1
+        if not up and may_stay and (elsewhere := self._elsewhere(asked[-1])) is not None:
             return elsewhere
         return self.target((up or others)[0]) if others else None
 
@@ -391,30 +396,6 @@ def _fallbacks(pick: Pick, traffic_class: TrafficClass, blocked: int) -> tuple[i
             if len(fallbacks) == FALLBACKS_MAX:
                 break
     return tuple(fallbacks)
-
-
-def _hold_size(size_bytes: int, traffic_class: TrafficClass) -> None:
-    most = traffic_class.request_bytes_max
-    if most is not None and size_bytes > most:
-        raise PayloadTooLarge(
-            f"{size_bytes:,} bytes: class {traffic_class.name} takes at most {most:,}; "
-            "shorten it, or send features instead"
-        )
-
-
-def _no_candidate(asked: Asked) -> NoCandidate:
-    if asked.demanding:
-        return NoCandidate(
-            "no enabled model takes this payload and can do all that is asked: "
-            "ask for less, or see 'turnout models'",
-            field="features.capabilities",
-        )
-    if asked.forwarded:
-        return NoCandidate(
-            "no enabled model takes this kind of payload at an endpoint that Infer can forward to: "
-            "ask Route and call the model yourself, or see 'turnout models'"
-        )
-    return NoCandidate("no enabled model takes this kind of payload: see 'turnout models'")
 
 
 def _reason(cell: Cell, pick: Pick, plan_id: str, catalog: Catalog) -> str:

@@ -29,6 +29,7 @@ class Verdict(NamedTuple):
     blame: Blame
     caller_sees: Code
     misses: bool = True  # the SLO, where nothing better follows; not where the caller is at fault
+    is_busy: bool = False  # it is not ill, and more of the same makes it no better
 
 
 VERDICTS: Mapping[Code, Verdict] = {
@@ -44,9 +45,9 @@ VERDICTS: Mapping[Code, Verdict] = {
     # The endpoint refuses us, not the caller.
     Code.PERMISSION_DENIED: Verdict(True, Blame.ENDPOINT, Code.UNAVAILABLE),
     # Busy is not ill. RESOURCE_EXHAUSTED is money or size where we say it ourselves.
-    Code.RESOURCE_EXHAUSTED: Verdict(True, Blame.CALLER, Code.UNAVAILABLE),
+    Code.RESOURCE_EXHAUSTED: Verdict(True, Blame.CALLER, Code.UNAVAILABLE, is_busy=True),
     Code.FAILED_PRECONDITION: Verdict(False, Blame.CALLER, Code.FAILED_PRECONDITION, misses=False),
-    Code.ABORTED: Verdict(True, Blame.CALLER, Code.ABORTED),
+    Code.ABORTED: Verdict(True, Blame.CALLER, Code.ABORTED, is_busy=True),
     Code.OUT_OF_RANGE: Verdict(False, Blame.CALLER, Code.OUT_OF_RANGE, misses=False),
     Code.UNIMPLEMENTED: Verdict(True, Blame.ENDPOINT, Code.UNAVAILABLE),
     Code.INTERNAL: Verdict(True, Blame.COMPARED, Code.INTERNAL),

@@ -32,6 +32,7 @@ from tests.server.virtual_loop import run
 CELL = Cell("chat", "-", "other", "s0", PayloadKind.TENSORS)
 SLO = SloConfig(ms=1_000, fraction=0.9)
 BURST = TOKENS_MAX // 2
+ODD = b"odd"  # what small cannot read
 Behaviour = Callable[[], Awaitable[bytes]]
 Outcome = Answer | UpstreamFailed | asyncio.CancelledError
 
@@ -84,16 +85,20 @@ class Fleet:
         self, address: str, model: Model, request: Bytes, timeout_s: float, metadata: Metadata
     ) -> bytes:
         self.asked[address] += 1
+        if request == ODD and address.startswith("s"):
+            raise EndpointError(Code.INTERNAL, "shape")
         try:
             async with asyncio.timeout(timeout_s):
                 return await self.behaviours[address]()
         except TimeoutError:
             raise EndpointError(Code.DEADLINE_EXCEEDED, "too late") from None
 
-    async def infer(self, deadline_s: float = 10, traffic_class: str = "chat") -> Outcome:
+    async def infer(
+        self, deadline_s: float = 10, traffic_class: str = "chat", request: bytes = b""
+    ) -> Outcome:
         query = Query(payload_kind=PayloadKind.TENSORS, traffic_class=traffic_class)
         try:
-            return await self.dispatcher.infer(query, b"", timeout_s=deadline_s)
+            return await self.dispatcher.infer(query, request, timeout_s=deadline_s)
         except (UpstreamFailed, asyncio.CancelledError) as error:
             return error
 
@@ -341,6 +346,32 @@ def test_a_callers_garbage_that_is_refused_everywhere_convicts_nobody(code: Code
     run(scene())
 
 
+def test_what_one_model_cannot_read_and_another_can_takes_no_endpoint_from_others() -> None:
+    async def scene() -> None:
+        given = fleet({"s:1": answers(), "l:1": answers()})
+        for _ in range(50):
+            good = await given.infer()
+            assert isinstance(good, Answer)
+            assert good.target.endpoint == "s:1"
+            odd = [await given.infer(request=ODD) for _ in range(7)]
+            assert [one.target.endpoint for one in answered(odd)] == ["l:1"] * 7
+        assert given.ejected() == set()
+
+    run(scene())
+
+
+def test_an_endpoint_that_was_well_and_now_raises_at_everything_is_ejected() -> None:
+    async def scene() -> None:
+        behaviours = {"s:1": answers(), "l:1": answers()}
+        given = fleet(behaviours)
+        await given.calls(30)
+        behaviours["s:1"] = raises(Code.INTERNAL)
+        assert len(answered(await given.calls(30))) == 30
+        assert given.ejected() == {"s:1"}
+
+    run(scene())
+
+
 def test_an_attempt_that_was_given_up_is_booked_with_its_time_and_the_failure() -> None:
     async def scene() -> None:
         given = fleet({"s:1": hangs, "l:1": answers(0.1)})
@@ -395,6 +426,24 @@ def test_a_model_is_asked_again_elsewhere_only_within_its_budget() -> None:
     run(scene())
 
 
+@pytest.mark.parametrize("code", [Code.RESOURCE_EXHAUSTED, Code.ABORTED])
+def test_where_all_models_are_busy_a_request_does_not_become_two(code: Code) -> None:
+    async def scene() -> None:
+        given = fleet({"s:1": raises(code), "l:1": raises(code)})
+        await given.calls(1_000)
+        assert given.asked.total() <= 1_000 + BURST
+
+    run(scene())
+
+
+def test_what_a_busy_model_refuses_goes_to_one_that_is_not() -> None:
+    async def scene() -> None:
+        given = fleet({"s:1": raises(Code.RESOURCE_EXHAUSTED), "l:1": answers()})
+        assert len(answered(await given.calls(1_000))) == 1_000
+
+    run(scene())
+
+
 def test_where_every_endpoint_was_ejected_one_is_asked_all_the_same() -> None:
     async def scene() -> None:
         behaviours = {"s:1": hangs, "l:1": raises(Code.UNAVAILABLE)}
@@ -444,5 +493,35 @@ def test_what_was_reserved_for_a_caller_that_leaves_is_free_again() -> None:
         assert given.counts("small").busy_s == pytest.approx(1.02, abs=0.03)
         assert (given.asked["l:1"], given.router.slices.full) == (0, 0)
         assert [load.in_flight for load in given.router.endpoints.loads.values()] == [0, 0]
+
+    run(scene())
+
+
+@pytest.mark.parametrize("behaviour", [raises(Code.UNAVAILABLE, after_s=1.0), hangs])
+@pytest.mark.parametrize("changes", [{"endpoints": ()}, {"enabled": False}])
+def test_a_model_that_is_drained_or_emptied_while_a_call_is_out_is_not_asked_next(
+    behaviour: Behaviour, changes: dict[str, object]
+) -> None:
+    async def scene() -> None:
+        small, large = served("small", "s:1"), served("large", "l:1")
+        given = fleet({"s:1": behaviour, "l:1": answers()}, [small, large])
+        task = asyncio.create_task(given.infer(10))
+        await asyncio.sleep(0.5)
+        classes = (ClassConfig(name="chat", default=True, slo=SLO),)
+        given.router.configure(config(small, large.model_copy(update=changes), classes=classes))
+        assert isinstance(await task, UpstreamFailed)
+        assert given.asked == {"s:1": 1}
+
+    run(scene())
+
+
+def test_whoever_answers_when_its_endpoint_has_left_the_catalog_is_answered() -> None:
+    async def scene() -> None:
+        given = fleet({"s:1": hangs, "l:1": answers(0.5)})
+        task = asyncio.create_task(given.infer(10))
+        await asyncio.sleep(1.2)  # large is asked by now
+        given.router.configure(config(served("small", "s:1")))
+        assert isinstance(await task, Answer)
+        assert given.asked == {"s:1": 1, "l:1": 1}
 
     run(scene())

@@ -107,6 +107,33 @@ def test_what_is_shed_says_what_binds() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("shed", "binds"),
+    [
+        ([0.0, 0.9], "capacity of large"),
+        ([0.9, 0.9], "capacity of small and capacity of large"),
+    ],
+)
+def test_a_class_of_two_pools_says_what_binds_of_either(shed: list[float], binds: str) -> None:
+    kinds = [CODE._replace(kind=kind) for kind in ("text", "tensors")]
+    found = window(kinds, demand=[10.0, 10.0], cost_nano_usd=[COSTS, COSTS])
+    models = np.eye(2)
+    resources = [
+        Resource(name, models * models[m], 1.0) for m, name in enumerate(("small", "large"))
+    ]
+    problem = replace(
+        found.problem, allowed=models > 0, resources=resources, pools=np.array([0, 1])
+    )
+    found = replace(found, problem=problem)
+    served = [[1 - shed[0], 0.0], [0.0, 1 - shed[1]]]
+    breach = Breach("capacity", "code", 1.0, 0.5)
+    message = plan_message(
+        "p1", found, solution(found, served, shed=shed, breaches=(breach,)), now_s=NOW_S
+    )
+    assert [cell.shed for cell in message.cells] == shed
+    assert message.breaches[0].text.endswith(f": {binds} is used up")
+
+
 def test_what_was_refused_of_a_class_is_told_beside_what_the_plan_sheds() -> None:
     knowledge = Knowledge(service())
     knowledge.pushed(push(stats(CODE, "small", decided=30), stats(CODE, "", shed=10)), now_s=NOW_S)

@@ -4,7 +4,7 @@ import pytest
 
 from server.config import HealthConfig
 from server.routing.catalog import Cell, compile_catalog
-from server.routing.conviction import Charge, convicted
+from server.routing.conviction import WELL_FOR_S, Charge, convicted
 from server.routing.endpoints import Target
 from server.routing.health import HealthTracker
 from server.routing.journey import Fate, Journey
@@ -54,18 +54,37 @@ def answered_by(made: Journey, target: Target, took_s: float) -> Journey:
     return made
 
 
-def charges(made: Journey, *, heard_s: float | None = None) -> list[tuple[str, Charge]]:
-    """Where something was heard of the first at that time."""
+def charges(
+    made: Journey, *, heard_s: float | None = None, answered_s: float | None = None
+) -> list[tuple[str, Charge]]:
+    """Where something was heard of the first at that time, or it answered somebody."""
     health = HealthTracker(HealthConfig())
     health.track([SMALL.key, SIBLING.key, LARGE.key])
     if heard_s is not None:
         health.heard(SMALL.key, now_s=heard_s)
+    if answered_s is not None:
+        health.succeeded(SMALL.key, sent_s=answered_s, now_s=answered_s)
     return [(one.target.endpoint, charge) for one, charge in convicted(made, health)]
 
 
 @pytest.mark.parametrize("code", COMPARED)
 def test_who_failed_is_convicted_by_an_answer_to_the_same_bytes(code: Code) -> None:
     assert charges(answered_by(failed(code), LARGE, 5), heard_s=1) == WORSE
+
+
+@pytest.mark.parametrize(
+    ("other", "answered_s", "charged"),
+    [
+        (LARGE, 1 - WELL_FOR_S, []),
+        (LARGE, 0.9 - WELL_FOR_S, WORSE),
+        (SIBLING, 0.5, WORSE),  # it takes the same bytes
+    ],
+)
+def test_what_another_model_answers_speaks_against_none_that_was_well_of_late(
+    other: Target, answered_s: float, charged: list[tuple[str, Charge]]
+) -> None:
+    made = answered_by(failed(Code.INTERNAL), other, 0.1)
+    assert charges(made, answered_s=answered_s) == charged
 
 
 @pytest.mark.parametrize("code", COMPARED)

@@ -140,6 +140,14 @@ def test_what_an_endpoint_says_is_heard_and_its_silence_is_known(health: HealthT
     assert not health.was_heard(B, since_s=0)
 
 
+def test_only_good_answers_show_that_an_endpoint_is_well(health: HealthTracker) -> None:
+    health.heard(A, now_s=3)
+    assert not health.has_answered(A, since_s=0)
+    health.succeeded(A, sent_s=2, now_s=4)
+    assert health.has_answered(A, since_s=4)
+    assert not health.has_answered(A, since_s=4.1)
+
+
 @pytest.mark.parametrize(("is_silent", "is_back"), [(True, True), (False, False)])
 def test_what_is_heard_after_all_ends_an_ejection_for_silence_alone(
     health: HealthTracker, is_silent: bool, is_back: bool

@@ -188,3 +188,13 @@ def test_an_answer_that_is_told_of_makes_no_endpoint_heard_of_less_lately(seen: 
     seen.health.heard(LARGE, now_s=99.0)
     seen.tell(Told("large", "large:2", None), decided_s=95.0)
     assert seen.health.was_heard(LARGE, since_s=98.0)
+
+
+def test_one_that_was_ejected_for_silence_is_back_by_what_it_answered_since(seen: Seen) -> None:
+    for _ in range(2):
+        seen.health.failed(LARGE, sent_s=90.0, now_s=100.0, is_silent=True)
+    answered = Told("large", "large:2", None)
+    seen.tell(answered, now_s=101.0, decided_s=98.0, took_s=1.0)
+    assert seen.ejected() == [LARGE]
+    seen.tell(answered, now_s=101.0, decided_s=98.0, took_s=2.5)
+    assert seen.ejected() == []

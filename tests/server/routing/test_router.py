@@ -33,6 +33,7 @@ from tests.server.routing.configs import config, model
 KEY = bytes(KEY_BYTES)
 CELL = Cell("chat", "-", "other", "s0")
 SMALL, LARGE, TEXT = 0, 1, 2
+THIRD, TENSORS = TEXT, PayloadKind.TENSORS
 HEALTH = HealthConfig(consecutive_failures_max=1, ejection_s=10, ejection_s_max=10)
 MODELS = (
     model("small", price=PriceConfig(request_usd=0.001), prior_accuracy=0.7),
@@ -321,27 +322,42 @@ def test_an_endpoint_that_joins_is_given_a_tenth_of_a_part_at_first() -> None:
     assert told["d:1"] == pytest.approx(100, abs=10)
 
 
-def test_after_a_failure_the_first_model_that_is_up_is_next(router: Router) -> None:
+def test_after_a_failure_the_first_model_that_is_up_is_next() -> None:
+    router, _ = routed([*MODELS[:2], model("third")])
     asked = [router.target(SMALL)]
-    assert router.next_target(asked, (LARGE, TEXT)) == router.target(LARGE)
+    assert router.next_target(asked, (LARGE, THIRD), TENSORS) == router.target(LARGE)
     eject(router, LARGE)
-    assert router.next_target(asked, (LARGE, TEXT)) == router.target(TEXT)
+    assert router.next_target(asked, (LARGE, THIRD), TENSORS) == router.target(THIRD)
 
 
 def test_where_no_model_is_up_another_endpoint_of_the_same_is_next() -> None:
     several = model("small", endpoints=("a:1", "b:1"))
     router, _ = routed([several, MODELS[LARGE]])
     first = router.target(SMALL)._replace(endpoint="a:1")
-    assert router.next_target([first], (LARGE,)) == router.target(LARGE)
+    assert router.next_target([first], (LARGE,), TENSORS) == router.target(LARGE)
     eject(router, LARGE)
-    assert router.next_target([first], (LARGE,)) == first._replace(endpoint="b:1")
-    assert router.next_target([first], ()) == first._replace(endpoint="b:1")
+    assert router.next_target([first], (LARGE,), TENSORS) == first._replace(endpoint="b:1")
+    assert router.next_target([first], (), TENSORS) == first._replace(endpoint="b:1")
 
 
 def test_where_nothing_is_up_a_model_is_next_all_the_same(router: Router) -> None:
     eject(router, LARGE)
-    assert router.next_target([router.target(SMALL)], (LARGE,)) == router.target(LARGE)
-    assert router.next_target([router.target(SMALL)], ()) is None
+    assert router.next_target([router.target(SMALL)], (LARGE,), TENSORS) == router.target(LARGE)
+    assert router.next_target([router.target(SMALL)], (), TENSORS) is None
+
+
+@pytest.mark.parametrize(
+    "changes", [{"enabled": False}, {"endpoints": ()}, {"protocol": "openai"}, None]
+)
+def test_a_model_that_may_no_longer_serve_is_not_next(changes: dict[str, Any] | None) -> None:
+    several = model("small", endpoints=("a:1", "b:1"))
+    router, _ = routed([several, MODELS[LARGE]])
+    first = router.target(SMALL)._replace(endpoint="a:1")
+    changed = [] if changes is None else [MODELS[LARGE].model_copy(update=changes)]
+    router.configure(config(several, *changed))
+    assert router.next_target([first], (LARGE,), TENSORS) == first._replace(endpoint="b:1")
+    router.configure(config(several.model_copy(update={"enabled": False}), MODELS[LARGE]))
+    assert router.next_target([first], (), TENSORS) is None
 
 
 @pytest.mark.parametrize(

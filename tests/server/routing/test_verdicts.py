@@ -33,6 +33,7 @@ CALLERS_FAULT = {
     Code.FAILED_PRECONDITION,
     Code.OUT_OF_RANGE,
 }
+BUSY = {Code.RESOURCE_EXHAUSTED, Code.ABORTED}
 
 
 def test_every_status_but_ok_has_a_verdict() -> None:
@@ -43,7 +44,8 @@ def test_every_status_but_ok_has_a_verdict() -> None:
 def test_a_failure_is_judged_by_its_status(
     code: Code, retry: bool, blame: Blame, caller_sees: Code
 ) -> None:
-    assert VERDICTS[code] == Verdict(retry, blame, caller_sees, code not in CALLERS_FAULT)
+    misses, is_busy = code not in CALLERS_FAULT, code in BUSY
+    assert VERDICTS[code] == Verdict(retry, blame, caller_sees, misses, is_busy)
 
 
 @pytest.mark.parametrize("code", [Code.UNAUTHENTICATED, Code.PERMISSION_DENIED, Code.NOT_FOUND])

@@ -48,7 +48,8 @@ async def test_calls_that_an_endpoint_never_answers_are_all_counted_and_it_is_ej
     # It speaks HTTP/2, so it answers PINGs; there is no other, and callers leave at their deadline.
     alone = service_config(service.small, service.large)
     models = [alone.models[0], *(m.model_copy(update={"enabled": False}) for m in alone.models[1:])]
-    service.router.configure(alone.model_copy(update={"models": tuple(models)}))
+    chat = ClassConfig(name="chat", default=True, deadline_s=2)  # so that a second is long
+    service.router.configure(alone.model_copy(update={"models": tuple(models), "classes": (chat,)}))
     tensors = oip_pb2.ModelInferRequest(id="r1").SerializeToString()
     calls = [
         service.routing.Infer(pb.InferRequest(oip_request=tensors), timeout=1) for _ in range(50)
