@@ -64,6 +64,9 @@ class Channel:
         self._pool.begin(call)
         try:
             return await call.answer
+        except asyncio.CancelledError:
+            call.forget_failure()
+            raise
         finally:
             call.leave()
             if call.gave_way:

@@ -198,6 +198,11 @@ class UnaryCall(ClientCall):
         self.gave_way = limit
         self.fail(CallFailed(Code.RESOURCE_EXHAUSTED, "too much is held to take the answer"))
 
+    def forget_failure(self) -> None:
+        """Who was cancelled in the turn in which the call failed does not hear of that."""
+        if self.answer.done() and not self.answer.cancelled():
+            self.answer.exception()
+
     def leave(self) -> None:
         super().leave()
         if self._held_bytes:

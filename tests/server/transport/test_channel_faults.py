@@ -837,6 +837,18 @@ async def test_closing_cancels_calls_that_outlast_the_grace(server: Listening) -
     assert (await failure(waits)).code is Code.CANCELLED
 
 
+async def test_a_call_that_is_cancelled_as_it_fails_leaves_no_failure_behind(
+    server: Listening,
+) -> None:
+    channel = Channel(server.address, limits=PATIENT)
+    call = channel.unary(PATH, b"", timeout_s=0.01)
+    answer = call.send(None)  # as a servicer's first step, before it has a task
+    await asyncio.wait((answer,))
+    with pytest.raises(asyncio.CancelledError):
+        call.throw(asyncio.CancelledError)
+    await channel.close()
+
+
 async def test_nothing_is_left_of_a_closed_channel(server: Listening) -> None:
     before = asyncio.all_tasks()
     channel = Channel(server.address, limits=PATIENT)
