@@ -26,7 +26,7 @@ from server.routing.router import Router
 from server.routing.selector import Selector
 from server.routing.tokens import KEY_BYTES, Sealer
 from server.telemetry.logs import configure_logs
-from server.transport.channel import Channel
+from server.transport.channel.channel import Channel
 from server.upstream.oip import OipUpstream
 from turnout.v1.control_pb2 import PushStatsRequest
 

@@ -19,8 +19,8 @@ from pathlib import Path
 import grpc
 import uvloop
 
-from server.transport.server import Server
-from server.transport.tls import TlsFiles, server_context
+from server.transport.serving.server import Server
+from server.transport.sockets.tls import TlsFiles, server_context
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 Answer = Callable[[bytes, Context], Awaitable[bytes]]

@@ -25,9 +25,9 @@ from server.routing.counters import LATENCY_BUCKETS
 from server.rpc.admin import AdminServicer
 from server.rpc.control import ControlServicer
 from server.rpc.errors import ErrorAnswering
-from server.transport.channel import Channel
-from server.transport.server import Server
-from server.transport.server_limits import ServerLimits
+from server.transport.channel.channel import Channel
+from server.transport.serving.limits import ServerLimits
+from server.transport.serving.server import Server
 from turnout.v1 import admin_pb2, admin_pb2_grpc, control_pb2_grpc
 from turnout.v1 import control_pb2 as pb
 from turnout.v1.routing_pb2 import Cell

@@ -25,7 +25,7 @@ from server.rpc.openai_chat import Chat
 from server.rpc.reflection import REFLECTION, add_reflection
 from server.rpc.routing import RoutingServicer
 from server.rpc.wire import Bytes
-from server.transport.server import Server
+from server.transport.serving.server import Server
 from server.wire import oip_pb2, oip_pb2_grpc
 from turnout.v1 import routing_pb2, routing_pb2_grpc
 

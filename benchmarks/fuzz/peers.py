@@ -6,8 +6,9 @@ from typing import Any, cast
 
 from benchmarks.fuzz.loop import TurnLoop
 from server.status_code import Code
-from server.transport.connection import Connection
-from server.transport.events import (
+from server.transport.grpc.messages import prefix
+from server.transport.http2.connection import Connection
+from server.transport.http2.events import (
     ConnectionEnded,
     DataReceived,
     GoAwayReceived,
@@ -16,8 +17,7 @@ from server.transport.events import (
     StreamReset,
     TrailersReceived,
 )
-from server.transport.messages import prefix
-from server.transport.server_connection import ServerConnection
+from server.transport.serving.connection import ServerConnection
 
 # As uvloop reads: so much at once, so often in a turn unless reading is paused.
 READ_BYTES, READS_A_TURN = 256 * 1_024, 32

@@ -20,11 +20,13 @@ from benchmarks.fuzz.peers import READ_BYTES, Wire, method_headers, plain, told
 from benchmarks.fuzz.sessions import mending
 from benchmarks.fuzz.targets import Act, Target
 from server.app.handed_listener import WIRE_BYTES_MAX
-from server.transport.answer import CallFailed
-from server.transport.channel import Channel
-from server.transport.connection import Connection
-from server.transport.hpack import Decoder, Encoder, Header
-from server.transport.messages import prefix
+from server.transport.channel.channel import Channel
+from server.transport.grpc.answer import CallFailed
+from server.transport.grpc.messages import prefix
+from server.transport.http2.connection import Connection
+from server.transport.http2.hpack.decoder import Decoder
+from server.transport.http2.hpack.encoder import Encoder
+from server.transport.http2.hpack.table import Header
 
 # How an input is read, by its first byte; small pieces at the beginning only, for each is a call.
 _READS = (READ_BYTES, READ_BYTES, READ_BYTES, 16_384, 1_000, 9, 1)

@@ -7,8 +7,8 @@ from typing import Protocol
 import grpc
 
 from server.status_code import Code
-from server.transport.answer import CallFailed
-from server.transport.channel import Channel
+from server.transport.channel.channel import Channel
+from server.transport.grpc.answer import CallFailed
 
 # Far more than any call takes, so that one that is late was lost.
 DEADLINE_S = 20.0

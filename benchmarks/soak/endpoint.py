@@ -19,8 +19,8 @@ import uvloop
 
 from benchmarks.soak import raw
 from benchmarks.soak.raw import frame
-from server.transport.server import Server
-from server.transport.server_limits import ServerLimits
+from server.transport.serving.limits import ServerLimits
+from server.transport.serving.server import Server
 from server.wire import oip_pb2
 
 SLOW = "slow"

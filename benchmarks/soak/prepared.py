@@ -7,7 +7,7 @@ from benchmarks.soak import raw
 from benchmarks.soak.callers import ROUTE
 from benchmarks.soak.raw import frame
 from benchmarks.soak.stage import STRAY
-from server.transport.hpack_primitives import encoded_integer, encoded_string
+from server.transport.http2.hpack.primitives import encoded_integer, encoded_string
 from server.wire import oip_pb2
 from turnout.v1 import routing_pb2 as pb
 

@@ -10,7 +10,7 @@ from benchmarks.soak import raw
 from benchmarks.soak.raw import Frame, Peer, frame
 from benchmarks.soak.tally import Fault
 from server.status_code import Code
-from server.transport.hpack import Decoder
+from server.transport.http2.hpack.decoder import Decoder
 
 _INITIAL_WINDOW_SIZE = 4
 _WINDOW_BYTES = 65_535

@@ -37,7 +37,7 @@ from server.rpc.token_file import read_token
 from server.telemetry.logs import configure_logs
 from server.telemetry.loop_errors import log_loop_errors
 from server.telemetry.metrics import Metrics
-from server.transport.address import parse_address
+from server.transport.sockets.address import parse_address
 from server.version import VERSION
 from turnout.v1 import admin_pb2, admin_pb2_grpc, control_pb2, control_pb2_grpc
 

@@ -14,10 +14,10 @@ from server.app.tls import keep_fresh
 from server.config.named_files import tls_files
 from server.rpc.errors import too_large_metadata
 from server.rpc.method_limits import MESSAGE_BYTES_MAX, PAYLOAD_BYTES_MAX
-from server.transport.hand_over import Taker
-from server.transport.server import GREET_S, Server
-from server.transport.server_limits import ServerLimits
-from server.transport.tls import Certificates
+from server.transport.serving.limits import ServerLimits
+from server.transport.serving.server import GREET_S, Server
+from server.transport.sockets.hand_over import Taker
+from server.transport.sockets.tls import Certificates
 
 # A little above our own limits, whose errors say more.
 _ABOVE_BYTES = 64 * 2**10

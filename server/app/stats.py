@@ -7,7 +7,7 @@ from server.control.cell_stats import cell_stats
 from server.routing.counters import Counters, Leg
 from server.routing.router import Router
 from server.transport.limit_names import CHANNEL_PREFIX
-from server.transport.server import Server
+from server.transport.serving.server import Server
 from turnout.v1 import control_pb2 as pb
 
 

@@ -10,7 +10,7 @@ import structlog
 
 from server.config import TlsConfig
 from server.config.named_files import tls_files
-from server.transport.tls import Certificates, TlsError, TlsFiles
+from server.transport.sockets.tls import Certificates, TlsError, TlsFiles
 
 # An authority's tools replace certificates days before the old ones end.
 REFRESH_S = 5.0

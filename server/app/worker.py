@@ -45,7 +45,7 @@ from server.telemetry.logs import configure_logs
 from server.telemetry.loop_errors import log_loop_errors
 from server.telemetry.traced_dispatch import TracedDispatcher, Tracing
 from server.telemetry.tracing import sampling_ratio, tracer
-from server.transport.server import Server
+from server.transport.serving.server import Server
 from server.upstream.oip import OipUpstream
 from server.upstream.probes import Prober
 from server.version import VERSION

@@ -4,7 +4,7 @@ import os
 
 from server.config import Config, TlsConfig
 from server.config.problems import Problems
-from server.transport.tls import TlsFiles, faults
+from server.transport.sockets.tls import TlsFiles, faults
 
 
 def tls_files(tls: TlsConfig) -> TlsFiles:

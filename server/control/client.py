@@ -14,8 +14,8 @@ from server.control.protocol import PROTOCOL
 from server.routing.errors import ControlPlaneDown
 from server.routing.selector import CellKey, KindKey, Row, Shed, WeightTable
 from server.status_code import Code
-from server.transport.answer import CallFailed
-from server.transport.channel import Channel
+from server.transport.channel.channel import Channel
+from server.transport.grpc.answer import CallFailed
 from turnout.v1 import control_pb2 as pb
 from turnout.v1.routing_pb2 import Outcome, OutcomeResult
 

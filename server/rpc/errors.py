@@ -18,7 +18,7 @@ from server.routing import errors
 from server.routing.errors import RoutingError, UpstreamFailed
 from server.rpc import method_limits
 from server.rpc.wire import Bytes
-from server.transport.methods import takes_views
+from server.transport.grpc.methods import takes_views
 
 _Parsed = TypeVar("_Parsed")
 _Read: TypeAlias = Callable[[Bytes], Any]

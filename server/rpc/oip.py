@@ -16,7 +16,7 @@ from server.rpc.convert import AUTO
 from server.rpc.errors import Context, raw
 from server.rpc.routing import forwarded
 from server.rpc.wire import Bytes
-from server.transport.methods import in_task
+from server.transport.grpc.methods import in_task
 from server.wire import oip_pb2, oip_pb2_grpc
 
 

@@ -17,7 +17,7 @@ from server.rpc.reports import Settle, settled
 from server.rpc.responses import Responses
 from server.rpc.turns import hold, turn_of
 from server.rpc.wire import Bytes
-from server.transport.methods import in_task
+from server.transport.grpc.methods import in_task
 from turnout.v1 import routing_pb2 as pb
 from turnout.v1 import routing_pb2_grpc
 

@@ -23,7 +23,7 @@ from server.supervisor.state_folder import own
 from server.supervisor.watchdog import CONTROL_SILENT_S, WORKER_SILENT_S
 from server.telemetry.logs import configure_logs
 from server.telemetry.loop_errors import log_loop_errors
-from server.transport.listen import Listener, ListenError, listen
+from server.transport.sockets.listen import Listener, ListenError, listen
 
 __all__ = ["StartError", "Transport", "run", "supervise"]
 

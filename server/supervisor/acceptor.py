@@ -6,9 +6,9 @@ import socket
 import structlog
 
 from server.supervisor.balance import Balance
-from server.transport import hand_over
-from server.transport.accepting import ACCEPTED_AT_ONCE, PAUSE_S, SHORT
-from server.transport.listen import Listener
+from server.transport.sockets import hand_over
+from server.transport.sockets.accepting import ACCEPTED_AT_ONCE, PAUSE_S, SHORT
+from server.transport.sockets.listen import Listener
 
 _log = structlog.get_logger()
 

@@ -12,7 +12,7 @@ import structlog
 from server.app.settings import DRAIN_S, Settings
 from server.supervisor.acceptor import Acceptor
 from server.supervisor.watchdog import hangs, state_of
-from server.transport import hand_over
+from server.transport.sockets import hand_over
 
 # A child that dies is started again after this long, then twice as long each time, up to the most.
 RESTART_S, RESTART_S_MAX = 0.1, 5.0

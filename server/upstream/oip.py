@@ -11,8 +11,8 @@ from grpc_health.v1 import health_pb2
 from server.dispatch import Bytes, EndpointError, Metadata
 from server.routing.catalog import Model
 from server.status_code import Code
-from server.transport.answer import CallFailed
-from server.transport.channel import Channel
+from server.transport.channel.channel import Channel
+from server.transport.grpc.answer import CallFailed
 from server.transport.held_bytes import HeldBytes
 from server.wire import oip_pb2
 

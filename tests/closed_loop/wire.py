@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from server.status_code import Code
-from server.transport.answer import CallFailed
+from server.transport.grpc.answer import CallFailed
 from tests.closed_loop.control import Control, Ends
 from turnout.v1 import control_pb2 as pb
 

@@ -17,7 +17,7 @@ from server.routing.router import Router
 from server.routing.selector import Pick, Selector
 from server.routing.slices import Slices
 from server.routing.tokens import Kind, Sealer
-from server.transport.channel import Channel
+from server.transport.channel.channel import Channel
 from server.upstream.oip import OipUpstream
 from server.upstream.probes import Prober
 from tests.closed_loop.control import KEY

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import grpc
 import hpack
 
-from server.transport.server import Server
-from server.transport.server_limits import ServerLimits
-from tests.server.transport.by_hand import (
+from server.transport.serving.limits import ServerLimits
+from server.transport.serving.server import Server
+from tests.server.transport.http2.by_hand import (
     ACK,
     DATA,
     END_HEADERS,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from server.transport.errors import ErrorCode
+from server.transport.http2.errors import ErrorCode
 from tests.conformance.peer import MESSAGE, Peer
-from tests.server.transport.by_hand import (
+from tests.server.transport.http2.by_hand import (
     DATA,
     END_HEADERS,
     END_STREAM,

@@ -2,11 +2,11 @@
 
 import pytest
 
-from server.transport.errors import ErrorCode
-from server.transport.limits import Limits
-from server.transport.server_limits import ServerLimits
+from server.transport.http2.errors import ErrorCode
+from server.transport.http2.limits import Limits
+from server.transport.serving.limits import ServerLimits
 from tests.conformance.peer import BEGUN, ECHO, MESSAGE, WAITING, Peer, connected
-from tests.server.transport.by_hand import (
+from tests.server.transport.http2.by_hand import (
     ACK,
     CONTINUATION,
     DATA,

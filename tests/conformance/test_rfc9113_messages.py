@@ -2,10 +2,10 @@
 
 import pytest
 
-from server.transport.errors import ErrorCode
-from server.transport.hpack import Header
+from server.transport.http2.errors import ErrorCode
+from server.transport.http2.hpack.table import Header
 from tests.conformance.peer import BEGUN, ECHO, MESSAGE, Peer
-from tests.server.transport.by_hand import (
+from tests.server.transport.http2.by_hand import (
     DATA,
     END_HEADERS,
     END_STREAM,

@@ -6,8 +6,8 @@ from typing import cast
 
 import grpc
 
-from server.transport.server import Server
-from server.transport.server_limits import ServerLimits
+from server.transport.serving.limits import ServerLimits
+from server.transport.serving.server import Server
 
 TRANSPORTS = ("turnout", "grpcio")
 MESSAGE_BYTES_MAX = 2**20

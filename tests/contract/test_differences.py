@@ -14,10 +14,10 @@ import grpc
 import pytest
 
 from server.status_code import Code
-from server.transport.messages import framed
+from server.transport.grpc.messages import framed
 from tests.contract.service import SERVICE, TestService, order
 from tests.contract.serving import serving
-from tests.server.transport.raw_caller import Answer, calling
+from tests.server.transport.serving.raw_caller import Answer, calling
 
 ONE = framed(order(1))
 

@@ -9,13 +9,13 @@ import pytest
 
 from benchmarks.floors.proxies import envoy
 from server.status_code import Code
-from server.transport.answer import CallFailed
-from server.transport.channel import Channel
+from server.transport.channel.channel import Channel
+from server.transport.grpc.answer import CallFailed
 from server.wire import oip_pb2
 from tests.peers.proxied import running, told
 from tests.server.running import answering, routing, write_config
 from tests.server.running import serving as turnout
-from tests.server.transport.channel_peer import (
+from tests.server.transport.channel.channel_peer import (
     INITIAL,
     SERVICE,
     TRAILING,

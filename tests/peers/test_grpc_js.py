@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from server.status_code import Code
-from server.transport.server import Server
-from server.transport.tls import server_context
+from server.transport.serving.server import Server
+from server.transport.sockets.tls import server_context
 from tests.contract.service import ECHO_INITIAL, ECHO_TRAILING, TestService
 from tests.peers.running import NODE, PATIENCE_S, output, output_of, started
 from tests.server.certificates import Authority

@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks.floors.proxies import envoy, nginx
 from benchmarks.sides import Certificate, Side
-from server.transport.server import Server
-from server.transport.server_limits import ServerLimits
+from server.transport.serving.limits import ServerLimits
+from server.transport.serving.server import Server
 from tests.contract.caller import (
     TIMEOUT_S,
     duplex,

@@ -5,7 +5,7 @@ from pathlib import Path
 import grpc
 import trustme
 
-from server.transport.tls import TlsFiles
+from server.transport.sockets.tls import TlsFiles
 
 
 class Authority:

@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from server.transport.tls import TlsFiles
+from server.transport.sockets.tls import TlsFiles
 from tests.server.certificates import Authority, caller_credentials
 from tests.server.running import REQUEST, Echo, Service, answering, serving, write_config
 from turnout.v1 import admin_pb2, admin_pb2_grpc, routing_pb2, routing_pb2_grpc

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from server.transport.limits import Limits
-from server.transport.messages import framed
+from server.transport.grpc.messages import framed
+from server.transport.http2.limits import Limits
 from tests.server.running import serving, write_config
-from tests.server.transport.raw_caller import Caller, calling
+from tests.server.transport.serving.raw_caller import Caller, calling
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 

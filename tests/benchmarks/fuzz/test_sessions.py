@@ -10,9 +10,9 @@ from benchmarks.fuzz import frames
 from benchmarks.fuzz.frames import END_HEADERS, END_STREAM, PREFACE, Frame, read_frames
 from benchmarks.fuzz.sessions import FRAME_BYTES_MAX, mended, mending
 from benchmarks.fuzz.transport import TRANSPORT
-from server.transport.connection import Connection
-from server.transport.errors import ErrorCode
-from server.transport.hpack import Encoder
+from server.transport.http2.connection import Connection
+from server.transport.http2.errors import ErrorCode
+from server.transport.http2.hpack.encoder import Encoder
 
 HEAD = Encoder().encode(((b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/a")))
 WHOLE = END_HEADERS | END_STREAM

@@ -21,9 +21,9 @@ from benchmarks.soak.session import Ended, request, session, zipped
 from server.routing.errors import PayloadMalformed
 from server.rpc.oip_tensors import read_tensors
 from server.rpc.oip_wire import INPUTS, TENSORS_MAX, read_request
-from server.transport.hpack import Decoder
-from server.transport.server import Server
-from server.transport.server_limits import ServerLimits
+from server.transport.http2.hpack.decoder import Decoder
+from server.transport.serving.limits import ServerLimits
+from server.transport.serving.server import Server
 from turnout.v1 import routing_pb2 as pb
 
 BY_NAME = {one.name: one for one in ATTACKS}

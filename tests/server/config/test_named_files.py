@@ -7,7 +7,7 @@ from server.config import ConfigError
 from server.config.file import load
 from server.config.named_files import tls_files
 from server.config.parse import parse
-from server.transport.tls import TlsFiles
+from server.transport.sockets.tls import TlsFiles
 from tests.server.certificates import Authority
 from tests.server.configs import plain
 

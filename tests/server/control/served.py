@@ -20,7 +20,7 @@ from server.control.window import Window
 from server.rpc.admin import AdminServicer
 from server.rpc.control import ControlServicer
 from server.rpc.errors import ErrorAnswering
-from server.transport.channel import Channel
+from server.transport.channel.channel import Channel
 from tests.server.control.told import KEY
 from turnout.v1 import control_pb2 as pb
 from turnout.v1.admin_pb2 import GetPlanRequest, Plan

@@ -20,13 +20,20 @@ from server.control.protocol import PROTOCOL
 from server.routing.catalog import Cell
 from server.routing.errors import ControlPlaneDown
 from server.rpc.errors import Context
-from server.transport.channel import Channel
-from server.transport.channel_limits import ChannelLimits
-from server.transport.keepalive import Keepalive
-from server.transport.limits import Limits
+from server.transport.channel.channel import Channel
+from server.transport.channel.keepalive import Keepalive
+from server.transport.channel.limits import ChannelLimits
+from server.transport.http2.limits import Limits
 from tests.server.control.served import Worker
 from tests.server.control.told import push, service
-from tests.server.transport.raw_peer import PATIENCE_S, PING, RST_STREAM, Listening, Peer, listening
+from tests.server.transport.channel.raw_peer import (
+    PATIENCE_S,
+    PING,
+    RST_STREAM,
+    Listening,
+    Peer,
+    listening,
+)
 from turnout.v1 import control_pb2 as pb
 from turnout.v1.control_pb2_grpc import (
     ControlServiceServicer,

@@ -33,8 +33,8 @@ from server.rpc.health import HealthServicer
 from server.rpc.method_limits import PAYLOAD_BYTES_MAX
 from server.rpc.oip import OipServicer
 from server.rpc.routing import RoutingServicer
-from server.transport.server import Server
-from server.transport.server_limits import ServerLimits
+from server.transport.serving.limits import ServerLimits
+from server.transport.serving.server import Server
 from server.upstream.oip import OipUpstream
 from server.wire import oip_pb2_grpc
 from tests.server.routing.configs import config, model

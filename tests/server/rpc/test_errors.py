@@ -28,8 +28,8 @@ from server.rpc.errors import (
     status_of,
 )
 from server.rpc.wire import Bytes
-from server.transport.server import Server
-from server.transport.server_limits import ServerLimits
+from server.transport.serving.limits import ServerLimits
+from server.transport.serving.server import Server
 from tests.server.rpc.service import Refusal, refusal_of
 from turnout.v1 import control_pb2 as pb
 from turnout.v1 import control_pb2_grpc, routing_pb2, routing_pb2_grpc

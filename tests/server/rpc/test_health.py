@@ -14,11 +14,11 @@ from grpc_health.v1 import health_pb2_grpc
 from server.routing.catalog import PayloadKind
 from server.routing.readiness import NOBODY, Readiness
 from server.rpc.health import HEALTH, LIVENESS, OIP, ROUTING, HealthServicer, statuses
-from server.transport.messages import framed
-from server.transport.server import Server
+from server.transport.grpc.messages import framed
+from server.transport.serving.server import Server
 from tests.contract.caller import stream_out, unary
 from tests.contract.serving import TRANSPORTS, serving
-from tests.server.transport.raw_caller import PATIENCE_S, calling
+from tests.server.transport.serving.raw_caller import PATIENCE_S, calling
 
 CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
 # SETTINGS that leave no room for answers.

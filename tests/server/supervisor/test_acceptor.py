@@ -14,9 +14,9 @@ import structlog
 
 from server.supervisor.acceptor import Acceptor
 from server.supervisor.balance import UNTAKEN_MAX
-from server.transport.hand_over import Taker, pair
-from server.transport.listen import Listener, listen
-from tests.server.transport.test_hand_over import no_descriptor_left
+from server.transport.sockets.hand_over import Taker, pair
+from server.transport.sockets.listen import Listener, listen
+from tests.server.transport.sockets.test_hand_over import no_descriptor_left
 
 CALLER_S = 10.0
 

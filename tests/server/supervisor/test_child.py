@@ -7,7 +7,7 @@ import structlog
 
 from server.app.settings import Settings
 from server.supervisor.child import Child, keep
-from tests.server.transport.test_hand_over import no_descriptor_left
+from tests.server.transport.sockets.test_hand_over import no_descriptor_left
 
 PATIENCE_S = 20.0
 READY_AND_OVER = "platform"  # Python's own: prints a line

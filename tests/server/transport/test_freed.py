@@ -9,16 +9,16 @@ import pytest
 from structlog.testing import capture_logs
 
 from server.status_code import Code
-from server.transport.answer import CallFailed
-from server.transport.channel import Channel
-from server.transport.channel_limits import ChannelLimits
-from server.transport.messages import framed
-from server.transport.server import Server
-from server.transport.server_call import ServerCall
-from server.transport.server_limits import ServerLimits
-from tests.server.transport.by_hand import DATA, HEADERS, raw, rst_stream, setting
-from tests.server.transport.raw_caller import SERVICE, Caller, calling, serving
-from tests.server.transport.raw_peer import PATIENCE_S, Listening, Peer, listening
+from server.transport.channel.channel import Channel
+from server.transport.channel.limits import ChannelLimits
+from server.transport.grpc.answer import CallFailed
+from server.transport.grpc.messages import framed
+from server.transport.serving.call import ServerCall
+from server.transport.serving.limits import ServerLimits
+from server.transport.serving.server import Server
+from tests.server.transport.channel.raw_peer import PATIENCE_S, Listening, Peer, listening
+from tests.server.transport.http2.by_hand import DATA, HEADERS, raw, rst_stream, setting
+from tests.server.transport.serving.raw_caller import SERVICE, Caller, calling, serving
 
 LARGE_BYTES = 4 * 2**20
 SMALL_BYTES = 2**20  # what a test, its sockets and its servers take

@@ -2,10 +2,10 @@
 
 import dataclasses
 
-from server.transport.channel_limits import ChannelLimits
+from server.transport.channel.limits import ChannelLimits
+from server.transport.http2.limits import Limits
 from server.transport.limit_names import ALL, CHANNEL_LIMITS, SERVER_LIMITS
-from server.transport.limits import Limits
-from server.transport.server_limits import ServerLimits
+from server.transport.serving.limits import ServerLimits
 
 HTTP2 = {field.name for field in dataclasses.fields(Limits)}
 # SETTINGS tell the peer; to go beyond them is an error of HTTP/2, not a limit reached.

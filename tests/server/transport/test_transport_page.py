@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 
 from server.transport import limit_names
-from server.transport.channel_limits import ChannelLimits
-from server.transport.keepalive import Keepalive
-from server.transport.limits import KIB, MIB, Limits, Rate
-from server.transport.server_limits import ServerLimits
+from server.transport.channel.keepalive import Keepalive
+from server.transport.channel.limits import ChannelLimits
+from server.transport.http2.limits import KIB, MIB, Limits, Rate
+from server.transport.serving.limits import ServerLimits
 
 PAGE = (Path(__file__).parents[3] / "docs" / "transport.md").read_text()
 GIB = 1024 * MIB
 HTTP2, SERVER = Limits(), ServerLimits()
 TABLES: Mapping[str, Mapping[str, object]] = {
-    "limits.py": {field.name: getattr(HTTP2, field.name) for field in fields(HTTP2)},
-    "server_limits.py": {
+    "http2/limits.py": {field.name: getattr(HTTP2, field.name) for field in fields(HTTP2)},
+    "serving/limits.py": {
         field.name: getattr(SERVER, field.name) for field in fields(SERVER) if field.name != "http2"
     },
-    "channel_limits.py": ChannelLimits()._asdict(),
+    "channel/limits.py": ChannelLimits()._asdict(),
 }
 
 
@@ -64,9 +64,11 @@ def test_it_says_which_limits_are_not_counted() -> None:
         if "not counted" in row[3]
     }
     counted = {
-        ("limits.py", name) for name in TABLES["limits.py"] if name in limit_names.SERVER_LIMITS
+        ("http2/limits.py", name)
+        for name in TABLES["http2/limits.py"]
+        if name in limit_names.SERVER_LIMITS
     }
     assert not silent & counted
-    assert len(counted) + len({row for row in silent if row[0] == "limits.py"}) == len(
-        TABLES["limits.py"]
+    assert len(counted) + len({row for row in silent if row[0] == "http2/limits.py"}) == len(
+        TABLES["http2/limits.py"]
     )

@@ -10,7 +10,7 @@ import grpc
 from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 
-from server.transport.server import Server
+from server.transport.serving.server import Server
 from server.wire import oip_pb2
 
 Context = grpc.aio.ServicerContext[Any, Any]

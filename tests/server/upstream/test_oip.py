@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from server.dispatch import EndpointError
 from server.routing.catalog import Model, compile_catalog
 from server.status_code import Code
-from server.transport.limits import Limits
+from server.transport.http2.limits import Limits
 from server.upstream.oip import READY_BYTES_MAX, OipUpstream, addressing
 from server.wire import oip_pb2
 from tests.server.routing.configs import config, model
-from tests.server.transport.raw_peer import PING, deaf_address, listening
+from tests.server.transport.channel.raw_peer import PING, deaf_address, listening
 from tests.server.upstream.endpoint import (
     Endpoint,
     refusing,

@@ -1,0 +1,315 @@
+"""One HTTP/2 connection (RFC 9113), either end: bytes in, events out. No socket, no clock."""
+
+from collections.abc import Iterator, Sequence
+
+from server.transport.http2 import frames, settings
+from server.transport.http2.errors import ConnectionFault, ErrorCode
+from server.transport.http2.events import ConnectionEnded, Event, StreamWritable
+from server.transport.http2.floods import Floods
+from server.transport.http2.frames import NUMBER_MAX, PREFACE, frame
+from server.transport.http2.hpack.table import Header
+from server.transport.http2.inflow import Inflow
+from server.transport.http2.limits import Limits
+from server.transport.http2.receiver import Receiver
+from server.transport.http2.sender import ROOM_BYTES, Sender
+from server.transport.http2.stream import Stream
+from server.transport.http2.streams import StreamsInAll, StreamTable
+
+_DEFAULT_LIMITS = Limits()
+# What was made in the turn that reaches one of these is too much to be sent.
+_OF_A_TURN = ("output_bytes", "control_output_bytes")
+
+
+class Connection:
+    """What a peer may do, and what we owe it. `receive` raises for nothing that a peer sends."""
+
+    def __init__(
+        self,
+        *,
+        client: bool,
+        limits: Limits = _DEFAULT_LIMITS,
+        streams_in_all: StreamsInAll | None = None,
+    ) -> None:
+        """The preface and our SETTINGS are in the output at once.
+
+        `streams_in_all` is shared by the connections of a server.
+        """
+        self.ended: ConnectionEnded | None = None  # a send may end it too: look after sending
+        self.writable: list[StreamWritable] = []  # by `take_output`; whoever calls it clears this
+        self._receive_window = limits.stream_window_bytes
+        self._floods = Floods(limits)
+        self._sender = Sender(limits, self._floods)
+        self._sender.control(
+            (PREFACE if client else b"")
+            + frame(frames.SETTINGS, 0, 0, settings.settings_payload(limits, client=client))
+        )
+        self._inflow = Inflow(limits, self._sender)
+        self._streams = StreamTable(
+            self._sender, self._inflow, streams_in_all or StreamsInAll(), client=client
+        )
+        self._receiver = Receiver(
+            limits, self._floods, self._sender, self._inflow, self._streams, client=client
+        )
+
+    @property
+    def open_streams(self) -> int:
+        """Streams on which something may still happen."""
+        return len(self._streams)
+
+    @property
+    def held_bytes(self) -> int:
+        """What is kept now: for the peer to take, and of frames and heads that are not complete."""
+        sender = self._sender
+        return self._receiver.held_bytes + sender.output_bytes + sender.kept_bytes
+
+    @property
+    def data_bytes(self) -> int:
+        """Of messages, ever, that the peer's windows let through."""
+        return self._sender.data_bytes
+
+    @property
+    def waits_for_connection(self) -> bool:
+        """Whether data waits for the window of the whole connection."""
+        return self._sender.waits_for_connection
+
+    def held_back(self) -> tuple[dict[int, int], frozenset[int]]:
+        """Streams whose data waits, each with what it ever let through; and those among them that
+        wait for a window of their own.
+        """
+        if not self._sender.waiting_bytes:
+            return {}, frozenset()
+        waiting = [one for one in self._streams.values() if one.queue]
+        own = frozenset(one.id for one in waiting if one.send_window <= 0)
+        return {one.id: one.sent_bytes for one in waiting}, own
+
+    def receive(self, data: bytes, now_s: float) -> list[Event]:
+        """What these bytes mean; after ConnectionEnded nothing means anything."""
+        receiver = self._receiver
+        if self.ended is None:
+            self._floods.now_s = now_s
+            try:
+                receiver.begin(data)
+                while receiver.go_on():
+                    pass
+            except ConnectionFault as fault:
+                self._end(fault)
+        return receiver.take_events()
+
+    def receive_in_stretches(self, data: bytes, now_s: float) -> Iterator[list[Event]]:
+        """The same, a millisecond's work at a time; to be gone through before more is received."""
+        receiver = self._receiver
+        if self.ended is None:
+            self._floods.now_s = now_s
+            try:
+                receiver.begin(data)
+                while receiver.go_on():
+                    yield receiver.take_events()
+                    if self.ended is not None:  # by what was sent meanwhile
+                        break
+            except ConnectionFault as fault:
+                self._end(fault)
+        yield receiver.take_events()
+
+    def open_stream(self, headers: Sequence[Header], *, end_stream: bool = False) -> int:
+        """Sends the head of a request (client); raises NoStreamFree when there is no stream.
+
+        For any method but HEAD, whose answer may announce content that does not come.
+        """
+        stream = self._streams.open(self._receive_window)
+        self.send_headers(stream.id, headers, end_stream=end_stream)
+        return stream.id
+
+    def request(self, headers: Sequence[Header], data: bytes | memoryview) -> int:
+        """Sends a whole request (client) in one go: cheaper than head, then data and end."""
+        stream = self._streams.open(self._receive_window)
+        self._send_whole(stream, headers, data, None)
+        return stream.id
+
+    def respond(
+        self, stream_id: int, headers: Sequence[Header], data: bytes, trailers: Sequence[Header]
+    ) -> None:
+        """Sends a whole response in one go: cheaper than head, data, then trailers."""
+        stream = self._sendable(stream_id)
+        if stream is not None:
+            self._send_whole(stream, headers, data, trailers)
+
+    def send_headers(
+        self, stream_id: int, headers: Sequence[Header], *, end_stream: bool = False
+    ) -> None:
+        """Sends a head, or trailers; they wait behind data that waits for a window."""
+        stream = self._sendable(stream_id)
+        if stream is None:
+            return
+        try:
+            self._sender.headers(stream, headers, end_stream=end_stream)
+            self._sent(stream, end_stream=end_stream)
+        except ConnectionFault as fault:
+            self._end(fault)
+
+    def send_data(
+        self, stream_id: int, data: bytes | memoryview, *, end_stream: bool = False
+    ) -> None:
+        """Sends what the windows and one write allow; the rest waits, in order.
+
+        On a stream that is gone, every kind of sending does nothing: its end is told by an event.
+        """
+        stream = self._sendable(stream_id)
+        if stream is None:
+            return
+        try:
+            self._sender.data(stream, data, end_stream=end_stream)
+            self._sent(stream, end_stream=end_stream)
+        except ConnectionFault as fault:
+            self._end(fault)
+
+    def waiting_bytes(self, stream_id: int) -> int:
+        """How much of its data waits; StreamWritable tells when it is none."""
+        stream = self._streams.get(stream_id)
+        return stream.waiting_bytes if stream is not None else 0
+
+    def is_held_back(self, stream_id: int) -> bool:
+        """Whether the peer's windows keep some of its data waiting, not our socket alone."""
+        stream = self._streams.get(stream_id)
+        return stream is not None and self._sender.is_held_back(stream)
+
+    def reset(self, stream_id: int, code: int = ErrorCode.CANCEL) -> None:
+        """Ends the stream at once, for both; no event follows.
+
+        A server that has answered all while the client still sends does this with NO_ERROR.
+        """
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            return
+        try:
+            self._streams.reset(stream, code)
+        except ConnectionFault as fault:
+            self._end(fault)
+
+    def consumed(self, stream_id: int, flow_bytes: int) -> None:
+        """The application took so much of what DataReceived brought: the windows open again.
+
+        What a stream has not given back is given back when it closes.
+        """
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            return
+        try:
+            self._inflow.consumed(stream, flow_bytes)
+        except ConnectionFault as fault:
+            self._end(fault)
+
+    def ping(self, payload: bytes) -> None:
+        """Asks for PingAcknowledged with the same 8 bytes."""
+        self._send_control(frame(frames.PING, 0, 0, payload))
+
+    def goaway(
+        self,
+        code: int = ErrorCode.NO_ERROR,
+        *,
+        last_stream_id: int | None = None,
+        debug: bytes = b"",
+    ) -> None:
+        """Asks for no new streams, in two steps so that none is lost that is on its way.
+
+        First with `last_stream_id` 2**31 - 1; a round trip later without: what the peer opens above
+        the last stream that was seen is not processed, and may be tried elsewhere. `debug` is for
+        whoever looks for a reason.
+        """
+        last = max(self._streams.last_peer, 0) if last_stream_id is None else last_stream_id
+        last = self._streams.last_accepted = min(last, self._streams.last_accepted)
+        if last < NUMBER_MAX:
+            self._streams.going_away = True
+        self._send_control(_goaway_frame(last, code, debug))
+
+    def take_output(self) -> bytes:
+        """What is to be written now, of data as much as a write should carry; empty: nothing.
+
+        After ROOM_BYTES there may be more at once.
+        """
+        if self._sender.ready:
+            self._go_on_sending()
+        return self._sender.take_output()
+
+    def _go_on_sending(self) -> None:
+        """Data that waited for a write has its turn."""
+        try:
+            for stream in self._sender.flush():
+                self.writable.append(StreamWritable(stream.id))
+                self._streams.remove_if_over(stream)
+        except ConnectionFault as fault:
+            self._end(fault)
+
+    def close(self) -> None:
+        """Nothing comes or goes any more, and nothing is kept: not until a collector comes by."""
+        if self.ended is None:
+            self.ended = ConnectionEnded(ErrorCode.NO_ERROR, "the connection was closed", "")
+        self._drop()
+        self._sender.take_output()
+        self._receiver.events, self.writable = [], []
+
+    def hold_back(self) -> None:
+        """Whoever writes is behind: data waits until `let_go`, or until the output is taken."""
+        self._sender.room = 0
+
+    def let_go(self) -> None:
+        """Whoever writes takes more."""
+        self._sender.room = ROOM_BYTES
+
+    def _sendable(self, stream_id: int) -> Stream | None:
+        stream = self._streams.get(stream_id)
+        if stream is not None and not stream.local_open:
+            raise ValueError(f"stream {stream_id} was ended before: nothing more can be sent")
+        return stream
+
+    def _send_whole(
+        self,
+        stream: Stream,
+        head: Sequence[Header],
+        data: bytes | memoryview,
+        trailers: Sequence[Header] | None,
+    ) -> None:
+        sender = self._sender
+        try:
+            if not sender.whole(stream, head, data, trailers):
+                sender.headers(stream, head, end_stream=False)
+                sender.data(stream, data, end_stream=not trailers)
+                if trailers:
+                    sender.headers(stream, trailers, end_stream=True)
+            stream.local_open = False
+            self._streams.remove_if_over(stream)
+        except ConnectionFault as fault:
+            self._end(fault)
+
+    def _sent(self, stream: Stream, *, end_stream: bool) -> None:
+        if end_stream:
+            stream.local_open = False
+            self._streams.remove_if_over(stream)
+
+    def _send_control(self, octets: bytes) -> None:
+        if self.ended is not None:
+            return
+        try:
+            self._sender.control(octets)
+        except ConnectionFault as fault:
+            self._end(fault)
+
+    def _end(self, fault: ConnectionFault) -> None:
+        """The last word: a GOAWAY that says what was wrong; of the streams nothing is kept."""
+        self.ended = ConnectionEnded(fault.code, fault.reason, fault.limit)
+        self._receiver.events.append(self.ended)
+        if fault.limit in _OF_A_TURN:
+            self._sender.take_output()
+        last = max(self._streams.last_peer, 0)
+        self._drop()
+        self._sender.end(_goaway_frame(last, fault.code, fault.reason.encode()))
+
+    def _drop(self) -> None:
+        """Of streams and of what waits or came in part, nothing is kept."""
+        self._sender.drop()
+        self._streams.end()
+        self._receiver.drop()
+
+
+def _goaway_frame(last_stream_id: int, code: int, debug: bytes) -> bytes:
+    payload = last_stream_id.to_bytes(4) + int(code).to_bytes(4) + debug
+    return frame(frames.GOAWAY, 0, 0, payload)
