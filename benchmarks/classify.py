@@ -12,17 +12,13 @@ import numpy as np
 
 from benchmarks.floors.keyword_pass import KeywordPass
 from benchmarks.harness import Benchmark, Claim, Row, compare
-from server.config import (
-    ClassConfig,
-    Config,
-    DomainConfig,
-    ModelConfig,
-    PriceConfig,
-)
+from server.config.classes import ClassConfig, DomainConfig
 from server.config.match import KeywordsConfig, MatchConfig, RangeConfig
+from server.config.models import ModelConfig, PriceConfig
+from server.config.schema import Config
 from server.routing.catalog import compile_catalog
-from server.routing.learned import LinearModel
 from server.routing.learned.file_format import Contents, Header, quantised
+from server.routing.learned.model import LinearModel
 from server.routing.query import Query
 from server.routing.reading.classifier import Classifier
 from server.routing.reading.content import window

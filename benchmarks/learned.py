@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
 from benchmarks.harness import Claim, Row, compare
-from server.routing.learned import LinearModel
+from server.routing.learned.model import LinearModel
 from server.training.examples import Columns, Example, read_domains, read_examples
 from server.training.report import Report
 from server.training.train import judge, train

@@ -14,7 +14,10 @@ from collections.abc import AsyncIterator
 import grpc
 import uvloop
 
-from server.config import ClassConfig, Config, ModelConfig, PriceConfig, to_json
+from server.config.as_json import to_json
+from server.config.classes import ClassConfig
+from server.config.models import ModelConfig, PriceConfig
+from server.config.schema import Config
 from server.control.parts import Row, Shares, parts_of
 from server.control.publisher import Publisher
 from server.routing.catalog import Cell

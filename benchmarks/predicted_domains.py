@@ -27,7 +27,7 @@ from optimizer.estimate.accuracy import AccuracyEstimate
 from optimizer.lp import solve
 from optimizer.problem import Group, Problem
 from optimizer.solution import Failure
-from server.routing.learned import LinearModel
+from server.routing.learned.model import LinearModel
 from server.routing.learned.names import domain_name
 from server.training.examples import Example
 from server.training.train import train

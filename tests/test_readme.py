@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from benchmarks.demo.serve import CLIENT_CODE
-from server.config import json_schema
+from server.config.as_json import json_schema
 from server.config.file import load
 
 ROOT = Path(__file__).parents[1]

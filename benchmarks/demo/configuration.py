@@ -6,18 +6,12 @@ from pathlib import Path
 import yaml
 
 from benchmarks.demo.models import MODELS, Measured
-from server.config import (
-    BudgetConfig,
-    CapacityConfig,
-    ClassConfig,
-    Config,
-    HealthConfig,
-    ListenersConfig,
-    MatchConfig,
-    ModelConfig,
-    PriceConfig,
-    SloConfig,
-)
+from server.config.budgets import BudgetConfig
+from server.config.classes import ClassConfig, SloConfig
+from server.config.listeners import ListenersConfig
+from server.config.match import MatchConfig
+from server.config.models import CapacityConfig, HealthConfig, ModelConfig, PriceConfig
+from server.config.schema import Config
 
 BUDGET = "digits"
 BULK, STRICT = "bulk", "strict"

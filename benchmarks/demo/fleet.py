@@ -15,7 +15,7 @@ from benchmarks.demo.digits import Part
 from benchmarks.demo.forks import Fork, Line, forked
 from benchmarks.demo.models import Study
 from benchmarks.demo.processes import ServerProcess, started
-from server.config import Config
+from server.config.schema import Config
 from turnout.v1 import admin_pb2 as pb
 
 if TYPE_CHECKING:  # the stubs know it, the generated code does not

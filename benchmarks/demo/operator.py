@@ -3,7 +3,7 @@
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from benchmarks.demo.stage import Stage
-from server.config import ModelConfig
+from server.config.models import ModelConfig
 from turnout.v1 import admin_pb2 as pb
 
 

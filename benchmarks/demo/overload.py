@@ -8,7 +8,7 @@ from benchmarks.demo.models import NEW_VERSION, SMALL, THREADS
 from benchmarks.demo.operator import add, drain
 from benchmarks.demo.promises import poisson_high
 from benchmarks.demo.stage import Stage
-from server.config import CapacityConfig
+from server.config.models import CapacityConfig
 from turnout.v1 import admin_pb2 as pb
 
 TIMES = 3.0

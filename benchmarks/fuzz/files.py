@@ -20,8 +20,9 @@ from benchmarks.fuzz.mutate import ANY, Mutation, words
 from benchmarks.fuzz.peers import plain
 from benchmarks.fuzz.planned import CONFIG, DOCUMENT, KEY, NOW_S, folder
 from benchmarks.fuzz.targets import Act, Target
-from server.config import ConfigError, from_json, to_json
+from server.config.as_json import from_json, to_json
 from server.config.file import load, warnings
+from server.config.problems import ConfigError
 from server.control.budgets import Spending
 from server.control.cell_stats import cell_stats
 from server.control.estimates import Estimates
@@ -36,9 +37,9 @@ from server.control.window import build_window
 from server.routing.catalog import Cell
 from server.routing.counters import Counts, Leg
 from server.routing.errors import RoutingError
-from server.routing.learned import ClassifierInvalid, LinearModel
-from server.routing.learned.file_format import Contents, Header, dump
+from server.routing.learned.file_format import ClassifierInvalid, Contents, Header, dump
 from server.routing.learned.file_format import load as load_classifier
+from server.routing.learned.model import LinearModel
 from server.routing.tokens import open_decision
 from turnout.v1.control_pb2 import PushStatsRequest
 from turnout.v1.routing_pb2 import Feedback, Outcome

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.fuzz.loop import TurnLoop
-from server.config import Config
 from server.config.parse import parse
+from server.config.schema import Config
 from server.control.plane import ControlPlane, KeptFiles
 from server.routing.tokens import KEY_BYTES
 

@@ -11,7 +11,7 @@ import structlog
 from server.app.memory import give_back_what_is_freed
 from server.app.settings import DRAIN_S, Settings
 from server.app.tls import keep_fresh
-from server.config.named_files import tls_files
+from server.named_files.tls import tls_files
 from server.rpc.errors import too_large_metadata
 from server.rpc.method_limits import MESSAGE_BYTES_MAX, PAYLOAD_BYTES_MAX
 from server.transport.serving.limits import ServerLimits

@@ -4,9 +4,10 @@ import asyncio
 
 import structlog
 
-from server.config import Config
-from server.config.classifier_file import fitting, read_classifier
-from server.routing.learned import ClassifierInvalid, LinearModel
+from server.config.schema import Config
+from server.named_files.classifier import fitting, read_classifier
+from server.routing.learned.file_format import ClassifierInvalid
+from server.routing.learned.model import LinearModel
 
 _log = structlog.get_logger()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from server.config import TlsConfig
+from server.config.listeners import TlsConfig
 
 if TYPE_CHECKING:  # the supervisor, which needs none of it, does without its 25 MB
     import grpc

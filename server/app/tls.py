@@ -8,8 +8,8 @@ from typing import NoReturn, cast
 import grpc
 import structlog
 
-from server.config import TlsConfig
-from server.config.named_files import tls_files
+from server.config.listeners import TlsConfig
+from server.named_files.tls import tls_files
 from server.transport.sockets.tls import Certificates, TlsError, TlsFiles
 
 # An authority's tools replace certificates days before the old ones end.

@@ -1,12 +1,1 @@
 """The command `turnout`: one file a noun, and no decision in any of them."""
-
-
-def main() -> None:
-    """Runs the command."""
-    try:
-        # Here, so that importing a part of the package does not build the whole command.
-        from server.cli.app import app
-
-        app()
-    except KeyboardInterrupt:  # while it was still being loaded
-        raise SystemExit(130) from None

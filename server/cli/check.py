@@ -11,8 +11,12 @@ from rich.text import Text
 
 from server.cli.figures import percent
 from server.cli.terminal import FAILED, AsJson, console, print_problems, print_warnings
-from server.config import ClassConfig, Config, ConfigError, Problem, json_schema
+from server.config.as_json import json_schema
+from server.config.classes import ClassConfig
 from server.config.file import load, warnings
+from server.config.problems import ConfigError, Problem
+from server.config.schema import Config
+from server.named_files.check import named_files_problems
 
 
 def check(
@@ -24,7 +28,7 @@ def check(
     What is only worth a thought is listed as a warning: exit status 0 says that it can be served.
     """
     try:
-        config = load(file, with_named_files=True)
+        config = load(file, further_check=named_files_problems)
     except ConfigError as error:
         if as_json:
             _print_json(error.problems)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from server.cli.route import class_rule, label_of
 from server.cli.terminal import AsJson, console, fail, load_or_fail
-from server.config import Config
+from server.config.schema import Config
 from server.routing.catalog import compile_catalog
 from server.routing.errors import RoutingError
 from server.routing.query import Query
@@ -21,7 +21,7 @@ from server.rpc.convert import route_query
 from turnout.v1 import routing_pb2 as pb
 
 if TYPE_CHECKING:  # numpy, which is only needed where there is a learned classifier
-    from server.routing.learned import LinearModel
+    from server.routing.learned.model import LinearModel
 
 _NO_RULES = Config.model_validate({"models": (), "classes": ({"name": "any", "default": True},)})
 
@@ -103,8 +103,9 @@ def _explained(query: Query, config: Path | None, classifier: Path | None) -> Ex
 
 def _learned(file: Path) -> "LinearModel":
     # Only here, for numpy takes a tenth of a second to import.
-    from server.config.classifier_file import read_classifier
-    from server.routing.learned import ClassifierInvalid, LinearModel
+    from server.named_files.classifier import read_classifier
+    from server.routing.learned.file_format import ClassifierInvalid
+    from server.routing.learned.model import LinearModel
 
     try:
         return LinearModel.from_bytes(read_classifier(str(file)))

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from server.cli.terminal import fail, fail_config
-from server.config import ConfigError
+from server.config.problems import ConfigError
 
 # More than the cores of a machine; the control plane knows twice as many apart.
 WORKERS_MAX = 128
@@ -27,7 +27,8 @@ def serve(
 ) -> None:
     """Serve by a configuration file until SIGTERM or Ctrl-C, then drain."""
     # Only here, for it brings all that a service needs, and other commands are to start fast.
-    from server.supervisor import StartError, run
+    from server.supervisor.child import StartError
+    from server.supervisor.service import run
 
     try:
         status = run(file, workers=workers, transport=transport)

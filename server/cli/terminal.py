@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from server.config import Config, ConfigError, Problem
 from server.config.file import load
+from server.config.problems import ConfigError, Problem
+from server.config.schema import Config
 
 FAILED = 1
 

@@ -5,8 +5,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from itertools import pairwise
 
-from server.config import Config, PriceConfig, rules
+from server.config import rules
+from server.config.models import PriceConfig
 from server.config.problems import Path, Problems, did_you_mean
+from server.config.schema import Config
 from server.config.section import OTHER
 from server.config.state_dir import SOCKET_PATH_BYTES_MAX, folder_problem
 

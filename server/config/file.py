@@ -1,27 +1,30 @@
 """Reads the configuration file."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from server.config import Config, ConfigError, Problem
-from server.config.named_files import named_files_problems
 from server.config.parse import parse, shown_path
+from server.config.problems import ConfigError, Problem, Problems
+from server.config.schema import Config
 from server.config.shadows import shadows
 from server.config.yaml_tree import Node, read_yaml, refuse
 
 # 1,000 models, 1,000 classes and 10,000 keywords take less than 1 MiB.
 FILE_BYTES_MAX = 4 * 2**20
 
+Check = Callable[[Config], Problems]
 
-def load(path: Path, *, with_named_files: bool = False) -> Config:
+
+def load(path: Path, *, further_check: Check | None = None) -> Config:
     """The configuration in the file; raises ConfigError with every problem in it.
 
-    The files that it names are the service's own: only who serves can be asked to read them.
+    The further check is asked once the file by itself is sound.
     """
     root, problems = read_yaml(_text(path))
     try:
         config = parse(root.data, root.line_of)
-        if with_named_files:
-            problems += _named_files(config, root)
+        if further_check is not None:
+            problems += _with_lines(further_check(config), root)
     except ConfigError as error:
         problems += error.problems
     if problems:
@@ -39,11 +42,8 @@ def warnings(path: Path, config: Config) -> tuple[Problem, ...]:
     )
 
 
-def _named_files(config: Config, root: Node) -> list[Problem]:
-    return [
-        Problem(shown_path(path), root.line_of(path), message)
-        for path, message in named_files_problems(config)
-    ]
+def _with_lines(problems: Problems, root: Node) -> list[Problem]:
+    return [Problem(shown_path(path), root.line_of(path), message) for path, message in problems]
 
 
 def _text(path: Path) -> str:

@@ -4,9 +4,11 @@ import json
 from collections.abc import Mapping
 from typing import Literal
 
-from server.config import ClassifierConfig, Config, ConfigError, Problem, to_json
+from server.config.as_json import to_json
+from server.config.classes import ClassifierConfig
 from server.config.parse import parse
-from server.config.problems import did_you_mean
+from server.config.problems import ConfigError, Problem, did_you_mean
+from server.config.schema import Config
 
 Section = Literal["models", "classes", "budgets"]
 

@@ -9,10 +9,10 @@ from typing import TypeAlias, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from server.config import Config, ConfigError, Problem
 from server.config.check import problems
 from server.config.match import FORM_TAGS
-from server.config.problems import Path, did_you_mean
+from server.config.problems import ConfigError, Path, Problem, did_you_mean
+from server.config.schema import Config
 
 # Nobody reads further, and a file of 4 MiB has room for 200,000.
 PROBLEMS_MAX = 1_000

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from server.config import ClassConfig, Config, DomainConfig
+from server.config.classes import ClassConfig, DomainConfig
 from server.config.match import (
     SCRIPT_OF,
     KeywordsConfig,
@@ -14,6 +14,7 @@ from server.config.match import (
     alternatives,
 )
 from server.config.problems import Path, Problems, did_you_mean
+from server.config.schema import Config
 from server.config.section import OTHER
 from server.config.words import folded, stands_in
 

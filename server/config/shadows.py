@@ -7,7 +7,7 @@ another by itself; what several take together is not.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from server.config import ClassConfig, Config, DomainConfig
+from server.config.classes import ClassConfig, DomainConfig
 from server.config.match import (
     KeywordsConfig,
     MatchConfig,
@@ -16,6 +16,7 @@ from server.config.match import (
     alternatives,
 )
 from server.config.problems import Path, Problems
+from server.config.schema import Config
 from server.config.words import folded, stands_in
 
 # Blocks of one section that are compared with each other: half a second of `turnout check`.

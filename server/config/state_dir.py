@@ -4,7 +4,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from server.config import Config, ConfigError, Problem
+from server.config.problems import ConfigError, Problem
+from server.config.schema import Config
 
 # Linux holds 107 bytes of a Unix socket's path, BSD and macOS 103.
 SOCKET_PATH_BYTES_MAX = 100

@@ -12,9 +12,8 @@ from typing import NoReturn
 
 import yaml
 
-from server.config import ConfigError, Problem
 from server.config.parse import Json, shown_path
-from server.config.problems import Path
+from server.config.problems import ConfigError, Path, Problem
 
 # 1,000 models, 1,000 classes and 10,000 keywords have 100,000 values.
 # What an alias stands for counts each time, and long text as one for each 64 characters.

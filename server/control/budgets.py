@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, TypeAdapter
 
-from server.config import BudgetConfig
+from server.config.budgets import BudgetConfig
 from server.routing.catalog import NANO_PER_USD, NO_PAYER
 from server.routing.counters import Counts
 

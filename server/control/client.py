@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import structlog
 
-from server.config import Config, from_json
+from server.config.as_json import from_json
+from server.config.schema import Config
 from server.control.protocol import PROTOCOL
 from server.routing.errors import ControlPlaneDown
 from server.routing.selector import CellKey, KindKey, Row, Shed, WeightTable

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from server.config.section import OTHER
 from server.control.kept_requests import KeptRequest
-from server.routing.learned import LinearModel
+from server.routing.learned.model import LinearModel
 from server.routing.learned.names import domain_meant
 
 # The newest of those kept: a second of work.

@@ -11,7 +11,8 @@ from optimizer.estimate.demand import DemandEstimate
 from optimizer.estimate.latency import LatencyEstimate
 from optimizer.estimate.miss import MissEstimate, Promise
 from optimizer.estimate.tokens import TokenEstimate
-from server.config import Config, ModelConfig
+from server.config.models import ModelConfig
+from server.config.schema import Config
 from server.control.facts import Given, Graded, GroupName
 from server.routing.catalog import Catalog
 from server.routing.counters import Counts, Leg

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from server.config import ClassConfig, Config
+from server.config.classes import ClassConfig
+from server.config.schema import Config
 from server.control.budgets import BudgetState
 from server.control.last_hour import LastHour
 from server.routing.catalog import Catalog, Cell

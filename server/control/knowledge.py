@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Collection
 
-from server.config import ClassConfig, Config
+from server.config.classes import ClassConfig
+from server.config.schema import Config
 from server.control.boot import Increment
 from server.control.budgets import Spending
 from server.control.counters import Workers

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import structlog
 
-from server.config import Config
-from server.config.classifier_file import fitting, read_classifier
+from server.config.schema import Config
 from server.control.comparison import Comparison, compare
 from server.control.drift import DomainDrift, Drift
 from server.control.kept_file import write_whole
 from server.control.kept_requests import KeptRequests, kept_ids, read_kept
-from server.routing.learned import ClassifierInvalid, LinearModel
-from server.routing.learned.file_format import Contents
+from server.named_files.classifier import fitting, read_classifier
+from server.routing.learned.file_format import ClassifierInvalid, Contents
+from server.routing.learned.model import LinearModel
 from turnout.v1 import admin_pb2 as pb
 from turnout.v1.control_pb2 import PushStatsRequest
 from turnout.v1.routing_pb2 import Outcome

@@ -3,7 +3,9 @@
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from optimizer.estimate.accuracy import Estimate
-from server.config import BudgetConfig, ClassConfig, ModelConfig
+from server.config.budgets import BudgetConfig
+from server.config.classes import ClassConfig
+from server.config.models import ModelConfig
 from server.control.comparison import Comparison
 from turnout.v1 import admin_pb2 as pb
 

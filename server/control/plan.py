@@ -10,7 +10,7 @@ from optimizer.explain import breach_text, step_price_text
 from optimizer.problem import group_labels
 from optimizer.solution import Breach, Certificate, Solution
 from optimizer.step_prices import StepPrice
-from server.config import ClassConfig
+from server.config.classes import ClassConfig
 from server.control.binding import SHARE_MIN, bindings
 from server.control.cell_messages import to_message
 from server.control.facts import Given, GroupName

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import structlog
 
-from server.config import Config, to_json
+from server.config.as_json import to_json
 from server.config.live import with_classifier
+from server.config.schema import Config
 from server.control import readings, views
 from server.control.comparison import Comparison
 from server.control.corridor import Corridor, Solver, solve_window

@@ -12,7 +12,7 @@ from optimizer.estimate.chain import Chain
 from optimizer.estimate.miss import Promise
 from optimizer.estimate.tokens import Usage
 from optimizer.problem import Bools, Budget, Floats, Group, Ints, Problem, Resource
-from server.config import ModelConfig
+from server.config.models import ModelConfig
 from server.control.budgets import BudgetState
 from server.control.estimates import Estimates
 from server.control.facts import Given, GroupName

@@ -1,6 +1,6 @@
 """Refuses what does not fit, before a model is picked: what is shed, and what finds models full."""
 
-from server.config import Config
+from server.config.schema import Config
 from server.routing.asked import Asked
 from server.routing.catalog import Cell
 from server.routing.counters import Counters

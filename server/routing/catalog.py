@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from server.config import BudgetConfig, ClassConfig, Config, ModelConfig, PriceConfig
+from server.config.budgets import BudgetConfig
+from server.config.classes import ClassConfig
+from server.config.models import ModelConfig, PriceConfig
+from server.config.schema import Config
 
 NANO_PER_USD = 1_000_000_000
 # What 64 bits hold, on the wire and in decision ids.

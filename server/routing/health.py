@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import inf
 
-from server.config import HealthConfig
+from server.config.models import HealthConfig
 from server.routing.catalog import bits
 
 Endpoint = tuple[int, str]  # index of the model, address

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import NamedTuple
 
-from server.config import Config, HealthConfig
+from server.config.models import HealthConfig
+from server.config.schema import Config
 from server.routing.admission import Admission
 from server.routing.asked import Asked, hold_size, no_candidate
 from server.routing.catalog import (
@@ -21,7 +22,7 @@ from server.routing.counters import Counters
 from server.routing.endpoints import Endpoints, Target
 from server.routing.errors import NotReady
 from server.routing.health import HealthTracker
-from server.routing.learned import LinearModel
+from server.routing.learned.model import LinearModel
 from server.routing.query import Query
 from server.routing.readiness import Readiness, readiness
 from server.routing.reading.classifier import Classifier, Reading

@@ -3,9 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from server.config import BudgetConfig, ClassConfig, Config, ConfigError, ModelConfig
+from server.config.budgets import BudgetConfig
+from server.config.classes import ClassConfig
 from server.config.live import Section, updated
-from server.config.problems import did_you_mean
+from server.config.models import ModelConfig
+from server.config.problems import ConfigError, did_you_mean
+from server.config.schema import Config
 from server.control.messages import (
     budget_message,
     class_message,
@@ -15,7 +18,7 @@ from server.control.messages import (
 )
 from server.control.plane import ControlPlane
 from server.routing.errors import InvalidRequest, NotFound
-from server.routing.learned import ClassifierInvalid
+from server.routing.learned.file_format import ClassifierInvalid
 from server.rpc.admin_changes import (
     Changes,
     budget_changes,

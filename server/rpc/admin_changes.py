@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from server.config import ConfigError
+from server.config.problems import ConfigError
 from server.routing.errors import InvalidRequest
 from turnout.v1 import admin_pb2 as pb
 

@@ -13,7 +13,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
-from server.config import ConfigError
+from server.config.problems import ConfigError
 from server.routing import errors
 from server.routing.errors import RoutingError, UpstreamFailed
 from server.rpc import method_limits

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from server.config import ListenersConfig
+from server.config.listeners import ListenersConfig
 
 _log = structlog.get_logger()
 

@@ -11,7 +11,7 @@ import pytest
 from benchmarks import learned
 from benchmarks.predicted_domains import Curve, compare
 from benchmarks.recorded import read_recorded
-from server.routing.learned import LinearModel
+from server.routing.learned.model import LinearModel
 from server.training.train import train
 from tests.server.training.made import examples
 

@@ -10,7 +10,7 @@ from optimizer.deadline import Deadline
 from optimizer.solution import Failure, Solution
 from optimizer.step_prices import StepPrice
 from server.app.settings import LIVE_BYTES_MAX
-from server.config import from_json
+from server.config.as_json import from_json
 from server.control.corridor import solve_window
 from server.control.kept_file import read_own
 from server.control.plane import ControlPlane, KeptFiles

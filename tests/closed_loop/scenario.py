@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from server.config import Config
 from server.config.parse import parse
+from server.config.schema import Config
 from server.routing.catalog import NANO_PER_USD
 from server.status_code import Code
 

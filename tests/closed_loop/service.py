@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-from server.config import to_json
+from server.config.as_json import to_json
 from server.config.live import updated
 from server.control.kept_file import write_whole
 from tests.closed_loop import virtual_loop

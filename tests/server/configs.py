@@ -5,8 +5,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from server.config import Config
 from server.config.parse import parse
+from server.config.schema import Config
 
 PLAIN: dict[str, Any] = {
     "models": [

@@ -8,14 +8,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from server.config import (
-    CapacityConfig,
-    ClassConfig,
-    HealthConfig,
-    ModelConfig,
-    PriceConfig,
-    SloConfig,
-)
+from server.config.classes import ClassConfig, SloConfig
+from server.config.models import CapacityConfig, HealthConfig, ModelConfig, PriceConfig
 from server.dispatch import Answer, Bytes, Dispatcher, EndpointError, Metadata
 from server.routing.catalog import Cell, Model, PayloadKind
 from server.routing.counters import Counters, Counts, Leg

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from server.config import CapacityConfig, ClassConfig, HealthConfig, PriceConfig, SloConfig
+from server.config.classes import ClassConfig, SloConfig
+from server.config.models import CapacityConfig, HealthConfig, PriceConfig
 from server.dispatch import (
     DETAIL_CHARS_MAX,
     Answer,

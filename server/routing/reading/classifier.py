@@ -4,8 +4,9 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from server.config import ClassConfig, Config, DomainConfig
+from server.config.classes import ClassConfig, DomainConfig
 from server.config.match import MatchConfig, alternatives
+from server.config.schema import Config
 from server.config.section import OTHER
 from server.routing.catalog import Catalog, Cell
 from server.routing.errors import NoClass, UnknownClass, UnknownDomain
@@ -17,7 +18,7 @@ from server.routing.reading.structure import CODE_LANGUAGE, Structures
 from server.routing.reading.wording import in_short
 
 if TYPE_CHECKING:
-    from server.routing.learned import LinearModel
+    from server.routing.learned.model import LinearModel
 
 
 class Reading(NamedTuple):

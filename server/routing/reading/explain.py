@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from server.config import ClassConfig, DomainConfig
+from server.config.classes import ClassConfig, DomainConfig
 from server.config.match import MatchConfig, alternatives
 from server.routing.query import Query
 from server.routing.reading.classifier import Classifier, Reading
@@ -14,7 +14,7 @@ from server.routing.reading.structure import Structure, Structures
 from server.routing.reading.wording import conditions
 
 if TYPE_CHECKING:
-    from server.routing.learned import Guess, Weighed
+    from server.routing.learned.model import Guess, Weighed
 
 
 class Condition(NamedTuple):

@@ -11,7 +11,7 @@ from server.routing.reading.structure import Structure, Structures
 from server.routing.reading.token_estimate import estimate_tokens
 
 if TYPE_CHECKING:
-    from server.routing.learned import Guess, LinearModel
+    from server.routing.learned.model import Guess, LinearModel
 
 
 class Readers(NamedTuple):

@@ -7,8 +7,8 @@ import yaml
 
 from benchmarks.demo.configuration import BUDGET, BULK, FLOORS, STRICT, config_of, yaml_of
 from benchmarks.demo.models import AT_START, NEW_VERSION, Measured
-from server.config import MatchConfig
 from server.config.file import load
+from server.config.match import MatchConfig
 
 MEASURED = {
     name: Measured(accuracy=0.95 + i / 100, graded=599, cpu_s=0.001 * (i + 1))

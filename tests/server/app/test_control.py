@@ -6,7 +6,7 @@ from pathlib import Path
 
 from server.app.control import serve
 from server.app.settings import Settings
-from server.config import to_json
+from server.config.as_json import to_json
 from server.control.client import ControlClient, control_channel
 from server.control.kept_file import write_whole
 from server.routing.errors import ControlPlaneDown

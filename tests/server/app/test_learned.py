@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from server.app.learned import Learned
-from server.config import ClassifierConfig, Config
+from server.config.classes import ClassifierConfig
+from server.config.schema import Config
 from server.routing.learned.file_format import dump
 from tests.server.control.told import service
 from tests.server.routing.learned.made import contents

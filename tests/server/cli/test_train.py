@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from server.control.kept_requests import KeptRequests
-from server.routing.learned import LinearModel
+from server.routing.learned.model import LinearModel
 from server.training.examples import Example
 from tests.server.cli.conftest import Run
 from tests.server.training.made import examples

@@ -1,10 +1,11 @@
 import pytest
 from hypothesis import given, settings
 
-from server.config import Config, ConfigError
 from server.config.check import problems
 from server.config.parse import parse
+from server.config.problems import ConfigError
 from server.config.rules import KEYWORDS_MAX
+from server.config.schema import Config
 from tests.server.configs import configs, plain
 
 Path = tuple[str | int, ...]
@@ -189,3 +190,12 @@ def _paths(document: object) -> list[str]:
     except ConfigError as error:
         return [problem.path for problem in error.problems]
     return []
+
+
+def test_tls_needs_a_listener_on_tcp() -> None:
+    tls = {"cert_file": "/etc/cert.pem", "key_file": "/etc/key.pem"}
+    on_unix = plain((("listeners",), {"data": "unix:/run/turnout/data.sock", "tls": tls}))
+    with pytest.raises(ConfigError, match="has nothing to encrypt"):
+        parse(on_unix)
+    on_unix["listeners"] |= {"admin": "127.0.0.1:7081", "admin_token_file": "/etc/token"}
+    parse(on_unix)

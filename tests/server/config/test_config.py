@@ -8,21 +8,11 @@ import pytest
 import yaml
 from hypothesis import given, settings
 
-from server import config
-from server.config import (
-    Config,
-    ConfigError,
-    Problem,
-    file,
-    from_json,
-    json_schema,
-    rules,
-    section,
-    state_dir,
-    to_json,
-    yaml_tree,
-)
+from server.config import classes, file, models, rules, schema, section, state_dir, yaml_tree
+from server.config.as_json import from_json, json_schema, to_json
 from server.config.parse import parse
+from server.config.problems import ConfigError, Problem
+from server.config.schema import Config
 from tests.server.configs import configs, documents, plain
 
 ROOT = Path(__file__).parents[3]
@@ -87,17 +77,17 @@ def test_the_reference_has_every_key_with_its_default_and_meaning() -> None:
         ("4 MiB", file.FILE_BYTES_MAX, 2**20),
         ("200,000 values", yaml_tree.VALUES_MAX, 1),
         ("32 levels", yaml_tree.DEPTH_MAX, 1),
-        ("1,000 models", config.MODELS_MAX, 1),
-        ("1,000 classes", config.CLASSES_MAX, 1),
-        ("1,000 budgets", config.BUDGETS_MAX, 1),
-        ("64 domains", config.DOMAINS_MAX, 1),
-        ("8 size buckets", config.SIZE_BUCKETS_MAX, 1),
-        ("at most 256.", config.ENDPOINTS_MAX, 1),
+        ("1,000 models", schema.MODELS_MAX, 1),
+        ("1,000 classes", schema.CLASSES_MAX, 1),
+        ("1,000 budgets", schema.BUDGETS_MAX, 1),
+        ("64 domains", schema.DOMAINS_MAX, 1),
+        ("8 size buckets", schema.SIZE_BUCKETS_MAX, 1),
+        ("at most 256.", models.ENDPOINTS_MAX, 1),
         ("256 characters", section.TEXT_CHARS_MAX, 1),
         ("128 bytes", rules.KEYWORD_BYTES_MAX, 1),
         ("at most 10,000", rules.KEYWORDS_MAX, 1),
         ("at most 87 bytes", state_dir.STATE_DIR_BYTES_MAX, 1),
-        ("at most 67,108,864", config.REQUEST_BYTES_MAX, 1),
+        ("at most 67,108,864", classes.REQUEST_BYTES_MAX, 1),
     ],
 )
 def test_the_reference_states_the_limits(words: str, number: int, unit: int) -> None:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.config import ConfigError
 from server.config.file import FILE_BYTES_MAX, load
+from server.config.problems import ConfigError
 
 EXAMPLE = Path(__file__).parents[3] / "deploy/example.yaml"
 LINES = EXAMPLE.read_text().splitlines(keepends=True)

@@ -1,9 +1,12 @@
 import pytest
 from hypothesis import given, settings
 
-from server.config import Config, ConfigError, PriceConfig, SloConfig
+from server.config.classes import SloConfig
 from server.config.live import Section, updated
+from server.config.models import PriceConfig
 from server.config.parse import parse
+from server.config.problems import ConfigError
+from server.config.schema import Config
 from tests.server.configs import configs, plain
 
 CONFIG = parse(plain())

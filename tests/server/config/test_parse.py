@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.config import ConfigError
 from server.config.parse import PROBLEMS_MAX, parse
+from server.config.problems import ConfigError
 from tests.server.configs import documents, plain
 
 Path = tuple[str | int, ...]

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from server.config import ConfigError, from_json, to_json
+from server.config.as_json import from_json, to_json
 from server.config.match import ALTERNATIVES_MAX, SCRIPT_OF, MatchConfig, alternatives
 from server.config.parse import parse
+from server.config.problems import ConfigError
 from server.config.rules import unknown_names
 from tests.server.configs import plain
 

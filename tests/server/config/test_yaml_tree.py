@@ -1,6 +1,6 @@
 import pytest
 
-from server.config import ConfigError
+from server.config.problems import ConfigError
 from server.config.yaml_tree import DEPTH_MAX, VALUE_CHARS, VALUES_MAX, read_yaml
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from optimizer.step_prices import StepPrice
-from server.config import Config
+from server.config.schema import Config
 from server.control.client import ControlClient, Snapshot, control_channel
 from server.control.corridor import Solver, solve_window
 from server.control.explainer import Pricer

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from server.config import BudgetConfig
+from server.config.budgets import BudgetConfig
 from server.control.budgets import PACE_MIN, BudgetState, Spending, period
 from server.routing.counters import Counts
 

@@ -7,7 +7,7 @@ import grpc
 import pytest
 from structlog.testing import capture_logs
 
-from server.config import to_json
+from server.config.as_json import to_json
 from server.control.client import (
     SETTLED_AT_ONCE,
     Confirmed,

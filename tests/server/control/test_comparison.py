@@ -4,7 +4,7 @@ import pytest
 
 from server.control.comparison import LABELLED_MIN, REQUESTS_MIN, compare
 from server.control.kept_requests import KeptRequest
-from server.routing.learned import LinearModel
+from server.routing.learned.model import LinearModel
 from tests.server.routing.learned.made import contents
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from optimizer.deadline import Deadline
 from optimizer.solution import Failure, Solution
-from server.config import Config
+from server.config.schema import Config
 from server.control.corridor import Corridor, Haste, Step
 from server.control.estimates import Estimates
 from server.control.facts import Graded

@@ -2,7 +2,8 @@
 
 import pytest
 
-from server.config import CapacityConfig, ClassConfig, HealthConfig, PriceConfig, SloConfig
+from server.config.classes import ClassConfig, SloConfig
+from server.config.models import CapacityConfig, HealthConfig, PriceConfig
 from server.status_code import Code
 from tests.server.control.told import NOW_S
 from tests.server.control.world import Behaviour, World

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.config import Config
+from server.config.schema import Config
 from server.control.corridor import Corridor, Draft
 from server.control.estimates import Estimates
 from server.control.knowledge import Knowledge

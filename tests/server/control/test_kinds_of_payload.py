@@ -2,7 +2,8 @@
 
 from collections import Counter
 
-from server.config import ClassConfig, PriceConfig
+from server.config.classes import ClassConfig
+from server.config.models import PriceConfig
 from server.routing.catalog import PayloadKind
 from server.routing.query import Query
 from server.routing.selector import Basis

@@ -14,8 +14,9 @@ from structlog.testing import capture_logs
 from optimizer.deadline import Deadline
 from optimizer.solution import Failure, Solution
 from optimizer.step_prices import StepPrice
-from server.config import Config, from_json
+from server.config.as_json import from_json
 from server.config.live import updated
+from server.config.schema import Config
 from server.control.budgets import period
 from server.control.client import Snapshot
 from server.control.corridor import solve_window

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.config import Config
+from server.config.schema import Config
 from server.control.estimates import Estimates
 from server.control.knowledge import Knowledge
 from server.control.outcomes import Outcomes

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from optimizer.deadline import Deadline
 from optimizer.solution import Failure, Solution
-from server.config import to_json
+from server.config.as_json import to_json
 from server.control.corridor import Corridor, solve_window
 from server.control.estimates import Estimates
 from server.control.explainer import Explainer

@@ -2,7 +2,9 @@
 
 import pytest
 
-from server.config import BudgetConfig, ClassConfig, PriceConfig
+from server.config.budgets import BudgetConfig
+from server.config.classes import ClassConfig
+from server.config.models import PriceConfig
 from server.routing.catalog import PayloadKind
 from server.routing.query import Query
 from tests.server.control.told import NOW_S

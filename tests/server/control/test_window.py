@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from server.config import Config
+from server.config.schema import Config
 from server.control.estimates import Estimates
 from server.control.knowledge import Knowledge
 from server.control.window import CELLS_MAX, Window

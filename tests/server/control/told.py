@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from server.config import Config
+from server.config.schema import Config
 from server.control.cell_messages import to_message
 from server.routing.catalog import Cell
 from server.routing.counters import LATENCY_BUCKETS

@@ -7,7 +7,7 @@ from typing import cast
 
 from server.app.stats import Pushes, push_request
 from server.app.worker import PUSH_S
-from server.config import Config
+from server.config.schema import Config
 from server.control.corridor import Corridor, Draft
 from server.control.estimates import Estimates
 from server.control.knowledge import Knowledge

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from server.config import ClassConfig, Config, ModelConfig, PriceConfig
+from server.config.classes import ClassConfig
+from server.config.models import ModelConfig, PriceConfig
+from server.config.schema import Config
 
 
 def model(name: str, **changes: Any) -> ModelConfig:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.config import CapacityConfig
+from server.config.models import CapacityConfig
 from server.routing.admission import Admission
 from server.routing.asked import Asked
 from server.routing.catalog import Cell

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.config import ClassConfig, ClassifierConfig
+from server.config.classes import ClassConfig, ClassifierConfig
 from server.routing.asked import Asked
 from server.routing.batch import Alike, Batch, Decided, decide_batch
 from server.routing.catalog import PayloadKind

@@ -2,7 +2,9 @@
 
 import pytest
 
-from server.config import BudgetConfig, ClassConfig, PriceConfig, ScopeConfig
+from server.config.budgets import BudgetConfig, ScopeConfig
+from server.config.classes import ClassConfig
+from server.config.models import PriceConfig
 from server.routing.catalog import (
     NANO_USD_MAX,
     NO_PAYER,

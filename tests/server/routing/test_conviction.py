@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.config import HealthConfig
+from server.config.models import HealthConfig
 from server.routing.catalog import Cell, compile_catalog
 from server.routing.conviction import WELL_FOR_S, Charge, convicted
 from server.routing.endpoints import Target

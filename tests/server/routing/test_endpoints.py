@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.config import ENDPOINTS_MAX, HealthConfig
+from server.config.models import ENDPOINTS_MAX, HealthConfig
 from server.routing.catalog import Model, compile_catalog
 from server.routing.endpoints import (
     ALIKE_CHOICES_MAX,

@@ -1,6 +1,6 @@
 """What attempts teach; whom they convict is shown in test_conviction."""
 
-from server.config import HealthConfig
+from server.config.models import HealthConfig
 from server.routing.catalog import Cell, PayloadKind, compile_catalog
 from server.routing.endpoints import Target
 from server.routing.experience import Experience

@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.config import HealthConfig
+from server.config.models import HealthConfig
 from server.routing.health import HealthTracker
 
 CONFIG = HealthConfig(consecutive_failures_max=3, ejection_s=10, ejection_s_max=35)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.config import PriceConfig
+from server.config.models import PriceConfig
 from server.routing.catalog import Cell, compile_catalog
 from server.routing.counters import Counters, Counts, Leg, latency_bucket
 from server.routing.endpoints import Target

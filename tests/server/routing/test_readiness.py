@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.config import ClassConfig, Config
+from server.config.classes import ClassConfig
+from server.config.schema import Config
 from server.routing.catalog import PayloadKind, bits, compile_catalog
 from server.routing.readiness import Readiness, readiness
 from tests.server.routing.configs import config, model

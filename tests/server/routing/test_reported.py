@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from server.config import ClassConfig, HealthConfig, PriceConfig, SloConfig
+from server.config.classes import ClassConfig, SloConfig
+from server.config.models import HealthConfig, PriceConfig
 from server.routing.catalog import Cell, compile_catalog
 from server.routing.counters import Counters, Leg
 from server.routing.endpoints import Endpoints

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.config import ClassConfig, Config, HealthConfig, ModelConfig, PriceConfig
+from server.config.classes import ClassConfig
+from server.config.models import HealthConfig, ModelConfig, PriceConfig
+from server.config.schema import Config
 from server.routing.asked import Asked
 from server.routing.catalog import NANO_PER_USD, Cell, PayloadKind
 from server.routing.counters import NO_MODEL, Counters, Leg

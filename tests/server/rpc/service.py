@@ -14,14 +14,10 @@ from grpc_status import rpc_status
 from server.app.chat_queue import ChatQueue
 from server.app.large_chats import LargeChats
 from server.app.reader_process import ReaderProcess
-from server.config import (
-    ClassConfig,
-    Config,
-    DomainConfig,
-    HealthConfig,
-    MatchConfig,
-    PriceConfig,
-)
+from server.config.classes import ClassConfig, DomainConfig
+from server.config.match import MatchConfig
+from server.config.models import HealthConfig, PriceConfig
+from server.config.schema import Config
 from server.dispatch import Dispatcher
 from server.routing.catalog import Cell, PayloadKind
 from server.routing.counters import Counters

@@ -5,7 +5,8 @@ from pathlib import Path
 import grpc
 import pytest
 
-from server.config import Config, from_json
+from server.config.as_json import from_json
+from server.config.schema import Config
 from tests.server.control.served import Served, Worker, control_plane, files_in, serving
 from tests.server.control.told import CODE, answered, service
 from tests.server.rpc.refusal import refusal

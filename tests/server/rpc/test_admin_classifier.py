@@ -8,8 +8,10 @@ from pathlib import Path
 import grpc
 import pytest
 
-from server.config import ClassifierConfig, Config, from_json
+from server.config.as_json import from_json
+from server.config.classes import ClassifierConfig
 from server.config.live import updated, with_classifier
+from server.config.schema import Config
 from server.control.kept_requests import KeptRequest, read_kept
 from server.routing.catalog import Cell
 from server.routing.learned.file_format import dump

@@ -11,7 +11,7 @@ import pytest
 from grpc import StatusCode
 from structlog.testing import capture_logs
 
-from server.config import ConfigError, Problem
+from server.config.problems import ConfigError, Problem
 from server.routing import errors
 from server.routing.errors import RoutingError, UpstreamFailed
 from server.rpc.errors import (

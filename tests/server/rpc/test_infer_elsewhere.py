@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 
-from server.config import ClassConfig, SloConfig
+from server.config.classes import ClassConfig, SloConfig
 from server.routing.counters import Leg
 from server.wire import oip_pb2
 from tests.server.rpc.service import CELL, Service, running, service_config

@@ -8,7 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.config import ClassConfig
+from server.config.classes import ClassConfig
 from server.config.match import MatchConfig
 from server.control.cell_messages import to_message
 from server.dispatch import Answer, Bytes

@@ -13,7 +13,7 @@ from google.rpc import error_details_pb2, status_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.config import ClassConfig, DomainConfig
+from server.config.classes import ClassConfig, DomainConfig
 from server.config.match import KeywordsConfig, MatchConfig
 from server.dispatch import Dispatcher
 from server.routing.counters import Counters, Leg

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from server.config import ClassConfig
+from server.config.classes import ClassConfig
 from server.control.cell_messages import to_message
 from server.routing.catalog import PayloadKind
 from server.routing.counters import NO_MODEL, Leg

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from server.config import ListenersConfig, TlsConfig
+from server.config.listeners import ListenersConfig, TlsConfig
 from server.supervisor.open_secrets import warn_of_open_secrets
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from server.config import from_json, to_json
+from server.config.as_json import from_json, to_json
 from server.control.kept_file import write_whole
 from server.control.key_file import read_key
 from server.routing.tokens import KEY_BYTES

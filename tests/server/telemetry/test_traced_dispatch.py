@@ -2,7 +2,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from server.config import ClassConfig, Config, ModelConfig, PriceConfig
+from server.config.classes import ClassConfig
+from server.config.models import ModelConfig, PriceConfig
+from server.config.schema import Config
 from server.dispatch import Bytes, Metadata
 from server.routing.catalog import Model, PayloadKind
 from server.routing.counters import Counters

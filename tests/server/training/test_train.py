@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from server.routing.learned import LinearModel
+from server.routing.learned.model import LinearModel
 from server.training.examples import Columns, Example, read_domains, read_examples
 from server.training.records import DataInvalid
 from server.training.train import STEPS, THRESHOLD_MAX, Trained, judge, train

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from server.config import HealthConfig
+from server.config.models import HealthConfig
 from server.routing.catalog import Model
 from server.routing.counters import Counters
 from server.routing.router import Router

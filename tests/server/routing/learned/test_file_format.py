@@ -7,15 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.routing.learned import ClassifierInvalid, LinearModel
 from server.routing.learned.file_format import (
     FILE_BYTES_MAX,
     ROWS_MAX,
+    ClassifierInvalid,
     Contents,
     dump,
     load,
     quantised,
 )
+from server.routing.learned.model import LinearModel
 from tests.server.routing.learned.made import contents
 
 MADE = contents(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.routing.learned import LinearModel
+from server.routing.learned.model import LinearModel
 from server.routing.learned.words import END_CHARS, UNKNOWN_WORDS_MAX
 from tests.server.routing.learned.made import contents
 

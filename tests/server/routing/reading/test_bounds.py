@@ -3,7 +3,7 @@
 
 import pytest
 
-from server.config import ClassConfig, DomainConfig
+from server.config.classes import ClassConfig, DomainConfig
 from server.config.match import KeywordsConfig, MatchConfig
 from server.routing.catalog import compile_catalog
 from server.routing.query import Query

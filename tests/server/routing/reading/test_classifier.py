@@ -6,14 +6,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from server.config import (
-    BudgetConfig,
-    ClassConfig,
-    Config,
-    DomainConfig,
-    ScopeConfig,
-)
+from server.config.budgets import BudgetConfig, ScopeConfig
+from server.config.classes import ClassConfig, DomainConfig
 from server.config.match import KeywordsConfig, MatchConfig, RangeConfig
+from server.config.schema import Config
 from server.routing.catalog import Cell, PayloadKind, compile_catalog
 from server.routing.errors import NoClass, UnknownClass, UnknownDomain
 from server.routing.query import Query

@@ -2,8 +2,9 @@
 
 import pytest
 
-from server.config import ClassConfig, Config, DomainConfig
+from server.config.classes import ClassConfig, DomainConfig
 from server.config.match import KeywordsConfig, MatchConfig, RangeConfig
+from server.config.schema import Config
 from server.routing.catalog import compile_catalog
 from server.routing.errors import UnknownClass
 from server.routing.query import Query

@@ -2,11 +2,11 @@
 
 import pytest
 
-from server.config import ClassConfig, DomainConfig
+from server.config.classes import ClassConfig, DomainConfig
 from server.config.match import KeywordsConfig, MatchConfig
 from server.routing.catalog import compile_catalog
 from server.routing.errors import UnknownDomain
-from server.routing.learned import LinearModel
+from server.routing.learned.model import LinearModel
 from server.routing.query import Query
 from server.routing.reading.classifier import Classifier, Reading
 from server.routing.reading.explain import explain

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from server.config import DOMAINS_MAX, Config
 from server.config.problems import Problems
 from server.config.rules import unknown_names
-from server.routing.learned import ClassifierInvalid
-from server.routing.learned.file_format import FILE_BYTES_MAX, Contents, load
+from server.config.schema import DOMAINS_MAX, Config
+from server.routing.learned.file_format import FILE_BYTES_MAX, ClassifierInvalid, Contents, load
 
 
 def read_classifier(path: str) -> bytes:

@@ -1,8 +1,8 @@
-"""The files that a configuration names: each can be used, or the reason is told."""
+"""The certificates of the listeners."""
 
 import os
 
-from server.config import Config, TlsConfig
+from server.config.listeners import TlsConfig
 from server.config.problems import Problems
 from server.transport.sockets.tls import TlsFiles, faults
 
@@ -17,18 +17,8 @@ def tls_files(tls: TlsConfig) -> TlsFiles:
     )
 
 
-def named_files_problems(config: Config) -> Problems:
-    """Everything that is wrong with them."""
-    if config.listeners.tls is not None:
-        yield from _tls_problems(config.listeners.tls)
-    if config.classifier is not None:
-        # Here, for numpy takes 0.1 s, which commands need not wait for where there is none.
-        from server.config.classifier_file import classifier_problems
-
-        yield from classifier_problems(config)
-
-
-def _tls_problems(tls: TlsConfig) -> Problems:
+def tls_problems(tls: TlsConfig) -> Problems:
+    """Why they cannot be used."""
     no_paths = [key for key, path in tls if path is not None and "\0" in path]
     for key in no_paths:
         yield ("listeners", "tls", key), "cannot be read: no path has a NUL in it"

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from server.config import DOMAINS_MAX, ClassifierConfig, Config, DomainConfig
-from server.config.classifier_file import classifier_problems, fitting, read_classifier
+from server.config.classes import ClassifierConfig, DomainConfig
 from server.config.match import MatchConfig
-from server.routing.learned import ClassifierInvalid
-from server.routing.learned.file_format import FILE_BYTES_MAX, dump
+from server.config.schema import DOMAINS_MAX, Config
+from server.named_files.classifier import classifier_problems, fitting, read_classifier
+from server.routing.learned.file_format import FILE_BYTES_MAX, ClassifierInvalid, dump
 from tests.server.control.told import service
 from tests.server.routing.learned.made import contents
 

@@ -1,0 +1,1 @@
+"""The files that a configuration names: each can be used, or the reason is told."""

@@ -1,0 +1,160 @@
+"""`turnout serve`: starts the control plane and workers, restarts what dies or hangs, drains."""
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+from pathlib import Path
+from typing import Literal
+
+import structlog
+
+from server.app.settings import Settings
+from server.config.file import load
+from server.config.schema import Config
+from server.config.state_dir import state_dir
+from server.named_files.check import named_files_problems
+from server.rpc.token_file import TokenError, read_token
+from server.supervisor.acceptor import Acceptor
+from server.supervisor.child import Child, StartError, keep, start_all
+from server.supervisor.folder_watch import FolderWatch
+from server.supervisor.open_secrets import warn_of_open_secrets
+from server.supervisor.state_folder import own
+from server.supervisor.watchdog import CONTROL_SILENT_S, WORKER_SILENT_S
+from server.telemetry.logs import configure_logs
+from server.telemetry.loop_errors import log_loop_errors
+from server.transport.sockets.listen import Listener, ListenError, listen
+
+Transport = Literal["turnout", "grpcio"]
+
+_ELSEWHERE = "stop what listens there, or name another address under listeners"
+_log = structlog.get_logger()
+
+
+def run(config_path: Path, *, workers: int, transport: Transport) -> int:
+    """Serves by a configuration file until told to stop; returns the exit status.
+
+    Raises ConfigError or StartError before anything is started.
+    """
+    configure_logs("supervisor")
+    _refuse_workers(workers, transport)
+    config = load(config_path, further_check=named_files_problems)
+    _raise_descriptor_limit()
+    folder = state_dir(config, os.environ)
+    return asyncio.run(supervise(config, folder, workers=workers, transport=transport))
+
+
+async def supervise(config: Config, folder: Path, *, workers: int, transport: Transport) -> int:
+    """Serves until SIGTERM or SIGINT; returns the exit status. Raises StartError."""
+    log_loop_errors(asyncio.get_running_loop())
+    data, admin = config.listeners.data, config.listeners.admin or f"unix:{folder}/admin.sock"
+    with own(folder, config) as state:
+        for address in filter(None, (admin, config.listeners.prometheus)):
+            _refuse_taken(address)
+        _refuse_bad_token(config.listeners.admin_token_file)
+        warn_of_open_secrets(config.listeners)
+        acceptor = None
+        if transport == "turnout":
+            listener = _listen(data)
+            acceptor, data = Acceptor(listener), listener.address
+        else:
+            _refuse_taken(data)
+        common = Settings(
+            name="control plane",
+            state_dir=folder,
+            data_address=data,
+            admin_address=admin,
+            tls=config.listeners.tls,
+            worker_memory_mib=config.worker_memory_mib,
+            workers=workers,
+        )
+        control = Child(
+            "server.app.control", common, prepare=state.prepare, silent_s_max=CONTROL_SILENT_S
+        )
+        named = (
+            common.model_copy(update={"name": f"worker-{i}", "place": i}) for i in range(workers)
+        )
+        children = [
+            Child("server.app.worker", settings, acceptor, silent_s_max=WORKER_SILENT_S)
+            for settings in named
+        ]
+        return await _serve(control, children, acceptor, FolderWatch(state, control))
+
+
+async def _serve(
+    control: Child, workers: list[Child], acceptor: Acceptor | None, watch: FolderWatch
+) -> int:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop_or_kill, stopping, (*workers, control))
+    keepers: list[asyncio.Task[None]] = []
+    try:
+        admin_address = await control.start()
+        if stopping.is_set():
+            return 0
+        data_address, *_ = await start_all(workers)
+        for worker in workers:  # a free port that was found once is kept by those started again
+            worker.settings = worker.settings.model_copy(update={"data_address": data_address})
+        _log.info("serving", data=data_address, admin=admin_address, workers=len(workers))
+        keepers = [asyncio.create_task(keep(child, stopping)) for child in (control, *workers)]
+        keepers.append(asyncio.create_task(watch.run(stopping)))
+        await stopping.wait()
+        _log.info("draining")
+    finally:
+        stopping.set()
+        if acceptor is not None:
+            acceptor.stop()
+        # Workers first, for their last counters go to the control plane.
+        await asyncio.gather(*(worker.stop() for worker in workers))
+        await control.stop()
+        await asyncio.gather(*keepers)
+        if acceptor is not None:
+            acceptor.close()
+    return 0
+
+
+def _stop_or_kill(stopping: asyncio.Event, children: tuple[Child, ...]) -> None:
+    """The first signal drains, the second does not wait."""
+    if stopping.is_set():
+        for child in children:
+            child.kill()
+    stopping.set()
+
+
+def _refuse_workers(workers: int, transport: Transport) -> None:
+    if workers > 1 and transport == "grpcio":
+        raise StartError(
+            f"--workers {workers} needs --transport turnout: grpcio listens by itself, "
+            "so one worker is all there can be"
+        )
+
+
+def _raise_descriptor_limit() -> None:
+    """Each connection takes one, and many systems begin with 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # macOS names a limit that it does not grant
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _refuse_bad_token(path: str | None) -> None:
+    if path is None:
+        return
+    try:
+        read_token(path)
+    except TokenError as error:
+        raise StartError(str(error)) from None
+
+
+def _listen(address: str) -> Listener:
+    try:
+        return listen(address)
+    except ListenError as error:
+        raise StartError(f"{error}: {_ELSEWHERE}") from None
+
+
+def _refuse_taken(address: str) -> None:
+    """Finds out now, in words, what a child would only stumble over; raises StartError."""
+    if not address.startswith("unix:"):
+        _listen(address).close()
