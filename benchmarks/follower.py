@@ -19,7 +19,9 @@ import grpc
 import uvloop
 
 from benchmarks.floors.discarded_stream import DiscardedStream
-from server.app.worker import YOUNG_OBJECTS, Worker
+from server.app.follower import Follower
+from server.app.stats import Pushes
+from server.app.worker import YOUNG_OBJECTS
 from server.control.client import ControlClient, control_channel
 from server.routing.counters import Counters
 from server.routing.router import Router
@@ -27,7 +29,7 @@ from server.routing.selector import Selector
 from server.routing.tokens import KEY_BYTES, Sealer
 from server.telemetry.logs import configure_logs
 from server.transport.channel.channel import Channel
-from server.upstream.oip import OipUpstream
+from server.upstream.upstreams import Upstreams
 from turnout.v1.control_pb2 import PushStatsRequest
 
 _WAIT_S = 30.0
@@ -42,10 +44,10 @@ class Following(NamedTuple):
 
 def publishing(channel: Channel) -> Following:
     """A worker, which puts every plan in force."""
-    selector, counters = Selector(), Counters()
-    router = Router(selector, Sealer(bytes(KEY_BYTES), boot=0), counters, chance=lambda: 0.5)
-    worker = Worker(router, counters, OipUpstream(), None, now_s=time.time)
-    run = worker.follow(ControlClient(channel, "subject"))
+    selector = Selector()
+    router = Router(selector, Sealer(bytes(KEY_BYTES), boot=0), Counters(), chance=lambda: 0.5)
+    follower = Follower(router, Upstreams().track, on_epoch=Pushes("b0").follow)
+    run = follower.run(ControlClient(channel, "subject"))
     return Following(run, lambda: selector.table.plan_id)
 
 

@@ -12,7 +12,8 @@ from benchmarks.fuzz.loop import TurnLoop
 from benchmarks.fuzz.planned import CONFIG, KEY, NOW_S, control_plane
 from server.app.chat_reader import answer_to, chat_of
 from server.app.handed_listener import BYTES_MAX_BY_PATH, worker_limits
-from server.dispatch import Dispatcher, Metadata
+from server.dispatch.dispatcher import Dispatcher
+from server.dispatch.exchange import Metadata
 from server.routing.catalog import Cell, Model
 from server.routing.counters import Counters
 from server.routing.router import Router
@@ -50,7 +51,7 @@ async def data_plane(loop: TurnLoop) -> AsyncIterator[Server]:
     router = Router(Selector(), Sealer(KEY, boot=7), counters, chance=chance)
     router.configure(CONFIG)
     router.publish(_TABLE)
-    dispatcher = Dispatcher(router, _answer, counters, now_s=_clock(loop), chance=chance)
+    dispatcher = Dispatcher(router, {"oip": _answer}, counters, now_s=_clock(loop), chance=chance)
     with control_plane(loop) as plane:
 
         async def settle(

@@ -9,10 +9,24 @@ from server.routing.readiness import Readiness
 from server.routing.router import Router
 
 
-async def tell_readiness(
+async def announce(
+    configured: asyncio.Event,
+    router: Router,
+    publish: Callable[[Readiness], None],
+    on_ready: Callable[[], None],
+    now_s: Callable[[], float],
+) -> None:
+    """Says that the worker serves once it can, and from then on whom; never ends."""
+    await configured.wait()
+    publish(router.readiness(now_s()))
+    on_ready()
+    await _publish_changes(router, publish, now_s)
+
+
+async def _publish_changes(
     router: Router, publish: Callable[[Readiness], None], now_s: Callable[[], float]
 ) -> None:
-    """Publishes again on each ejection, return and configuration; never ends.
+    """Publishes again on each ejection, return and configuration.
 
     An endpoint returns when its time is over, and without a request nobody else would notice.
     """

@@ -55,7 +55,7 @@ _TAKES: Mapping[str, frozenset[PayloadKind]] = {
 
 
 # What Infer can speak to a model's endpoints.
-_FORWARDED = frozenset({"oip"})
+FORWARDED = frozenset({"oip"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def compile_catalog(config: Config) -> Catalog:
             for kind in PayloadKind
         },
         not_forwarded=bits(
-            i for i, m in enumerate(models) if not m.endpoints or m.protocol not in _FORWARDED
+            i for i, m in enumerate(models) if not m.endpoints or m.protocol not in FORWARDED
         ),
         _payers=_payers(config),
     )

@@ -6,7 +6,7 @@ stay bytes; the model_name of a response is the model that answered.
 
 from collections.abc import Callable
 
-from server.dispatch import Dispatcher
+from server.dispatch.dispatcher import Dispatcher
 from server.routing.catalog import PayloadKind
 from server.routing.errors import NotFound
 from server.routing.readiness import Readiness

@@ -11,7 +11,8 @@ from weakref import WeakKeyDictionary
 
 from google.protobuf.duration_pb2 import Duration
 
-from server.dispatch import Answer, Bytes
+from server.dispatch.dispatcher import Answer
+from server.dispatch.exchange import Bytes
 from server.routing.catalog import Cell
 from server.routing.endpoints import Target
 from server.routing.router import Decision, Grounds, Router

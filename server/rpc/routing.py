@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 
-from server.dispatch import Dispatcher
+from server.dispatch.dispatcher import Dispatcher
 from server.routing.errors import InvalidRequest
 from server.routing.reported import Reported
 from server.routing.router import Router

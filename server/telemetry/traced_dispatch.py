@@ -6,7 +6,8 @@ from typing import NamedTuple
 from opentelemetry.trace import SpanKind, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from server.dispatch import Answer, Bytes, Dispatcher, Metadata, Send
+from server.dispatch.dispatcher import Answer, Dispatcher
+from server.dispatch.exchange import Bytes, Exchanges, Metadata
 from server.routing.counters import Counters
 from server.routing.query import Query
 from server.routing.router import Router
@@ -28,14 +29,14 @@ class TracedDispatcher(Dispatcher):
     def __init__(
         self,
         router: Router,
-        send: Send,
+        exchanges: Exchanges,
         counters: Counters,
         tracing: Tracing,
         *,
         now_s: Callable[[], float],
         chance: Callable[[], float],
     ) -> None:
-        super().__init__(router, send, counters, now_s=now_s, chance=chance)
+        super().__init__(router, exchanges, counters, now_s=now_s, chance=chance)
         self._tracing = tracing
 
     async def infer(

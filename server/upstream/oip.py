@@ -8,7 +8,7 @@ from functools import lru_cache
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2
 
-from server.dispatch import Bytes, EndpointError, Metadata
+from server.dispatch.exchange import Bytes, EndpointError, Metadata
 from server.routing.catalog import Model
 from server.status_code import Code
 from server.transport.channel.channel import Channel
@@ -40,9 +40,9 @@ class OipUpstream:
         self._closing: dict[asyncio.Task[None], Channel] = {}
         self._reached_before: Counter[str] = Counter()  # by channels that are closed
 
-    def track(self, addresses: Iterable[str]) -> None:
-        """Opens channels for addresses that are new, and closes the others once they are idle."""
-        wanted = set(addresses)
+    def track(self, models: Iterable[Model]) -> None:
+        """Opens channels for endpoints that are new, and closes the others once they are idle."""
+        wanted = {address for model in models for address in model.endpoints}
         for address in wanted - self._channels.keys():
             self._channels[address] = Channel(address, held=self._held)
         for address in self._channels.keys() - wanted:
@@ -51,7 +51,7 @@ class OipUpstream:
             self._closing[closing] = channel
             closing.add_done_callback(self._closed)
 
-    async def send(
+    async def open_exchange(
         self, address: str, model: Model, request: Bytes, timeout_s: float, metadata: Metadata
     ) -> Bytes:
         """The endpoint's answer; raises EndpointError. Cancelling this cancels the call."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from server.app.worker import PUSH_S
+from server.app.pusher import PUSH_S
 from tests.closed_loop.promises import PLAN_LATE_S
 from tests.closed_loop.story import Story
 from tests.closed_loop.wire import WIRE_S

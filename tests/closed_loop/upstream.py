@@ -5,7 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from server.dispatch import Bytes, EndpointError, Metadata
+from server.dispatch.exchange import Bytes, EndpointError, Metadata
 from server.routing.catalog import Model
 from server.status_code import Code
 from tests.closed_loop.scenario import Scenario
@@ -54,14 +54,14 @@ class Fleet:
 
 
 class Upstream:
-    """One worker's way to the fleet: what it needs of server.upstream.oip.OipUpstream."""
+    """One worker's way to the fleet: what it needs of server.upstream.upstreams.Upstreams."""
 
     def __init__(self, fleet: Fleet, boot: str, clock: Callable[[], float]) -> None:
         self._fleet = fleet
         self._boot = boot
         self._clock = clock
 
-    def track(self, addresses: Iterable[str]) -> None:
+    def track(self, models: Iterable[Model]) -> None:
         """Nothing has to be opened."""
 
     def limits_reached(self) -> Counter[str]:

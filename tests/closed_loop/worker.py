@@ -5,9 +5,11 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, cast
 
-from server.app.worker import Worker
+from server.app.follower import Follower
+from server.app.pusher import Pusher
 from server.control.client import ControlClient
-from server.dispatch import Dispatcher, EndpointError
+from server.dispatch.dispatcher import Dispatcher
+from server.dispatch.exchange import EndpointError
 from server.routing.catalog import Cell, Model, PayloadKind
 from server.routing.counters import Counters
 from server.routing.endpoints import Target
@@ -18,7 +20,6 @@ from server.routing.selector import Pick, Selector
 from server.routing.slices import Slices
 from server.routing.tokens import Kind, Sealer
 from server.transport.channel.channel import Channel
-from server.upstream.oip import OipUpstream
 from server.upstream.probes import Prober
 from tests.closed_loop.control import KEY
 from tests.closed_loop.scenario import ClassLaw
@@ -88,14 +89,15 @@ class RunningWorker:
         )
         self._upstream = upstream = Upstream(fleet, self.boot, clock)
         self._dispatcher = Dispatcher(
-            self.router, upstream.send, self.counters, now_s=clock, chance=chance
+            self.router, {"oip": upstream.send}, self.counters, now_s=clock, chance=chance
         )
         prober = Prober(self.router, upstream.is_ready, now_s=clock, chance=chance)
-        worker = Worker(self.router, self.counters, cast(OipUpstream, upstream), None, now_s=clock)
-        self.ready = worker.ready
+        pusher = Pusher(self.router, self.counters, None, upstream.limits_reached, now_s=clock)
+        follower = Follower(self.router, upstream.track, pusher.follow)
+        self.ready = follower.ready
         self._tasks = [
-            asyncio.create_task(worker.follow(self.client)),
-            asyncio.create_task(worker.tell(self.client)),
+            asyncio.create_task(follower.run(self.client)),
+            asyncio.create_task(pusher.run(self.client)),
             asyncio.create_task(prober.run()),
         ]
         self._calls: set[asyncio.Task[None]] = set()

@@ -1,15 +1,15 @@
+from collections import Counter
 from typing import cast
 
 from structlog.testing import capture_logs
 
 from server.app.plan_age import PlanAge
-from server.app.worker import Worker
+from server.app.pusher import Pusher
 from server.control.client import Confirmed, ControlClient
 from server.routing.counters import Counters
 from server.routing.router import Router
 from server.routing.selector import Selector, WeightTable
 from server.routing.tokens import KEY_BYTES, Sealer
-from server.upstream.oip import OipUpstream
 from turnout.v1.control_pb2 import PushStatsRequest
 
 FIRST, SECOND = Confirmed(100.0, 5.0), Confirmed(105.0, 5.0)
@@ -80,11 +80,11 @@ class Told:
         self.router = Router(
             Selector(), Sealer(bytes(KEY_BYTES), boot=1), counters, chance=lambda: 0.5
         )
-        self.worker = Worker(self.router, counters, OipUpstream(), None, now_s=lambda: self.now_s)
+        self.pusher = Pusher(self.router, counters, None, Counter, now_s=lambda: self.now_s)
 
     async def at(self, now_s: float) -> PushStatsRequest:
         self.now_s = now_s
-        await self.worker.push(cast("ControlClient", self.control))
+        await self.pusher.push(cast("ControlClient", self.control))
         return self.control.pushes[-1]
 
 

@@ -5,15 +5,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
 
+from server.app.pusher import PUSH_S
 from server.app.stats import Pushes, push_request
-from server.app.worker import PUSH_S
 from server.config.schema import Config
 from server.control.corridor import Corridor, Draft
 from server.control.estimates import Estimates
 from server.control.knowledge import Knowledge
 from server.control.outcomes import Outcomes
 from server.control.window import Window
-from server.dispatch import Bytes, Dispatcher, EndpointError, Metadata
+from server.dispatch.dispatcher import Dispatcher
+from server.dispatch.exchange import Bytes, EndpointError, Metadata
 from server.routing.catalog import Model, PayloadKind
 from server.routing.counters import Counters
 from server.routing.errors import UpstreamFailed
@@ -43,7 +44,11 @@ class World:
         )
         self._router.configure(config)
         self._dispatcher = Dispatcher(
-            self._router, self._send, self._counters, now_s=lambda: self.now_s, chance=lambda: 0.5
+            self._router,
+            {"oip": self._send},
+            self._counters,
+            now_s=lambda: self.now_s,
+            chance=lambda: 0.5,
         )
         self._pushes = Pushes("b0")
         self._pushed_s = now_s

@@ -18,7 +18,7 @@ from server.config.classes import ClassConfig, DomainConfig
 from server.config.match import MatchConfig
 from server.config.models import HealthConfig, PriceConfig
 from server.config.schema import Config
-from server.dispatch import Dispatcher
+from server.dispatch.dispatcher import Dispatcher
 from server.routing.catalog import Cell, PayloadKind
 from server.routing.counters import Counters
 from server.routing.router import Router
@@ -31,7 +31,7 @@ from server.rpc.oip import OipServicer
 from server.rpc.routing import RoutingServicer
 from server.transport.serving.limits import ServerLimits
 from server.transport.serving.server import Server
-from server.upstream.oip import OipUpstream
+from server.upstream.upstreams import Upstreams
 from server.wire import oip_pb2_grpc
 from tests.server.routing.configs import config, model
 from tests.server.upstream.endpoint import Endpoint, serving
@@ -168,19 +168,19 @@ async def running(
 ) -> AsyncIterator[Service]:
     """The service on a real port, with a channel to it."""
     small, large, ledger = Endpoint(), Endpoint(), Ledger()
-    counters, upstream, health = Counters(), OipUpstream(), HealthServicer()
+    counters, upstreams, health = Counters(), Upstreams(), HealthServicer()
     chance = random.Random(1).random
     router = Router(Selector(), Sealer(KEY, boot=7), counters, chance=chance)
-    dispatcher = Dispatcher(router, upstream.send, counters, now_s=now_s, chance=chance)
+    dispatcher = Dispatcher(router, upstreams.exchanges, counters, now_s=now_s, chance=chance)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(serving(small))
         await stack.enter_async_context(serving(large))
-        stack.push_async_callback(upstream.close)
+        stack.push_async_callback(upstreams.close)
         if configured:
             router.configure(service_config(small, large))
             health.publish(router.readiness(NOW_S))
             router.publish(WeightTable("p1", {CELL: row(1.0)}))
-            upstream.track([small.address, large.address])
+            upstreams.track(router.models())
         chat_reader = ReaderProcess()
         large_chats = LargeChats(chat_reader, ChatQueue())
         stack.push_async_callback(large_chats.close)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from server.config.classes import ClassConfig
 from server.config.match import MatchConfig
 from server.control.cell_messages import to_message
-from server.dispatch import Answer, Bytes
+from server.dispatch.dispatcher import Answer
+from server.dispatch.exchange import Bytes
 from server.routing.catalog import Cell
 from server.routing.counters import Counters
 from server.routing.query import Query

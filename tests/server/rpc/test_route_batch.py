@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from server.config.classes import ClassConfig, DomainConfig
 from server.config.match import KeywordsConfig, MatchConfig
-from server.dispatch import Dispatcher
+from server.dispatch.dispatcher import Dispatcher
 from server.routing.counters import Counters, Leg
 from server.routing.router import Router
 from server.routing.selector import Selector, WeightTable

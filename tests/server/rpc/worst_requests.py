@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
-from server.dispatch import Dispatcher
+from server.dispatch.dispatcher import Dispatcher
 from server.routing.counters import Counters
 from server.routing.errors import DeadlinePast, RoutingError
 from server.routing.router import Router

@@ -5,7 +5,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from server.config.classes import ClassConfig
 from server.config.models import ModelConfig, PriceConfig
 from server.config.schema import Config
-from server.dispatch import Bytes, Metadata
+from server.dispatch.exchange import Bytes, Metadata
 from server.routing.catalog import Model, PayloadKind
 from server.routing.counters import Counters
 from server.routing.query import Query
@@ -42,7 +42,12 @@ class Traced:
         router.configure(CONFIG)
         tracing = Tracing(provider.get_tracer("test"), ratio)
         self.dispatcher = TracedDispatcher(
-            router, self._send, counters, tracing, now_s=lambda: 0.0, chance=lambda: 0.5
+            router,
+            {"oip": self._send},
+            counters,
+            tracing,
+            now_s=lambda: 0.0,
+            chance=lambda: 0.5,
         )
 
     async def infer(self, metadata: Metadata) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import grpc
@@ -12,7 +13,7 @@ from grpc_health.v1._async import HealthServicer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.dispatch import EndpointError
+from server.dispatch.exchange import EndpointError
 from server.routing.catalog import Model, compile_catalog
 from server.status_code import Code
 from server.transport.http2.limits import Limits
@@ -37,6 +38,12 @@ def compiled(**changes: Any) -> Model:
 
 
 SMALL = compiled(version="3")
+
+
+def served_at(*addresses: str) -> Model:
+    return replace(SMALL, endpoints=addresses)
+
+
 REQUEST = oip_pb2.ModelInferRequest(
     model_name="chat",
     id="r1",
@@ -55,7 +62,7 @@ async def endpoint(request: pytest.FixtureRequest) -> AsyncIterator[Endpoint]:
 @pytest.fixture
 async def upstream(endpoint: Endpoint) -> AsyncIterator[OipUpstream]:
     made = OipUpstream()
-    made.track([endpoint.address])
+    made.track([served_at(endpoint.address)])
     yield made
     await made.close()
 
@@ -64,7 +71,7 @@ async def send(
     upstream: OipUpstream, address: str, request: bytes = REQUEST, timeout_s: float = 20
 ) -> bytes:
     metadata = (("x-request-id", "r1"),)
-    return bytes(await upstream.send(address, SMALL, request, timeout_s, metadata))
+    return bytes(await upstream.open_exchange(address, SMALL, request, timeout_s, metadata))
 
 
 async def fail(upstream: OipUpstream, address: str, timeout_s: float = 20) -> EndpointError:
@@ -174,7 +181,7 @@ async def test_an_endpoint_that_takes_too_long_is_left(
 async def test_a_refused_connection_is_told_at_once_not_at_the_deadline() -> None:
     with deaf_address() as address:
         upstream = OipUpstream()
-        upstream.track([address])
+        upstream.track([served_at(address)])
         assert (await fail(upstream, address, timeout_s=5)).code is Code.UNAVAILABLE
         await upstream.close()
 
@@ -183,7 +190,7 @@ async def test_a_refused_connection_is_told_at_once_not_at_the_deadline() -> Non
 async def test_an_endpoint_that_accepts_but_never_speaks_is_told_before_the_deadline() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         upstream, address = OipUpstream(), f"127.0.0.1:{silent.getsockname()[1]}"
-        upstream.track([address])
+        upstream.track([served_at(address)])
         assert (await fail(upstream, address, timeout_s=20)).code is Code.UNAVAILABLE
         await upstream.close()
 
@@ -193,7 +200,7 @@ async def test_an_endpoint_that_comes_back_is_found_again(
 ) -> None:
     other = Endpoint()
     async with serving(other):
-        upstream.track([other.address])
+        upstream.track([served_at(other.address)])
         await send(upstream, other.address)
     assert (await fail(upstream, other.address)).code is Code.UNAVAILABLE
     async with serving(other, other.address), asyncio.timeout(10):
@@ -225,7 +232,7 @@ async def test_a_cancelled_call_is_cancelled_at_the_endpoint(
 async def test_endpoints_are_told_apart(upstream: OipUpstream, endpoint: Endpoint) -> None:
     other = Endpoint()
     async with serving(other):
-        upstream.track([endpoint.address, other.address, other.address])
+        upstream.track([served_at(endpoint.address, other.address, other.address)])
         await send(upstream, other.address)
     assert (len(endpoint.requests), len(other.requests)) == (0, 1)
 
@@ -234,10 +241,10 @@ async def test_a_connection_is_kept_from_call_to_call_and_ends_when_its_endpoint
     upstream: OipUpstream, endpoint: Endpoint
 ) -> None:
     async with relaying(endpoint.address) as (address, ended):
-        upstream.track([address])
+        upstream.track([served_at(address)])
         for _ in range(3):
             await send(upstream, address)
-            upstream.track([address])
+            upstream.track([served_at(address)])
         assert not ended.is_set()
         upstream.track([])
         async with asyncio.timeout(10):
@@ -256,7 +263,7 @@ async def test_a_call_that_outlasts_the_time_for_that_fails_as_one_to_retry(
     endpoint: Endpoint,
 ) -> None:
     upstream = OipUpstream(calls_end_s=0.05)
-    upstream.track([endpoint.address])
+    upstream.track([served_at(endpoint.address)])
     call = await left_behind(send(upstream, endpoint.address), upstream, endpoint)
     with pytest.raises(EndpointError) as failed:
         await call
@@ -268,7 +275,7 @@ async def test_the_end_waits_for_no_call_of_an_endpoint_that_left_before(
     endpoint: Endpoint,
 ) -> None:
     upstream = OipUpstream(calls_end_s=1_000)
-    upstream.track([endpoint.address])
+    upstream.track([served_at(endpoint.address)])
     call = await left_behind(fail(upstream, endpoint.address), upstream, endpoint)
     async with asyncio.timeout(10):
         await upstream.close()
@@ -279,7 +286,7 @@ async def test_an_endpoint_that_left_may_come_back(
     upstream: OipUpstream, endpoint: Endpoint
 ) -> None:
     upstream.track([])
-    upstream.track([endpoint.address])
+    upstream.track([served_at(endpoint.address)])
     response = oip_pb2.ModelInferResponse.FromString(await send(upstream, endpoint.address))
     assert response.model_name == "small"
 
@@ -287,7 +294,7 @@ async def test_an_endpoint_that_left_may_come_back(
 async def test_limits_that_an_endpoint_reached_are_counted_after_it_has_left() -> None:
     upstream = OipUpstream()
     async with listening() as endpoint:
-        upstream.track([endpoint.address])
+        upstream.track([served_at(endpoint.address)])
         call = asyncio.create_task(fail(upstream, endpoint.address))
         peer = await endpoint.greeted()
         await peer.request()
@@ -303,7 +310,7 @@ async def test_limits_that_an_endpoint_reached_are_counted_after_it_has_left() -
 async def test_limits_that_an_endpoint_reaches_while_it_leaves_are_counted() -> None:
     upstream = OipUpstream()
     async with listening() as endpoint:
-        upstream.track([endpoint.address])
+        upstream.track([served_at(endpoint.address)])
         call = asyncio.create_task(fail(upstream, endpoint.address))
         peer = await endpoint.greeted()
         await peer.request()
@@ -322,7 +329,7 @@ async def test_limits_that_an_endpoint_reaches_while_it_leaves_are_counted() -> 
 async def is_ready(endpoint: Endpoint, timeout_s: float = 20) -> bool:
     upstream = OipUpstream()
     async with serving(endpoint):
-        upstream.track([endpoint.address])
+        upstream.track([served_at(endpoint.address)])
         ready = await upstream.is_ready(endpoint.address, SMALL, timeout_s)
     await upstream.close()
     return ready
@@ -378,7 +385,7 @@ async def test_one_that_does_not_say_in_time_is_not_ready() -> None:
 async def test_one_that_cannot_be_reached_or_has_left_is_not_ready() -> None:
     upstream = OipUpstream()
     with deaf_address() as address:
-        upstream.track([address])
+        upstream.track([served_at(address)])
         assert not await upstream.is_ready(address, SMALL, 5)
     upstream.track([])
     assert not await upstream.is_ready(address, SMALL, 5)

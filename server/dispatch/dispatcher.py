@@ -1,13 +1,11 @@
-"""Carries out what routing decides: asks an endpoint, tries the next model, counts what it took."""
+"""Sees requests through: asks an endpoint, tries the next model, counts what it took."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from server.overtime import Bytes as Bytes  # who sends says what it sends
-from server.overtime import Metadata as Metadata
-from server.overtime import Overtime, Reserved, Trip
-from server.routing.catalog import Model
+from server.dispatch.exchange import Bytes, EndpointError, Exchanges, Metadata
+from server.dispatch.overtime import Overtime, Reserved, Trip
 from server.routing.counters import Counters
 from server.routing.endpoints import EndpointLoad, Target
 from server.routing.errors import DeadlinePast, UpstreamFailed
@@ -21,18 +19,6 @@ from server.status_code import Code
 
 # Of an endpoint's own words, what an error passes on to the caller.
 DETAIL_CHARS_MAX = 512
-
-# Sends a request to an address of a model within a time, and returns what it answered; raises
-# EndpointError. Cancelling it cancels the call.
-Send = Callable[[str, Model, Bytes, float, Metadata], Awaitable[Bytes]]
-
-
-class EndpointError(Exception):
-    """An endpoint answered with a status, or could not be reached."""
-
-    def __init__(self, code: Code, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 @dataclass(slots=True)
@@ -54,7 +40,7 @@ class Dispatcher:
     def __init__(
         self,
         router: Router,
-        send: Send,
+        exchanges: Exchanges,
         counters: Counters,
         *,
         now_s: Callable[[], float],
@@ -62,7 +48,7 @@ class Dispatcher:
     ) -> None:
         """`chance` is uniform in [0, 1): it draws the audit sample."""
         self._router = router
-        self._send = send
+        self._exchanges = exchanges
         self._counters = counters
         self._now_s = now_s
         self._chance = chance
@@ -143,7 +129,7 @@ class Dispatcher:
         journey, attempt = trip.journey, self._begin(trip, target, load)
         try:
             left_s = journey.time_left_s(attempt.begun_s)
-            response = await self._send(
+            response = await self._exchanges[target.model.protocol](
                 target.endpoint, target.model, trip.request, left_s, trip.metadata
             )
             attempt.answered(self._now_s(), input_tokens=trip.decision.reading.input_tokens)

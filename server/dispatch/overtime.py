@@ -6,8 +6,9 @@ Most are back before anybody looks, and a timer for each would cost more than al
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
+from server.dispatch.exchange import Bytes, Metadata
 from server.routing.endpoints import EndpointLoad, Target
 from server.routing.journey import Journey
 from server.routing.router import Decision
@@ -19,9 +20,6 @@ LOOK_EVERY_S = 0.02
 # So many are ended in a turn of the loop, which takes some milliseconds: each asks somebody else in
 # the next.
 ENDED_AT_ONCE = 50
-
-Bytes: TypeAlias = bytes | memoryview  # large messages are views of where they were received
-Metadata = tuple[tuple[str, str], ...]
 
 
 class Reserved(NamedTuple):

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from server.overtime import ENDED_AT_ONCE, LOOK_EVERY_S, Overtime, Trip
+from server.dispatch.overtime import ENDED_AT_ONCE, LOOK_EVERY_S, Overtime, Trip
 from server.routing.journey import Journey
 from server.routing.router import Decision
 from tests.server.virtual_loop import run

@@ -10,7 +10,8 @@ import pytest
 
 from server.config.classes import ClassConfig, SloConfig
 from server.config.models import CapacityConfig, HealthConfig, ModelConfig, PriceConfig
-from server.dispatch import Answer, Bytes, Dispatcher, EndpointError, Metadata
+from server.dispatch.dispatcher import Answer, Dispatcher
+from server.dispatch.exchange import Bytes, EndpointError, Metadata
 from server.routing.catalog import Cell, Model, PayloadKind
 from server.routing.counters import Counters, Counts, Leg
 from server.routing.errors import UpstreamFailed
@@ -72,7 +73,7 @@ class Fleet:
     def __post_init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.dispatcher = Dispatcher(
-            self.router, self._send, self.counters, now_s=loop.time, chance=lambda: 0.9
+            self.router, {"oip": self._send}, self.counters, now_s=loop.time, chance=lambda: 0.9
         )
 
     async def _send(

@@ -13,14 +13,8 @@ import pytest
 
 from server.config.classes import ClassConfig, SloConfig
 from server.config.models import CapacityConfig, HealthConfig, PriceConfig
-from server.dispatch import (
-    DETAIL_CHARS_MAX,
-    Answer,
-    Bytes,
-    Dispatcher,
-    EndpointError,
-    Metadata,
-)
+from server.dispatch.dispatcher import DETAIL_CHARS_MAX, Answer, Dispatcher
+from server.dispatch.exchange import Bytes, EndpointError, Metadata
 from server.routing.catalog import Cell, Model, PayloadKind
 from server.routing.counters import NO_MODEL, Counters, Counts, Leg, latency_bucket
 from server.routing.errors import DeadlinePast, NoCandidate, Shed, UpstreamFailed
@@ -125,7 +119,11 @@ def scene(chance: float = 0.9, **behaviours: Behaviour) -> Scene:
     router.configure(config(*MODELS, classes=CLASSES, health=HEALTH))
     router.publish(WeightTable("p1", {CELL: ((0, 1.0, 1_000),)}))
     dispatcher = Dispatcher(
-        router, upstream.send, counters, now_s=lambda: upstream.now_s, chance=lambda: chance
+        router,
+        {"oip": upstream.send},
+        counters,
+        now_s=lambda: upstream.now_s,
+        chance=lambda: chance,
     )
     return Scene(upstream, router, counters, dispatcher)
 

@@ -1,0 +1,46 @@
+"""Every protocol in which we ask endpoints, and what speaks it.
+
+To add a protocol, add a module beside `oip.py` that has what `Upstreams` calls, and its line to the
+table; which payloads it takes, and that Infer forwards by it, is said in `routing/catalog.py`.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable
+
+from server.dispatch.exchange import Exchanges
+from server.routing.catalog import Model
+from server.transport.held_bytes import HeldBytes
+from server.upstream.oip import OipUpstream
+
+
+class Upstreams:
+    """Each is told of the models that speak its protocol, and of no other."""
+
+    def __init__(self, *, held: HeldBytes | None = None) -> None:
+        """In `held` large answers are counted."""
+        self._by_protocol = {"oip": OipUpstream(held=held)}
+        self.exchanges: Exchanges = {
+            protocol: upstream.open_exchange for protocol, upstream in self._by_protocol.items()
+        }
+
+    def track(self, models: Iterable[Model]) -> None:
+        """Opens the ways to these models' endpoints, and closes all others once they are idle."""
+        everyone = tuple(models)
+        for protocol, upstream in self._by_protocol.items():
+            upstream.track(model for model in everyone if model.protocol == protocol)
+
+    async def is_ready(self, address: str, model: Model, timeout_s: float) -> bool:
+        """Whether the endpoint says that it can answer for the model."""
+        return await self._by_protocol[model.protocol].is_ready(address, model, timeout_s)
+
+    def limits_reached(self) -> Counter[str]:
+        """How often each limit towards endpoints was reached."""
+        totals: Counter[str] = Counter()
+        for upstream in self._by_protocol.values():
+            totals.update(upstream.limits_reached())
+        return totals
+
+    async def close(self) -> None:
+        """Ends all exchanges."""
+        await asyncio.gather(*(upstream.close() for upstream in self._by_protocol.values()))
