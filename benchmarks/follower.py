@@ -24,9 +24,9 @@ from server.app.stats import Pushes
 from server.app.worker import YOUNG_OBJECTS
 from server.control.client import ControlClient, control_channel
 from server.routing.counters import Counters
+from server.routing.decision_id import KEY_BYTES, Sealer
 from server.routing.router import Router
 from server.routing.selector import Selector
-from server.routing.tokens import KEY_BYTES, Sealer
 from server.telemetry.logs import configure_logs
 from server.transport.channel.channel import Channel
 from server.upstream.upstreams import Upstreams

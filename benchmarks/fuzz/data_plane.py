@@ -16,9 +16,9 @@ from server.dispatch.dispatcher import Dispatcher
 from server.dispatch.exchange import Metadata
 from server.routing.catalog import Cell, Model
 from server.routing.counters import Counters
+from server.routing.decision_id import Sealer
 from server.routing.router import Router
 from server.routing.selector import Selector, WeightTable
-from server.routing.tokens import Sealer
 from server.rpc.errors import ErrorAnswering
 from server.rpc.health import HEALTH, OIP, ROUTING, HealthServicer
 from server.rpc.oip import OipServicer

@@ -36,11 +36,11 @@ from server.control.state_file import StateInvalid, packed, unpacked
 from server.control.window import build_window
 from server.routing.catalog import Cell
 from server.routing.counters import Counts, Leg
+from server.routing.decision_id import open_decision
 from server.routing.errors import RoutingError
 from server.routing.learned.file_format import ClassifierInvalid, Contents, Header, dump
 from server.routing.learned.file_format import load as load_classifier
 from server.routing.learned.model import LinearModel
-from server.routing.tokens import open_decision
 from turnout.v1.control_pb2 import PushStatsRequest
 from turnout.v1.routing_pb2 import Feedback, Outcome
 

@@ -28,7 +28,7 @@ from benchmarks.fuzz.protobuf import PROTOBUF, delimited, within_field
 from benchmarks.fuzz.targets import Act, Left, Target
 from server.app.handed_listener import WIRE_BYTES_MAX
 from server.routing.catalog import Cell
-from server.routing.tokens import Kind, Sealer
+from server.routing.decision_id import Kind, Sealer
 from server.transport.serving.server import Server
 from server.wire import oip_pb2
 from turnout.v1 import routing_pb2 as pb

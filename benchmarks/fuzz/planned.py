@@ -10,7 +10,7 @@ from benchmarks.fuzz.loop import TurnLoop
 from server.config.parse import parse
 from server.config.schema import Config
 from server.control.plane import ControlPlane, KeptFiles
-from server.routing.tokens import KEY_BYTES
+from server.routing.decision_id import KEY_BYTES
 
 KEY = b"k" * KEY_BYTES
 # Tuesday, 2024-07-02 10:30:00 UTC.

@@ -30,11 +30,11 @@ from server.control.key_file import read_key
 from server.control.plane import ControlPlane, KeptFiles
 from server.control.solver_process import SolverProcess
 from server.rpc.admin import AdminServicer
+from server.rpc.admin_secret import AdminSecretCheck
+from server.rpc.admin_secret_file import read_secret_hash
 from server.rpc.control import ControlServicer
 from server.rpc.errors import ErrorAnswering
 from server.rpc.reflection import REFLECTION, add_reflection
-from server.rpc.token import TokenCheck
-from server.rpc.token_file import read_token
 from server.telemetry.logs import configure_logs
 from server.telemetry.loop_errors import log_loop_errors
 from server.telemetry.metrics import Metrics
@@ -77,7 +77,7 @@ async def serve(
         config, key, files, clock=now_s, solver=planning.solve, pricer=pricing.prices
     )
     listeners = config.listeners
-    token_file = listeners.admin_token_file
+    secret_file = listeners.admin_token_file
     prometheus = listeners.prometheus
     async with AsyncExitStack() as stack:
         stack.callback(planning.stop)
@@ -86,11 +86,11 @@ async def serve(
             os.environ, prometheus=None if prometheus is None else parse_address(prometheus)[:2]
         )
         stack.push_async_callback(asyncio.to_thread, metrics.close)
-        checks = () if token_file is None else (TokenCheck(read_token(token_file)),)
+        checks = () if secret_file is None else (AdminSecretCheck(read_secret_hash(secret_file)),)
         admin = grpc.aio.server(options=_ADMIN_OPTIONS, interceptors=checks)
         control = grpc.aio.server(options=_OPTIONS)
         _add_services(admin, control, plane)
-        # The token says who operates: no certificate is asked for.
+        # The secret says who operates: no certificate is asked for.
         credentials = grpcio_credentials(settings.tls, ask_callers=False)
         admin_address = bind(admin, settings.admin_address, credentials)
         bind(control, settings.control_address)

@@ -29,10 +29,10 @@ from server.control.kept_file import FileRefused
 from server.control.key_file import read_key
 from server.dispatch.dispatcher import Dispatcher
 from server.routing.counters import Counters
+from server.routing.decision_id import Sealer
 from server.routing.router import Router
 from server.routing.selector import Selector
 from server.routing.slices import Slices
-from server.routing.tokens import Sealer
 from server.rpc.errors import ErrorAnswering
 from server.rpc.health import HEALTH, OIP, ROUTING, HealthServicer
 from server.rpc.oip import OipServicer

@@ -122,12 +122,12 @@ def _admin_address(config: Config | None) -> str:
 
 def _token(path: Path) -> str:
     try:
-        token = path.expanduser().read_text().strip()
+        secret = path.expanduser().read_text().strip()
     except (OSError, ValueError, RuntimeError) as error:
         fail(f"the token file {path} cannot be read: {error}")
-    if not token.isascii() or not token.isprintable() or not token:
+    if not secret.isascii() or not secret.isprintable() or not secret:
         fail(f"the token file {path} holds no token: one line of printable ASCII")
-    return token
+    return secret
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from optimizer.estimate.chain import ChainEstimate
 from optimizer.estimate.demand import DemandEstimate
 from optimizer.estimate.latency import LatencyEstimate
 from optimizer.estimate.miss import MissEstimate, Promise
-from optimizer.estimate.tokens import TokenEstimate
+from optimizer.estimate.usage import UsageEstimate
 from server.config.models import ModelConfig
 from server.config.schema import Config
 from server.control.facts import Given, Graded, GroupName
@@ -25,7 +25,7 @@ class Estimates:
         self.accuracy = AccuracyEstimate({})
         self.latency = LatencyEstimate()
         self.miss = MissEstimate()
-        self.usage = TokenEstimate()
+        self.usage = UsageEstimate()
         self.chains = ChainEstimate()
         self.demand = DemandEstimate()
         self.accounts: dict[GroupName, FloorAccount] = {}
@@ -73,7 +73,7 @@ class Estimates:
         found.accuracy = AccuracyEstimate.from_plain(plain["accuracy"], {})
         found.latency = LatencyEstimate.from_plain(plain["latency"])
         found.miss = MissEstimate.from_plain(plain["miss"])
-        found.usage = TokenEstimate.from_plain(plain["usage"])
+        found.usage = UsageEstimate.from_plain(plain["usage"])
         found.chains = ChainEstimate.from_plain(plain["chains"])
         found.demand = DemandEstimate.from_plain(plain["demand"], age_s=age_s)
         found.accounts = {

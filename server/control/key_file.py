@@ -4,7 +4,7 @@ import secrets
 from pathlib import Path
 
 from server.control.kept_file import FileRefused, read_own, write_whole
-from server.routing.tokens import KEY_BYTES
+from server.routing.decision_id import KEY_BYTES
 
 
 def read_key(path: Path) -> bytes:

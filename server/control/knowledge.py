@@ -14,9 +14,9 @@ from server.control.last_hour import LastHour
 from server.control.outcomes import Grade, Settlement
 from server.routing.catalog import Catalog, Cell, compile_catalog
 from server.routing.counters import NO_MODEL, Counters, Counts
+from server.routing.decision_id import OpenDecision
 from server.routing.journey import counted
 from server.routing.reported import Reported, journey_of
-from server.routing.tokens import OpenDecision
 from turnout.v1.control_pb2 import PushStatsRequest
 
 

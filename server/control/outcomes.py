@@ -6,6 +6,7 @@ from heapq import heappush, heappushpop
 from typing import Any, NamedTuple
 
 from server.control.outcome_messages import asked_of, reported_of, took_of
+from server.routing.decision_id import Kind, OpenDecision, open_decision
 from server.routing.errors import DecisionExpired, UsageDuplicate
 from server.routing.outcomes import (
     QUALITY,
@@ -16,7 +17,6 @@ from server.routing.outcomes import (
     check_usage,
 )
 from server.routing.reported import Reported, Told
-from server.routing.tokens import Kind, OpenDecision, open_decision
 from turnout.v1.routing_pb2 import Feedback, Outcome, OutcomeResult
 
 # About 400 bytes each, so 80 MB when full: half an hour of reports at 100 a second.

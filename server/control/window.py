@@ -10,7 +10,7 @@ from scipy import sparse
 from optimizer.estimate.account import FloorAccount, margin_for
 from optimizer.estimate.chain import Chain
 from optimizer.estimate.miss import Promise
-from optimizer.estimate.tokens import Usage
+from optimizer.estimate.usage import Usage
 from optimizer.problem import Bools, Budget, Floats, Group, Ints, Problem, Resource
 from server.config.models import ModelConfig
 from server.control.budgets import BudgetState

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from server.dispatch.exchange import Bytes, EndpointError, Exchanges, Metadata
 from server.dispatch.overtime import Overtime, Reserved, Trip
 from server.routing.counters import Counters
+from server.routing.decision_id import Kind
 from server.routing.endpoints import EndpointLoad, Target
 from server.routing.errors import DeadlinePast, UpstreamFailed
 from server.routing.experience import Experience
 from server.routing.journey import MARGIN_S, Attempt, Fate, Journey, counted
 from server.routing.query import Query
 from server.routing.router import Decision, Router
-from server.routing.tokens import Kind
 from server.routing.verdicts import VERDICTS
 from server.status_code import Code
 
@@ -182,7 +182,7 @@ class Dispatcher:
         return attempt.begun_s + trip.own_s - self._now_s()
 
     def _gives_up(self, trip: Trip) -> bool:
-        """If time is left for one more, a token for it, and somebody to ask.
+        """If time and retry budget are left for one more, and somebody to ask.
 
         Who is to be asked is reserved: of many that are given up together each has its own.
         """

@@ -19,6 +19,7 @@ from server.routing.catalog import (
     nominal_cost_nano_usd,
 )
 from server.routing.counters import Counters
+from server.routing.decision_id import Kind, Sealer
 from server.routing.endpoints import Endpoints, Target
 from server.routing.errors import NotReady
 from server.routing.health import HealthTracker
@@ -30,7 +31,6 @@ from server.routing.recent_texts import RecentTexts
 from server.routing.reported import Reported, Told, observe
 from server.routing.selector import Basis, Pick, Selector, WeightTable
 from server.routing.slices import Slices
-from server.routing.tokens import Kind, Sealer
 
 # Named to a caller of Route: as many as a caller would try within one deadline.
 FALLBACKS_MAX = 3

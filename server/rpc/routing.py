@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 
 from server.dispatch.dispatcher import Dispatcher
+from server.routing.decision_id import Kind
 from server.routing.errors import InvalidRequest
 from server.routing.reported import Reported
 from server.routing.router import Router
-from server.routing.tokens import Kind
 from server.rpc import convert
 from server.rpc.batch import BatchCall
 from server.rpc.carve import INFER, ROUTE

@@ -20,8 +20,8 @@ def warn_of_open_secrets(listeners: ListenersConfig) -> None:
 
 
 def _secrets(listeners: ListenersConfig) -> Mapping[str, str]:
-    tls, token = listeners.tls, listeners.admin_token_file
-    named = {} if token is None else {"listeners.admin_token_file": token}
+    tls, secret = listeners.tls, listeners.admin_token_file
+    named = {} if secret is None else {"listeners.admin_token_file": secret}
     return named if tls is None else {**named, "listeners.tls.key_file": tls.key_file}
 
 

@@ -15,7 +15,7 @@ from server.config.file import load
 from server.config.schema import Config
 from server.config.state_dir import state_dir
 from server.named_files.check import named_files_problems
-from server.rpc.token_file import TokenError, read_token
+from server.rpc.admin_secret_file import AdminSecretError, read_secret_hash
 from server.supervisor.acceptor import Acceptor
 from server.supervisor.child import Child, StartError, keep, start_all
 from server.supervisor.folder_watch import FolderWatch
@@ -142,8 +142,8 @@ def _refuse_bad_token(path: str | None) -> None:
     if path is None:
         return
     try:
-        read_token(path)
-    except TokenError as error:
+        read_secret_hash(path)
+    except AdminSecretError as error:
         raise StartError(str(error)) from None
 
 

@@ -15,7 +15,7 @@ from server.control.corridor import solve_window
 from server.control.kept_file import read_own
 from server.control.plane import ControlPlane, KeptFiles
 from server.control.window import Window
-from server.routing.tokens import KEY_BYTES
+from server.routing.decision_id import KEY_BYTES
 from server.rpc.control import ControlServicer
 from tests.closed_loop.story import Solve, Story
 from turnout.v1 import control_pb2 as pb

@@ -12,13 +12,13 @@ from server.dispatch.dispatcher import Dispatcher
 from server.dispatch.exchange import EndpointError
 from server.routing.catalog import Cell, Model, PayloadKind
 from server.routing.counters import Counters
+from server.routing.decision_id import Kind, Sealer
 from server.routing.endpoints import Target
 from server.routing.errors import ControlPlaneDown, RoutingError, UpstreamFailed
 from server.routing.query import Query
 from server.routing.router import Router
 from server.routing.selector import Pick, Selector
 from server.routing.slices import Slices
-from server.routing.tokens import Kind, Sealer
 from server.transport.channel.channel import Channel
 from server.upstream.probes import Prober
 from tests.closed_loop.control import KEY

@@ -19,7 +19,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 
 from server.control.kept_file import write_whole
 from server.control.state_file import FILE_NAME, unpacked
-from server.routing.tokens import KEY_BYTES
+from server.routing.decision_id import KEY_BYTES
 from server.wire import oip_pb2
 from tests.server.running import Echo, Service, answering, infer, serving, start, write_config
 from turnout.v1 import admin_pb2, admin_pb2_grpc

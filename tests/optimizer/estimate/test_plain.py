@@ -12,7 +12,7 @@ from optimizer.estimate.chain import ChainEstimate
 from optimizer.estimate.demand import DemandEstimate
 from optimizer.estimate.latency import BUCKETS, LatencyEstimate
 from optimizer.estimate.miss import MissEstimate, Promise
-from optimizer.estimate.tokens import TokenEstimate
+from optimizer.estimate.usage import UsageEstimate
 
 CELL = ("code", "-", "law", "s0")
 PRIORS = {"svc": Prior(0.8)}
@@ -39,8 +39,8 @@ def miss() -> MissEstimate:
     return estimate
 
 
-def usage() -> TokenEstimate:
-    estimate = TokenEstimate()
+def usage() -> UsageEstimate:
+    estimate = UsageEstimate()
     estimate.told(CELL, "svc", 3, 2, (5.0, 6.0, 7.0), 9.0)
     return estimate
 
@@ -83,7 +83,7 @@ ESTIMATES: dict[str, tuple[Callable[[], Any], Callable[[Any], Any], Callable[[An
     ),
     "usage": (
         usage,
-        TokenEstimate.from_plain,
+        UsageEstimate.from_plain,
         lambda it: [one.tolist() for one in it.mean([CELL], ["svc"], LATER_S)],
     ),
     "chains": (

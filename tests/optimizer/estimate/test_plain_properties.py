@@ -16,7 +16,7 @@ from optimizer.estimate.decayed import DecayedSums
 from optimizer.estimate.demand import DemandEstimate
 from optimizer.estimate.latency import BUCKETS, LatencyEstimate
 from optimizer.estimate.miss import MissEstimate, Promise
-from optimizer.estimate.tokens import TokenEstimate
+from optimizer.estimate.usage import UsageEstimate
 
 few = settings(max_examples=30)  # each fits and reads several times
 
@@ -99,10 +99,10 @@ usages = told(cells, models, counts, counts, st.tuples(counts, counts, counts))
 @few
 @given(st.tuples(usages, usages))
 def test_usage(said: tuple[Told, Told]) -> None:
-    def read(estimate: TokenEstimate, now_s: float) -> object:
+    def read(estimate: UsageEstimate, now_s: float) -> object:
         return np.concatenate(estimate.mean(CELLS, MODELS, now_s))
 
-    check(TokenEstimate(), TokenEstimate.from_plain, TokenEstimate.told, read, said)
+    check(UsageEstimate(), UsageEstimate.from_plain, UsageEstimate.told, read, said)
 
 
 legs = st.tuples(st.sampled_from(["code", "chat"]), models, models)

@@ -9,8 +9,8 @@ from server.app.settings import Settings
 from server.config.as_json import to_json
 from server.control.client import ControlClient, control_channel
 from server.control.kept_file import write_whole
+from server.routing.decision_id import Sealer
 from server.routing.errors import ControlPlaneDown
-from server.routing.tokens import Sealer
 from tests.server.control.served import PATIENCE_S, control_plane
 from tests.server.control.told import KEY, decision_id, service, usage
 from turnout.v1.routing_pb2 import Outcome

@@ -7,9 +7,9 @@ from server.app.plan_age import PlanAge
 from server.app.pusher import Pusher
 from server.control.client import Confirmed, ControlClient
 from server.routing.counters import Counters
+from server.routing.decision_id import KEY_BYTES, Sealer
 from server.routing.router import Router
 from server.routing.selector import Selector, WeightTable
-from server.routing.tokens import KEY_BYTES, Sealer
 from turnout.v1.control_pb2 import PushStatsRequest
 
 FIRST, SECOND = Confirmed(100.0, 5.0), Confirmed(105.0, 5.0)

@@ -13,7 +13,7 @@ from server.control.kept_requests import (
     kept_ids,
     read_kept,
 )
-from server.routing.tokens import TOKEN_CHARS_MAX
+from server.routing.decision_id import DECISION_ID_CHARS_MAX
 
 
 def add(kept: KeptRequests, number: int) -> None:
@@ -234,7 +234,7 @@ def test_a_line_that_is_longer_than_we_write_is_nothing_and_takes_no_memory(tmp_
 
 def test_the_longest_line_that_we_write_is_read(tmp_path: Path) -> None:
     kept = KeptRequests(tmp_path, 10)
-    kept.add("i" * TOKEN_CHARS_MAX, "\0" * 512, domain="d" * 63, intent="i" * 63)
+    kept.add("i" * DECISION_ID_CHARS_MAX, "\0" * 512, domain="d" * 63, intent="i" * 63)
     kept.writing()()
     assert [request.text for request in read_kept(tmp_path)] == ["\0" * 512]
 

@@ -5,7 +5,7 @@ import pytest
 
 from server.control.kept_file import FileRefused, write_whole
 from server.control.key_file import make_key, read_key
-from server.routing.tokens import KEY_BYTES
+from server.routing.decision_id import KEY_BYTES
 
 
 def test_a_key_is_made_once_and_read_back(tmp_path: Path) -> None:

@@ -35,14 +35,14 @@ def spent_nano_usd(knowledge: Knowledge) -> int:
 
 def settle(
     knowledge: Knowledge,
-    token: str,
+    sealed: str,
     *,
     of: Usage | None = None,
     feedback: Sequence[Feedback] = (),
     now_s: float = NOW_S,
     table: Outcomes | None = None,
 ) -> None:
-    outcome = Outcome(decision_id=token, usage=of, feedback=feedback)
+    outcome = Outcome(decision_id=sealed, usage=of, feedback=feedback)
     settlement = (table or Outcomes(KEY, bool)).settle(outcome, now_s=now_s)
     knowledge.settled(settlement, now_s=now_s)
 
@@ -109,7 +109,7 @@ def test_usage_that_a_caller_tells_costs_by_the_models_price() -> None:
     prices = {"input_usd_per_mtok": 10.0, "output_usd_per_mtok": 20.0, "busy_second_usd": 0.5}
     knowledge = Knowledge(service(models=(SMALL | {"price": prices}, LARGE)))
     settle(knowledge, decision_id(), of=usage(latency_ms=20))
-    # 100 tokens in, 50 out, 20 ms.
+    # 100 sealed_ids in, 50 out, 20 ms.
     assert spent_nano_usd(knowledge) == 1_000_000 + 1_000_000 + 10_000_000
     counts = knowledge.totals["code", "small"]
     assert (counts.completed, counts.slo_missed, counts.input_tokens) == (1, 0, 100)
@@ -140,10 +140,10 @@ def test_a_grade_of_the_audit_sample_counts_by_its_probability() -> None:
 
 def test_a_replaced_grade_counts_as_if_only_the_later_one_had_come() -> None:
     replaced, only = Knowledge(service()), Knowledge(service())
-    table, token = Outcomes(KEY, bool), decision_id()
+    table, sealed = Outcomes(KEY, bool), decision_id()
     for now_s, value in ((NOW_S, 0.0), (NOW_S + 9, 1.0)):
-        settle(replaced, token, feedback=[quality(value)], now_s=now_s, table=table)
-    settle(only, token, feedback=[quality(1.0)], now_s=NOW_S + 9)
+        settle(replaced, sealed, feedback=[quality(value)], now_s=now_s, table=table)
+    settle(only, sealed, feedback=[quality(1.0)], now_s=NOW_S + 9)
     found, expected = (learned(k).accuracy.of_model("small", NOW_S + 9) for k in (replaced, only))
     assert found == pytest.approx(expected)
 
@@ -153,9 +153,9 @@ def test_a_replaced_grade_moves_an_account_as_if_only_the_later_one_had_come() -
     knowledge = Knowledge(service())
     estimates = Estimates()
     estimates.accounts["code", "team"] = replaced
-    table, token = Outcomes(KEY, bool), decision_id(audit_probability=1.0)
+    table, sealed = Outcomes(KEY, bool), decision_id(audit_probability=1.0)
     for now_s, value in ((NOW_S, 0.0), (NOW_S + 9, 1.0)):
-        settle(knowledge, token, feedback=[quality(value)], now_s=now_s, table=table)
+        settle(knowledge, sealed, feedback=[quality(value)], now_s=now_s, table=table)
     learned(knowledge, estimates)
     only.told(1.0, 1.0, decided_s=NOW_S, now_s=NOW_S + 9)
     found, expected = (a.required(0.85, NOW_S + 9) for a in (replaced, only))
@@ -164,11 +164,11 @@ def test_a_replaced_grade_moves_an_account_as_if_only_the_later_one_had_come() -
 
 
 @pytest.mark.parametrize(
-    "token", [decision_id(audit_probability=0.0), decision_id(cell=CHAT)], ids=["unasked", "none"]
+    "sealed", [decision_id(audit_probability=0.0), decision_id(cell=CHAT)], ids=["unasked", "none"]
 )
-def test_a_grade_that_nobody_asked_for_feeds_no_floor(token: str) -> None:
+def test_a_grade_that_nobody_asked_for_feeds_no_floor(sealed: str) -> None:
     knowledge = Knowledge(service())
-    settle(knowledge, token, feedback=[quality(0.0)])
+    settle(knowledge, sealed, feedback=[quality(0.0)])
     assert learned(knowledge).accuracy.of_model("small", NOW_S).grades == 0
     assert knowledge.feedback == {"unasked": 1}
 

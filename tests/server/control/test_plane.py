@@ -25,7 +25,7 @@ from server.control.plane import SPENT_BYTES_MAX, ControlPlane
 from server.control.state_file import FILE_NAME, unpacked
 from server.control.window import Window
 from server.routing.catalog import Cell
-from server.routing.tokens import Sealer
+from server.routing.decision_id import Sealer
 from tests.server.control.served import (
     PATIENCE_S,
     Served,
@@ -426,11 +426,11 @@ async def test_kept_files_that_were_removed_are_written_again(tmp_path: Path) ->
 
 async def test_each_outcome_is_counted_or_refused_by_itself(tmp_path: Path) -> None:
     plane = control_plane(tmp_path, service(window_s=3_600.0), clock=lambda: NOW_S)
-    token = decision_id()
+    sealed = decision_id()
     outcomes = [
-        Outcome(decision_id=token, usage=usage()),
+        Outcome(decision_id=sealed, usage=usage()),
         Outcome(decision_id="forged", usage=usage()),
-        Outcome(decision_id=token, usage=usage()),
+        Outcome(decision_id=sealed, usage=usage()),
     ]
     async with serving(plane, tmp_path) as served:
         results = await Worker(served.channel).client.settle(outcomes)
@@ -442,9 +442,9 @@ async def test_an_outcome_that_names_a_model_that_is_not_is_refused_by_its_place
     tmp_path: Path,
 ) -> None:
     plane = control_plane(tmp_path, service(window_s=3_600.0), clock=lambda: NOW_S)
-    token = decision_id()
+    sealed = decision_id()
     outcomes = [
-        Outcome(decision_id=token, usage=usage(), attempts=[Attempt(model=name)])
+        Outcome(decision_id=sealed, usage=usage(), attempts=[Attempt(model=name)])
         for name in ("smal", "small")
     ]
     async with serving(plane, tmp_path) as served:

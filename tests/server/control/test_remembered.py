@@ -17,8 +17,8 @@ from server.control.knowledge import Knowledge
 from server.control.outcomes import Outcomes
 from server.control.remembered import take_up, taken
 from server.control.state_file import Kept, StateInvalid, packed, unpacked
+from server.routing.decision_id import Sealer
 from server.routing.errors import DecisionExpired
-from server.routing.tokens import Sealer
 from tests.server.control.learning import learned as learn
 from tests.server.control.learning import window_of
 from tests.server.control.told import (
@@ -69,9 +69,9 @@ def tell(knowledge: Knowledge, *cells: CellStats, sequence: int = 1, epoch: int 
     knowledge.pushed(told, now_s=NOW_S)
 
 
-def settle(found: Known, token: str, grade: float = 1.0) -> str:
+def settle(found: Known, sealed: str, grade: float = 1.0) -> str:
     """The reason of its refusal; empty if it counted."""
-    outcome = Outcome(decision_id=token, usage=usage(), feedback=[quality(grade)])
+    outcome = Outcome(decision_id=sealed, usage=usage(), feedback=[quality(grade)])
     settlement = found.outcomes.settle(outcome, now_s=NOW_S)
     found.knowledge.settled(settlement, now_s=NOW_S)
     return settlement.result.reason
@@ -141,8 +141,8 @@ def test_a_decision_that_has_left_the_table_is_refused_after_a_restart_too() -> 
     found = Outcomes(KEY, lambda name: True, remembered_max=1)
     sealer = Sealer(KEY, 1)
     first, second = (decision_id(sealer=sealer, now_s=NOW_S + n) for n in range(-1, 1))
-    for token in (first, second):
-        found.settle(Outcome(decision_id=token, usage=usage()), now_s=NOW_S)
+    for sealed in (first, second):
+        found.settle(Outcome(decision_id=sealed, usage=usage()), now_s=NOW_S)
     again = started(written(learned()._replace(outcomes=found)))
     with pytest.raises(DecisionExpired):
         again.outcomes.settle(Outcome(decision_id=first, usage=usage()), now_s=NOW_S)

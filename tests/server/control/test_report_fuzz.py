@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.control.plane import ControlPlane
-from server.routing.tokens import Kind
+from server.routing.decision_id import Kind
 from tests.server.control.served import files_in, no_prices
 from tests.server.control.told import KEY, NOW_S, decision_id, service
 from turnout.v1.routing_pb2 import Feedback, Outcome, Usage

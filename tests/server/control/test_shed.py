@@ -7,11 +7,11 @@ import pytest
 
 from server.control.client import Snapshot
 from server.routing.counters import Counters
+from server.routing.decision_id import Sealer
 from server.routing.errors import Shed
 from server.routing.query import Query
 from server.routing.router import Router
 from server.routing.selector import Selector
-from server.routing.tokens import Sealer
 from tests.server.control.served import Worker, control_plane, serving
 from tests.server.control.told import CHAT, CODE, KEY, LARGE, SMALL, service, stats
 

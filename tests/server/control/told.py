@@ -8,7 +8,7 @@ from server.config.schema import Config
 from server.control.cell_messages import to_message
 from server.routing.catalog import Cell
 from server.routing.counters import LATENCY_BUCKETS
-from server.routing.tokens import Kind, Sealer
+from server.routing.decision_id import Kind, Sealer
 from turnout.v1 import control_pb2 as pb
 from turnout.v1 import routing_pb2
 

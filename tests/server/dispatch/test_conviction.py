@@ -14,19 +14,19 @@ from server.dispatch.dispatcher import Answer, Dispatcher
 from server.dispatch.exchange import Bytes, EndpointError, Metadata
 from server.routing.catalog import Cell, Model, PayloadKind
 from server.routing.counters import Counters, Counts, Leg
+from server.routing.decision_id import KEY_BYTES, Sealer
 from server.routing.errors import UpstreamFailed
 from server.routing.query import Query
-from server.routing.retry_budget import ANSWERS_PER_TOKEN, TOKENS_MAX
+from server.routing.retry_budget import ANSWERS_PER_FAILURE, BUDGET_MAX
 from server.routing.router import Router
 from server.routing.selector import Selector, WeightTable
-from server.routing.tokens import KEY_BYTES, Sealer
 from server.status_code import Code
 from tests.server.routing.configs import config, model
 from tests.server.virtual_loop import run
 
 CELL = Cell("chat", "-", "other", "s0", PayloadKind.TENSORS)
 SLO = SloConfig(ms=1_000, fraction=0.9)
-BURST = TOKENS_MAX // 2
+BURST = BUDGET_MAX // 2
 ODD = b"odd"  # what small cannot read
 Behaviour = Callable[[], Awaitable[bytes]]
 Outcome = Answer | UpstreamFailed | asyncio.CancelledError
@@ -392,7 +392,7 @@ def test_slowness_of_everything_does_not_become_a_storm_and_ejects_nobody() -> N
         behaviours.update({"s:1": answers(5), "l:1": answers(5)})
         found = await given.calls(2_000, every_s=0.1, deadline_s=30)
         assert len(answered(found)) == 2_000
-        assert given.asked.total() <= 2_000 * (1 + 1 / ANSWERS_PER_TOKEN) + BURST
+        assert given.asked.total() <= 2_000 * (1 + 1 / ANSWERS_PER_FAILURE) + BURST
         assert given.asked["l:1"] > BURST / 2  # some were asked again
         assert given.ejected() == set()
 

@@ -17,13 +17,13 @@ from server.dispatch.dispatcher import DETAIL_CHARS_MAX, Answer, Dispatcher
 from server.dispatch.exchange import Bytes, EndpointError, Metadata
 from server.routing.catalog import Cell, Model, PayloadKind
 from server.routing.counters import NO_MODEL, Counters, Counts, Leg, latency_bucket
+from server.routing.decision_id import KEY_BYTES, Kind, Sealer, open_decision
 from server.routing.errors import DeadlinePast, NoCandidate, Shed, UpstreamFailed
 from server.routing.journey import MARGIN_S
 from server.routing.query import Query
 from server.routing.router import Router
 from server.routing.selector import CellKey, Row, Selector, WeightTable
 from server.routing.slices import kept_back
-from server.routing.tokens import KEY_BYTES, Kind, Sealer, open_decision
 from server.routing.verdicts import VERDICTS, Blame
 from server.status_code import Code
 from tests.server.routing.configs import config, model

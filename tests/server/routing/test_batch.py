@@ -15,11 +15,11 @@ from server.routing.asked import Asked
 from server.routing.batch import Alike, Batch, Decided, decide_batch
 from server.routing.catalog import PayloadKind
 from server.routing.counters import NO_MODEL, Leg
+from server.routing.decision_id import Kind, OpenDecision, open_decision
 from server.routing.errors import NoCandidate, Shed
 from server.routing.query import Query
 from server.routing.router import Router
 from server.routing.selector import WeightTable
-from server.routing.tokens import Kind, OpenDecision, open_decision
 from tests.server.routing.test_router import (
     CELL,
     KEY,

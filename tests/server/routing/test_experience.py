@@ -7,7 +7,7 @@ from server.routing.experience import Experience
 from server.routing.health import HealthTracker
 from server.routing.journey import Attempt, Fate, Journey
 from server.routing.patience import ANSWERS_MIN, NO_TAILS, Tails
-from server.routing.retry_budget import TOKENS_MAX
+from server.routing.retry_budget import BUDGET_MAX
 from server.status_code import Code
 from tests.server.routing.configs import config
 
@@ -65,27 +65,27 @@ def test_what_is_not_answered_is_told_what_nearly_all_answers_of_its_model_took_
 
 def test_a_models_failures_in_all_classes_are_of_one_budget() -> None:
     given, _ = experience()
-    refuse(given, TOKENS_MAX // 2)
+    refuse(given, BUDGET_MAX // 2)
     assert not given.may_repeat(*asked(traffic_class="batch"))
     assert given.may_repeat(*asked(LARGE))
 
 
 def test_who_is_to_be_given_up_takes_a_token_at_once() -> None:
     given, _ = experience()
-    for _ in range(TOKENS_MAX // 2):
+    for _ in range(BUDGET_MAX // 2):
         given.give_up(*asked())
     assert not given.may_repeat(*asked())
 
 
 def test_a_callers_own_mistakes_take_no_token() -> None:
     given, _ = experience()
-    refuse(given, TOKENS_MAX, Code.INVALID_ARGUMENT)
+    refuse(given, BUDGET_MAX, Code.INVALID_ARGUMENT)
     assert given.may_repeat(*asked())
 
 
 def test_of_an_ejected_endpoint_what_is_out_may_be_asked_again() -> None:
     given, health = experience()
-    refuse(given, TOKENS_MAX // 2)
+    refuse(given, BUDGET_MAX // 2)
     health.failed(SMALL.key, sent_s=0, now_s=0)
     assert given.may_repeat(*asked())
 
@@ -95,6 +95,6 @@ def test_beyond_so_many_models_and_classes_no_tail_is_known_but_budgets_are() ->
     answer(given, 1)
     answer(given, ANSWERS_MIN, traffic_class="batch")
     assert given.own_time_s(*asked(traffic_class="batch")) == 50.0
-    for _ in range(TOKENS_MAX // 2):
+    for _ in range(BUDGET_MAX // 2):
         given.give_up(*asked(traffic_class="batch"))
     assert not given.may_repeat(*asked())

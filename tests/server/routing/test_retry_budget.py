@@ -1,15 +1,15 @@
-"""The bucket of tokens that keeps what is asked again within bounds."""
+"""The budget that keeps what is asked again within bounds."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from server.routing.retry_budget import (
-    ANSWERS_PER_TOKEN,
-    TOKENS_MAX,
+    ANSWERS_PER_FAILURE,
+    BUDGET_MAX,
     RetryBudget,
 )
 
-BURST = TOKENS_MAX // 2
+BURST = BUDGET_MAX // 2
 
 
 def spent(times: int = BURST) -> RetryBudget:
@@ -30,13 +30,13 @@ def test_some_answers_bring_what_one_more_takes() -> None:
         budget.answered()
         assert not budget.is_spent
         budget.failed()
-        for _ in range(ANSWERS_PER_TOKEN - 1):
+        for _ in range(ANSWERS_PER_FAILURE - 1):
             assert budget.is_spent
             budget.answered()
         assert budget.is_spent
 
 
-def test_no_run_of_answers_fills_more_than_the_bucket() -> None:
+def test_no_run_of_answers_gives_back_more_than_the_budget() -> None:
     budget = RetryBudget()
     for _ in range(10_000):
         budget.answered()
@@ -45,9 +45,9 @@ def test_no_run_of_answers_fills_more_than_the_bucket() -> None:
     assert budget.is_spent
 
 
-def test_no_run_of_failures_empties_more_than_the_bucket() -> None:
+def test_no_run_of_failures_takes_more_than_the_budget() -> None:
     budget = spent(10_000)
-    for _ in range(BURST * ANSWERS_PER_TOKEN + 1):
+    for _ in range(BURST * ANSWERS_PER_FAILURE + 1):
         budget.answered()
     assert not budget.is_spent
 
@@ -64,4 +64,4 @@ def test_what_is_asked_again_stays_below_a_burst_and_a_part_of_the_answers(
         else:
             again += not budget.is_spent
             budget.failed()
-    assert again <= BURST + answered / ANSWERS_PER_TOKEN + 1
+    assert again <= BURST + answered / ANSWERS_PER_FAILURE + 1

@@ -16,6 +16,7 @@ from server.config.schema import Config
 from server.routing.asked import Asked
 from server.routing.catalog import NANO_PER_USD, Cell, PayloadKind
 from server.routing.counters import NO_MODEL, Counters, Leg
+from server.routing.decision_id import KEY_BYTES, Kind, Sealer, open_decision
 from server.routing.errors import DecisionInvalid, NoCandidate, NotReady, Shed, UnknownClass
 from server.routing.query import Query
 from server.routing.reading.classifier import Reading
@@ -28,7 +29,6 @@ from server.routing.router import (
     Router,
 )
 from server.routing.selector import OPENED_MAX, Basis, CellKey, Row, Selector, WeightTable
-from server.routing.tokens import KEY_BYTES, Kind, Sealer, open_decision
 from tests.server.configs import configs
 from tests.server.routing.configs import config, model
 

@@ -21,9 +21,9 @@ from server.config.schema import Config
 from server.dispatch.dispatcher import Dispatcher
 from server.routing.catalog import Cell, PayloadKind
 from server.routing.counters import Counters
+from server.routing.decision_id import KEY_BYTES, Sealer
 from server.routing.router import Router
 from server.routing.selector import Row, Selector, WeightTable
-from server.routing.tokens import KEY_BYTES, Sealer
 from server.rpc.errors import ErrorAnswering
 from server.rpc.health import HealthServicer
 from server.rpc.method_limits import PAYLOAD_BYTES_MAX

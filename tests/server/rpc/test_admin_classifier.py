@@ -14,8 +14,8 @@ from server.config.live import updated, with_classifier
 from server.config.schema import Config
 from server.control.kept_requests import KeptRequest, read_kept
 from server.routing.catalog import Cell
+from server.routing.decision_id import Sealer
 from server.routing.learned.file_format import dump
-from server.routing.tokens import Sealer
 from tests.server.control.served import PATIENCE_S, Served, control_plane, files_in, serving
 from tests.server.control.told import CODE, KEY, answered, decision_id, push, service
 from tests.server.routing.learned.made import contents

@@ -9,7 +9,7 @@ from grpc import StatusCode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.routing.tokens import Kind, open_decision
+from server.routing.decision_id import Kind, open_decision
 from server.rpc.convert import TEXT_BYTES_MAX
 from server.rpc.errors import STATUS
 from server.rpc.method_limits import PAYLOAD_BYTES_MAX

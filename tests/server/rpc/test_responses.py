@@ -15,10 +15,10 @@ from server.dispatch.dispatcher import Answer
 from server.dispatch.exchange import Bytes
 from server.routing.catalog import Cell
 from server.routing.counters import Counters
+from server.routing.decision_id import KEY_BYTES, Sealer
 from server.routing.query import Query
 from server.routing.router import Decision, Router
 from server.routing.selector import Selector, WeightTable
-from server.routing.tokens import KEY_BYTES, Sealer
 from server.rpc import wire
 from server.rpc.errors import whole
 from server.rpc.responses import JOINED_BYTES_MAX, READ_MAX, Responses, batch_route

@@ -17,9 +17,9 @@ from server.config.classes import ClassConfig, DomainConfig
 from server.config.match import KeywordsConfig, MatchConfig
 from server.dispatch.dispatcher import Dispatcher
 from server.routing.counters import Counters, Leg
+from server.routing.decision_id import Kind, Sealer, open_decision
 from server.routing.router import Router
 from server.routing.selector import Selector, WeightTable
-from server.routing.tokens import Kind, Sealer, open_decision
 from server.rpc.batch import (
     KNOWN_MAX,
     PLANNED_S,

@@ -16,10 +16,10 @@ from server.config.classes import ClassConfig
 from server.control.cell_messages import to_message
 from server.routing.catalog import PayloadKind
 from server.routing.counters import NO_MODEL, Leg
+from server.routing.decision_id import Kind, open_decision
 from server.routing.errors import ControlPlaneDown
 from server.routing.journey import MARGIN_S
 from server.routing.selector import WeightTable
-from server.routing.tokens import Kind, open_decision
 from server.rpc.convert import TEXT_BYTES_MAX
 from server.rpc.errors import STATUS
 from server.rpc.method_limits import MESSAGE_BYTES_MAX, PAYLOAD_BYTES_MAX

@@ -11,10 +11,10 @@ from typing import cast
 
 from server.dispatch.dispatcher import Dispatcher
 from server.routing.counters import Counters
+from server.routing.decision_id import KEY_BYTES, Sealer
 from server.routing.errors import DeadlinePast, RoutingError
 from server.routing.router import Router
 from server.routing.selector import Selector, WeightTable
-from server.routing.tokens import KEY_BYTES, Sealer
 from server.rpc.errors import Context
 from server.rpc.method_limits import MESSAGE_BYTES_MAX
 from server.rpc.openai_chat import Chat

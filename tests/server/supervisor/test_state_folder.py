@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from server.config.as_json import from_json, to_json
 from server.control.kept_file import write_whole
 from server.control.key_file import read_key
-from server.routing.tokens import KEY_BYTES
+from server.routing.decision_id import KEY_BYTES
 from server.supervisor.child import StartError
 from server.supervisor.state_folder import StateFolder, folder_fault, own
 from tests.server.control.told import service

@@ -8,10 +8,10 @@ from server.config.schema import Config
 from server.dispatch.exchange import Bytes, Metadata
 from server.routing.catalog import Model, PayloadKind
 from server.routing.counters import Counters
+from server.routing.decision_id import Sealer
 from server.routing.query import Query
 from server.routing.router import Router
 from server.routing.selector import Selector
-from server.routing.tokens import Sealer
 from server.telemetry.traced_dispatch import TracedDispatcher, Tracing
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"

@@ -10,9 +10,9 @@ import pytest
 from server.config.models import HealthConfig
 from server.routing.catalog import Model
 from server.routing.counters import Counters
+from server.routing.decision_id import KEY_BYTES, Sealer
 from server.routing.router import Router
 from server.routing.selector import Selector
-from server.routing.tokens import KEY_BYTES, Sealer
 from server.upstream.probes import PROBE_EVERY_S, PROBE_S_MAX, PROBES_MAX, Prober
 from tests.server.routing.configs import config, model
 from tests.server.virtual_loop import run

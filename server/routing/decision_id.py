@@ -41,7 +41,7 @@ SAID_MAX = 1_000
 # Some 40 us of the loop, and 8 KB.
 SEALED_AT_ONCE_MAX = 32
 # No id of ours is longer: seven names of at most 63 characters, payers of several budgets aside.
-TOKEN_CHARS_MAX = 4_096
+DECISION_ID_CHARS_MAX = 4_096
 
 
 class Kind(IntEnum):
@@ -175,7 +175,7 @@ def open_decision(key: bytes, decision_id: str, *, now_s: float) -> OpenDecision
 
 
 def _opened(key: bytes, decision_id: str) -> bytes:
-    if not _TAG_BYTES < len(decision_id) <= TOKEN_CHARS_MAX:
+    if not _TAG_BYTES < len(decision_id) <= DECISION_ID_CHARS_MAX:
         raise _invalid()
     try:
         sealed = base64.b64decode(decision_id.encode("ascii"), altchars=b"-_", validate=True)

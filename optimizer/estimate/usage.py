@@ -24,7 +24,7 @@ class Usage(NamedTuple):
     busy_s: Floats  # of an attempt, answered or not
 
 
-class TokenEstimate:
+class UsageEstimate:
     """Shrinks every cell and model toward the model's mean times what is usual of the cell."""
 
     def __init__(self, *, half_life_s: float = 3600.0) -> None:

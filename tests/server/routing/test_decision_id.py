@@ -10,18 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.routing.catalog import NANO_USD_MAX, Cell, PayloadKind
-from server.routing.errors import DecisionExpired, DecisionInvalid
-from server.routing.tokens import (
+from server.routing.decision_id import (
+    DECISION_ID_CHARS_MAX,
     KEY_BYTES,
     SAID_MAX,
     SEALED_AT_ONCE_MAX,
-    TOKEN_CHARS_MAX,
     VALID_S,
     Kind,
     OpenDecision,
     Sealer,
     open_decision,
 )
+from server.routing.errors import DecisionExpired, DecisionInvalid
 
 KEY = bytes(range(KEY_BYTES))
 CELL = Cell("chat", "acme+everyone", "law", "s1", "text")
@@ -232,7 +232,9 @@ def test_what_we_did_not_make_is_refused(decision_id: str) -> None:
     refuse(decision_id)
 
 
-@pytest.mark.parametrize("length", [0, 1, TOKEN_CHARS_MAX, TOKEN_CHARS_MAX + 4, 10_000_000])
+@pytest.mark.parametrize(
+    "length", [0, 1, DECISION_ID_CHARS_MAX, DECISION_ID_CHARS_MAX + 4, 10_000_000]
+)
 def test_an_id_of_any_length_is_refused(length: int) -> None:
     refuse("A" * length)
 
@@ -240,7 +242,7 @@ def test_an_id_of_any_length_is_refused(length: int) -> None:
 def test_an_id_of_the_longest_names_is_taken() -> None:
     name = "x" * 63
     decision_id = seal(cell=Cell(name, "+".join([name] * 16), name, name), model=name)
-    assert len(decision_id) <= TOKEN_CHARS_MAX
+    assert len(decision_id) <= DECISION_ID_CHARS_MAX
     assert open_decision(KEY, decision_id, now_s=NOW_S).model == name
 
 

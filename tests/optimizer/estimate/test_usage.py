@@ -4,42 +4,42 @@ import numpy as np
 import pytest
 
 from optimizer.estimate.accuracy import Cell
-from optimizer.estimate.tokens import TokenEstimate
+from optimizer.estimate.usage import UsageEstimate
 
 SHORT, LONG = ("code", "-", "any", "s"), ("code", "-", "any", "l")
 HOUR_S = 3600.0
 
 
-def usage(told: TokenEstimate, cell: Cell, model: str, now_s: float = 0.0) -> tuple[float, ...]:
+def usage(told: UsageEstimate, cell: Cell, model: str, now_s: float = 0.0) -> tuple[float, ...]:
     """Of one cell at one model: input tokens, output tokens, busy seconds."""
     return tuple(float(array[0, 0]) for array in told.mean([cell], [model], now_s))
 
 
 def test_nothing_is_known_before_the_first_request() -> None:
-    assert usage(TokenEstimate(), SHORT, "svc") == (0, 0, 0)
+    assert usage(UsageEstimate(), SHORT, "svc") == (0, 0, 0)
 
 
 def test_many_requests_speak_for_themselves() -> None:
-    told = TokenEstimate()
+    told = UsageEstimate()
     told.told(SHORT, "svc", 1_000, 1_000, (50_000.0, 7_000.0, 2.0), 0.0)
     assert usage(told, SHORT, "svc") == pytest.approx((50, 7, 0.002), rel=0.01)
 
 
 def test_a_cheap_model_is_not_taken_for_a_dear_one_after_a_few_requests() -> None:
-    told = TokenEstimate()
+    told = UsageEstimate()
     told.told(SHORT, "forest", 1_000, 1_000, (0.0, 0.0, 50.0), 0.0)
     told.told(SHORT, "linear", 20, 20, (0.0, 0.0, 20 * 0.0001), 0.0)
     assert usage(told, SHORT, "linear")[2] < 0.0002
 
 
 def test_a_cell_without_requests_has_the_mean_of_the_model() -> None:
-    told = TokenEstimate()
+    told = UsageEstimate()
     told.told(SHORT, "svc", 100, 100, (5_000.0, 0.0, 0.0), 0.0)
     assert usage(told, LONG, "svc")[0] == pytest.approx(50, rel=0.01)
 
 
 def test_a_new_model_uses_what_others_use_in_the_cell() -> None:
-    told = TokenEstimate()
+    told = UsageEstimate()
     for model in ("a", "b"):
         told.told(SHORT, model, 1_000, 1_000, (100_000.0, 0.0, 0.0), 0.0)
         told.told(LONG, model, 1_000, 1_000, (5_000_000.0, 0.0, 0.0), 0.0)
@@ -48,7 +48,7 @@ def test_a_new_model_uses_what_others_use_in_the_cell() -> None:
 
 
 def test_where_a_model_was_sent_does_not_make_it_look_hungry() -> None:
-    told = TokenEstimate()
+    told = UsageEstimate()
     # Both read what they are given; one was mostly given long texts, the other short ones.
     for model, (short, long) in {"a": (100, 1_000), "b": (1_000, 100)}.items():
         told.told(SHORT, model, short, short, (short * 100.0, 0.0, 0.0), 0.0)
@@ -59,14 +59,14 @@ def test_where_a_model_was_sent_does_not_make_it_look_hungry() -> None:
 
 
 def test_old_requests_fade_beside_new_ones() -> None:
-    told = TokenEstimate()
+    told = UsageEstimate()
     told.told(SHORT, "svc", 1_000, 1_000, (1_000.0, 0.0, 0.0), 0.0)
     told.told(SHORT, "svc", 1_000, 1_000, (9_000.0, 0.0, 0.0), 20 * HOUR_S)
     assert usage(told, SHORT, "svc", 20 * HOUR_S)[0] == pytest.approx(9, rel=0.01)
 
 
 def test_cells_and_models_come_back_in_the_order_they_were_asked_for() -> None:
-    told = TokenEstimate()
+    told = UsageEstimate()
     told.told(LONG, "b", 1_000, 1_000, (9_000.0, 0.0, 0.0), 0.0)
     told.told(SHORT, "a", 1_000, 1_000, (1_000.0, 0.0, 0.0), 0.0)
     found = told.mean([SHORT, LONG], ["a", "b"], 0.0).input_tokens
@@ -75,13 +75,13 @@ def test_cells_and_models_come_back_in_the_order_they_were_asked_for() -> None:
 
 
 def test_tokens_are_those_of_answers_and_busy_seconds_those_of_attempts() -> None:
-    told = TokenEstimate()
+    told = UsageEstimate()
     told.told(SHORT, "svc", 10_000, 1_000, (50_000.0, 7_000.0, 20.0), 0.0)
     assert usage(told, SHORT, "svc") == pytest.approx((50, 7, 0.002), rel=0.01)
 
 
 def test_a_model_that_never_answered_uses_what_others_use_in_the_cell() -> None:
-    told = TokenEstimate()
+    told = UsageEstimate()
     told.told(SHORT, "svc", 1_000, 1_000, (50_000.0, 0.0, 0.0), 0.0)
     told.told(SHORT, "dead", 1_000, 0, (0.0, 0.0, 0.0), 0.0)
     assert usage(told, SHORT, "dead")[0] == pytest.approx(50, rel=0.01)

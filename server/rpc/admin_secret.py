@@ -1,4 +1,4 @@
-"""Who may call the admin listener over TCP: whoever shows the token of the configured file."""
+"""Who may call the admin listener over TCP: whoever shows the secret of the configured file."""
 
 import hmac
 from collections.abc import Awaitable, Callable
@@ -6,17 +6,17 @@ from collections.abc import Awaitable, Callable
 import grpc
 
 from server.routing.errors import Unauthenticated
+from server.rpc.admin_secret_file import secret_hash
 from server.rpc.errors import Context, Handler, abort, status_of
-from server.rpc.token_file import token_hash
 
 KEY = "authorization"
 
 
-class TokenCheck(grpc.aio.ServerInterceptor):
-    """Answers UNAUTHENTICATED to every call without the token."""
+class AdminSecretCheck(grpc.aio.ServerInterceptor):
+    """Answers UNAUTHENTICATED to every call without the secret."""
 
     def __init__(self, expected_hash: bytes) -> None:
-        self._token_hash = expected_hash
+        self._secret_hash = expected_hash
         self._refusal: Handler = grpc.unary_unary_rpc_method_handler(_refuse)
 
     async def intercept_service(
@@ -25,8 +25,8 @@ class TokenCheck(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "Handler | None":
         shown = dict(handler_call_details.invocation_metadata or ()).get(KEY, "")
-        token = shown.removeprefix("Bearer ") if isinstance(shown, str) else ""
-        if hmac.compare_digest(token_hash(token), self._token_hash):
+        secret = shown.removeprefix("Bearer ") if isinstance(shown, str) else ""
+        if hmac.compare_digest(secret_hash(secret), self._secret_hash):
             return await continuation(handler_call_details)
         return self._refusal
 
