@@ -17,8 +17,8 @@ from server.config.match import KeywordsConfig, MatchConfig, RangeConfig
 from server.config.models import ModelConfig, PriceConfig
 from server.config.schema import Config
 from server.routing.catalog import compile_catalog
-from server.routing.learned.file_format import Contents, Header, quantised
-from server.routing.learned.model import LinearModel
+from server.routing.learned_classifier.classifier import LearnedClassifier
+from server.routing.learned_classifier.file_format import Contents, Header, quantised
 from server.routing.query import Query
 from server.routing.reading.classifier import Classifier
 from server.routing.reading.content import window
@@ -72,7 +72,7 @@ def _spoken(chance: random.Random, count: int) -> list[str]:
     return list(words)
 
 
-def _learned(keywords: Sequence[str]) -> LinearModel:
+def _learned(keywords: Sequence[str]) -> LearnedClassifier:
     """As large as one that was trained; it knows most pairs of the texts, and every word that is
     not cut.
 
@@ -102,7 +102,7 @@ def _learned(keywords: Sequence[str]) -> LinearModel:
     )
     bias = np.zeros(_LEARNED_DOMAINS, np.float32)
     lengths2 = np.ones(len(rows), np.float32)
-    return LinearModel(Contents(header, [*known, *pairs], bias, lengths2, scales, weights))
+    return LearnedClassifier(Contents(header, [*known, *pairs], bias, lengths2, scales, weights))
 
 
 def _config(words: Sequence[str]) -> Config:

@@ -19,12 +19,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
 from benchmarks.harness import Claim, Row, compare
-from server.routing.learned.model import LinearModel
+from server.routing.learned_classifier.classifier import LearnedClassifier
 from server.training.examples import Columns, Example, read_domains, read_examples
 from server.training.report import Report
 from server.training.train import judge, train
 
-CLAIM = Claim("learned", "LinearModel.classify", "TF-IDF and LinearSVC", ratio_max=1 / 20)
+CLAIM = Claim("learned", "LearnedClassifier.classify", "TF-IDF and LinearSVC", ratio_max=1 / 20)
 _REFUSED = 0.05
 _SEED = 0
 
@@ -36,7 +36,7 @@ def clinc150(folder: Path) -> tuple[Report, Row]:
         read_examples(folder / f"{part}.csv.gz", Columns(), domain_of) for part in ("train", "test")
     )
     trained = train(learned, seed=_SEED, refused=_REFUSED)
-    model = LinearModel(trained.contents)
+    model = LearnedClassifier(trained.contents)
     row = cost(model, learned, judged, rounds=12, calls=500)
     return judge(trained.contents, judged), row
 
@@ -49,7 +49,7 @@ def mmlu_pro(folder: Path) -> Report:
 
 
 def cost(
-    model: LinearModel,
+    model: LearnedClassifier,
     learned: Sequence[Example],
     judged: Sequence[Example],
     *,

@@ -27,8 +27,8 @@ from optimizer.estimate.accuracy import AccuracyEstimate
 from optimizer.lp import solve
 from optimizer.problem import Group, Problem
 from optimizer.solution import Failure
-from server.routing.learned.model import LinearModel
-from server.routing.learned.names import domain_name
+from server.routing.learned_classifier.classifier import LearnedClassifier
+from server.routing.learned_classifier.names import domain_name
 from server.training.examples import Example
 from server.training.train import train
 
@@ -125,7 +125,7 @@ def _predicted(
         else answer.guess.domain
         for answer in trained.held_out
     }
-    model = LinearModel(trained.contents)
+    model = LearnedClassifier(trained.contents)
     of_text |= {
         recorded.prompts[row]: model.classify(recorded.prompts[row]).domain for row in answered
     }

@@ -38,9 +38,9 @@ from server.routing.catalog import Cell
 from server.routing.counters import Counts, Leg
 from server.routing.decision_id import open_decision
 from server.routing.errors import RoutingError
-from server.routing.learned.file_format import ClassifierInvalid, Contents, Header, dump
-from server.routing.learned.file_format import load as load_classifier
-from server.routing.learned.model import LinearModel
+from server.routing.learned_classifier.classifier import LearnedClassifier
+from server.routing.learned_classifier.file_format import ClassifierInvalid, Contents, Header, dump
+from server.routing.learned_classifier.file_format import load as load_classifier
 from turnout.v1.control_pb2 import PushStatsRequest
 from turnout.v1.routing_pb2 import Feedback, Outcome
 
@@ -176,7 +176,7 @@ def _kept(data: bytes, made: Path) -> str:
 
 def _classifier(data: bytes, _made: Path) -> str:
     try:
-        model = LinearModel(load_classifier(data))
+        model = LearnedClassifier(load_classifier(data))
     except ClassifierInvalid as error:
         return f"refused: {plain(str(error))}"
     return f"domain {model.classify('the court heard the appeal of a judge').domain}"[:20]

@@ -5,7 +5,7 @@ import gc
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
 
-from server.app.learned import Learned
+from server.app.classifier_loader import ClassifierLoader
 from server.control.client import ControlClient, Snapshot
 from server.routing.catalog import Model
 from server.routing.router import Router
@@ -32,7 +32,7 @@ class Follower:
         self._router = router
         self._track = track
         self._on_epoch = on_epoch
-        self._learned = Learned()
+        self._classifier = ClassifierLoader()
 
     async def run(self, control: ControlClient) -> None:
         """Puts every snapshot in force; never ends."""
@@ -53,7 +53,7 @@ class Follower:
 
     async def _put_in_force(self, snapshot: Snapshot) -> None:
         if snapshot.config is not None:
-            learned = await self._learned.of(snapshot.config)
+            learned = await self._classifier.load(snapshot.config)
             self._router.configure(snapshot.config, learned)
             self._track(self._router.models())
         if snapshot.table is not None:

@@ -84,7 +84,7 @@ def use(  # noqa: PLR0913 - a parameter is an option
 def _read(file: Path) -> bytes:
     # Here, for numpy takes 0.1 s, which other commands need not wait for.
     from server.named_files.classifier import read_classifier
-    from server.routing.learned.file_format import ClassifierInvalid
+    from server.routing.learned_classifier.file_format import ClassifierInvalid
 
     try:
         return read_classifier(str(file))

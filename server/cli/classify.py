@@ -21,7 +21,7 @@ from server.rpc.convert import route_query
 from turnout.v1 import routing_pb2 as pb
 
 if TYPE_CHECKING:  # numpy, which is only needed where there is a learned classifier
-    from server.routing.learned.model import LinearModel
+    from server.routing.learned_classifier.classifier import LearnedClassifier
 
 _NO_RULES = Config.model_validate({"models": (), "classes": ({"name": "any", "default": True},)})
 
@@ -101,14 +101,14 @@ def _explained(query: Query, config: Path | None, classifier: Path | None) -> Ex
     )
 
 
-def _learned(file: Path) -> "LinearModel":
+def _learned(file: Path) -> "LearnedClassifier":
     # Only here, for numpy takes a tenth of a second to import.
     from server.named_files.classifier import read_classifier
-    from server.routing.learned.file_format import ClassifierInvalid
-    from server.routing.learned.model import LinearModel
+    from server.routing.learned_classifier.classifier import LearnedClassifier
+    from server.routing.learned_classifier.file_format import ClassifierInvalid
 
     try:
-        return LinearModel.from_bytes(read_classifier(str(file)))
+        return LearnedClassifier.from_bytes(read_classifier(str(file)))
     except ClassifierInvalid as error:
         fail(f"{file}: {error}")
 

@@ -56,7 +56,7 @@ def train(  # noqa: PLR0913 - a parameter is an option
     as_json: AsJson = False,
 ) -> None:
     """Learn domains and intents from labelled text, and judge the result by text it never saw."""
-    from server.routing.learned.file_format import ClassifierInvalid
+    from server.routing.learned_classifier.file_format import ClassifierInvalid
     from server.training.examples import Columns, read_domains, read_examples
     from server.training.records import DataInvalid
     from server.training.reports import reported_examples

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from server.config.section import OTHER
 from server.control.kept_requests import KeptRequest
-from server.routing.learned.model import LinearModel
-from server.routing.learned.names import domain_meant
+from server.routing.learned_classifier.classifier import LearnedClassifier
+from server.routing.learned_classifier.names import domain_meant
 
 # The newest of those kept: a second of work.
 COMPARED_MAX = 20_000
@@ -34,7 +34,9 @@ class Comparison:
     worse: str  # why the new one is clearly worse; empty where it is not
 
 
-def compare(before: LinearModel, after: LinearModel, kept: Sequence[KeptRequest]) -> Comparison:
+def compare(
+    before: LearnedClassifier, after: LearnedClassifier, kept: Sequence[KeptRequest]
+) -> Comparison:
     """What both make of the same texts, the newest of those kept."""
     kept = kept[-COMPARED_MAX:]
     pairs = [(before.classify(one.text).domain, after.classify(one.text).domain) for one in kept]

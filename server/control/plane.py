@@ -12,13 +12,13 @@ from server.config.as_json import to_json
 from server.config.live import with_classifier
 from server.config.schema import Config
 from server.control import readings, views
+from server.control.classifier_keeper import ClassifierKeeper
 from server.control.comparison import Comparison
 from server.control.corridor import Corridor, Solver, solve_window
 from server.control.estimates import Estimates
 from server.control.explainer import Explainer, Pricer, price_window
 from server.control.kept_file import FileRefused, read_own, set_aside, write_whole
 from server.control.knowledge import Knowledge
-from server.control.learned import Learned
 from server.control.outcomes import Outcomes
 from server.control.publisher import Publisher
 from server.control.remembered import counted_by_now, take_up
@@ -76,7 +76,7 @@ class ControlPlane:
             )
         )
         self._restore_spending()
-        self._learned = Learned(files.live_config.parent, self._knowledge.drift)
+        self._classifier = ClassifierKeeper(files.live_config.parent, self._knowledge.drift)
         self._publisher = Publisher(epoch, to_json(config))
         self._explainer = Explainer(pricer)
         self._corridor = Corridor(
@@ -109,7 +109,7 @@ class ControlPlane:
     async def run(self) -> None:
         """Plans and explains until cancelled."""
         async with self._replacing:  # or the first comparison would be with nothing
-            await self._learned.configure(self.config)
+            await self._classifier.configure(self.config)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._replanner.run())
             tasks.create_task(self._explainer.run())
@@ -129,7 +129,7 @@ class ControlPlane:
         """Counts; plans at once where a model lost its last endpoint or has one again."""
         now_s = self._clock()
         self._knowledge.pushed(push, now_s=now_s)
-        self._learned.pushed(push)
+        self._classifier.pushed(push)
         up = self._knowledge.models_up(now_s=now_s)
         if up != self._up:
             _log.info("models up", models=sorted(up), before=sorted(self._up))
@@ -168,7 +168,7 @@ class ControlPlane:
 
     def classifier(self) -> ClassifierStatus | None:
         """What the learned classifier sees, against what it learned from; None without one."""
-        return self._learned.status(now_s=self._clock())
+        return self._classifier.status(now_s=self._clock())
 
     async def update_classifier(
         self, data: bytes, *, force: bool, dry_run: bool
@@ -198,7 +198,7 @@ class ControlPlane:
             config = change(self.config)
             text = to_json(config)
             await asyncio.to_thread(write_whole, self._files.live_config, text)
-            await self._learned.configure(config)
+            await self._classifier.configure(config)
             # No await from here on: a plan of a window that ends meanwhile would name models that
             # workers do not know.
             self._knowledge.configure(config)
@@ -212,11 +212,11 @@ class ControlPlane:
         self, data: bytes, *, force: bool, dry_run: bool
     ) -> tuple[Comparison | None, bool]:
         async with self._replacing:  # or of two at once each would delete the other's file
-            contents, comparison = await self._learned.compared(self.config, data)
+            contents, comparison = await self._classifier.compared(self.config, data)
             worse = comparison is not None and bool(comparison.worse)
             if dry_run or (worse and not force):
                 return comparison, False
-            file = await self._learned.save(data, contents)
+            file = await self._classifier.save(data, contents)
             await self._update(lambda config: with_classifier(config, file))
         return comparison, True
 
@@ -227,7 +227,7 @@ class ControlPlane:
         except RoutingError as error:
             return OutcomeResult(reason=error.reason, message=error.with_field)
         self._knowledge.settled(settlement, now_s=now_s)
-        self._learned.settled(outcome)
+        self._classifier.settled(outcome)
         return settlement.result
 
     def _take(self, now_s: float) -> Callable[[], None]:
@@ -278,4 +278,4 @@ class ControlPlane:
         while True:
             await asyncio.sleep(self.config.window_s)
             await self._keep_config()
-            await self._learned.keep(now_s=self._clock())
+            await self._classifier.keep(now_s=self._clock())

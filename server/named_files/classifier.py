@@ -5,7 +5,12 @@ from pathlib import Path
 from server.config.problems import Problems
 from server.config.rules import unknown_names
 from server.config.schema import DOMAINS_MAX, Config
-from server.routing.learned.file_format import FILE_BYTES_MAX, ClassifierInvalid, Contents, load
+from server.routing.learned_classifier.file_format import (
+    FILE_BYTES_MAX,
+    ClassifierInvalid,
+    Contents,
+    load,
+)
 
 
 def read_classifier(path: str) -> bytes:

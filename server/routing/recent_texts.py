@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from server.routing.learned.words import ends
+from server.routing.learned_classifier.words import ends
 
 # Of 2 KB at most, between two pushes to the control plane; of more requests it is a sample.
 WAITING_MAX = 100

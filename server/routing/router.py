@@ -23,7 +23,7 @@ from server.routing.decision_id import Kind, Sealer
 from server.routing.endpoints import Endpoints, Target
 from server.routing.errors import NotReady
 from server.routing.health import HealthTracker
-from server.routing.learned.model import LinearModel
+from server.routing.learned_classifier.classifier import LearnedClassifier
 from server.routing.query import Query
 from server.routing.readiness import Readiness, readiness
 from server.routing.reading.classifier import Classifier, Reading
@@ -109,7 +109,7 @@ class Router:
         """The catalog in force; raises NotReady before there is one."""
         return self._ready().catalog
 
-    def configure(self, config: Config, learned: LinearModel | None = None) -> None:
+    def configure(self, config: Config, learned: LearnedClassifier | None = None) -> None:
         """Puts a configuration in force. Calls that are out end by the old one."""
         catalog = compile_catalog(config)
         self.health.tune(config.health)

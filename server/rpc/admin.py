@@ -18,7 +18,7 @@ from server.control.messages import (
 )
 from server.control.plane import ControlPlane
 from server.routing.errors import InvalidRequest, NotFound
-from server.routing.learned.file_format import ClassifierInvalid
+from server.routing.learned_classifier.file_format import ClassifierInvalid
 from server.rpc.admin_changes import (
     Changes,
     budget_changes,

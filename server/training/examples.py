@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from server.config.section import OTHER
-from server.routing.learned.names import INTENT, OUTSIDE, domain_name
+from server.routing.learned_classifier.names import INTENT, OUTSIDE, domain_name
 from server.training.records import DataInvalid, Record, read_records
 
 # What training holds in memory; a sample of more says as much.

@@ -5,7 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from server.routing.learned.file_format import FILE_BYTES_MAX, ROWS_MAX, Contents, Header, quantised
+from server.routing.learned_classifier.file_format import (
+    FILE_BYTES_MAX,
+    ROWS_MAX,
+    Contents,
+    Header,
+    quantised,
+)
 from server.training.calibration import Calibration
 from server.training.examples import Example
 from server.training.labels import Labels

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from server.routing.learned.file_format import LABELS_MAX
+from server.routing.learned_classifier.file_format import LABELS_MAX
 from server.training.examples import Example
 from server.training.records import DataInvalid
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from server.routing.learned.model import Guess
+from server.routing.learned_classifier.classifier import Guess
 from server.training.examples import Example
 
 CONFUSED_SHOWN = 10

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from server.config.section import OTHER
 from server.control.kept_requests import KeptRequest, read_kept
-from server.routing.learned.names import INTENT, domain_meant
+from server.routing.learned_classifier.names import INTENT, domain_meant
 from server.training.examples import Example
 from server.training.records import DataInvalid
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from server.config.section import OTHER
-from server.routing.learned.file_format import Contents, dump
-from server.routing.learned.model import LinearModel
+from server.routing.learned_classifier.classifier import LearnedClassifier
+from server.routing.learned_classifier.file_format import Contents, dump
 from server.training.calibration import Calibration, calibrate
 from server.training.examples import Example
 from server.training.fit import calibrated, fit
@@ -75,7 +75,7 @@ def train(
 def answers_of(contents: Contents, examples: Sequence[Example]) -> list[Answer]:
     """What it makes of each, however doubtful."""
     header = contents.header.model_copy(update={"threshold": 0.0})
-    model = LinearModel(replace(contents, header=header))
+    model = LearnedClassifier(replace(contents, header=header))
     return [Answer(example, model.classify(example.text)) for example in examples]
 
 
@@ -105,7 +105,7 @@ def _fold_number(text: str, seed: int) -> int:
 def _calibration(folds: Sequence[_Fold], labels: Labels) -> Calibration:
     scores, numbers = [], []
     for held_out, contents in folds:
-        model = LinearModel(contents)
+        model = LearnedClassifier(contents)
         scores += [model.scores(example.text) for example in held_out]
         numbers += [labels.number(example) for example in held_out]
     return calibrate(np.array(scores, float), np.array(numbers), labels.named)

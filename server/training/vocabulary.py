@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from server.routing.learned.words import Splitter, pairs, parts
+from server.routing.learned_classifier.words import Splitter, pairs, parts
 
 # A pair or a part in fewer texts says more about those texts than about their labels.
 TEXTS_MIN = 3

@@ -11,7 +11,7 @@ import pytest
 from benchmarks import learned
 from benchmarks.predicted_domains import Curve, compare
 from benchmarks.recorded import read_recorded
-from server.routing.learned.model import LinearModel
+from server.routing.learned_classifier.classifier import LearnedClassifier
 from server.training.train import train
 from tests.server.training.made import examples
 
@@ -66,7 +66,7 @@ def test_the_cost_between_two_plans_is_between_theirs() -> None:
 
 def test_the_cost_of_a_request_is_a_ratio_to_scikit_learn() -> None:
     texts = examples(20)
-    model = LinearModel(train(texts, seed=1, refused=0.05).contents)
+    model = LearnedClassifier(train(texts, seed=1, refused=0.05).contents)
     row = learned.cost(model, texts, texts, rounds=2, calls=20)
     assert row.floor == "TF-IDF and LinearSVC"
     assert row.subject_us > 0

@@ -8,8 +8,8 @@ import grpc
 import pytest
 
 from server.control.kept_requests import read_kept
-from server.routing.learned.file_format import dump
-from tests.server.routing.learned.made import contents
+from server.routing.learned_classifier.file_format import dump
+from tests.server.routing.learned_classifier.made import contents
 from tests.server.running import Service, routing, serving, write_config
 from turnout.v1 import admin_pb2, admin_pb2_grpc
 from turnout.v1.routing_pb2 import Outcome, ReportRequest, RouteRequest, RouteResponse

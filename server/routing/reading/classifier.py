@@ -18,7 +18,7 @@ from server.routing.reading.structure import CODE_LANGUAGE, Structures
 from server.routing.reading.wording import in_short
 
 if TYPE_CHECKING:
-    from server.routing.learned.model import LinearModel
+    from server.routing.learned_classifier.classifier import LearnedClassifier
 
 
 class Reading(NamedTuple):
@@ -52,7 +52,7 @@ class Classifier:
     """One configuration's rules. Replaced whole when the configuration changes."""
 
     def __init__(
-        self, config: Config, catalog: Catalog, learned: "LinearModel | None" = None
+        self, config: Config, catalog: Catalog, learned: "LearnedClassifier | None" = None
     ) -> None:
         self._payer = catalog.payer
         self._first_class = _rules(config.classes, "rule {name} matched ({block}); ")

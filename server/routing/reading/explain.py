@@ -14,7 +14,7 @@ from server.routing.reading.structure import Structure, Structures
 from server.routing.reading.wording import conditions
 
 if TYPE_CHECKING:
-    from server.routing.learned.model import Guess, Weighed
+    from server.routing.learned_classifier.classifier import Guess, Weighed
 
 
 class Condition(NamedTuple):

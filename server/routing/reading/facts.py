@@ -11,7 +11,7 @@ from server.routing.reading.structure import Structure, Structures
 from server.routing.reading.token_estimate import estimate_tokens
 
 if TYPE_CHECKING:
-    from server.routing.learned.model import Guess, LinearModel
+    from server.routing.learned_classifier.classifier import Guess, LearnedClassifier
 
 
 class Readers(NamedTuple):
@@ -19,7 +19,7 @@ class Readers(NamedTuple):
 
     keywords: Keywords
     structures: Structures
-    learned: "LinearModel | None"
+    learned: "LearnedClassifier | None"
 
 
 class Facts:

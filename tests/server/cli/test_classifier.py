@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from server.routing.learned.file_format import dump
+from server.routing.learned_classifier.file_format import dump
 from tests.server.cli.answers import Answers
 from tests.server.cli.conftest import Run
-from tests.server.routing.learned.made import contents
+from tests.server.routing.learned_classifier.made import contents
 from turnout.v1 import admin_pb2 as pb
 
 DATA = dump(contents())

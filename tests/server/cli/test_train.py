@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from server.control.kept_requests import KeptRequests
-from server.routing.learned.model import LinearModel
+from server.routing.learned_classifier.classifier import LearnedClassifier
 from server.training.examples import Example
 from tests.server.cli.conftest import Run
 from tests.server.training.made import examples
@@ -31,7 +31,7 @@ def test_a_classifier_is_written_and_judged(run: Run, data: Path, tmp_path: Path
     out = tmp_path / "classifier.bin"
     result = run("train", data, "--out", out)
     assert result.exit_code == 0, result.output
-    assert LinearModel.from_bytes(out.read_bytes()).domains == ("bank", "travel")
+    assert LearnedClassifier.from_bytes(out.read_bytes()).domains == ("bank", "travel")
     assert "Text that was held out" in result.stdout
     assert "120 inside, 20 out of scope" in result.stdout
     assert f"{out.name}: written," in result.stdout

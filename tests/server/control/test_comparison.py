@@ -4,12 +4,12 @@ import pytest
 
 from server.control.comparison import LABELLED_MIN, REQUESTS_MIN, compare
 from server.control.kept_requests import KeptRequest
-from server.routing.learned.model import LinearModel
-from tests.server.routing.learned.made import contents
+from server.routing.learned_classifier.classifier import LearnedClassifier
+from tests.server.routing.learned_classifier.made import contents
 
 
-def model(**words: Sequence[float]) -> LinearModel:
-    return LinearModel(contents(words=words, threshold=0.6))
+def model(**words: Sequence[float]) -> LearnedClassifier:
+    return LearnedClassifier(contents(words=words, threshold=0.6))
 
 
 LAW, MATH = (3.0, -3.0), (-3.0, 3.0)

@@ -6,9 +6,9 @@ from server.config.classes import ClassifierConfig, DomainConfig
 from server.config.match import MatchConfig
 from server.config.schema import DOMAINS_MAX, Config
 from server.named_files.classifier import classifier_problems, fitting, read_classifier
-from server.routing.learned.file_format import FILE_BYTES_MAX, ClassifierInvalid, dump
+from server.routing.learned_classifier.file_format import FILE_BYTES_MAX, ClassifierInvalid, dump
 from tests.server.control.told import service
-from tests.server.routing.learned.made import contents
+from tests.server.routing.learned_classifier.made import contents
 
 
 def config_with(file: Path, domains: int = 0) -> Config:

@@ -1,4 +1,4 @@
-from server.routing.learned.words import END_CHARS
+from server.routing.learned_classifier.words import END_CHARS
 from server.routing.recent_texts import WAITING_MAX, RecentText, RecentTexts
 
 

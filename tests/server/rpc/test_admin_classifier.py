@@ -15,10 +15,10 @@ from server.config.schema import Config
 from server.control.kept_requests import KeptRequest, read_kept
 from server.routing.catalog import Cell
 from server.routing.decision_id import Sealer
-from server.routing.learned.file_format import dump
+from server.routing.learned_classifier.file_format import dump
 from tests.server.control.served import PATIENCE_S, Served, control_plane, files_in, serving
 from tests.server.control.told import CODE, KEY, answered, decision_id, push, service
-from tests.server.routing.learned.made import contents
+from tests.server.routing.learned_classifier.made import contents
 from tests.server.rpc.refusal import refusal
 from turnout.v1 import admin_pb2 as pb
 from turnout.v1 import control_pb2, routing_pb2

@@ -1,6 +1,6 @@
 import pytest
 
-from server.routing.learned.file_format import LABELS_MAX
+from server.routing.learned_classifier.file_format import LABELS_MAX
 from server.training.examples import Example
 from server.training.labels import labels_of
 from server.training.records import DataInvalid

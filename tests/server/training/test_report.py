@@ -1,6 +1,6 @@
 import pytest
 
-from server.routing.learned.model import Guess
+from server.routing.learned_classifier.classifier import Guess
 from server.training.examples import Example
 from server.training.report import Answer, Bin, Confused, report
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from server.routing.learned.model import LinearModel
+from server.routing.learned_classifier.classifier import LearnedClassifier
 from server.training.examples import Columns, Example, read_domains, read_examples
 from server.training.records import DataInvalid
 from server.training.train import STEPS, THRESHOLD_MAX, Trained, judge, train
@@ -16,14 +16,14 @@ def trained() -> Trained:
 
 
 def test_what_was_learned_serves(trained: Trained) -> None:
-    model = LinearModel.from_bytes(trained.to_bytes())
+    model = LearnedClassifier.from_bytes(trained.to_bytes())
     guess = model.classify("please send money to bob")
     assert (guess.domain, guess.intent) == ("bank", "transfer")
     assert guess.domain_probability > 0.9
 
 
 def test_what_is_outside_is_other(trained: Trained) -> None:
-    model = LinearModel(trained.contents)
+    model = LearnedClassifier(trained.contents)
     assert model.classify("why is the sky above us blue").domain == "other"
 
 

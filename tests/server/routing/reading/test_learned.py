@@ -6,14 +6,14 @@ from server.config.classes import ClassConfig, DomainConfig
 from server.config.match import KeywordsConfig, MatchConfig
 from server.routing.catalog import compile_catalog
 from server.routing.errors import UnknownDomain
-from server.routing.learned.model import LinearModel
+from server.routing.learned_classifier.classifier import LearnedClassifier
 from server.routing.query import Query
 from server.routing.reading.classifier import Classifier, Reading
 from server.routing.reading.explain import explain
 from tests.server.routing.configs import config
-from tests.server.routing.learned.made import contents
+from tests.server.routing.learned_classifier.made import contents
 
-MODEL = LinearModel(
+MODEL = LearnedClassifier(
     contents(
         intents=("refund", "balance"),
         domains=("shop", "bank"),

@@ -5,10 +5,10 @@ from types import MappingProxyType
 
 import numpy as np
 
-from server.routing.learned.file_format import Contents, Header, quantised
+from server.routing.learned_classifier.file_format import Contents, Header, quantised
 
-Rows = Mapping[str, Sequence[float]]
-_NO_ROWS: Rows = MappingProxyType({})
+Weights = Mapping[str, Sequence[float]]
+_NO_WEIGHTS: Weights = MappingProxyType({})
 _NO_SHARES: Mapping[str, float] = MappingProxyType({})
 
 
@@ -16,9 +16,9 @@ def contents(
     *,
     intents: Sequence[str] = (),
     domains: Sequence[str] = ("law", "math"),
-    words: Rows = _NO_ROWS,
-    pairs: Rows = _NO_ROWS,
-    parts: Rows = _NO_ROWS,
+    words: Weights = _NO_WEIGHTS,
+    pairs: Weights = _NO_WEIGHTS,
+    parts: Weights = _NO_WEIGHTS,
     bias: Sequence[float] | None = None,
     outside: int = 0,
     threshold: float = 0.0,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from server.config.section import OTHER, Name
-from server.routing.learned.names import INTENT
+from server.routing.learned_classifier.names import INTENT
 
 FILE_BYTES_MAX = 10_000_000
 LABELS_MAX = 1_024

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.routing.learned.file_format import (
+from server.routing.learned_classifier.classifier import LearnedClassifier
+from server.routing.learned_classifier.file_format import (
     FILE_BYTES_MAX,
     ROWS_MAX,
     ClassifierInvalid,
@@ -16,8 +17,7 @@ from server.routing.learned.file_format import (
     load,
     quantised,
 )
-from server.routing.learned.model import LinearModel
-from tests.server.routing.learned.made import contents
+from tests.server.routing.learned_classifier.made import contents
 
 MADE = contents(
     intents=("balance", "transfer", "weather"),
@@ -48,12 +48,12 @@ def said(**changed: object) -> bytes:
 
 
 def test_what_was_written_is_read() -> None:
-    assert LinearModel.from_bytes(DATA).to_bytes() == DATA
+    assert LearnedClassifier.from_bytes(DATA).to_bytes() == DATA
     assert load(DATA).header.shares == {"bank": 0.75, "other": 0.25}
 
 
 def test_a_model_that_was_written_classifies_as_before() -> None:
-    before, after = LinearModel(MADE), LinearModel.from_bytes(DATA)
+    before, after = LearnedClassifier(MADE), LearnedClassifier.from_bytes(DATA)
     assert after.classify("send money") == before.classify("send money")
 
 
@@ -128,7 +128,7 @@ def test_a_file_beyond_the_limit_is_not_written() -> None:
 def test_any_bytes_are_refused(data: bytes) -> None:
     for sent in (data, DATA[:20] + data, sealed(DATA[:20] + data)):
         with pytest.raises(ClassifierInvalid):
-            LinearModel.from_bytes(sent)
+            LearnedClassifier.from_bytes(sent)
 
 
 @given(st.integers(20, len(DATA) - 33), st.integers(0, 255), st.integers(0, 8))
@@ -137,7 +137,7 @@ def test_a_file_that_was_changed_and_sealed_again_is_read_or_refused(
 ) -> None:
     data = sealed(DATA[:at] + bytes([byte]) + DATA[at + 1 + cut : -32])
     try:
-        model = LinearModel.from_bytes(data)
+        model = LearnedClassifier.from_bytes(data)
     except ClassifierInvalid:
         return
     assert 0 <= model.classify("send money").domain_probability <= 1.000001

@@ -1,4 +1,4 @@
-"""A linear model of text: each word, pair and part of a word it knows speaks for some labels."""
+"""A linear model of text: each word, pair and part of a word that it knows has a weight a label."""
 
 from collections.abc import Mapping
 from itertools import groupby
@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.config.section import OTHER
-from server.routing.learned.file_format import Contents, Header, dump, load
-from server.routing.learned.rows import Rows
-from server.routing.learned.words import END_CHARS, PART_CHARS, UNKNOWN_WORDS_MAX
+from server.routing.learned_classifier.feature_weights import FeatureWeights
+from server.routing.learned_classifier.file_format import Contents, Header, dump, load
+from server.routing.learned_classifier.words import END_CHARS, PART_CHARS, UNKNOWN_WORDS_MAX
 
 Floats = NDArray[np.float32]
 
@@ -52,7 +52,7 @@ class _Group(NamedTuple):
     end: int
 
 
-class LinearModel:
+class LearnedClassifier:
     """Replaced whole; each reading of a text is for itself.
 
     The score of a label is its bias and the sum of the rows that stand in the text, divided by the
@@ -63,7 +63,7 @@ class LinearModel:
     def __init__(self, contents: Contents) -> None:
         header = contents.header
         self._contents = contents
-        self._rows = Rows(contents)
+        self._weights = FeatureWeights(contents)
         self._bias = contents.bias
         self._ones = np.ones(_ROWS_MAX, np.float32)
         self._groups = _groups(header)
@@ -77,7 +77,7 @@ class LinearModel:
         self.threshold = header.threshold
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "LinearModel":
+    def from_bytes(cls, data: bytes) -> "LearnedClassifier":
         """Raises ClassifierInvalid for what is no classifier."""
         return cls(load(data))
 
@@ -106,7 +106,7 @@ class LinearModel:
         """What weighed most for the likeliest domain or against it, the heaviest first."""
         odds, of_groups = self._odds(text)
         towards = _towards(odds, self._groups[of_groups.argmax()])
-        sums = {name: rows.sum(axis=0) for name, rows in self._rows.named(text).items()}
+        sums = {name: rows.sum(axis=0) for name, rows in self._weights.named(text).items()}
         loudness = _loudness(sum(float(row[-2]) for row in sums.values()))
         weighed = [
             Weighed(name, float(row[:-2] @ towards) * loudness) for name, row in sums.items()
@@ -123,7 +123,7 @@ class LinearModel:
 
     def _sums(self, text: str) -> Floats:
         """(L + 2,) Of the rows that stand in the text."""
-        rows = self._rows.of(text)
+        rows = self._weights.of(text)
         one_thread = rows.size <= _ONE_THREAD_NUMBERS
         sums: Floats = self._ones[: len(rows)].dot(rows) if one_thread else np.add.reduce(rows)
         return sums

@@ -6,20 +6,20 @@ import structlog
 
 from server.config.schema import Config
 from server.named_files.classifier import fitting, read_classifier
-from server.routing.learned.file_format import ClassifierInvalid
-from server.routing.learned.model import LinearModel
+from server.routing.learned_classifier.classifier import LearnedClassifier
+from server.routing.learned_classifier.file_format import ClassifierInvalid
 
 _log = structlog.get_logger()
 
 
-class Learned:
+class ClassifierLoader:
     """Holds the model in force."""
 
     def __init__(self) -> None:
         self._file = ""
-        self._model: LinearModel | None = None
+        self._model: LearnedClassifier | None = None
 
-    async def of(self, config: Config) -> LinearModel | None:
+    async def load(self, config: Config) -> LearnedClassifier | None:
         """The one that the configuration names, the one before where that cannot be used.
 
         Read when the name changes only: what is written over a file was compared with nothing.
@@ -40,5 +40,5 @@ class Learned:
         return self._model
 
 
-def _read(config: Config, file: str) -> LinearModel:
-    return LinearModel(fitting(config, read_classifier(file)))
+def _read(config: Config, file: str) -> LearnedClassifier:
+    return LearnedClassifier(fitting(config, read_classifier(file)))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from server.config.section import OTHER, Name
-from server.routing.learned.names import domain_meant, domain_name
+from server.routing.learned_classifier.names import domain_meant, domain_name
 
 
 def test_a_domain_is_named_as_a_configuration_can_name_it() -> None:

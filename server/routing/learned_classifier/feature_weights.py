@@ -1,4 +1,4 @@
-"""The rows of weights of what a model knows, and those that stand in a text."""
+"""The weights of the features that a classifier knows, and those of the features of a text."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -7,16 +7,24 @@ from itertools import islice, repeat
 import numpy as np
 from numpy.typing import NDArray
 
-from server.routing.learned.file_format import Contents
-from server.routing.learned.words import PART_CHARS, UNKNOWN_WORDS_MAX, Splitter, pairs, parts
+from server.routing.learned_classifier.file_format import Contents
+from server.routing.learned_classifier.words import (
+    PART_CHARS,
+    UNKNOWN_WORDS_MAX,
+    Splitter,
+    pairs,
+    parts,
+)
 
 Floats = NDArray[np.float32]
 
 _NO_PAIRS: "repeat[dict[str, bytes]]" = repeat({})  # what `map` hands to `dict.get`
 
 
-class Rows:
-    """Each as the bytes of L + 2 float32: the weights, the length squared, and the row's number.
+class FeatureWeights:
+    """A row for each feature: a word, a pair of words, or a part of a word.
+
+    A row is the bytes of L + 2 float32: the weights, the length squared, and the row's number.
 
     Lengths are added up like weights. By its number no row is like another, so that a set holds
     each of a text's once; bytes remember their hash.

@@ -14,8 +14,8 @@ from server.control.drift import DomainDrift, Drift
 from server.control.kept_file import write_whole
 from server.control.kept_requests import KeptRequests, kept_ids, read_kept
 from server.named_files.classifier import fitting, read_classifier
-from server.routing.learned.file_format import ClassifierInvalid, Contents
-from server.routing.learned.model import LinearModel
+from server.routing.learned_classifier.classifier import LearnedClassifier
+from server.routing.learned_classifier.file_format import ClassifierInvalid, Contents
 from turnout.v1 import admin_pb2 as pb
 from turnout.v1.control_pb2 import PushStatsRequest
 from turnout.v1.routing_pb2 import Outcome
@@ -26,7 +26,7 @@ _OURS = re.compile(r"classifier-[0-9a-f]{16}\.bin")
 _log = structlog.get_logger()
 
 
-class Learned:
+class ClassifierKeeper:
     """Every method runs on the event loop; files are read and written beside it."""
 
     def __init__(self, folder: Path, drift: DomainDrift) -> None:
@@ -127,7 +127,7 @@ def _write_alone(path: Path, data: bytes, *, in_force: str) -> None:
 
 
 def _compared(before: Contents, after: Contents, folder: Path) -> Comparison:
-    return compare(LinearModel(before), LinearModel(after), read_kept(folder))
+    return compare(LearnedClassifier(before), LearnedClassifier(after), read_kept(folder))
 
 
 def _status(file: str, drift: Drift) -> pb.ClassifierStatus:

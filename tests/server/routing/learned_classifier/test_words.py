@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.routing.learned.words import END_CHARS, Splitter, ends, pairs, parts
+from server.routing.learned_classifier.words import END_CHARS, Splitter, ends, pairs, parts
 
 # It has seen more characters than it remembers.
 USED = Splitter()

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.routing.learned.model import LinearModel
-from server.routing.learned.words import END_CHARS, UNKNOWN_WORDS_MAX
-from tests.server.routing.learned.made import contents
+from server.routing.learned_classifier.classifier import LearnedClassifier
+from server.routing.learned_classifier.words import END_CHARS, UNKNOWN_WORDS_MAX
+from tests.server.routing.learned_classifier.made import contents
 
 LAW, MATH = (3.0, -3.0), (-3.0, 3.0)
-TWO = LinearModel(
+TWO = LearnedClassifier(
     contents(
         words={"court": LAW, "prime": MATH, "number": MATH, "the": (0.0, 0.0)},
         pairs={"prime minister": (9.0, -9.0)},
@@ -19,7 +19,7 @@ TWO = LinearModel(
         threshold=0.6,
     )
 )
-INTENTS = LinearModel(
+INTENTS = LearnedClassifier(
     contents(
         intents=("balance", "transfer", "weather"),
         domains=("bank", "bank", "world"),
@@ -103,7 +103,7 @@ def test_what_is_likely_outside_is_other_and_has_no_intent() -> None:
 
 
 def test_intents_without_domains_are_of_other() -> None:
-    model = LinearModel(contents(intents=("yes", "no"), domains=(), words={"aye": (5, 0)}))
+    model = LearnedClassifier(contents(intents=("yes", "no"), domains=(), words={"aye": (5, 0)}))
     guess = model.classify("aye")
     assert (guess.domain, guess.intent) == ("other", "yes")
     assert guess.intent_probability == pytest.approx(0.9933, abs=1e-3)
@@ -123,7 +123,7 @@ def test_few_labels_are_read_as_many_are(words: list[str]) -> None:
         threshold=0.7,
     )
     text = " ".join(words)
-    by_few, by_many = LinearModel(few).classify(text), LinearModel(many).classify(text)
+    by_few, by_many = LearnedClassifier(few).classify(text), LearnedClassifier(many).classify(text)
     assert by_few.domain_probability == pytest.approx(by_many.domain_probability, rel=1e-4)
     if abs(by_few.domain_probability - 0.7) > 1e-3:
         assert by_few.domain == by_many.domain
@@ -142,7 +142,7 @@ def test_numbers_beyond_all_training_give_a_probability_too(
         scales=extreme.scales * np.float32(scale),
         lengths2=extreme.lengths2 * np.float32(length2),
     )
-    model = LinearModel.from_bytes(LinearModel(extreme).to_bytes())
+    model = LearnedClassifier.from_bytes(LearnedClassifier(extreme).to_bytes())
     for text in ("", "court"):
         law, math = model.scores(text)
         guess = model.classify(text)
@@ -153,7 +153,7 @@ def test_numbers_beyond_all_training_give_a_probability_too(
 def test_it_says_what_it_knows() -> None:
     assert INTENTS.domains == ("bank", "world")
     assert INTENTS.intents == ("balance", "transfer", "weather")
-    assert LinearModel(contents(shares={"law": 0.4, "other": 0.6})).shares["other"] == 0.6
+    assert LearnedClassifier(contents(shares={"law": 0.4, "other": 0.6})).shares["other"] == 0.6
 
 
 def test_explained_are_the_words_that_weighed_the_heaviest_first() -> None:
@@ -186,7 +186,7 @@ def test_a_sum_too_large_for_one_thread_is_the_same_sum() -> None:
         domains=[f"d{i}" for i in range(20)],
         words={letter: [2.0] * 19 + [-2.0] for letter in letters},
     )
-    scores = LinearModel(wide).scores("".join(letters))
+    scores = LearnedClassifier(wide).scores("".join(letters))
     told = 2 * sqrt(len(letters))
     assert scores == pytest.approx([told] * 19 + [-told], rel=1e-4)
 
