@@ -16,7 +16,7 @@ FIRST_PUSH_S = 0.25
 # Attempts at an endpoint weigh half as much after this: a few windows.
 _ATTEMPTS_HALF_LIFE_S = 20.0
 
-Endpoint = tuple[str, str]  # model, address
+EndpointName = tuple[str, str]  # model, address
 
 
 class Increment(NamedTuple):
@@ -50,14 +50,14 @@ class Boot:
     kept: dict[Leg, Counts] = field(default_factory=dict)
     # All that was merged, by class, payer and models. Values are replaced, never edited.
     told: dict[Leg, Counts] = field(default_factory=dict)
-    endpoints: dict[Endpoint, EndpointStats] = field(default_factory=dict)
+    endpoints: dict[EndpointName, EndpointStats] = field(default_factory=dict)
     refusals: dict[str, int] = field(default_factory=dict)
     limits_reached: dict[str, int] = field(default_factory=dict)
     listener: ListenerStats | None = None  # None: grpcio serves
     data_address: str = ""
     plan_id: str = ""  # empty before the first plan
     plan_age_s: float | None = None  # at the newest push
-    _attempts: dict[Endpoint, float] = field(default_factory=dict)  # when it pushed last
+    _attempts: dict[EndpointName, float] = field(default_factory=dict)  # when it pushed last
 
     @property
     def decided(self) -> int:
@@ -85,7 +85,7 @@ class Boot:
             return None
         return self.pushed_s if self.sequence else self.pushed_s - FIRST_PUSH_S
 
-    def attempts(self, endpoint: Endpoint, *, now_s: float) -> float:
+    def attempts(self, endpoint: EndpointName, *, now_s: float) -> float:
         """Recent ones."""
         return self._attempts.get(endpoint, 0.0) * _left(now_s - self.pushed_s)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from server.control.boot import WORKER_SILENT_S, Boot, Endpoint, Increment
+from server.control.boot import WORKER_SILENT_S, Boot, EndpointName, Increment
 from server.routing.catalog import Cell
 from server.routing.counters import Counts, Leg
 from turnout.v1.control_pb2 import ListenerStats, PushStatsRequest
@@ -73,20 +73,20 @@ class Workers:
             if not boots:
                 del self._boots[worker]
 
-    def ejected(self, *, now_s: float) -> set[Endpoint]:
+    def ejected(self, *, now_s: float) -> set[EndpointName]:
         """Endpoints that workers of at least half of the recent attempts at them have ejected.
 
         One path that is bad is not taken for an endpoint that is.
         """
-        seen: defaultdict[Endpoint, list[tuple[bool, float]]] = defaultdict(list)
+        seen: defaultdict[EndpointName, list[tuple[bool, float]]] = defaultdict(list)
         for boot in self._heard(now_s):
             for endpoint, stats in boot.endpoints.items():
                 seen[endpoint].append((stats.ejected, boot.attempts(endpoint, now_s=now_s)))
         return {endpoint for endpoint, told in seen.items() if _is_out(told)}
 
-    def in_flight(self, *, now_s: float) -> Counter[Endpoint]:
+    def in_flight(self, *, now_s: float) -> Counter[EndpointName]:
         """Attempts that are out at each endpoint, by workers that still push."""
-        totals: Counter[Endpoint] = Counter()
+        totals: Counter[EndpointName] = Counter()
         for boot in self._heard(now_s):
             totals.update({e: stats.in_flight for e, stats in boot.endpoints.items()})
         return totals

@@ -10,7 +10,7 @@ from math import exp, inf
 from typing import NamedTuple
 
 from server.routing.catalog import Model
-from server.routing.health import Endpoint, HealthTracker
+from server.routing.health import EndpointKey, HealthTracker
 
 # What an endpoint was given fades so fast. Of what Route gives away nothing else is known: it is in
 # flight for seconds, as a rule.
@@ -33,7 +33,7 @@ class Target(NamedTuple):
     endpoint: str  # its address; empty for a model that has none
 
     @property
-    def key(self) -> Endpoint:
+    def key(self) -> EndpointKey:
         return self.model_index, self.endpoint
 
 
@@ -80,9 +80,9 @@ class Endpoints:
         self._health = health
         self._chance = chance
         self._now_s = 0.0
-        self.loads: dict[Endpoint, EndpointLoad] = {}
+        self.loads: dict[EndpointKey, EndpointLoad] = {}
 
-    def track(self, endpoints: Iterable[Endpoint]) -> None:
+    def track(self, endpoints: Iterable[EndpointKey]) -> None:
         """Counts exactly these; known ones keep their counts.
 
         The first ones of all are no newcomers: there is nobody beside whom they would be spared.
@@ -126,7 +126,7 @@ class Endpoints:
             taken[address] += part
         return list(taken.items())
 
-    def give(self, endpoint: Endpoint, count: int = 1) -> None:
+    def give(self, endpoint: EndpointKey, count: int = 1) -> None:
         """Counts what it is given; of a model's only endpoint nobody asks."""
         if (load := self.loads.get(endpoint)) is not None:
             load.give(count, self._now_s)

@@ -13,7 +13,7 @@ from math import inf
 from server.config.models import HealthConfig
 from server.routing.catalog import bits
 
-Endpoint = tuple[int, str]  # index of the model, address
+EndpointKey = tuple[int, str]  # index of the model, address
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class HealthTracker:
 
     def __init__(self, config: HealthConfig) -> None:
         self._config = config
-        self._states: dict[Endpoint, _State] = {}
+        self._states: dict[EndpointKey, _State] = {}
         self.down = 0  # bit m: every endpoint of model m is ejected
         self.impaired = 0  # bit m: one of them is
         self.next_return_s = float("inf")  # when `refresh` has something to do
@@ -49,12 +49,12 @@ class HealthTracker:
         """How long the first of some ejections lasts."""
         return self._config.ejection_s
 
-    def track(self, endpoints: Iterable[Endpoint]) -> None:
+    def track(self, endpoints: Iterable[EndpointKey]) -> None:
         """Watches exactly these: new ones start healthy, known ones keep their state."""
         self._states = {e: self._states.get(e, _State()) for e in endpoints}
         self._summarise()
 
-    def succeeded(self, endpoint: Endpoint, *, sent_s: float, now_s: float) -> None:
+    def succeeded(self, endpoint: EndpointKey, *, sent_s: float, now_s: float) -> None:
         """An attempt came back well; one sent before an ejection says nothing against it.
 
         Unless that was for silence: against that speaks one that came back since.
@@ -73,23 +73,23 @@ class HealthTracker:
             state.ejected = False
             self._summarise()
 
-    def heard(self, endpoint: Endpoint, *, now_s: float) -> None:
+    def heard(self, endpoint: EndpointKey, *, now_s: float) -> None:
         """It answered, though not well."""
         if (state := self._states.get(endpoint)) is not None:
             state.refused_s = now_s
 
-    def was_heard(self, endpoint: Endpoint, *, since_s: float) -> bool:
+    def was_heard(self, endpoint: EndpointKey, *, since_s: float) -> bool:
         """Whether it answered anything since; true of one that left the catalog."""
         state = self._states.get(endpoint)
         return state is None or max(state.answered_s, state.refused_s) >= since_s
 
-    def has_answered(self, endpoint: Endpoint, *, since_s: float) -> bool:
+    def has_answered(self, endpoint: EndpointKey, *, since_s: float) -> bool:
         """Whether it answered anything well since; true of one that left the catalog."""
         state = self._states.get(endpoint)
         return state is None or state.answered_s >= since_s
 
     def failed(
-        self, endpoint: Endpoint, *, sent_s: float, now_s: float, is_silent: bool = False
+        self, endpoint: EndpointKey, *, sent_s: float, now_s: float, is_silent: bool = False
     ) -> bool:
         """An attempt failed by the endpoint's fault; true if that ejected it.
 
@@ -105,13 +105,13 @@ class HealthTracker:
         self._eject(state, now_s)
         return True
 
-    def to_probe(self) -> list[Endpoint]:
+    def to_probe(self) -> list[EndpointKey]:
         """Those that are ejected and that a probe may bring back."""
         if not self.impaired:
             return []
         return [e for e, state in self._states.items() if state.ejected and not state.is_doubted]
 
-    def probed_well(self, endpoint: Endpoint) -> None:
+    def probed_well(self, endpoint: EndpointKey) -> None:
         """It is said to be ready, so it is back before its time; one failure ejects it again.
 
         Then what it says is not believed again until it answers a call: it may be ready for
@@ -133,7 +133,7 @@ class HealthTracker:
                 self._let_back(state)
         self._summarise()
 
-    def is_ejected(self, endpoint: Endpoint) -> bool:
+    def is_ejected(self, endpoint: EndpointKey) -> bool:
         state = self._states.get(endpoint)
         return state is not None and state.ejected
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from server.routing.catalog import Catalog, Cell
 from server.routing.endpoints import EndpointLoad, Target
-from server.routing.health import Endpoint, HealthTracker
+from server.routing.health import EndpointKey, HealthTracker
 from server.routing.journey import Attempt, Fate, Journey, Purpose
 from server.status_code import Code
 
@@ -60,7 +60,7 @@ def journey_of(reported: Reported, cell: Cell, first: str, catalog: Catalog) -> 
 def observe(
     reported: Reported,
     catalog: Catalog,
-    loads: Mapping[Endpoint, EndpointLoad],
+    loads: Mapping[EndpointKey, EndpointLoad],
     health: HealthTracker,
     *,
     decided_s: float,

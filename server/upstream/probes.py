@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from server.routing.catalog import FORWARDED, Model
-from server.routing.health import Endpoint
+from server.routing.health import EndpointKey
 from server.routing.router import Router
 
 # An endpoint that is back is found within this and half of it again: about as long as the channel
@@ -52,11 +52,11 @@ class Prober:
             for endpoint, model in self._due():
                 group.create_task(self._ask(endpoint, model))
 
-    async def _ask(self, endpoint: Endpoint, model: Model) -> None:
+    async def _ask(self, endpoint: EndpointKey, model: Model) -> None:
         if await self._is_ready(endpoint[1], model, PROBE_S_MAX):
             self._router.health.probed_well(endpoint)
 
-    def _due(self) -> list[tuple[Endpoint, Model]]:
+    def _due(self) -> list[tuple[EndpointKey, Model]]:
         """The next so many of those that a probe may bring back."""
         models = self._router.models()
         ejected = [

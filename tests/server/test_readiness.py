@@ -15,7 +15,7 @@ from server.rpc.health import LIVENESS, OIP, ROUTING
 from server.wire import oip_pb2, oip_pb2_grpc
 from tests.contract.caller import stream_out, unary
 from tests.server.running import Service, infer, serving, write_config
-from tests.server.upstream.endpoint import Endpoint, refusing
+from tests.server.upstream.endpoint import FakeEndpoint, refusing
 from tests.server.upstream.endpoint import serving as served
 from turnout.v1 import admin_pb2, admin_pb2_grpc
 
@@ -32,15 +32,15 @@ FACTS = {"price": {"request_usd": 0.001}, "prior_accuracy": 0.9}
 
 
 @pytest.fixture
-async def endpoint() -> AsyncIterator[Endpoint]:
-    made = Endpoint()
+async def endpoint() -> AsyncIterator[FakeEndpoint]:
+    made = FakeEndpoint()
     async with served(made):
         yield made
 
 
 @asynccontextmanager
 async def serving_it(
-    endpoint: Endpoint, folder: Path, *options: str
+    endpoint: FakeEndpoint, folder: Path, *options: str
 ) -> AsyncIterator[tuple[Service, grpc.aio.Channel]]:
     """The service, which takes an endpoint out for two seconds when it fails once."""
     health = {"consecutive_failures_max": 1, "ejection_s": 2}
@@ -93,7 +93,7 @@ async def operating(service: Service) -> "AsyncIterator[admin_pb2_grpc.AdminServ
 
 @pytest.mark.parametrize("transport", ["turnout", "grpcio"])
 async def test_where_no_candidate_is_left_nothing_is_ready_until_one_returns_by_itself(
-    endpoint: Endpoint, tmp_path: Path, transport: str
+    endpoint: FakeEndpoint, tmp_path: Path, transport: str
 ) -> None:
     async with serving_it(endpoint, tmp_path, "--transport", transport) as (service, channel):
         watchers = [Watcher(channel, name) for name in READY]
@@ -111,7 +111,7 @@ async def test_where_no_candidate_is_left_nothing_is_ready_until_one_returns_by_
 
 
 async def test_an_ejected_model_is_routed_to_for_want_of_another_and_is_not_ready(
-    endpoint: Endpoint, tmp_path: Path
+    endpoint: FakeEndpoint, tmp_path: Path
 ) -> None:
     endpoint.behaviour = refusing(grpc.StatusCode.UNAVAILABLE)
     health = {"consecutive_failures_max": 1, "ejection_s": 300}
@@ -128,7 +128,7 @@ async def test_an_ejected_model_is_routed_to_for_want_of_another_and_is_not_read
         assert await oip_ready(channel) == {False}
 
 
-async def test_readiness_follows_live_updates(endpoint: Endpoint, tmp_path: Path) -> None:
+async def test_readiness_follows_live_updates(endpoint: FakeEndpoint, tmp_path: Path) -> None:
     models = [
         {"name": name, "protocol": protocol, "endpoints": [endpoint.address], **FACTS}
         for name, protocol in (("small", "oip"), ("talks", "openai"))
@@ -153,7 +153,7 @@ async def test_readiness_follows_live_updates(endpoint: Endpoint, tmp_path: Path
 
 
 async def test_a_control_plane_that_is_away_drains_nobody(
-    endpoint: Endpoint, tmp_path: Path
+    endpoint: FakeEndpoint, tmp_path: Path
 ) -> None:
     async with serving_it(endpoint, tmp_path) as (service, channel):
         watcher = Watcher(channel, "")
@@ -170,7 +170,7 @@ async def test_a_control_plane_that_is_away_drains_nobody(
 
 
 async def test_a_worker_that_drains_is_not_ready_and_those_that_watch_do_not_hold_it_up(
-    endpoint: Endpoint, tmp_path: Path
+    endpoint: FakeEndpoint, tmp_path: Path
 ) -> None:
     async with serving_it(endpoint, tmp_path) as (service, channel):
         watchers = [Watcher(channel, name) for name in (*READY, LIVENESS)]

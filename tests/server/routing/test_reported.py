@@ -9,7 +9,7 @@ from server.config.models import HealthConfig, PriceConfig
 from server.routing.catalog import Cell, compile_catalog
 from server.routing.counters import Counters, Leg
 from server.routing.endpoints import Endpoints
-from server.routing.health import Endpoint, HealthTracker
+from server.routing.health import EndpointKey, HealthTracker
 from server.routing.journey import Fate, counted
 from server.routing.reported import Reported, Told, Took, journey_of, observe
 from tests.server.routing.configs import config, model
@@ -111,7 +111,7 @@ class Seen:
             now_s=now_s,
         )
 
-    def ejected(self) -> list[Endpoint]:
+    def ejected(self) -> list[EndpointKey]:
         return [e for e in self.endpoints.loads if self.health.is_ejected(e)]
 
 

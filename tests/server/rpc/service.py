@@ -34,7 +34,7 @@ from server.transport.serving.server import Server
 from server.upstream.upstreams import Upstreams
 from server.wire import oip_pb2_grpc
 from tests.server.routing.configs import config, model
-from tests.server.upstream.endpoint import Endpoint, serving
+from tests.server.upstream.endpoint import FakeEndpoint, serving
 from turnout.v1 import routing_pb2 as pb
 from turnout.v1 import routing_pb2_grpc
 
@@ -80,8 +80,8 @@ class Ledger:
 class Service:
     """Everything is small's but what small cannot do; large comes next."""
 
-    small: Endpoint
-    large: Endpoint
+    small: FakeEndpoint
+    large: FakeEndpoint
     router: Router
     counters: Counters
     ledger: Ledger
@@ -133,7 +133,7 @@ def refusal_of(error: grpc.aio.AioRpcError) -> Refusal:
     )
 
 
-def service_config(*endpoints: Endpoint) -> Config:
+def service_config(*endpoints: FakeEndpoint) -> Config:
     small, large = endpoints
     return config(
         model("small", endpoints=(small.address,), price=PriceConfig(request_usd=0.001)),
@@ -167,7 +167,7 @@ async def running(
     now_s: Callable[[], float] = lambda: NOW_S,
 ) -> AsyncIterator[Service]:
     """The service on a real port, with a channel to it."""
-    small, large, ledger = Endpoint(), Endpoint(), Ledger()
+    small, large, ledger = FakeEndpoint(), FakeEndpoint(), Ledger()
     counters, upstreams, health = Counters(), Upstreams(), HealthServicer()
     chance = random.Random(1).random
     router = Router(Selector(), Sealer(KEY, boot=7), counters, chance=chance)

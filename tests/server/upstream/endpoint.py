@@ -33,7 +33,7 @@ def refusing(code: grpc.StatusCode, details: str = "no") -> Behaviour:
 
 
 @dataclass(slots=True)
-class Endpoint:
+class FakeEndpoint:
     """Behaves as `behaviour` says, which a test may change."""
 
     behaviour: Behaviour = echo
@@ -68,7 +68,7 @@ class Endpoint:
         return [oip_pb2.ModelInferRequest.FromString(request) for request in self.requests]
 
 
-def _handlers(endpoint: Endpoint) -> tuple[grpc.GenericRpcHandler]:
+def _handlers(endpoint: FakeEndpoint) -> tuple[grpc.GenericRpcHandler]:
     methods: dict[str, Behaviour] = {"ModelInfer": endpoint.infer}
     if endpoint.readiness is not None:
         methods["ModelReady"] = endpoint.readiness
@@ -86,7 +86,7 @@ def says_ready(ready: bool) -> Behaviour:
 
 
 @asynccontextmanager
-async def serving_ourselves(endpoint: Endpoint) -> AsyncIterator[None]:
+async def serving_ourselves(endpoint: FakeEndpoint) -> AsyncIterator[None]:
     """Serves it by our own transport, on a free port."""
     server = Server(chance=lambda: 0.5)
     server.add_generic_rpc_handlers(_handlers(endpoint))
@@ -98,7 +98,7 @@ async def serving_ourselves(endpoint: Endpoint) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def serving(endpoint: Endpoint, address: str = "127.0.0.1:0") -> AsyncIterator[None]:
+async def serving(endpoint: FakeEndpoint, address: str = "127.0.0.1:0") -> AsyncIterator[None]:
     """Serves it by grpcio, on a free port unless told otherwise."""
     server = grpc.aio.server(
         options=[("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)]

@@ -22,7 +22,7 @@ from server.wire import oip_pb2
 from tests.server.routing.configs import config, model
 from tests.server.transport.channel.raw_peer import PING, deaf_address, listening
 from tests.server.upstream.endpoint import (
-    Endpoint,
+    FakeEndpoint,
     refusing,
     relaying,
     says_ready,
@@ -53,14 +53,14 @@ REQUEST = oip_pb2.ModelInferRequest(
 
 
 @pytest.fixture(params=[serving, serving_ourselves])
-async def endpoint(request: pytest.FixtureRequest) -> AsyncIterator[Endpoint]:
-    made = Endpoint()
+async def endpoint(request: pytest.FixtureRequest) -> AsyncIterator[FakeEndpoint]:
+    made = FakeEndpoint()
     async with request.param(made):
         yield made
 
 
 @pytest.fixture
-async def upstream(endpoint: Endpoint) -> AsyncIterator[OipUpstream]:
+async def upstream(endpoint: FakeEndpoint) -> AsyncIterator[OipUpstream]:
     made = OipUpstream()
     made.track([served_at(endpoint.address)])
     yield made
@@ -81,7 +81,7 @@ async def fail(upstream: OipUpstream, address: str, timeout_s: float = 20) -> En
 
 
 async def left_behind(
-    call: Coroutine[Any, Any, Answer], upstream: OipUpstream, endpoint: Endpoint
+    call: Coroutine[Any, Any, Answer], upstream: OipUpstream, endpoint: FakeEndpoint
 ) -> asyncio.Task[Answer]:
     """A call that is at an endpoint when that leaves the catalog."""
     endpoint.behaviour = endpoint.held
@@ -92,7 +92,7 @@ async def left_behind(
 
 
 async def test_a_request_goes_on_unchanged_but_for_the_model_that_it_is_for(
-    upstream: OipUpstream, endpoint: Endpoint
+    upstream: OipUpstream, endpoint: FakeEndpoint
 ) -> None:
     await send(upstream, endpoint.address)
     assert endpoint.requests[0].startswith(REQUEST)
@@ -102,7 +102,7 @@ async def test_a_request_goes_on_unchanged_but_for_the_model_that_it_is_for(
 
 
 async def test_a_response_comes_back_byte_for_byte(
-    upstream: OipUpstream, endpoint: Endpoint
+    upstream: OipUpstream, endpoint: FakeEndpoint
 ) -> None:
     # No message of the protocol: nothing on the way reads it.
     async def answer(request: bytes, context: object) -> bytes:
@@ -113,7 +113,7 @@ async def test_a_response_comes_back_byte_for_byte(
 
 
 async def test_metadata_and_the_time_left_go_with_the_request(
-    upstream: OipUpstream, endpoint: Endpoint
+    upstream: OipUpstream, endpoint: FakeEndpoint
 ) -> None:
     await send(upstream, endpoint.address, timeout_s=20)
     assert endpoint.metadata[0]["x-request-id"] == "r1"
@@ -153,7 +153,7 @@ def test_a_name_of_a_long_script_is_sent_whole(length: int) -> None:
 
 @pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code.value[0]])
 async def test_a_status_of_the_endpoint_is_told_with_its_words(
-    upstream: OipUpstream, endpoint: Endpoint, code: grpc.StatusCode
+    upstream: OipUpstream, endpoint: FakeEndpoint, code: grpc.StatusCode
 ) -> None:
     endpoint.behaviour = refusing(code, "out of memory")
     failed = await fail(upstream, endpoint.address)
@@ -162,7 +162,7 @@ async def test_a_status_of_the_endpoint_is_told_with_its_words(
 
 
 async def test_a_crash_of_the_endpoints_method_is_unknown(
-    upstream: OipUpstream, endpoint: Endpoint
+    upstream: OipUpstream, endpoint: FakeEndpoint
 ) -> None:
     async def crash(request: bytes, context: object) -> bytes:
         raise ZeroDivisionError
@@ -172,7 +172,7 @@ async def test_a_crash_of_the_endpoints_method_is_unknown(
 
 
 async def test_an_endpoint_that_takes_too_long_is_left(
-    upstream: OipUpstream, endpoint: Endpoint
+    upstream: OipUpstream, endpoint: FakeEndpoint
 ) -> None:
     endpoint.behaviour = endpoint.held
     assert (await fail(upstream, endpoint.address, 0.05)).code is Code.DEADLINE_EXCEEDED
@@ -196,9 +196,9 @@ async def test_an_endpoint_that_accepts_but_never_speaks_is_told_before_the_dead
 
 
 async def test_an_endpoint_that_comes_back_is_found_again(
-    upstream: OipUpstream, endpoint: Endpoint
+    upstream: OipUpstream, endpoint: FakeEndpoint
 ) -> None:
-    other = Endpoint()
+    other = FakeEndpoint()
     async with serving(other):
         upstream.track([served_at(other.address)])
         await send(upstream, other.address)
@@ -217,7 +217,7 @@ async def answers(upstream: OipUpstream, address: str) -> bool:
 
 
 async def test_a_cancelled_call_is_cancelled_at_the_endpoint(
-    upstream: OipUpstream, endpoint: Endpoint
+    upstream: OipUpstream, endpoint: FakeEndpoint
 ) -> None:
     endpoint.behaviour = endpoint.held
     call = asyncio.create_task(send(upstream, endpoint.address))
@@ -229,8 +229,8 @@ async def test_a_cancelled_call_is_cancelled_at_the_endpoint(
         await endpoint.cancelled.wait()
 
 
-async def test_endpoints_are_told_apart(upstream: OipUpstream, endpoint: Endpoint) -> None:
-    other = Endpoint()
+async def test_endpoints_are_told_apart(upstream: OipUpstream, endpoint: FakeEndpoint) -> None:
+    other = FakeEndpoint()
     async with serving(other):
         upstream.track([served_at(endpoint.address, other.address, other.address)])
         await send(upstream, other.address)
@@ -238,7 +238,7 @@ async def test_endpoints_are_told_apart(upstream: OipUpstream, endpoint: Endpoin
 
 
 async def test_a_connection_is_kept_from_call_to_call_and_ends_when_its_endpoint_leaves(
-    upstream: OipUpstream, endpoint: Endpoint
+    upstream: OipUpstream, endpoint: FakeEndpoint
 ) -> None:
     async with relaying(endpoint.address) as (address, ended):
         upstream.track([served_at(address)])
@@ -252,7 +252,7 @@ async def test_a_connection_is_kept_from_call_to_call_and_ends_when_its_endpoint
 
 
 async def test_a_call_that_is_out_when_its_endpoint_leaves_ends_well(
-    upstream: OipUpstream, endpoint: Endpoint
+    upstream: OipUpstream, endpoint: FakeEndpoint
 ) -> None:
     call = await left_behind(send(upstream, endpoint.address), upstream, endpoint)
     endpoint.go_on.set()
@@ -260,7 +260,7 @@ async def test_a_call_that_is_out_when_its_endpoint_leaves_ends_well(
 
 
 async def test_a_call_that_outlasts_the_time_for_that_fails_as_one_to_retry(
-    endpoint: Endpoint,
+    endpoint: FakeEndpoint,
 ) -> None:
     upstream = OipUpstream(calls_end_s=0.05)
     upstream.track([served_at(endpoint.address)])
@@ -272,7 +272,7 @@ async def test_a_call_that_outlasts_the_time_for_that_fails_as_one_to_retry(
 
 
 async def test_the_end_waits_for_no_call_of_an_endpoint_that_left_before(
-    endpoint: Endpoint,
+    endpoint: FakeEndpoint,
 ) -> None:
     upstream = OipUpstream(calls_end_s=1_000)
     upstream.track([served_at(endpoint.address)])
@@ -283,7 +283,7 @@ async def test_the_end_waits_for_no_call_of_an_endpoint_that_left_before(
 
 
 async def test_an_endpoint_that_left_may_come_back(
-    upstream: OipUpstream, endpoint: Endpoint
+    upstream: OipUpstream, endpoint: FakeEndpoint
 ) -> None:
     upstream.track([])
     upstream.track([served_at(endpoint.address)])
@@ -326,7 +326,7 @@ async def test_limits_that_an_endpoint_reaches_while_it_leaves_are_counted() -> 
 # Whether an endpoint says that it can answer.
 
 
-async def is_ready(endpoint: Endpoint, timeout_s: float = 20) -> bool:
+async def is_ready(endpoint: FakeEndpoint, timeout_s: float = 20) -> bool:
     upstream = OipUpstream()
     async with serving(endpoint):
         upstream.track([served_at(endpoint.address)])
@@ -337,7 +337,7 @@ async def is_ready(endpoint: Endpoint, timeout_s: float = 20) -> bool:
 
 @pytest.mark.parametrize("ready", [True, False])
 async def test_an_endpoint_says_whether_its_model_is_ready(ready: bool) -> None:
-    assert await is_ready(Endpoint(readiness=says_ready(ready))) is ready
+    assert await is_ready(FakeEndpoint(readiness=says_ready(ready))) is ready
 
 
 async def test_it_is_asked_for_the_model_by_the_name_and_version_that_it_has_there() -> None:
@@ -347,7 +347,7 @@ async def test_it_is_asked_for_the_model_by_the_name_and_version_that_it_has_the
         asked.append(oip_pb2.ModelReadyRequest.FromString(request))
         return b""
 
-    assert not await is_ready(Endpoint(readiness=answer))
+    assert not await is_ready(FakeEndpoint(readiness=answer))
     assert asked == [oip_pb2.ModelReadyRequest(name="small", version="3")]
 
 
@@ -355,17 +355,17 @@ async def test_it_is_asked_for_the_model_by_the_name_and_version_that_it_has_the
 async def test_one_without_model_ready_is_asked_for_its_health(status: str, ready: bool) -> None:
     servicer = HealthServicer()
     await servicer.set("", health_pb2.HealthCheckResponse.ServingStatus.Value(status))
-    assert await is_ready(Endpoint(health=servicer)) is ready
+    assert await is_ready(FakeEndpoint(health=servicer)) is ready
 
 
 async def test_what_model_ready_says_goes_before_health() -> None:
-    assert not await is_ready(Endpoint(readiness=says_ready(False), health=HealthServicer()))
+    assert not await is_ready(FakeEndpoint(readiness=says_ready(False), health=HealthServicer()))
     refused = refusing(grpc.StatusCode.UNAVAILABLE)
-    assert not await is_ready(Endpoint(readiness=refused, health=HealthServicer()))
+    assert not await is_ready(FakeEndpoint(readiness=refused, health=HealthServicer()))
 
 
 async def test_of_one_that_has_neither_nothing_is_known() -> None:
-    assert not await is_ready(Endpoint())
+    assert not await is_ready(FakeEndpoint())
 
 
 @pytest.mark.parametrize("answer", [b"\xff", bytes(READY_BYTES_MAX + 1)])
@@ -373,11 +373,11 @@ async def test_what_is_no_answer_to_the_question_is_not_ready(answer: bytes) -> 
     async def say(request: bytes, context: object) -> bytes:
         return answer
 
-    assert not await is_ready(Endpoint(readiness=say))
+    assert not await is_ready(FakeEndpoint(readiness=say))
 
 
 async def test_one_that_does_not_say_in_time_is_not_ready() -> None:
-    endpoint = Endpoint()
+    endpoint = FakeEndpoint()
     endpoint.readiness = endpoint.held
     assert not await is_ready(endpoint, timeout_s=0.05)
 
