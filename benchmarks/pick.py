@@ -25,9 +25,9 @@ def run(toy: bool) -> list[Row]:
 
 
 def _selector() -> Selector:
-    row = tuple((model, share, 1_000) for model, share in enumerate(_SHARES))
+    shares = tuple((model, share, 1_000) for model, share in enumerate(_SHARES))
     selector = Selector()
-    selector.publish(WeightTable("p1", {_CELL: row}, {}))
+    selector.publish(WeightTable("p1", {_CELL: shares}, {}))
     return selector
 
 

@@ -18,9 +18,10 @@ from server.config.as_json import to_json
 from server.config.classes import ClassConfig
 from server.config.models import ModelConfig, PriceConfig
 from server.config.schema import Config
-from server.control.parts import Row, Shares, parts_of
+from server.control.parts import Shares, parts_of
 from server.control.publisher import Publisher
 from server.routing.catalog import Cell
+from server.routing.selector import ModelShares
 from turnout.v1 import control_pb2 as pb
 from turnout.v1 import control_pb2_grpc
 
@@ -84,14 +85,14 @@ def shares(cells: int) -> Shares:
         cells={
             Cell(
                 f"class-{i // 100}", f"team-{i % 5}", f"domain-{i // 5 % 5}", f"s{i // 25 % 4}"
-            ): _row(i)
+            ): _model_shares(i)
             for i in range(cells)
         },
-        classes={f"class-{c}": _row(c) for c in range(cells // 100)},
+        classes={f"class-{c}": _model_shares(c) for c in range(cells // 100)},
     )
 
 
-def _row(index: int) -> Row:
+def _model_shares(index: int) -> ModelShares:
     first = index % _MODELS
     if index % _SPLIT_EVERY:
         return ((first, 1.0, 1_000_000),)

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from optimizer.constraints import money_scale, pin_names
 from optimizer.mix import Mix
 from optimizer.problem import Floats, Problem, group_labels
-from optimizer.rows import money_scale, pin_names
 from optimizer.solution import Breach, BreachKind, Relaxed
 
 # In fractions of the group's requests or of all money: what is less is no bound that gave way but

@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from optimizer.constraints import Constraint
 from optimizer.deadline import Deadline
 from optimizer.problem import Problem
 from optimizer.programme import Programme
-from optimizer.rows import Row
 from optimizer.shares import repaired
 from optimizer.solution import Failure, Stopped
 from optimizer.solver import Infeasible, Target, Vertex, answers
@@ -76,14 +76,14 @@ def _gap(programme: Programme, target: Target, vertex: Vertex) -> float:
 def _violation(programme: Programme, target: Target, vertex: Vertex) -> float:
     """Fractions as they are, other rows relative to their bound."""
     beyond = (programme.rows @ vertex.x - programme.limits) * programme.row_scale
-    size = np.array([_size(row) for row in programme.promises])
+    size = np.array([_size(one) for one in programme.constraints])
     capped = [float(vertex.x[cap.columns].sum()) - cap.limit for cap in target.caps]
     seats = np.abs(programme.seats @ vertex.x - 1.0)
     parts = (beyond / size, capped, vertex.x - target.upper, -vertex.x, seats)
     return max(float(np.max(part, initial=0.0)) for part in parts)
 
 
-def _size(row: Row) -> float:
-    if row.fractions:
+def _size(one: Constraint) -> float:
+    if one.fractions:
         return 1.0
-    return max(row.limit, _NOISE * float(row.value.max(initial=0.0))) or 1.0
+    return max(one.limit, _NOISE * float(one.value.max(initial=0.0))) or 1.0

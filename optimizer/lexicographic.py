@@ -17,10 +17,10 @@ from dataclasses import replace
 import numpy as np
 
 from optimizer.certificate import Optimum, certified
+from optimizer.constraints import Constraint
 from optimizer.deadline import Deadline
 from optimizer.problem import Floats, Group, Ints, Problem
 from optimizer.programme import Programme
-from optimizer.rows import Row
 from optimizer.solution import Failure
 from optimizer.solver import Cap, Target
 
@@ -120,17 +120,17 @@ def _levels(problem: Problem, programme: Programme) -> list[Ints]:
     for pool, index in zip(pools.tolist(), problem.group_of[live[first]].tolist(), strict=True):
         levels[-problem.groups[index].priority, 0].append(programme.shed_start + pool)
     for column, row in enumerate(programme.slack_row.tolist(), start=programme.slack_start):
-        levels[_place(problem.groups, programme.promises[row])].append(column)
+        levels[_place(problem.groups, programme.constraints[row])].append(column)
     return [np.array(levels[place], dtype=np.int64) for place in sorted(levels)]
 
 
-def _place(groups: Sequence[Group], row: Row) -> tuple[float, int]:
+def _place(groups: Sequence[Group], one: Constraint) -> tuple[float, int]:
     """By priority, then kind; a pace belongs to no group and comes last of all."""
-    if row.group is None:
+    if one.group is None:
         return np.inf, 0
-    group = groups[row.group]
+    group = groups[one.group]
     order = ("pin", "floor", "slo") if group.floor_before_slo else ("pin", "slo", "floor")
-    return -group.priority, 1 + order.index(row.kind)
+    return -group.priority, 1 + order.index(one.kind)
 
 
 def _graded(programme: Programme, levels: Sequence[Ints]) -> Floats:

@@ -29,13 +29,13 @@ import numpy as np
 from optimizer import idle
 from optimizer.breaches import breaches, relaxed
 from optimizer.certificate import Errors
+from optimizer.constraints import live_cells
 from optimizer.deadline import Deadline
 from optimizer.lexicographic import cheapest
 from optimizer.mix import Mix
 from optimizer.prices import duals
 from optimizer.problem import Floats, Problem
 from optimizer.programme import programme
-from optimizer.rows import live_cells
 from optimizer.shares import table
 from optimizer.solution import Certificate, Failure, Solution, Stopped
 

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from optimizer.constraints import live_cells
 from optimizer.problem import Floats, Problem
-from optimizer.rows import live_cells
 
 
 class Mix(NamedTuple):

@@ -4,21 +4,21 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from optimizer.constraints import pin_names
 from optimizer.problem import Floats, Problem, group_labels
 from optimizer.programme import Programme
-from optimizer.rows import pin_names
 from optimizer.solver import Vertex
 
 
 def duals(programme: Programme, vertex: Vertex) -> dict[str, float]:
-    """Nano-dollars per unit of the original row: a correct answer, a miss, a unit of a resource."""
+    """Nano-dollars per natural unit: a correct answer, a miss, a unit of a resource."""
     scaled = vertex.row_prices * programme.cost_scale / programme.row_scale
-    pairs = zip(programme.promises, scaled.tolist(), strict=True)
-    return {row.key: price / row.unit for row, price in pairs}
+    pairs = zip(programme.constraints, scaled.tolist(), strict=True)
+    return {one.key: price / one.unit for one, price in pairs}
 
 
 def charged_cost(problem: Problem, prices: Mapping[str, float]) -> Floats:
-    """(C, M) nano-dollars a request: its own cost and what the rows charge for it."""
+    """(C, M) nano-dollars a request: its own cost and what the constraints charge for it."""
     charged = problem.cost_nano_usd * (1.0 + _pace_charges(problem, prices))[:, None]
     for resource in problem.resources:
         price = prices.get(f"capacity:{resource.name}", 0.0)

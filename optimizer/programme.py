@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from optimizer.constraints import Constraint, Pairs, constraints_of
 from optimizer.problem import Floats, Ints, Problem
-from optimizer.rows import Pairs, Row, rows
 
 # A median of 1 leaves no number of a row above this: beside it the solver still sees 1e-9, and an
 # error in its last digit stays below what a certificate allows.
@@ -32,7 +32,7 @@ class Programme:
     limits: Floats  # (R,)
     seats: sparse.csr_array  # (L, V) each live cell's shares and its pool's shed fraction
     upper: Floats  # (V,) fractions: all may be shed, all bounds given up
-    promises: tuple[Row, ...]  # (R,) what each row says, natural
+    constraints: tuple[Constraint, ...]  # (R,) what each row says, natural
     cost_scale: float  # nano-dollars in one unit of cost
     row_scale: Floats  # (R,) natural units in one unit of a row
     slack_row: Ints  # (E,) the row that each column of slack relaxes
@@ -51,31 +51,31 @@ class Programme:
 def programme(problem: Problem) -> Programme:
     """Builds every array with a fixed number of passes over the pairs."""
     pairs = Pairs.of(problem)
-    promises = tuple(rows(problem, pairs))
-    scale = np.array([_row_scale(row) for row in promises])
-    slack_row = np.array([r for r, row in enumerate(promises) if row.elastic], dtype=np.int64)
+    constraints = tuple(constraints_of(problem, pairs))
+    scale = np.array([_scale_of(one) for one in constraints])
+    slack_row = np.array([r for r, one in enumerate(constraints) if one.elastic], dtype=np.int64)
     shed_start, slack_start = pairs.seat.size, pairs.seat.size + problem.pool_count
     width = slack_start + slack_row.size
     cost = problem.demand[pairs.cell] * problem.cost_nano_usd[pairs.cell, pairs.model]
     return Programme(
         pairs=pairs,
         cost=np.pad(cost / _scale(cost), (0, width - shed_start)),
-        rows=_matrix(promises, scale, slack_row, width),
-        limits=np.array([row.limit for row in promises]) / scale,
+        rows=_matrix(constraints, scale, slack_row, width),
+        limits=np.array([one.limit for one in constraints]) / scale,
         seats=_seats(problem, pairs, width),
         upper=np.ones(width),
-        promises=promises,
+        constraints=constraints,
         cost_scale=_scale(cost),
         row_scale=scale,
         slack_row=slack_row,
     )
 
 
-def _row_scale(row: Row) -> float:
+def _scale_of(one: Constraint) -> float:
     """A solver should labour neither for a ten-thousandth of a group nor with a small limit."""
-    if row.fractions:
-        return max(_scale(row.value), _FRACTION)
-    return _scale(row.value, median_max=row.limit / _LIMIT or np.inf)
+    if one.fractions:
+        return max(_scale(one.value), _FRACTION)
+    return _scale(one.value, median_max=one.limit / _LIMIT or np.inf)
 
 
 def _scale(values: Floats, median_max: float = np.inf) -> float:
@@ -89,16 +89,16 @@ def _scale(values: Floats, median_max: float = np.inf) -> float:
 
 
 def _matrix(
-    promises: Sequence[Row], scale: Floats, slack_row: Ints, width: int
+    constraints: Sequence[Constraint], scale: Floats, slack_row: Ints, width: int
 ) -> sparse.csr_array:
-    lengths = [row.pair.size for row in promises]
-    row = np.repeat(np.arange(len(promises)), lengths)
-    pair = np.concatenate([np.empty(0, np.int64), *(row.pair for row in promises)])
-    value = np.concatenate([np.empty(0), *(row.value for row in promises)])
+    lengths = [one.pair.size for one in constraints]
+    row = np.repeat(np.arange(len(constraints)), lengths)
+    pair = np.concatenate([np.empty(0, np.int64), *(one.pair for one in constraints)])
+    value = np.concatenate([np.empty(0), *(one.value for one in constraints)])
     slack = width - slack_row.size + np.arange(slack_row.size)
     coordinates = np.append(row, slack_row), np.append(pair, slack)
     entries = np.append(value, -np.ones(slack_row.size)) / scale[coordinates[0]]
-    return sparse.csr_array((entries, coordinates), shape=(len(promises), width))
+    return sparse.csr_array((entries, coordinates), shape=(len(constraints), width))
 
 
 def _seats(problem: Problem, pairs: Pairs, width: int) -> sparse.csr_array:

@@ -85,7 +85,7 @@ def answers(
         )
         if result.status == _OPTIMAL:
             prices = np.maximum(-result.ineqlin.marginals, 0.0)
-            count = len(programme.promises)
+            count = len(programme.constraints)
             yield Vertex(result.x, prices[:count], prices[count:], result.eqlin.marginals)
         elif result.status == _INFEASIBLE:
             yield Infeasible()

@@ -19,7 +19,7 @@ _NOTHING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Rows(Generic[Key]):
+class KeyedSums(Generic[Key]):
     """Keys with their sums as they were at one moment, each made plain when it is read."""
 
     keys: Sequence[Key]
@@ -76,7 +76,7 @@ class DecayedSums(Generic[Key]):
 
     def to_plain(self) -> dict[str, Any]:
         """All that outlives the process, in what JSON has; taken in a moment, for later."""
-        rows = Rows(list(self._sums), list(self._sums.values()))
+        rows = KeyedSums(list(self._sums), list(self._sums.values()))
         return {"since_s": self._since_s, "rows": rows}
 
     def restore(self, plain: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from server.config.as_json import from_json
 from server.config.schema import Config
 from server.control.protocol import PROTOCOL
 from server.routing.errors import ControlPlaneDown
-from server.routing.selector import CellKey, KindKey, Row, Shed, WeightTable
+from server.routing.selector import CellKey, KindKey, ModelShares, Shed, WeightTable
 from server.status_code import Code
 from server.transport.channel.channel import Channel
 from server.transport.grpc.answer import CallFailed
@@ -164,8 +164,8 @@ class _Assembly:
     """Parts of one snapshot. Each is read as it comes, so that none holds the loop for long."""
 
     config: Config | None = None
-    cells: dict[CellKey, Row] = field(default_factory=dict)
-    classes: dict[str, Row] = field(default_factory=dict)
+    cells: dict[CellKey, ModelShares] = field(default_factory=dict)
+    classes: dict[str, ModelShares] = field(default_factory=dict)
     shed: dict[CellKey, Shed] = field(default_factory=dict)
     kinds_shed: dict[KindKey, Shed] = field(default_factory=dict)
 
@@ -176,13 +176,13 @@ class _Assembly:
             name, payer, domain = cell.traffic_class, cell.payer, cell.domain
             key = name, payer, domain, cell.size_bucket, cell.payload_kind
             if entry.shares:
-                self.cells[key] = _row(entry.shares, indexes)
+                self.cells[key] = _model_shares(entry.shares, indexes)
             if entry.shed:
                 self.shed[key] = entry.shed, entry.shed_why
         for of_class in part.classes:
             name = of_class.traffic_class
             if of_class.shares:
-                self.classes[name] = _row(of_class.shares, indexes)
+                self.classes[name] = _model_shares(of_class.shares, indexes)
             for of_kind in of_class.shed_kinds:
                 self.kinds_shed[name, of_kind.payload_kind] = of_kind.shed, of_kind.shed_why
 
@@ -193,5 +193,5 @@ class _Assembly:
         return Snapshot(last.epoch, last.number, self.config, table)
 
 
-def _row(shares: Sequence[pb.ModelShare], indexes: Sequence[int]) -> Row:
+def _model_shares(shares: Sequence[pb.ModelShare], indexes: Sequence[int]) -> ModelShares:
     return tuple([(indexes[s.model], s.share, s.cost_nano_usd) for s in shares])

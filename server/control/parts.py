@@ -1,7 +1,7 @@
 """The plan as workers take it: shares and shed by cell, in parts that are small to read."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from server.control.binding import SHARE_MIN, bindings
 from server.control.cell_messages import to_message
 from server.control.window import Window
 from server.routing.catalog import Cell
-from server.routing.selector import KindKey
+from server.routing.selector import KindKey, ModelShares, Shed
 from turnout.v1 import control_pb2 as pb
 
 # A worker reads a part in less than half a millisecond, and its other calls wait that long.
@@ -22,50 +22,47 @@ _NOTHING = 0.0, ""
 
 _Key = TypeVar("_Key")
 
-Row = tuple[tuple[int, float, int], ...]  # index of the model, share, nano-dollars a request
-Shed = tuple[float, str]  # the part of all requests that is refused, and what binds
-
 
 @dataclass(frozen=True, slots=True)
 class Shares:
     """The shares of one plan, of what it serves, and what it sheds."""
 
     models: tuple[str, ...]
-    cells: Mapping[Cell, Row]
-    classes: Mapping[str, Row]  # for cells that the plan does not know
-    # Only of what is shed; what is shed whole has no row.
+    cells: Mapping[Cell, ModelShares]
+    classes: Mapping[str, ModelShares]  # for cells that the plan does not know
+    # Only of what is shed; what is shed whole has no shares.
     shed: Mapping[Cell, Shed] = field(default_factory=dict)
     kinds_shed: Mapping[KindKey, Shed] = field(default_factory=dict)  # of such cells
 
     def nearly(self) -> object:
         """Equal for plans that route alike: shares and shed to 4 digits, costs to 2."""
-        rows = [
-            {key: _nearly(row) for key, row in by_key.items()}
+        served = [
+            {key: _nearly(shares) for key, shares in by_key.items()}
             for by_key in (self.cells, self.classes)
         ]
         shed = [
             {key: (round(part, 4), why) for key, (part, why) in by_key.items()}
             for by_key in (self.shed, self.kinds_shed)
         ]
-        return self.models, rows, shed
+        return self.models, served, shed
 
 
 def shares_of(window: Window, solution: Solution) -> Shares:
     """What is served of each cell, by model, and what is shed of it."""
     problem, cells = window.problem, window.cells
-    rows = {
-        cell: row
+    served = {
+        cell: found
         for i, cell in enumerate(cells)
-        if (row := _row(solution.shares[i], problem.cost_nano_usd[i]))
+        if (found := _model_shares(solution.shares[i], problem.cost_nano_usd[i]))
     }
     why = bindings(window, solution)
     shed = {
-        cell: (float(solution.shed[p]) if cell in rows else 1.0, why[p])
+        cell: (float(solution.shed[p]) if cell in served else 1.0, why[p])
         for cell, p in zip(cells, problem.pool_of.tolist(), strict=True)
         if p in why
     }
-    kinds_shed = dict(_kinds_shed(window, solution, why, rows))
-    return Shares(problem.models, rows, dict(_classes(window, solution)), shed, kinds_shed)
+    kinds_shed = dict(_kinds_shed(window, solution, why, served))
+    return Shares(problem.models, served, dict(_classes(window, solution)), shed, kinds_shed)
 
 
 def parts_of(plan_id: str, shares: Shares) -> tuple[pb.WatchPlanResponse, ...]:
@@ -94,20 +91,21 @@ def _class_messages(shares: Shares) -> Sequence[pb.ClassShares]:
     return list(messages.values())
 
 
-def _classes(window: Window, solution: Solution) -> Iterator[tuple[str, Row]]:
+def _classes(window: Window, solution: Solution) -> Iterator[tuple[str, ModelShares]]:
     """The mix of each class over its cells, weighed by their demand."""
     for name, indexes in _members([cell.traffic_class for cell in window.cells]).items():
         weight = _weight(window, indexes)
         served = weight[:, np.newaxis] * solution.shares[indexes]
         cost = (served * window.problem.cost_nano_usd[indexes]).sum(axis=0)
         by_model = served.sum(axis=0)
-        row = _row(by_model / weight.sum(), cost / np.maximum(by_model, np.finfo(float).tiny))
-        if row:
-            yield name, row
+        cost_of_one = cost / np.maximum(by_model, np.finfo(float).tiny)
+        shares = _model_shares(by_model / weight.sum(), cost_of_one)
+        if shares:
+            yield name, shares
 
 
 def _kinds_shed(
-    window: Window, solution: Solution, why: Mapping[int, str], rows: Mapping[Cell, Row]
+    window: Window, solution: Solution, why: Mapping[int, str], served_cells: Collection[Cell]
 ) -> Iterator[tuple[KindKey, Shed]]:
     """Likewise what is shed of each kind, in a class; of several payers whatever binds for any.
 
@@ -117,7 +115,7 @@ def _kinds_shed(
     for key, indexes in _members([(cell.traffic_class, cell.kind) for cell in cells]).items():
         weight, pools = _weight(window, indexes), window.problem.pool_of[indexes]
         binds = dict.fromkeys(why[p] for p in pools.tolist() if p in why)
-        is_served = any(cells[i] in rows for i in indexes)
+        is_served = any(cells[i] in served_cells for i in indexes)
         part = float(weight @ solution.shed[pools] / weight.sum()) if is_served else 1.0
         if binds and part > SHARE_MIN:
             yield key, (part, "; ".join(binds))
@@ -137,16 +135,16 @@ def _weight(window: Window, indexes: Sequence[int]) -> Floats:
     return demand if demand.any() else np.ones(len(indexes))
 
 
-def _row(shares: Floats, cost_nano_usd: Floats) -> Row:
+def _model_shares(shares: Floats, cost_nano_usd: Floats) -> ModelShares:
     """The models that matter, their shares adding up to 1."""
     kept = np.flatnonzero(shares > SHARE_MIN)
     total = shares[kept].sum()
     return tuple((int(m), float(shares[m] / total), round(cost_nano_usd[m])) for m in kept)
 
 
-def _messages(row: Row) -> Sequence[pb.ModelShare]:
-    return [pb.ModelShare(model=m, share=share, cost_nano_usd=cost) for m, share, cost in row]
+def _messages(shares: ModelShares) -> Sequence[pb.ModelShare]:
+    return [pb.ModelShare(model=m, share=share, cost_nano_usd=cost) for m, share, cost in shares]
 
 
-def _nearly(row: Row) -> object:
-    return [(m, round(share, 4), f"{cost:.1e}") for m, share, cost in row]
+def _nearly(shares: ModelShares) -> object:
+    return [(m, round(share, 4), f"{cost:.1e}") for m, share, cost in shares]

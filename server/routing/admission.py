@@ -67,7 +67,7 @@ class Admission:
     def within_slices(self, asked: Asked, down: int) -> Asked:
         """A model that has all it may have is not asked; raises Shed where no other is open.
 
-        What the plan sheds of did not fit elsewhere, so no other than its row's is open to it.
+        What the plan sheds of did not fit elsewhere, so no model but those of its shares is open.
         """
         cell, full = asked.reading.cell, self._slices.full
         fit = (1 << len(self._models)) - 1 & ~asked.unfit

@@ -44,12 +44,12 @@ def decide_batch(
     which goes to which model.
     """
     making = _Making(router, now_s, chance)
-    for of_one_row in _of_one_row(requests):
-        making.decide(of_one_row)
+    for alike in _grouped(requests):
+        making.decide(alike)
     return Batch(making.decisions, making.answers)
 
 
-def row_of(asked: Asked) -> Hashable:
+def alike_key(asked: Asked) -> Hashable:
     """Equal for what a plan decides alike, for the same reason."""
     reading, unfit, demanding, *_ = asked
     return reading.cell, reading.rule, reading.why, unfit, demanding
@@ -58,11 +58,11 @@ def row_of(asked: Asked) -> Hashable:
 _Placed = tuple[int, Alike]
 
 
-def _of_one_row(requests: Iterable[Alike]) -> Iterable[list[_Placed]]:
-    rows: defaultdict[Hashable, list[_Placed]] = defaultdict(list)
+def _grouped(requests: Iterable[Alike]) -> Iterable[list[_Placed]]:
+    groups: defaultdict[Hashable, list[_Placed]] = defaultdict(list)
     for alike in requests:
-        rows[row_of(alike.asked)].extend([(place, alike) for place in alike.tokens])
-    return rows.values()
+        groups[alike_key(alike.asked)].extend([(place, alike) for place in alike.tokens])
+    return groups.values()
 
 
 class _Making:
@@ -76,7 +76,7 @@ class _Making:
         self.answers: dict[int, Decided | NoCandidate | Shed] = {}
 
     def decide(self, requests: list[_Placed]) -> None:
-        """Answers requests of one row."""
+        """Answers requests that are decided alike."""
         _, first = requests[0]
         if self._router.admission.sheds(first.asked.reading.cell):
             requests = self._served(requests)

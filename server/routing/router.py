@@ -301,7 +301,7 @@ class Router:
         plan_id = self._selector.table.plan_id
         # Others of the cell may ask for what only some models have: the mask is not the cell's.
         # And whoever names an endpoint again and again spreads nothing over others.
-        alone = pick.basis is Basis.PLAN and len(pick.row) == 1 and not self._spreads(pick.model)
+        alone = pick.basis is Basis.PLAN and len(pick.shares) == 1 and not self._spreads(pick.model)
         alone = alone and not self.admission.sheds(reading.cell)
         return Grounds(
             plan_id=plan_id,
@@ -381,14 +381,14 @@ class Router:
         if index is None:
             return None
         cost = nominal_cost_nano_usd(catalog.models[index], reading.input_tokens or None)
-        return Pick(index, 1.0, cost, Basis.GREEDY, row=(), owed=False)
+        return Pick(index, 1.0, cost, Basis.GREEDY, shares=(), owed=False)
 
 
 def _fallbacks(pick: Pick, traffic_class: TrafficClass, blocked: int) -> tuple[int, ...]:
     """The plan's other models by share, then the class's others in greedy order."""
     seen = blocked | 1 << pick.model
-    row = pick.row
-    by_share = sorted(row, key=itemgetter(1), reverse=True) if len(row) > 1 else row
+    shares = pick.shares
+    by_share = sorted(shares, key=itemgetter(1), reverse=True) if len(shares) > 1 else shares
     fallbacks: list[int] = []
     for index in (*[model for model, _, _ in by_share], *traffic_class.greedy):
         if not seen >> index & 1:
@@ -410,4 +410,4 @@ def _reason(cell: Cell, pick: Pick, plan_id: str, catalog: Catalog) -> str:
     share = f"plan {plan_id} gives {name} {pick.share:.0%} of {whose}"
     if pick.owed:
         return f"{share}, and {name} is owed most"
-    return share if len(pick.row) == 1 else f"{share}, and no other model of it is open"
+    return share if len(pick.shares) == 1 else f"{share}, and no other model of it is open"

@@ -24,8 +24,8 @@ OPENED_MAX = 1_000
 # A model's index, its share above 0, and the nano-dollars expected of one request. Plain tuples of
 # plain values: the garbage collector stops looking at them, and a plan has tens of thousands.
 ModelShare = tuple[int, float, int]
-Row = tuple[ModelShare, ...]
-CellKey = tuple[str, str, str, str, str]  # equal to a Cell, and as plain as a row
+ModelShares = tuple[ModelShare, ...]  # of a cell or of a class; the shares are 1 in all
+CellKey = tuple[str, str, str, str, str]  # equal to a Cell, and as plain as the shares
 KindKey = tuple[str, str]  # class and kind of payload
 Shed = tuple[float, str]  # the part of the requests that is refused, above 0, and what binds
 Credit = dict[int, float]  # by model
@@ -47,16 +47,17 @@ class WeightTable:
     """
 
     plan_id: str = ""  # empty before the first plan
-    cells: dict[CellKey, Row] = field(default_factory=dict)
-    classes: Mapping[str, Row] = field(default_factory=dict)  # for cells that the plan lacks
-    # Only of what is shed; a cell that is shed whole has no row.
+    cells: dict[CellKey, ModelShares] = field(default_factory=dict)
+    # For cells that the plan lacks.
+    classes: Mapping[str, ModelShares] = field(default_factory=dict)
+    # Only of what is shed; a cell that is shed whole has no shares.
     shed: dict[CellKey, Shed] = field(default_factory=dict)
     kinds_shed: Mapping[KindKey, Shed] = field(default_factory=dict)  # of cells it lacks
 
     def planned(self, cell: Cell, open_: int) -> int:
-        """Of the models that are open, those of the row that the cell goes by; 0 if none is."""
-        rows = self.cells.get(cell, ()), self.classes.get(cell.traffic_class, ())
-        of_cell, of_class = (bits(model for model, _, _ in row) & open_ for row in rows)
+        """Of the models that are open, those that the cell has shares of; 0 if none is."""
+        found = self.cells.get(cell, ()), self.classes.get(cell.traffic_class, ())
+        of_cell, of_class = (bits(model for model, _, _ in shares) & open_ for shares in found)
         return of_cell or of_class
 
 
@@ -68,7 +69,7 @@ class Pick:
     share: float
     cost_nano_usd: int  # expected of the request
     basis: Basis
-    row: Row
+    shares: ModelShares  # that it was picked by
     owed: bool  # several models were open and this one was owed most
 
 
@@ -152,16 +153,16 @@ class Selector:
         return of_class, of_cell
 
     def _parts(self, cell: Cell, blocked: int) -> tuple[_Part, ...]:
-        """Of the row that the cell goes by, what is open."""
-        rows = (
+        """What is open of the cell's shares, or else of its class's."""
+        found = (
             (Basis.PLAN, self.table.cells.get(cell, ())),
             (Basis.CLASS, self.table.classes.get(cell.traffic_class, ())),
         )
-        for basis, row in rows:
-            entries = [entry for entry in row if not blocked >> entry[0] & 1]
+        for basis, shares in found:
+            entries = [entry for entry in shares if not blocked >> entry[0] & 1]
             if entries:
                 total = sum(share for _, share, _ in entries)
-                picks = [Pick(*entry, basis, row, len(entries) > 1) for entry in entries]
+                picks = [Pick(*entry, basis, shares, len(entries) > 1) for entry in entries]
                 return tuple([_Part(pick.model, pick.share / total, pick) for pick in picks])
         return ()
 

@@ -107,8 +107,8 @@ def listed(names: Sequence[str]) -> str:
 
 
 def _spared(table: WeightTable) -> int:
-    rows = (row for cell, row in table.cells.items() if cell not in table.shed)
-    return bits({model for row in rows for model, _, _ in row})  # a set, for most are alike
+    whole = (shares for cell, shares in table.cells.items() if cell not in table.shed)
+    return bits({model for shares in whole for model, _, _ in shares})  # a set, for most are alike
 
 
 def _is_due(of_cell: float, of_tenant: float) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 
 from server.routing.asked import Asked
-from server.routing.batch import Alike, Decided, decide_batch, row_of
+from server.routing.batch import Alike, Decided, alike_key, decide_batch
 from server.routing.catalog import Catalog
 from server.routing.endpoints import ALIKE_MIN
 from server.routing.errors import (
@@ -24,7 +24,7 @@ from server.rpc.wire import Bytes
 from turnout.v1 import routing_pb2 as pb
 
 # Other calls wait for a slice. What reading takes is measured. What deciding and answering will
-# take is known by then: a row's decision, each request that shares it, and each that no plan
+# take is known by then: the decision, each request that shares it, and each that no plan
 # decides, as measured with a plan of two models; spread over endpoints, one request in eight has a
 # decision of its own.
 SLICE_S = 0.002
@@ -121,7 +121,7 @@ class _Slice:
         self._known = known
         self._refusal = refusal
         self._token_range = router.token_range
-        self._each_s: dict[Hashable, float] = {}  # what a request of a row takes
+        self._each_s: dict[Hashable, float] = {}  # what one of those decided alike takes
         # The request that was read last, and what it was read as.
         self._last: tuple[Bytes, str, int | None, Alike | None] = b"", "", None, None
         self.until_s = until_s
@@ -170,10 +170,10 @@ class _Slice:
         return alike or self._asked(key, self._known.of(key, request, tokens))
 
     def _asked(self, key: Hashable, asked: Asked) -> Alike:
-        row = row_of(asked)
-        each_s = self._each_s.get(row)
+        alike_as = alike_key(asked)
+        each_s = self._each_s.get(alike_as)
         if each_s is None:
-            each_s = self._each_s[row] = _each_s(self._router, asked)
+            each_s = self._each_s[alike_as] = _each_s(self._router, asked)
             self.until_s -= ROW_S
         alike = self.read_alike[key] = Alike(asked, each_s)
         return alike

@@ -21,7 +21,7 @@ from server.routing.decision_id import KEY_BYTES, Kind, Sealer
 from server.routing.errors import UpstreamFailed
 from server.routing.query import Query
 from server.routing.router import Decision, Router
-from server.routing.selector import CellKey, Row, Selector, WeightTable
+from server.routing.selector import CellKey, ModelShares, Selector, WeightTable
 from server.status_code import Code
 from turnout.v1.routing_pb2 import Outcome
 
@@ -55,9 +55,9 @@ class World:
         self._outcomes = Outcomes(bytes(KEY_BYTES), self._router.catalog.index.__contains__)
         self._sequence = 0
 
-    def send_to(self, row: Row) -> None:
+    def send_to(self, shares: ModelShares) -> None:
         """The mix of class chat from now on."""
-        self._router.publish(WeightTable("p", {}, {"chat": row}))
+        self._router.publish(WeightTable("p", {}, {"chat": shares}))
 
     async def infer(self, count: int, *, input_tokens: int = 0) -> int:
         """So many requests, one after another; what the answered ones cost."""
@@ -89,7 +89,7 @@ class World:
     def plan(self) -> None:
         """Pushes what was counted, and puts in force what a step makes of it."""
         draft = self._draft()
-        cells = cast("dict[CellKey, Row]", draft.shares.cells)  # a Cell is such a tuple
+        cells = cast("dict[CellKey, ModelShares]", draft.shares.cells)  # a Cell is such a tuple
         self._router.publish(WeightTable("p", cells, draft.shares.classes))
 
     def window(self) -> Window:

@@ -22,7 +22,7 @@ from server.routing.errors import DeadlinePast, NoCandidate, Shed, UpstreamFaile
 from server.routing.journey import MARGIN_S
 from server.routing.query import Query
 from server.routing.router import Router
-from server.routing.selector import CellKey, Row, Selector, WeightTable
+from server.routing.selector import CellKey, ModelShares, Selector, WeightTable
 from server.routing.slices import kept_back
 from server.routing.verdicts import VERDICTS, Blame
 from server.status_code import Code
@@ -539,7 +539,7 @@ async def test_the_last_of_a_slice_are_for_cells_that_the_plan_does_not_shed() -
 async def test_nothing_is_kept_back_at_a_model_that_only_cells_use_that_the_plan_sheds() -> None:
     given = limited(4, 4, 4)
     high = CELL._replace(domain="other", size_bucket="s1")
-    cells: dict[CellKey, Row] = {CELL: ((0, 1.0, 1_000),), high: ((1, 1.0, 1_000),)}
+    cells: dict[CellKey, ModelShares] = {CELL: ((0, 1.0, 1_000),), high: ((1, 1.0, 1_000),)}
     given.router.publish(WeightTable("p1", cells, {}, {CELL: (0.01, "capacity of small")}))
     tasks = await out(given, 20)
     assert given.upstream.models == ["small"] * 4
@@ -548,8 +548,8 @@ async def test_nothing_is_kept_back_at_a_model_that_only_cells_use_that_the_plan
 
 async def test_what_the_plan_sheds_of_is_refused_where_its_row_is_full_and_asks_no_other() -> None:
     given = limited(2, 2, None)
-    row = ((0, 0.5, 1_000), (1, 0.5, 1_000))
-    given.router.publish(WeightTable("p1", {CELL: row}, {}, {CELL: (0.01, "capacity of both")}))
+    shares = ((0, 0.5, 1_000), (1, 0.5, 1_000))
+    given.router.publish(WeightTable("p1", {CELL: shares}, {}, {CELL: (0.01, "capacity of both")}))
     tasks = await out(given, 20)
     assert Counter(given.upstream.models) == {"small": 2, "large": 2}
     refusals = [str(task.exception()) for task in tasks if task.done()]

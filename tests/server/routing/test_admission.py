@@ -13,7 +13,7 @@ from server.routing.catalog import Cell
 from server.routing.counters import NO_MODEL, Counters, Leg
 from server.routing.errors import Shed
 from server.routing.reading.classifier import Reading
-from server.routing.selector import CellKey, Row, WeightTable
+from server.routing.selector import CellKey, ModelShares, WeightTable
 from server.routing.slices import Slices, kept_back
 from tests.server.routing.configs import config, model
 
@@ -32,7 +32,7 @@ class Scene:
         capacity = CapacityConfig(concurrent=OF_EACH)
         names = [f"m{index}" for index in range(MODELS)]
         self.admission.configure(config(*[model(name, capacity=capacity) for name in names]))
-        cells: dict[CellKey, Row] = {LOW: row(low), HIGH: row(high)}
+        cells: dict[CellKey, ModelShares] = {LOW: shares_of(low), HIGH: shares_of(high)}
         self.admission.publish(WeightTable("p1", cells, {}, {LOW: (0.5, "capacity of m0")}))
 
     def take(self, index: int, count: int) -> None:
@@ -45,7 +45,7 @@ class Scene:
         return self.admission.within_slices(asked, down).unfit
 
 
-def row(models: Sequence[int]) -> Row:
+def shares_of(models: Sequence[int]) -> ModelShares:
     return tuple((index, 1 / len(models), 1_000) for index in models)
 
 
@@ -68,7 +68,7 @@ def test_where_its_row_is_full_what_is_shed_of_is_refused_and_others_go_elsewher
 def test_a_cell_that_the_plan_lacks_goes_by_the_row_of_its_class() -> None:
     scene = Scene(low=[0], high=[2])
     shed = {("chat", str(LOW.kind)): (0.5, "capacity of m1")}
-    scene.admission.publish(WeightTable("p2", {}, {"chat": row([1])}, kinds_shed=shed))
+    scene.admission.publish(WeightTable("p2", {}, {"chat": shares_of([1])}, kinds_shed=shed))
     scene.take(1, OF_EACH)
     with pytest.raises(Shed, match="capacity of m1"):
         scene.shut(LOW)
@@ -90,7 +90,7 @@ def test_where_nothing_of_its_row_is_up_any_other_is_open() -> None:
 def test_whoever_is_not_refused_has_somebody_to_ask_who_is_not_full(
     taken: list[int], low: list[int], cell: Cell, unfit: int, down: int
 ) -> None:
-    """Of what is shed of, somebody of its row, where one of that is up."""
+    """Of what is shed of, somebody of its shares, where one of that is up."""
     scene = Scene(low, high=[0])
     for index, count in enumerate(taken):
         scene.take(index, count)

@@ -30,7 +30,7 @@ from tests.server.routing.test_router import (
     of_three,
     plan,
     routed,
-    row,
+    shares_of,
     shed,
 )
 
@@ -254,7 +254,7 @@ def test_every_request_is_answered_once_and_counted_once(
     assert sum(counters.get(key).decided for key in counters.take_touched()) == begin
     for place, name in enumerate(models(made)):
         assert opened(made, place).model == name
-    if row(*shares):
+    if shares_of(*shares):
         assert all(decision.grounds.plan_id == "p1" for decision in made.decisions)
 
 

@@ -28,7 +28,7 @@ from server.routing.router import (
     Grounds,
     Router,
 )
-from server.routing.selector import OPENED_MAX, Basis, CellKey, Row, Selector, WeightTable
+from server.routing.selector import OPENED_MAX, Basis, CellKey, ModelShares, Selector, WeightTable
 from tests.server.configs import configs
 from tests.server.routing.configs import config, model
 
@@ -63,13 +63,13 @@ def router() -> Router:
     return routed()[0]
 
 
-def row(*shares: float) -> Row:
+def shares_of(*shares: float) -> ModelShares:
     return tuple((model, share, 1_000) for model, share in enumerate(shares) if share)
 
 
 def plan(router: Router, *shares: float, cell: Cell = CELL) -> None:
     """For the cell and its whole class."""
-    router.publish(WeightTable("p1", {cell: row(*shares)}, {"chat": row(*shares)}))
+    router.publish(WeightTable("p1", {cell: shares_of(*shares)}, {"chat": shares_of(*shares)}))
 
 
 def decide(router: Router, chance: float = 0.5, now_s: float = 0.0, **query: Any) -> Decision:
@@ -155,7 +155,7 @@ def test_where_the_plan_has_no_open_model_the_first_fit_one_is_taken(router: Rou
 def test_a_new_plan_holds_from_the_next_decision_on(router: Router) -> None:
     plan(router, 1.0)
     before = decide(router)
-    router.publish(WeightTable("p2", {CELL: row(0, 1.0)}))
+    router.publish(WeightTable("p2", {CELL: shares_of(0, 1.0)}))
     after = decide(router)
     assert [(d.grounds.plan_id, d.target.model.name) for d in (before, after)] == [
         ("p1", "small"),
@@ -408,7 +408,7 @@ def test_grounds_beyond_those_kept_are_made_anew(router: Router) -> None:
 def test_a_cell_whose_picks_are_not_kept_shares_grounds_all_the_same(router: Router) -> None:
     plan(router, 0, 1.0)
     cells = [CELL._replace(domain=f"d{number}") for number in range(OPENED_MAX + 1)]
-    router.publish(WeightTable("p1", dict.fromkeys(cells, row(0, 1.0)), {}))
+    router.publish(WeightTable("p1", dict.fromkeys(cells, shares_of(0, 1.0)), {}))
     asked = [Asked(Reading(cell, "a", 0), 0, demanding=False, text="") for cell in cells]
     first, *_, last = [router.decide_read(one, now_s=0, chance=0.5).grounds for one in asked]
     assert router.decide_read(asked[0], now_s=0, chance=0.5).grounds is first
@@ -525,8 +525,8 @@ WHY = "capacity of small"
 
 def shed(router: Router, part: float, *shares: float, cell: Cell = CELL) -> None:
     """Of the cell; its class serves all."""
-    rows: dict[CellKey, Row] = {cell: row(*shares)} if any(shares) else {}
-    router.publish(WeightTable("p1", rows, {"chat": row(1.0)}, {cell: (part, WHY)}))
+    cells: dict[CellKey, ModelShares] = {cell: shares_of(*shares)} if any(shares) else {}
+    router.publish(WeightTable("p1", cells, {"chat": shares_of(1.0)}, {cell: (part, WHY)}))
 
 
 def test_the_part_of_a_cell_that_a_plan_sheds_is_refused_and_counted_as_asked_for() -> None:

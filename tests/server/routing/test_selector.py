@@ -9,21 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.routing.catalog import Cell, bits
-from server.routing.selector import OPENED_MAX, Basis, Pick, Row, Selector, WeightTable
+from server.routing.selector import OPENED_MAX, Basis, ModelShares, Pick, Selector, WeightTable
 
 CELL = Cell("chat", "-", "law", "s0")
 OTHER_CELL = Cell("chat", "-", "art", "s0")
 A, B, C = 0, 1, 2
 
 
-def row(*shares: float) -> Row:
+def shares_of(*shares: float) -> ModelShares:
     return tuple((model, share, 1_000) for model, share in enumerate(shares) if share)
 
 
 def selector(*shares: float, credited_cells_max: int = 100) -> Selector:
     """Every cell of the class has these shares."""
     made = Selector(credited_cells_max=credited_cells_max)
-    made.publish(WeightTable("p1", {}, {"chat": row(*shares)}))
+    made.publish(WeightTable("p1", {}, {"chat": shares_of(*shares)}))
     return made
 
 
@@ -45,14 +45,14 @@ def test_before_a_plan_there_is_no_pick() -> None:
 
 def test_a_cell_with_one_model_gets_it_and_nothing_is_weighed() -> None:
     made = Selector()
-    made.publish(WeightTable("p1", {CELL: row(0, 1.0)}, {}))
-    expected = Pick(B, 1.0, 1_000, Basis.PLAN, row(0, 1.0), owed=False)
+    made.publish(WeightTable("p1", {CELL: shares_of(0, 1.0)}, {}))
+    expected = Pick(B, 1.0, 1_000, Basis.PLAN, shares_of(0, 1.0), owed=False)
     assert said(made.pick(CELL, 0)) == said(expected)
 
 
 def test_the_model_that_is_owed_most_is_taken() -> None:
     made = Selector()
-    made.publish(WeightTable("p1", {CELL: row(0.4, 0.6)}, {}))
+    made.publish(WeightTable("p1", {CELL: shares_of(0.4, 0.6)}, {}))
     picks = [made.pick(CELL, 0) for _ in range(5)]
     assert [pick.model for pick in picks if pick] == [B, A, B, A, B]
     assert all(pick.owed and pick.basis is Basis.PLAN for pick in picks if pick)
@@ -66,7 +66,7 @@ def test_a_cell_that_the_plan_lacks_goes_by_its_class() -> None:
 
 def test_a_cell_whose_models_are_blocked_goes_by_its_class() -> None:
     made = Selector()
-    made.publish(WeightTable("p1", {CELL: row(1.0)}, {"chat": row(0.2, 0.8)}))
+    made.publish(WeightTable("p1", {CELL: shares_of(1.0)}, {"chat": shares_of(0.2, 0.8)}))
     pick = made.pick(CELL, bits([A]))
     assert pick is not None
     assert (pick.model, pick.basis) == (B, Basis.CLASS)
@@ -105,7 +105,7 @@ def test_credit_outlives_a_new_plan() -> None:
     made = selector(0.5, 0.5)
     counts: Counter[int] = Counter()
     for number in range(100):
-        made.publish(WeightTable(f"p{number}", {}, {"chat": row(0.5, 0.5)}))
+        made.publish(WeightTable(f"p{number}", {}, {"chat": shares_of(0.5, 0.5)}))
         counts[taken(made, CELL)] += 1
     assert counts == {A: 50, B: 50}
 
@@ -157,7 +157,7 @@ def test_cells_beyond_those_made_ready_are_picked_for_as_well() -> None:
     assert len({made.pick(cells[-1], 0) for _ in range(4)}) == 4  # made anew each time
 
 
-def random_row(chance: random.Random, models: int) -> Row:
+def random_shares(chance: random.Random, models: int) -> ModelShares:
     members = chance.sample(range(models), chance.randint(1, models))
     weights = [chance.expovariate(1) for _ in members]
     return tuple(
@@ -167,13 +167,13 @@ def random_row(chance: random.Random, models: int) -> Row:
 
 
 def random_table(chance: random.Random, cells: list[Cell], models: int) -> WeightTable:
-    of_class = {"chat": random_row(chance, models)}
-    return WeightTable("p", {cell: random_row(chance, models) for cell in cells}, of_class)
+    of_class = {"chat": random_shares(chance, models)}
+    return WeightTable("p", {cell: random_shares(chance, models) for cell in cells}, of_class)
 
 
 def settle(owed: list[float], pick: Pick, blocked: int) -> None:
     """What a pick changes: the open models share one request, and one of them had it."""
-    shares = {model: share for model, share, _ in pick.row if not blocked >> model & 1}
+    shares = {model: share for model, share, _ in pick.shares if not blocked >> model & 1}
     for model, share in shares.items():
         owed[model] += share / sum(shares.values())
     owed[pick.model] -= 1

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.routing.catalog import Cell
-from server.routing.selector import Basis, CellKey, Row, Selector, WeightTable
+from server.routing.selector import Basis, CellKey, ModelShares, Selector, WeightTable
 from tests.server.routing.test_selector_mix import (
     DEBT_MAX,
     FAST,
@@ -27,10 +27,10 @@ TRAFFIC = [
     Traffic(400, windows=10, cells=2),
 ]
 
-shares = st.lists(st.floats(0, 1), min_size=1, max_size=5).filter(lambda row: sum(row) > 1e-6)
+shares = st.lists(st.floats(0, 1), min_size=1, max_size=5).filter(lambda drawn: sum(drawn) > 1e-6)
 
 
-def row(shares: list[float]) -> Row:
+def shares_of(shares: list[float]) -> ModelShares:
     return tuple((model, share, 1_000 + model) for model, share in enumerate(shares) if share)
 
 
@@ -76,9 +76,9 @@ def test_the_mix_of_a_class_is_that_of_its_plans_when_batches_and_singles_mix(
     st.lists(st.tuples(st.sampled_from(CELLS), st.integers(1, 500)), min_size=1, max_size=30),
 )
 def test_no_batch_however_large_runs_up_more_debt_than_single_picks(
-    rows: list[list[float]], runs: list[tuple[Cell, int]]
+    drawn: list[list[float]], runs: list[tuple[Cell, int]]
 ) -> None:
-    table: dict[CellKey, Row] = dict(zip(CELLS, map(row, rows), strict=True))
+    table: dict[CellKey, ModelShares] = dict(zip(CELLS, map(shares_of, drawn), strict=True))
     selector = Selector()
     selector.publish(WeightTable("p", table))
     owed = [0.0] * 5
@@ -98,7 +98,7 @@ def test_a_batch_takes_no_model_that_is_blocked_or_has_no_share(
     given_shares: list[float], blocked: int, count: int
 ) -> None:
     selector = Selector()
-    selector.publish(WeightTable("p", {CELLS[0]: row(given_shares)}))
+    selector.publish(WeightTable("p", {CELLS[0]: shares_of(given_shares)}))
     picked = selector.pick_many(CELLS[0], blocked, count)
     open_models = {
         model for model, share in enumerate(given_shares) if share and not blocked >> model & 1
@@ -112,7 +112,7 @@ def test_a_batch_takes_no_model_that_is_blocked_or_has_no_share(
 def test_a_batch_of_one_is_a_single_pick(given_shares: list[float], cells: list[Cell]) -> None:
     batched, single = Selector(), Selector()
     for selector in (batched, single):
-        selector.publish(WeightTable("p", dict.fromkeys(CELLS, row(given_shares))))
+        selector.publish(WeightTable("p", dict.fromkeys(CELLS, shares_of(given_shares))))
     for cell in cells:
         pick = single.pick(cell, 0)
         assert pick is not None
@@ -121,7 +121,9 @@ def test_a_batch_of_one_is_a_single_pick(given_shares: list[float], cells: list[
 
 def test_what_is_picked_says_what_a_single_pick_says() -> None:
     selector = Selector()
-    selector.publish(WeightTable("p", {CELLS[0]: row([1.0])}, {"chat": row([0.5, 0.5])}))
+    selector.publish(
+        WeightTable("p", {CELLS[0]: shares_of([1.0])}, {"chat": shares_of([0.5, 0.5])})
+    )
     ((pick, took),) = selector.pick_many(CELLS[0], 0, 5)
     assert (pick, took) == (Selector.pick(selector, CELLS[0], 0), 5)
     first, second = selector.pick_many(CELLS[1], 0, 6)

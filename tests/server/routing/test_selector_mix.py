@@ -39,9 +39,9 @@ class CoinToss:
         self._table = table
 
     def pick(self, cell: Cell, blocked: int) -> Pick:
-        row = self._table.cells[cell]
-        ((model, share, cost),) = self._chance.choices(row, [share for _, share, _ in row])
-        return Pick(model, share, cost, Basis.PLAN, row, owed=True)
+        of_cell = self._table.cells[cell]
+        ((model, share, cost),) = self._chance.choices(of_cell, [share for _, share, _ in of_cell])
+        return Pick(model, share, cost, Basis.PLAN, of_cell, owed=True)
 
 
 class Traffic(NamedTuple):
@@ -94,8 +94,8 @@ def table_of(shares: Shares) -> WeightTable:
     return WeightTable(
         "p",
         {
-            cell: tuple((model, share, 1_000) for model, share in enumerate(row))
-            for cell, row in shares.items()
+            cell: tuple((model, share, 1_000) for model, share in enumerate(of_cell))
+            for cell, of_cell in shares.items()
         },
     )
 

@@ -23,7 +23,7 @@ from server.routing.catalog import Cell, PayloadKind
 from server.routing.counters import Counters
 from server.routing.decision_id import KEY_BYTES, Sealer
 from server.routing.router import Router
-from server.routing.selector import Row, Selector, WeightTable
+from server.routing.selector import ModelShares, Selector, WeightTable
 from server.rpc.errors import ErrorAnswering
 from server.rpc.health import HealthServicer
 from server.rpc.method_limits import PAYLOAD_BYTES_MAX
@@ -155,7 +155,7 @@ def service_config(*endpoints: FakeEndpoint) -> Config:
     )
 
 
-def row(*shares: float) -> Row:
+def shares_of(*shares: float) -> ModelShares:
     return tuple((model, share, 1_000) for model, share in enumerate(shares) if share)
 
 
@@ -179,7 +179,7 @@ async def running(
         if configured:
             router.configure(service_config(small, large))
             health.publish(router.readiness(NOW_S))
-            router.publish(WeightTable("p1", {CELL: row(1.0)}))
+            router.publish(WeightTable("p1", {CELL: shares_of(1.0)}))
             upstreams.track(router.models())
         chat_reader = ReaderProcess()
         large_chats = LargeChats(chat_reader, ChatQueue())

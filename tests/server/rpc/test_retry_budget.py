@@ -8,7 +8,7 @@ import pytest
 from server.routing.catalog import PayloadKind
 from server.routing.selector import WeightTable
 from tests.contract.serving import TRANSPORTS
-from tests.server.rpc.service import Service, row, running
+from tests.server.rpc.service import Service, running, shares_of
 from turnout import AsyncClient, Decision, RetryPolicy, Unavailable
 
 CALLS, BUDGET = 20, 3
@@ -43,7 +43,7 @@ async def test_a_call_that_was_refused_is_answered_where_the_plan_serves_the_nex
     service: Service,
 ) -> None:
     service.router.publish(
-        WeightTable("p2", {}, {"chat": row(1.0)}, kinds_shed={("chat", "any"): HALF})
+        WeightTable("p2", {}, {"chat": shares_of(1.0)}, kinds_shed={("chat", "any"): HALF})
     )
     async with AsyncClient(service.address, timeout_s=20) as client:
         first, second = await asyncio.gather(*(client.route(traffic_class="chat") for _ in "ab"))

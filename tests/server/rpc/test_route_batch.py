@@ -38,7 +38,7 @@ from server.rpc.shapes import REQUESTS_MAX
 from tests.contract.serving import TRANSPORTS
 from tests.server.routing.configs import config
 from tests.server.routing.configs import model as model_config
-from tests.server.rpc.service import CELL, KEY, NOW_S, Service, refused, row, running
+from tests.server.rpc.service import CELL, KEY, NOW_S, Service, refused, running, shares_of
 from tests.server.rpc.test_routing import LONG, TENSORS, chat_request, check, route_request
 from tests.server.rpc.test_routing import route_requests as any_requests
 from turnout.v1 import routing_pb2 as pb
@@ -94,7 +94,7 @@ def details(status: status_pb2.Status) -> list[Message]:
 
 
 async def test_each_request_has_an_id_of_its_own_and_shares_its_route(service: Service) -> None:
-    service.router.publish(WeightTable("p2", {CELL: row(0.25, 0.75)}))
+    service.router.publish(WeightTable("p2", {CELL: shares_of(0.25, 0.75)}))
     response = await batch(service, *[route_request()] * 100)
     assert len(response.routes) == 2
     assert Counter(models(response)) == {"small": 25, "large": 75}
@@ -127,7 +127,7 @@ async def test_a_batch_of_one_says_what_a_route_says(service: Service) -> None:
 
 async def test_what_is_shed_is_refused_by_itself_and_counted(service: Service) -> None:
     service.router.publish(
-        WeightTable("p2", {CELL: row(1.0)}, {}, {CELL: (0.75, "capacity of small")})
+        WeightTable("p2", {CELL: shares_of(1.0)}, {}, {CELL: (0.75, "capacity of small")})
     )
     response = await batch(service, *[route_request()] * 100)
     refusals = [result.refusal for result in response.results if result.HasField("refusal")]
@@ -330,11 +330,11 @@ async def answered_in_slices(
 
 
 def publish(service: Service, number: int) -> None:
-    service.router.publish(WeightTable(f"p{number}", {CELL: row(1.0)}))
+    service.router.publish(WeightTable(f"p{number}", {CELL: shares_of(1.0)}))
 
 
 def in_a_slice(each_s: float) -> int:
-    """Requests of one row, where only what they will take counts."""
+    """Requests that are decided alike, where only what they will take counts."""
     return ceil((SLICE_S - ROW_S) / each_s)
 
 
@@ -345,12 +345,12 @@ META = [
     )
     for n in range(1_000)
 ]
-# What takes how long to decide: of one row all, whether they are read as one or each by itself.
+# How long one takes to decide: those that are decided alike take the same, read together or not.
 ESTIMATED = {
     "alike": ([route_request()] * 1_000, PLANNED_S),
     "unlike": (USERS, PLANNED_S),
-    "without a row": (META, UNPLANNED_S),
-    "alike without a row": ([META[0]] * 1_000, UNPLANNED_S),
+    "without a plan": (META, UNPLANNED_S),
+    "alike without a plan": ([META[0]] * 1_000, UNPLANNED_S),
 }
 
 

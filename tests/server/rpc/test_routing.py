@@ -37,8 +37,8 @@ from tests.server.rpc.service import (
     Service,
     refusal_of,
     refused,
-    row,
     running,
+    shares_of,
 )
 from tests.server.upstream.endpoint import refusing
 from turnout.v1 import routing_pb2 as pb
@@ -206,7 +206,7 @@ async def test_features_are_believed_over_the_content(service: Service) -> None:
 
 
 async def test_a_cell_of_several_models_is_asked_for_again_each_time(service: Service) -> None:
-    service.router.publish(WeightTable("p2", {CELL: row(0.25, 0.75)}))
+    service.router.publish(WeightTable("p2", {CELL: shares_of(0.25, 0.75)}))
     response = await service.routing.Route(route_request())
     assert response.target.model == "large"
     assert response.fallbacks[0].model == "small"
@@ -584,7 +584,7 @@ async def test_a_bug_is_logged_and_tells_the_caller_nothing(service: Service) ->
 
 
 async def test_refused_requests_spend_no_credit(service: Service) -> None:
-    service.router.publish(WeightTable("p2", {CELL: row(0.5, 0.5)}))
+    service.router.publish(WeightTable("p2", {CELL: shares_of(0.5, 0.5)}))
     taken = []
     for _ in range(4):
         response = await service.routing.Route(route_request())

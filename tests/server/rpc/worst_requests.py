@@ -20,7 +20,7 @@ from server.rpc.method_limits import MESSAGE_BYTES_MAX
 from server.rpc.openai_chat import Chat
 from server.rpc.routing import RoutingServicer
 from tests.server.routing.configs import config
-from tests.server.rpc.service import CELL, NOW_S, row
+from tests.server.rpc.service import CELL, NOW_S, shares_of
 from turnout.v1 import routing_pb2 as pb
 
 _SERVICE = "/turnout.v1.RoutingService/"
@@ -103,7 +103,7 @@ async def _read_chat(body: bytes, peer: str) -> Chat:
 def _servicer() -> RoutingServicer:
     router = Router(Selector(), Sealer(bytes(KEY_BYTES), boot=7), Counters(), chance=lambda: 0.5)
     router.configure(config())
-    router.publish(WeightTable("p1", {CELL: row(1.0)}))
+    router.publish(WeightTable("p1", {CELL: shares_of(1.0)}))
     return RoutingServicer(
         router,
         cast("Dispatcher", _Forwarding()),

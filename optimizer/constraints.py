@@ -1,7 +1,7 @@
-"""What the window's programme promises, one sparse row for each promise.
+"""The constraints of the window's programme: floors, SLOs, pins, capacities and paces.
 
-Rows are natural: those of a group are fractions of its requests, those of a resource its units,
-those of a budget fractions of all money. Each keeps its unit, so that duals find the way back.
+Their numbers are natural: of a group fractions of its requests, of a resource its units, of a
+budget fractions of all money. Each keeps its unit, so that duals find the way back.
 
 A cell is live if its demand counts beside the largest; the others are no columns of the programme.
 """
@@ -17,7 +17,7 @@ from optimizer.problem import Floats, Ints, Pin, Problem, group_labels
 _LIVE = 1e-13
 
 
-class Row(NamedTuple):
+class Constraint(NamedTuple):
     """The sum of value times share over pairs is at most limit, plus slack where it is elastic."""
 
     kind: Literal["floor", "slo", "pin", "capacity", "pace"]
@@ -25,7 +25,7 @@ class Row(NamedTuple):
     pair: Ints  # (K,) index in the pairs
     value: Floats  # (K,)
     limit: float = 0.0
-    unit: float = 1.0  # units of the original row in one unit of this one
+    unit: float = 1.0  # units of the original constraint in one unit of this one
     group: int | None = None
 
     @property
@@ -76,17 +76,17 @@ def money_scale(problem: Problem) -> float:
     return dearest or 1.0
 
 
-def rows(problem: Problem, pairs: Pairs) -> list[Row]:
+def constraints_of(problem: Problem, pairs: Pairs) -> list[Constraint]:
     """In the order: floors and SLOs by group, pins, resources, paces."""
     return [
-        *_group_rows(problem, pairs),
-        *_pin_rows(problem, pairs),
-        *_resource_rows(problem, pairs),
-        *_pace_rows(problem, pairs),
+        *_group_constraints(problem, pairs),
+        *_pin_constraints(problem, pairs),
+        *_resource_constraints(problem, pairs),
+        *_pace_constraints(problem, pairs),
     ]
 
 
-def _group_rows(problem: Problem, pairs: Pairs) -> Iterator[Row]:
+def _group_constraints(problem: Problem, pairs: Pairs) -> Iterator[Constraint]:
     """Bounds speak of what is served, so each pair brings its excess over the bound."""
     accuracy = problem.accuracy[pairs.cell, pairs.model]
     miss = problem.miss[pairs.cell, pairs.model]
@@ -97,13 +97,13 @@ def _group_rows(problem: Problem, pairs: Pairs) -> Iterator[Row]:
         weight = problem.demand[pairs.cell[pair]] / requests
         if group.floor is not None:
             short = weight * (group.floor - accuracy[pair])
-            yield Row("floor", labels[index], pair, short, unit=requests, group=index)
+            yield Constraint("floor", labels[index], pair, short, unit=requests, group=index)
         if group.miss_max is not None:
             late = weight * (miss[pair] - group.miss_max)
-            yield Row("slo", labels[index], pair, late, unit=requests, group=index)
+            yield Constraint("slo", labels[index], pair, late, unit=requests, group=index)
 
 
-def _pin_rows(problem: Problem, pairs: Pairs) -> Iterator[Row]:
+def _pin_constraints(problem: Problem, pairs: Pairs) -> Iterator[Constraint]:
     for pin in problem.pins:
         requests = float(pairs.requests[pin.group])
         if not requests:
@@ -114,10 +114,10 @@ def _pin_rows(problem: Problem, pairs: Pairs) -> Iterator[Row]:
         least, most = pin_names(problem, pin)
         if pin.share_min > 0:
             value = weight * (pin.share_min - here)
-            yield Row("pin", least, pair, value, unit=requests, group=pin.group)
+            yield Constraint("pin", least, pair, value, unit=requests, group=pin.group)
         if pin.share_max < 1:
             value = weight * (here - pin.share_max)
-            yield Row("pin", most, pair, value, unit=requests, group=pin.group)
+            yield Constraint("pin", most, pair, value, unit=requests, group=pin.group)
 
 
 def pin_names(problem: Problem, pin: Pin) -> tuple[str, str]:
@@ -126,19 +126,19 @@ def pin_names(problem: Problem, pin: Pin) -> tuple[str, str]:
     return f"{stem} least", f"{stem} most"
 
 
-def _resource_rows(problem: Problem, pairs: Pairs) -> Iterator[Row]:
+def _resource_constraints(problem: Problem, pairs: Pairs) -> Iterator[Constraint]:
     demand = problem.demand[pairs.cell]
     for resource in problem.resources:
         use = resource.use[pairs.cell, pairs.model]
         pair = np.flatnonzero(use)
         value = demand[pair] * use[pair]
-        yield Row("capacity", resource.name, pair, value, limit=resource.capacity)
+        yield Constraint("capacity", resource.name, pair, value, limit=resource.capacity)
 
 
-def _pace_rows(problem: Problem, pairs: Pairs) -> Iterator[Row]:
+def _pace_constraints(problem: Problem, pairs: Pairs) -> Iterator[Constraint]:
     unit = money_scale(problem)
     cost = problem.demand[pairs.cell] * problem.cost_nano_usd[pairs.cell, pairs.model] / unit
     for budget in problem.budgets:
         pair = np.flatnonzero(budget.cells[pairs.cell] & (cost > 0))
         pace = budget.pace_nano_usd / unit
-        yield Row("pace", budget.name, pair, cost[pair], limit=pace, unit=unit)
+        yield Constraint("pace", budget.name, pair, cost[pair], limit=pace, unit=unit)
