@@ -14,7 +14,7 @@ from server.routing.experience import Experience
 from server.routing.journey import MARGIN_S, Attempt, Fate, Journey, counted
 from server.routing.query import Query
 from server.routing.router import Decision, Router
-from server.routing.verdicts import VERDICTS
+from server.routing.status_meaning import STATUS_MEANINGS
 from server.status_code import Code
 
 # Of an endpoint's own words, what an error passes on to the caller.
@@ -232,5 +232,5 @@ def _failure(attempt: Attempt, error: EndpointError) -> UpstreamFailed:
     return UpstreamFailed(
         f"model {attempt.target.model.name}: {str(error)[:DETAIL_CHARS_MAX]}",
         reason=f"UPSTREAM_{error.code.name}",
-        code=VERDICTS[error.code].caller_sees,
+        code=STATUS_MEANINGS[error.code].caller_sees,
     )

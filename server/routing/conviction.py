@@ -11,7 +11,7 @@ from enum import Enum
 from server.routing.health import HealthTracker
 from server.routing.journey import ANSWERED, FAILED, Attempt, Journey
 from server.routing.patience import OWN_S_MIN
-from server.routing.verdicts import Blame
+from server.routing.status_meaning import Blame
 
 # Where nothing is known of a model's answers, silence for such a part of its class's deadline is
 # one: less than the half that an attempt has before it is given up.

@@ -11,7 +11,7 @@ from server.routing.health import HealthTracker
 from server.routing.journey import ANSWERED, FAILED, GIVEN_UP, Attempt, Journey
 from server.routing.patience import Tail, Tails, own_time_s
 from server.routing.retry_budget import RetryBudget
-from server.routing.verdicts import VERDICTS, Blame
+from server.routing.status_meaning import STATUS_MEANINGS, Blame
 
 # Models x classes whose answers are known, 300 bytes each; of those beyond no tail is known, and so
 # they are waited for by their SLO.
@@ -68,7 +68,7 @@ class Experience:
         """
         if to.model_index == last.target.model_index:
             return self.may_repeat(journey, last)
-        if not VERDICTS[last.code].is_busy or self.may_repeat(journey, last):
+        if not STATUS_MEANINGS[last.code].is_busy or self.may_repeat(journey, last):
             return True
         return not self.of(to.model_index, journey.cell.traffic_class).budget.is_spent
 
@@ -91,7 +91,7 @@ class Experience:
         if fate is GIVEN_UP:
             tail.outlasted()
         elif fate is FAILED:
-            if VERDICTS[attempt.code].retry:
+            if STATUS_MEANINGS[attempt.code].retry:
                 budget.failed()
             if attempt.blame is Blame.ENDPOINT:
                 self._health.failed(endpoint, sent_s=attempt.begun_s, now_s=attempt.ended_s)

@@ -11,7 +11,7 @@ from server.routing.catalog import Cell
 from server.routing.counters import Counters, Counts, latency_bucket
 from server.routing.endpoints import Target
 from server.routing.patience import NO_TAILS, Tails
-from server.routing.verdicts import VERDICTS, Blame
+from server.routing.status_meaning import STATUS_MEANINGS, Blame
 from server.status_code import Code
 
 # One more is asked before the caller hears of a failure: a second retry would add load just when a
@@ -69,7 +69,7 @@ class Attempt:
         """Whom it speaks against that it was not answered."""
         if self.fate is GIVEN_UP:
             return Blame.SILENCE
-        return VERDICTS[self.code].blame if self.fate is FAILED else Blame.CALLER
+        return STATUS_MEANINGS[self.code].blame if self.fate is FAILED else Blame.CALLER
 
     def answered(self, now_s: float, *, input_tokens: int, output_tokens: int = 0) -> None:
         """Ends it well: it costs what the model charges for an answer."""
@@ -168,14 +168,14 @@ class Journey:
         """
         fate = self.fate
         if fate is FAILED:
-            return VERDICTS[self.attempts[-1].code].misses
+            return STATUS_MEANINGS[self.attempts[-1].code].misses
         return fate is ANSWERED or self.is_late
 
 
 def _leads_on(attempt: Attempt) -> bool:
     """Whether another may do better where this attempt ended so."""
     if attempt.fate is FAILED:
-        return VERDICTS[attempt.code].retry
+        return STATUS_MEANINGS[attempt.code].retry
     return attempt.fate is GIVEN_UP
 
 

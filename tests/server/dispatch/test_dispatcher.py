@@ -24,7 +24,7 @@ from server.routing.query import Query
 from server.routing.router import Router
 from server.routing.selector import CellKey, ModelShares, Selector, WeightTable
 from server.routing.slices import kept_back
-from server.routing.verdicts import VERDICTS, Blame
+from server.routing.status_meaning import STATUS_MEANINGS, Blame
 from server.status_code import Code
 from tests.server.routing.configs import config, model
 
@@ -179,32 +179,32 @@ async def test_a_second_failure_is_the_callers_to_hear() -> None:
     assert (failed.code, failed.reason) == (Code.INTERNAL, "UPSTREAM_INTERNAL")
 
 
-@pytest.mark.parametrize("code", VERDICTS)
+@pytest.mark.parametrize("code", STATUS_MEANINGS)
 async def test_each_failure_has_its_status_for_the_caller(code: Code) -> None:
     given = scene(small=code, large=code)
     failed = await given.fail()
-    assert failed.code == VERDICTS[code].caller_sees
+    assert failed.code == STATUS_MEANINGS[code].caller_sees
     assert failed.reason == f"UPSTREAM_{code.name}"
     name = given.upstream.models[-1]
     assert str(failed) == f"model {name}: out of memory"
-    assert len(given.upstream.models) == (2 if VERDICTS[code].retry else 1)
+    assert len(given.upstream.models) == (2 if STATUS_MEANINGS[code].retry else 1)
 
 
-@pytest.mark.parametrize("code", VERDICTS)
+@pytest.mark.parametrize("code", STATUS_MEANINGS)
 async def test_a_failure_that_speaks_against_its_endpoint_ejects_it(code: Code) -> None:
     given = scene(small=code)
     with suppress(UpstreamFailed):
         await given.infer()
-    expected = VERDICTS[code].blame is not Blame.CALLER  # for large has answered
+    expected = STATUS_MEANINGS[code].blame is not Blame.CALLER  # for large has answered
     assert given.router.health.is_ejected(SMALL) is expected
 
 
-@pytest.mark.parametrize("code", VERDICTS)
+@pytest.mark.parametrize("code", STATUS_MEANINGS)
 async def test_what_is_refused_everywhere_ejects_only_whom_it_speaks_against(code: Code) -> None:
     given = scene(small=code, large=code, third=code)
     await given.fail()
     # An eighth of a second is no silence yet.
-    assert given.router.health.is_ejected(SMALL) is (VERDICTS[code].blame is Blame.ENDPOINT)
+    assert given.router.health.is_ejected(SMALL) is (STATUS_MEANINGS[code].blame is Blame.ENDPOINT)
 
 
 async def test_a_retry_passes_over_a_model_that_is_ejected() -> None:

@@ -7,7 +7,7 @@ from server.routing.catalog import Cell, compile_catalog
 from server.routing.counters import Counters, Counts, Leg, latency_bucket
 from server.routing.endpoints import Target
 from server.routing.journey import MARGIN_S, Fate, Journey, Purpose, counted
-from server.routing.verdicts import VERDICTS
+from server.routing.status_meaning import STATUS_MEANINGS
 from server.status_code import Code
 from tests.server.routing.configs import config, model
 
@@ -50,9 +50,9 @@ def test_the_first_is_asked_and_then_one_more() -> None:
     assert (first.purpose, second.purpose) == (Purpose.FIRST, Purpose.RETRY)
 
 
-@pytest.mark.parametrize("code", VERDICTS)
+@pytest.mark.parametrize("code", STATUS_MEANINGS)
 def test_a_failure_leads_on_where_its_verdict_says_so(code: Code) -> None:
-    assert failed(code).goes_on(1) is VERDICTS[code].retry
+    assert failed(code).goes_on(1) is STATUS_MEANINGS[code].retry
 
 
 def test_an_attempt_that_was_given_up_leads_on() -> None:

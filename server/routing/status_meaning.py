@@ -22,7 +22,7 @@ class Blame(Enum):
     SILENCE = "silence"
 
 
-class Verdict(NamedTuple):
+class Meaning(NamedTuple):
     """What a status of an endpoint means."""
 
     retry: bool  # elsewhere
@@ -32,26 +32,26 @@ class Verdict(NamedTuple):
     is_busy: bool = False  # it is not ill, and more of the same makes it no better
 
 
-VERDICTS: Mapping[Code, Verdict] = {
+STATUS_MEANINGS: Mapping[Code, Meaning] = {
     # An endpoint that cancels what we did not is shutting down.
-    Code.CANCELLED: Verdict(True, Blame.ENDPOINT, Code.UNAVAILABLE),
-    Code.UNKNOWN: Verdict(True, Blame.COMPARED, Code.UNKNOWN),
-    Code.INVALID_ARGUMENT: Verdict(False, Blame.CALLER, Code.INVALID_ARGUMENT, misses=False),
+    Code.CANCELLED: Meaning(True, Blame.ENDPOINT, Code.UNAVAILABLE),
+    Code.UNKNOWN: Meaning(True, Blame.COMPARED, Code.UNKNOWN),
+    Code.INVALID_ARGUMENT: Meaning(False, Blame.CALLER, Code.INVALID_ARGUMENT, misses=False),
     # The deadline is the caller's own, passed on: as a rule no time is left for another.
-    Code.DEADLINE_EXCEEDED: Verdict(True, Blame.SILENCE, Code.DEADLINE_EXCEEDED),
+    Code.DEADLINE_EXCEEDED: Meaning(True, Blame.SILENCE, Code.DEADLINE_EXCEEDED),
     # The caller named no model, so a missing one is the endpoint's fault.
-    Code.NOT_FOUND: Verdict(True, Blame.ENDPOINT, Code.UNAVAILABLE),
-    Code.ALREADY_EXISTS: Verdict(False, Blame.CALLER, Code.ALREADY_EXISTS, misses=False),
+    Code.NOT_FOUND: Meaning(True, Blame.ENDPOINT, Code.UNAVAILABLE),
+    Code.ALREADY_EXISTS: Meaning(False, Blame.CALLER, Code.ALREADY_EXISTS, misses=False),
     # The endpoint refuses us, not the caller.
-    Code.PERMISSION_DENIED: Verdict(True, Blame.ENDPOINT, Code.UNAVAILABLE),
+    Code.PERMISSION_DENIED: Meaning(True, Blame.ENDPOINT, Code.UNAVAILABLE),
     # Busy is not ill. RESOURCE_EXHAUSTED is money or size where we say it ourselves.
-    Code.RESOURCE_EXHAUSTED: Verdict(True, Blame.CALLER, Code.UNAVAILABLE, is_busy=True),
-    Code.FAILED_PRECONDITION: Verdict(False, Blame.CALLER, Code.FAILED_PRECONDITION, misses=False),
-    Code.ABORTED: Verdict(True, Blame.CALLER, Code.ABORTED, is_busy=True),
-    Code.OUT_OF_RANGE: Verdict(False, Blame.CALLER, Code.OUT_OF_RANGE, misses=False),
-    Code.UNIMPLEMENTED: Verdict(True, Blame.ENDPOINT, Code.UNAVAILABLE),
-    Code.INTERNAL: Verdict(True, Blame.COMPARED, Code.INTERNAL),
-    Code.UNAVAILABLE: Verdict(True, Blame.ENDPOINT, Code.UNAVAILABLE),
-    Code.DATA_LOSS: Verdict(True, Blame.COMPARED, Code.DATA_LOSS),
-    Code.UNAUTHENTICATED: Verdict(True, Blame.ENDPOINT, Code.UNAVAILABLE),
+    Code.RESOURCE_EXHAUSTED: Meaning(True, Blame.CALLER, Code.UNAVAILABLE, is_busy=True),
+    Code.FAILED_PRECONDITION: Meaning(False, Blame.CALLER, Code.FAILED_PRECONDITION, misses=False),
+    Code.ABORTED: Meaning(True, Blame.CALLER, Code.ABORTED, is_busy=True),
+    Code.OUT_OF_RANGE: Meaning(False, Blame.CALLER, Code.OUT_OF_RANGE, misses=False),
+    Code.UNIMPLEMENTED: Meaning(True, Blame.ENDPOINT, Code.UNAVAILABLE),
+    Code.INTERNAL: Meaning(True, Blame.COMPARED, Code.INTERNAL),
+    Code.UNAVAILABLE: Meaning(True, Blame.ENDPOINT, Code.UNAVAILABLE),
+    Code.DATA_LOSS: Meaning(True, Blame.COMPARED, Code.DATA_LOSS),
+    Code.UNAUTHENTICATED: Meaning(True, Blame.ENDPOINT, Code.UNAVAILABLE),
 }

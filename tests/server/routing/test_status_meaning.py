@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.routing.verdicts import VERDICTS, Blame, Verdict
+from server.routing.status_meaning import STATUS_MEANINGS, Blame, Meaning
 from server.status_code import Code
 
 # What each status of an endpoint means: retried elsewhere, whom it speaks against, and what the
@@ -37,7 +37,7 @@ BUSY = {Code.RESOURCE_EXHAUSTED, Code.ABORTED}
 
 
 def test_every_status_but_ok_has_a_verdict() -> None:
-    assert {row[0] for row in TABLE} == set(VERDICTS) == set(Code) - {Code.OK}
+    assert {row[0] for row in TABLE} == set(STATUS_MEANINGS) == set(Code) - {Code.OK}
 
 
 @pytest.mark.parametrize(("code", "retry", "blame", "caller_sees"), TABLE)
@@ -45,9 +45,9 @@ def test_a_failure_is_judged_by_its_status(
     code: Code, retry: bool, blame: Blame, caller_sees: Code
 ) -> None:
     misses, is_busy = code not in CALLERS_FAULT, code in BUSY
-    assert VERDICTS[code] == Verdict(retry, blame, caller_sees, misses, is_busy)
+    assert STATUS_MEANINGS[code] == Meaning(retry, blame, caller_sees, misses, is_busy)
 
 
 @pytest.mark.parametrize("code", [Code.UNAUTHENTICATED, Code.PERMISSION_DENIED, Code.NOT_FOUND])
 def test_no_caller_is_told_that_it_was_refused_where_the_endpoint_refused_us(code: Code) -> None:
-    assert VERDICTS[code].caller_sees is Code.UNAVAILABLE
+    assert STATUS_MEANINGS[code].caller_sees is Code.UNAVAILABLE
