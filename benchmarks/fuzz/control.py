@@ -17,7 +17,7 @@ from benchmarks.fuzz.methods import decision_id, octets, outcomes, target
 from benchmarks.fuzz.mutate import ANY
 from benchmarks.fuzz.planned import CONFIG, control_plane
 from benchmarks.fuzz.protobuf import PROTOBUF
-from benchmarks.fuzz.targets import Act, Target
+from benchmarks.fuzz.targets import Feed, Target
 from server.config.as_json import to_json
 from server.config.problems import ConfigError
 from server.control.client import ControlClient
@@ -97,13 +97,13 @@ class _Line:
 
 
 @asynccontextmanager
-async def _plan(_loop: TurnLoop) -> AsyncIterator[Act]:
+async def _plan(_loop: TurnLoop) -> AsyncIterator[Feed]:
     """A part behind one that is sound. What is none ends a worker, which is started again."""
     first = pb.WatchPlanResponse(
         protocol=PROTOCOL, epoch=1, number=1, config_json=to_json(CONFIG), models=["small"]
     ).SerializeToString()
 
-    async def act(data: bytes, meter: Meter) -> str:
+    async def feed(data: bytes, meter: Meter) -> str:
         client = ControlClient(cast(Channel, _Line([first, data])), "w0")
         snapshots = client.snapshots()
         try:
@@ -118,7 +118,7 @@ async def _plan(_loop: TurnLoop) -> AsyncIterator[Act]:
             meter.loop.end()
             await snapshots.aclose()
 
-    yield act
+    yield feed
 
 
 # Of a control plane that speaks another protocol, which its version keeps from happening.

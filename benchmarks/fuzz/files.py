@@ -19,7 +19,7 @@ from benchmarks.fuzz.methods import decision_id
 from benchmarks.fuzz.mutate import ANY, Mutation, words
 from benchmarks.fuzz.peers import plain
 from benchmarks.fuzz.planned import CONFIG, DOCUMENT, KEY, NOW_S, folder
-from benchmarks.fuzz.targets import Act, Target
+from benchmarks.fuzz.targets import Feed, Target
 from server.config.as_json import from_json, to_json
 from server.config.file import load, warnings
 from server.config.problems import ConfigError
@@ -62,20 +62,20 @@ _CELL = Cell("chat", "all", "other", "s0")
 Read = Callable[[bytes, Path], str]
 
 
-def reading(read: Read) -> Callable[[TurnLoop], AbstractAsyncContextManager[Act]]:
+def reading(read: Read) -> Callable[[TurnLoop], AbstractAsyncContextManager[Feed]]:
     """Reads an input in one go, with a folder at hand."""
 
     @asynccontextmanager
-    async def open_(_loop: TurnLoop) -> AsyncIterator[Act]:
+    async def open_(_loop: TurnLoop) -> AsyncIterator[Feed]:
         with folder() as made:
 
-            async def act(data: bytes, meter: Meter) -> str:
+            async def feed(data: bytes, meter: Meter) -> str:
                 meter.begin(len(data))
                 outcome = read(data, made)
                 meter.loop.end()
                 return outcome
 
-            yield act
+            yield feed
 
     return open_
 

@@ -25,7 +25,7 @@ from benchmarks.fuzz.mutate import (
 from benchmarks.fuzz.peers import Caller, method_headers
 from benchmarks.fuzz.planned import KEY, NOW_S
 from benchmarks.fuzz.protobuf import PROTOBUF, delimited, within_field
-from benchmarks.fuzz.targets import Act, Left, Target
+from benchmarks.fuzz.targets import Feed, Left, Target
 from server.app.handed_listener import WIRE_BYTES_MAX
 from server.routing.catalog import Cell
 from server.routing.decision_id import Kind, Sealer
@@ -44,17 +44,17 @@ _PATIENCE_S = 100.0
 Opened = Callable[[TurnLoop], AbstractAsyncContextManager[Server]]
 
 
-def opened(path: str, server: Opened) -> Callable[[TurnLoop], AbstractAsyncContextManager[Act]]:
+def opened(path: str, server: Opened) -> Callable[[TurnLoop], AbstractAsyncContextManager[Feed]]:
     """Calls a method of a server, on a connection for each input."""
 
     @asynccontextmanager
-    async def open_(loop: TurnLoop) -> AsyncIterator[Act]:
+    async def open_(loop: TurnLoop) -> AsyncIterator[Feed]:
         async with server(loop) as running:
 
-            async def act(data: bytes, meter: Meter) -> str:
+            async def feed(data: bytes, meter: Meter) -> str:
                 return await call(running, path, data, meter)
 
-            yield act
+            yield feed
 
     return open_
 

@@ -11,7 +11,7 @@ import structlog.testing
 from benchmarks.fuzz.apart import Begin
 from benchmarks.fuzz.loop import TurnLoop
 from benchmarks.fuzz.meter import Cost, Meter
-from benchmarks.fuzz.targets import Act, Target
+from benchmarks.fuzz.targets import Feed, Target
 
 # What an input leaves in tables and caches is there for the next; so many see the same ones.
 INPUTS_A_WORLD = 2_000
@@ -32,8 +32,8 @@ class Runner:
         self._threads = ThreadPoolExecutor()
         self._loop.set_default_executor(self._threads)
         self._meter = Meter(self._loop)
-        self._world: AbstractAsyncContextManager[Act] | None = None
-        self._act: Act | None = None
+        self._world: AbstractAsyncContextManager[Feed] | None = None
+        self._feed: Feed | None = None
         self._left = 0
         self.inputs = 0
 
@@ -49,13 +49,13 @@ class Runner:
 
     def run(self, data: bytes) -> Cost:
         """Of one input, once."""
-        act = self._opened()
+        feed = self._opened()
         self._begin(data)
         self.inputs += 1
         self._left -= 1
         self._loop.complaints.clear()
         with structlog.testing.capture_logs() as logs:
-            cost = self._run(act, data)
+            cost = self._run(feed, data)
         fault = cost.fault or _logged(logs) or "; ".join(self._loop.complaints)
         if fault:
             self._left = 0
@@ -67,30 +67,30 @@ class Runner:
             cost = cost.least(self.run(data))
         return cost
 
-    def _run(self, act: Act, data: bytes) -> Cost:
+    def _run(self, feed: Feed, data: bytes) -> Cost:
         self._meter.begin(len(data))
         try:
-            outcome = self._loop.run_until_complete(act(data, self._meter))
+            outcome = self._loop.run_until_complete(feed(data, self._meter))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what is looked for
             self._loop.end()
             return self._meter.cost("fault", f"{type(error).__name__}: {error}"[:200])
         return self._meter.cost(outcome)
 
-    def _opened(self) -> Act:
-        if self._act is None or self._left <= 0:
+    def _opened(self) -> Feed:
+        if self._feed is None or self._left <= 0:
             self._close_world()
             self._world = self._target.open(self._loop)
-            self._act = self._loop.run_until_complete(self._world.__aenter__())
+            self._feed = self._loop.run_until_complete(self._world.__aenter__())
             self._left = INPUTS_A_WORLD
             gc.collect()
             gc.freeze()  # as a worker does
-        return self._act
+        return self._feed
 
     def _close_world(self) -> None:
         if self._world is not None:
             gc.unfreeze()
             self._loop.run_until_complete(self._world.__aexit__(None, None, None))
-            self._world = self._act = None
+            self._world = self._feed = None
 
 
 def _logged(logs: Sequence[Mapping[str, Any]]) -> str:

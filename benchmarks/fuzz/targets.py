@@ -10,7 +10,7 @@ from benchmarks.fuzz.meter import Allowance, Meter
 from benchmarks.fuzz.mutate import Mutation
 
 # Takes an input; says how it ended. Raises for what must not happen.
-Act = Callable[[bytes, Meter], Coroutine[Any, Any, str]]
+Feed = Callable[[bytes, Meter], Coroutine[Any, Any, str]]
 
 
 class Left(Exception):
@@ -22,7 +22,7 @@ class Target:
     """One entry."""
 
     name: str
-    open: Callable[[TurnLoop], AbstractAsyncContextManager[Act]]  # made anew at times
+    open: Callable[[TurnLoop], AbstractAsyncContextManager[Feed]]  # made anew at times
     seeds: Callable[[], Sequence[bytes]]
     mutations: Sequence[Mutation]
     allowance: Allowance

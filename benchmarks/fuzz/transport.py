@@ -18,7 +18,7 @@ from benchmarks.fuzz.methods import ON_THE_LOOP, check_left
 from benchmarks.fuzz.mutate import ANY, squeeze
 from benchmarks.fuzz.peers import READ_BYTES, Wire, method_headers, plain, told
 from benchmarks.fuzz.sessions import mending
-from benchmarks.fuzz.targets import Act, Target
+from benchmarks.fuzz.targets import Feed, Target
 from server.app.handed_listener import WIRE_BYTES_MAX
 from server.transport.channel.channel import Channel
 from server.transport.grpc.answer import CallFailed
@@ -47,10 +47,10 @@ def pieces(data: bytes) -> list[bytes]:
 
 
 @asynccontextmanager
-async def _server(loop: TurnLoop) -> AsyncIterator[Act]:
+async def _server(loop: TurnLoop) -> AsyncIterator[Feed]:
     async with data_plane(loop) as server:
 
-        async def act(data: bytes, meter: Meter) -> str:
+        async def feed(data: bytes, meter: Meter) -> str:
             heard = bytearray()
             served = server.connected()
             wire = Wire(loop, served, heard.extend)
@@ -70,7 +70,7 @@ async def _server(loop: TurnLoop) -> AsyncIterator[Act]:
             check_left(server)
             return summary(bytes(heard))
 
-        yield act
+        yield feed
 
 
 def summary(octets: bytes) -> str:
@@ -89,10 +89,10 @@ def summary(octets: bytes) -> str:
 
 
 @asynccontextmanager
-async def _client(loop: TurnLoop) -> AsyncIterator[Act]:
+async def _client(loop: TurnLoop) -> AsyncIterator[Feed]:
     """A channel with a unary call, one whose request is large, and a stream."""
 
-    async def act(data: bytes, meter: Meter) -> str:
+    async def feed(data: bytes, meter: Meter) -> str:
         wires: list[Wire] = []
 
         def connect(protocol: asyncio.Protocol) -> Wire:
@@ -117,7 +117,7 @@ async def _client(loop: TurnLoop) -> AsyncIterator[Act]:
         meter.loop.end()
         return "; ".join(endings)
 
-    yield act
+    yield feed
 
 
 def _ignored(_octets: bytes) -> None:
@@ -145,8 +145,8 @@ def _calls(channel: Channel) -> list[Any]:
 
 
 @asynccontextmanager
-async def _http2(*, client: bool) -> AsyncIterator[Act]:
-    async def act(data: bytes, meter: Meter) -> str:
+async def _http2(*, client: bool) -> AsyncIterator[Feed]:
+    async def feed(data: bytes, meter: Meter) -> str:
         connection = Connection(client=client)
         if client:
             connection.open_stream(_HEAD)
@@ -164,7 +164,7 @@ async def _http2(*, client: bool) -> AsyncIterator[Act]:
         ended = connection.ended
         return "open" if ended is None else f"{ended.code} {plain(ended.reason)}"
 
-    yield act
+    yield feed
 
 
 _HEAD: tuple[Header, ...] = method_headers(_ECHO, is_gzip=False)
@@ -250,7 +250,7 @@ def _endpoint_seeds() -> Sequence[bytes]:
     ]
 
 
-def _sans_io(*, client: bool) -> Callable[[TurnLoop], AbstractAsyncContextManager[Act]]:
+def _sans_io(*, client: bool) -> Callable[[TurnLoop], AbstractAsyncContextManager[Feed]]:
     return lambda _loop: _http2(client=client)
 
 

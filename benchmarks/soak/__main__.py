@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.soak.acts import Lengths, Performance, perform
 from benchmarks.soak.aftermath import JUDGED_MINUTES
 from benchmarks.soak.attacks import ATTACKS, Attack
+from benchmarks.soak.one_by_one import Lengths, Performance, perform
 from benchmarks.soak.report import told, told_acts
 from benchmarks.soak.run import Findings, soak
 

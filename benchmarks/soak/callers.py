@@ -28,7 +28,7 @@ INFER_SIZES = (0, 1_000, 30_000, 300_000, 1_000_000)
 _WATCHED_S = 2.0
 
 
-Act = Callable[[Client, Tally, random.Random], Awaitable[None]]  # raises Fault
+Call = Callable[[Client, Tally, random.Random], Awaitable[None]]  # raises Fault
 
 
 class Caller(NamedTuple):
@@ -36,7 +36,7 @@ class Caller(NamedTuple):
 
     name: str
     client: Callable[[str], Client]
-    act: Act
+    call: Call
     rest_s: float
 
 
@@ -136,8 +136,8 @@ async def _answer(client: Client, path: str, request: bytes) -> bytes:
         raise Fault(str(refused)) from None
 
 
-# With each act, how long a caller rests behind it, in the mean.
-_ACTS: Mapping[str, tuple[Act, float]] = {
+# How long a caller rests after each call, in the mean.
+_CALLS: Mapping[str, tuple[Call, float]] = {
     "route": (route, 0.02),
     "infer": (infer, 0.1),
     "report": (report, 0.1),
@@ -146,7 +146,7 @@ _ACTS: Mapping[str, tuple[Act, float]] = {
     "cancel": (change_mind, 0.1),
 }
 CALLERS = tuple(
-    Caller(f"{name} {kind.__name__.lower()}", kind, act, rest_s)
-    for name, (act, rest_s) in _ACTS.items()
+    Caller(f"{name} {kind.__name__.lower()}", kind, call, rest_s)
+    for name, (call, rest_s) in _CALLS.items()
     for kind in (Ours, Grpcio)
 )

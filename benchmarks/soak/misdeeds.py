@@ -24,50 +24,50 @@ _LARGE_BYTES = 900_000
 _ROUTE = pb.RouteRequest().SerializeToString()
 
 
-Act = Callable[[str, random.Random], Awaitable[None]]  # with the server's address
+Deed = Callable[[str, random.Random], Awaitable[None]]  # with the server's address
 
 
 class Misdeed(NamedTuple):
-    """One kind of client: `act` raises Fault when the server lets it do more than it may."""
+    """One kind of client: `deed` raises Fault when the server lets it do more than it may."""
 
     name: str
-    act: Act
+    deed: Deed
     rest_s: float
 
 
-def flood(octets: bytes, times: int, *, first: bytes = b"") -> Act:
+def flood(octets: bytes, times: int, *, first: bytes = b"") -> Deed:
     """Says the same again and again behind a proper start, and has to be told to calm down."""
 
-    async def act(address: str, _dice: random.Random) -> None:
+    async def deed(address: str, _dice: random.Random) -> None:
         async with connected(address) as peer:
             await peer.greet()
             peer.say(first + octets * times)
             await peer.ended(raw.ENHANCE_YOUR_CALM)
 
-    return act
+    return deed
 
 
-def breach(octets: bytes, code: int) -> Act:
+def breach(octets: bytes, code: int) -> Deed:
     """Breaks HTTP/2 behind a proper start."""
 
-    async def act(address: str, _dice: random.Random) -> None:
+    async def deed(address: str, _dice: random.Random) -> None:
         async with connected(address) as peer:
             await peer.greet()
             peer.say(octets)
             await peer.ended(code)
 
-    return act
+    return deed
 
 
-def stranger(octets: bytes) -> Act:
+def stranger(octets: bytes) -> Deed:
     """Speaks another protocol."""
 
-    async def act(address: str, _dice: random.Random) -> None:
+    async def deed(address: str, _dice: random.Random) -> None:
         async with connected(address) as peer:
             peer.say(octets)
             await peer.ended(raw.PROTOCOL_ERROR)
 
-    return act
+    return deed
 
 
 async def garbage(address: str, dice: random.Random) -> None:
@@ -223,7 +223,7 @@ _ONE = (1).to_bytes(4)
 _UNENDED = frame(raw.HEADERS, 0, 1, raw.block(ROUTE))
 _WHOLE_HEAD = raw.END_HEADERS | raw.END_STREAM
 
-_FLOODS: Mapping[str, Act] = {
+_FLOODS: Mapping[str, Deed] = {
     "PING": flood(frame(raw.PING, 0, 0, bytes(8)), _MANY),
     "SETTINGS": flood(frame(raw.SETTINGS, 0, 0), _MANY),
     "empty DATA": flood(frame(raw.DATA, 0, 1), _MANY, first=raw.head(1, ROUTE)),
@@ -232,7 +232,7 @@ _FLOODS: Mapping[str, Act] = {
     "PRIORITY": flood(frame(raw.PRIORITY, 0, 1, bytes(4) + b"\1"), _MANY),
     "unknown frames": flood(frame(0xEE, 0, 0), _MANY),
 }
-_BREACHES: Mapping[str, Act] = {
+_BREACHES: Mapping[str, Deed] = {
     "a stream of ours": breach(
         frame(raw.HEADERS, _WHOLE_HEAD, 2, raw.block(ROUTE)), raw.PROTOCOL_ERROR
     ),
@@ -245,8 +245,8 @@ _BREACHES: Mapping[str, Act] = {
 }
 
 MISDEEDS = (
-    *(Misdeed(f"flood of {name}", act, 1.0) for name, act in _FLOODS.items()),
-    *(Misdeed(f"breach: {name}", act, 1.0) for name, act in _BREACHES.items()),
+    *(Misdeed(f"flood of {name}", deed, 1.0) for name, deed in _FLOODS.items()),
+    *(Misdeed(f"breach: {name}", deed, 1.0) for name, deed in _BREACHES.items()),
     Misdeed("rapid reset", rapid_reset, 1.0),
     Misdeed("tiny window", tiny_window, 1.0),
     Misdeed("closed window", closed_window, 0.5),

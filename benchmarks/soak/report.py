@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
-from benchmarks.soak.acts import Performance
 from benchmarks.soak.aftermath import JUDGED_MINUTES
 from benchmarks.soak.memory import Slope
+from benchmarks.soak.one_by_one import Performance
 from benchmarks.soak.run import Findings
 from benchmarks.soak.verdict import Latency, Measured
 
@@ -15,12 +15,12 @@ _ACTS_HEAD = (
 
 
 def told_acts(acts: Performance) -> str:
-    """A line for each act."""
+    """A line for each attack."""
     lines = [
         "attacks one by one; of a good client's calls p99 in ms, with its interval at 95 %:",
         _ACTS_HEAD,
     ]
-    lines += [_told_act(one) for one in acts.measured]
+    lines += [_told_attack(one) for one in acts.measured]
     return "\n".join((*lines, *_told_faults(acts.faults, len(acts.faults))))
 
 
@@ -40,15 +40,15 @@ def told(findings: Findings) -> str:
     return "\n".join((*lines, *_told_faults(findings.faults, findings.faults_count)))
 
 
-def _told_act(act: Measured) -> str:
-    resident, times = act.resident, act.times_slower
+def _told_attack(attack: Measured) -> str:
+    resident, times = attack.resident, attack.times_slower
     return (
-        f"  {act.name:18} {act.rounds_per_s:8.1f} {act.sent_mib_per_s:6.2f}"
-        f" {act.calls:5} {sum(act.lost.values()):4}"
-        f" {_told_latency(act.alone):>18} {_told_latency(act.attacked):>20}"
+        f"  {attack.name:18} {attack.rounds_per_s:8.1f} {attack.sent_mib_per_s:6.2f}"
+        f" {attack.calls:5} {sum(attack.lost.values()):4}"
+        f" {_told_latency(attack.alone):>18} {_told_latency(attack.attacked):>20}"
         f" {'-' if times is None else f'{times:.1f}':>6}"
         f" {resident.before:10.0f} {resident.peak:6.0f} {resident.after:6.0f}"
-        f"\n{'':20} answers: {_pairs(act.answers)}; limits: {_pairs(act.limits_reached)}"
+        f"\n{'':20} answers: {_pairs(attack.answers)}; limits: {_pairs(attack.limits_reached)}"
     )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
 
-from benchmarks.soak.acts import started
 from benchmarks.soak.attacks import ATTACKS, Attack
+from benchmarks.soak.one_by_one import started
 from benchmarks.soak.tally import Fault, Tally
 
 _ATTACK_S = 10.0

@@ -109,7 +109,7 @@ async def _call_again(
     client = caller.client(address)
     while not stop.is_set():
         with tally.counting(caller.name):
-            await caller.act(client, tally, dice)
+            await caller.call(client, tally, dice)
         await asyncio.sleep(dice.expovariate(1 / caller.rest_s))
     await client.close()
 
@@ -120,14 +120,14 @@ async def _misbehave_again(
     """Until it is cancelled."""
     while True:
         with tally.counting(misdeed.name):
-            await act(misdeed, address, dice)
+            await commit(misdeed, address, dice)
         await asyncio.sleep(dice.expovariate(1 / misdeed.rest_s))
 
 
-async def act(misdeed: Misdeed, address: str, dice: random.Random) -> None:
+async def commit(misdeed: Misdeed, address: str, dice: random.Random) -> None:
     """Once; raises Fault."""
     try:
-        await misdeed.act(address, dice)
+        await misdeed.deed(address, dice)
     except OSError as error:
         raise Fault(f"the connection broke: {error}") from None
 

@@ -11,11 +11,11 @@ from benchmarks.fuzz.loop import TurnLoop
 from benchmarks.fuzz.meter import Allowance, Cost
 from benchmarks.fuzz.mutate import ANY
 from benchmarks.fuzz.search import OUTCOMES_MAX, Population, Search, smaller
-from benchmarks.fuzz.targets import Act, Target
+from benchmarks.fuzz.targets import Feed, Target
 
 
 @asynccontextmanager
-async def nothing(_loop: TurnLoop) -> AsyncIterator[Act]:
+async def nothing(_loop: TurnLoop) -> AsyncIterator[Feed]:
     """A search does not open its target: whoever runs inputs does."""
     yield NotImplemented
 

@@ -11,13 +11,13 @@ from typer.testing import CliRunner
 from benchmarks.soak.__main__ import app
 from benchmarks.soak.aftermath import judge_memory, settle
 from benchmarks.soak.beside import CALLS_PER_S
-from benchmarks.soak.callers import Act, be_late, infer, report, route, watch
+from benchmarks.soak.callers import Call, be_late, infer, report, route, watch
 from benchmarks.soak.clients import Client, Grpcio, Ours, Refused
 from benchmarks.soak.filling import report_many
 from benchmarks.soak.memory import Slope
 from benchmarks.soak.misdeeds import MISDEEDS, Misdeed
 from benchmarks.soak.report import told
-from benchmarks.soak.run import Findings, act, soak
+from benchmarks.soak.run import Findings, commit, soak
 from benchmarks.soak.stage import stage
 from benchmarks.soak.tally import FAULTS_TOLD_MAX, Fault, Tally
 
@@ -84,13 +84,13 @@ async def test_a_server_that_ends_connections_without_a_code_is_at_fault(
     misdeed: Misdeed, hanging_up: str
 ) -> None:
     with pytest.raises(Fault):
-        await act(misdeed, hanging_up, random.Random(1))
+        await commit(misdeed, hanging_up, random.Random(1))
 
 
 @pytest.mark.parametrize("kind", [Ours, Grpcio])
 @pytest.mark.parametrize("call", [route, infer, report, watch, be_late])
 async def test_a_call_that_fails_is_a_fault(
-    call: Act, kind: Callable[[str], Client], hanging_up: str
+    call: Call, kind: Callable[[str], Client], hanging_up: str
 ) -> None:
     client, tally = kind(hanging_up), Tally()
     with pytest.raises(Fault, match="UNAVAILABLE"):

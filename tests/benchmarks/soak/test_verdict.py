@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.soak.acts import Performance
+from benchmarks.soak.one_by_one import Performance
 from benchmarks.soak.report import told_acts
 from benchmarks.soak.verdict import CALLS_MIN, Latency, Measured, Resident, better, faults, latency
 

@@ -32,7 +32,7 @@ _COUNTED_S = 1.0
 
 
 class Lengths(NamedTuple):
-    """How long an act takes."""
+    """How long an attack takes."""
 
     attack_s: float
     alone_s: float  # of the good client by itself, before and after
@@ -40,7 +40,7 @@ class Lengths(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """What became of all acts; without faults they have passed."""
+    """What became of all attacks; without faults they have passed."""
 
     measured: tuple[Measured, ...]
     faults: tuple[str, ...]
@@ -51,7 +51,7 @@ def perform(folder: Path, attacks: Sequence[Attack], lengths: Lengths) -> Perfor
     folder.mkdir()
     tally = Tally()
     with stage(folder, workers=1) as service:
-        measured = tuple(_acts(service, attacks, lengths, folder))
+        measured = tuple(_attacks(service, attacks, lengths, folder))
     for one in measured:
         for fault in faults(one, WORKER_MEMORY_MIB):
             tally.fault(fault)
@@ -59,18 +59,18 @@ def perform(folder: Path, attacks: Sequence[Attack], lengths: Lengths) -> Perfor
     return Performance(measured, tuple(tally.faults))
 
 
-def _acts(
+def _attacks(
     service: Stage, attacks: Sequence[Attack], lengths: Lengths, folder: Path
 ) -> Iterator[Measured]:
     with started("beside", service.data, folder=folder) as good:
         before = _ask(good, lengths.alone_s)
         for planned in attacks:
             with started("attacker", planned.name, service.data, folder=folder) as attacker:
-                measured, before = _act(service, planned, lengths, (attacker, good), before)
+                measured, before = _attack(service, planned, lengths, (attacker, good), before)
             yield measured
 
 
-def _act(
+def _attack(
     service: Stage,
     planned: Attack,
     lengths: Lengths,
