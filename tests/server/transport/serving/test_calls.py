@@ -18,7 +18,7 @@ from server.transport.http2.connection import Connection
 from server.transport.http2.errors import ErrorCode
 from server.transport.http2.events import DataReceived, StreamReset, TrailersReceived
 from server.transport.http2.limits import Limits
-from server.transport.http2.sender import ROOM_BYTES
+from server.transport.http2.output import ROOM_BYTES
 from server.transport.serving.call import ServerCall
 from server.transport.serving.limits import ServerLimits
 from server.transport.serving.server import Server
