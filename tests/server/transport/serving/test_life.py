@@ -19,7 +19,7 @@ from server.transport.grpc.methods import RpcHandler
 from server.transport.http2.limits import Limits
 from server.transport.limit_log import LINES_MAX
 from server.transport.serving.call import ServerCall
-from server.transport.serving.connection import TLS_BYTES, TLS_COPIES
+from server.transport.serving.holding import TLS_BYTES, TLS_COPIES
 from server.transport.serving.limits import ServerLimits
 from server.transport.serving.server import Server
 from server.transport.sockets.listen import ListenError

@@ -13,8 +13,9 @@ from server.transport.http2.errors import ErrorCode
 from server.transport.http2.frames import SETTINGS, WINDOW_UPDATE, frame, long_frame
 from server.transport.http2.limits import Limits
 from server.transport.serving.call import ServerCall
-from server.transport.serving.connection import HELD_STEP_BYTES, STREAM_BYTES, counted_address
+from server.transport.serving.holding import HELD_STEP_BYTES, STREAM_BYTES
 from server.transport.serving.limits import ServerLimits
+from server.transport.sockets.peer_name import counted_address
 from tests.server.transport.serving.raw_caller import calling, echo, serving, soon, waiting
 from tests.server.transport.turned_loop import TurnedLoop
 
