@@ -18,7 +18,7 @@ from rich.text import Text
 from server.cli.connection import ConfigFile
 from server.cli.figures import age, percent, rate, usd
 from server.cli.terminal import AsJson, console, fail, load_or_fail, plain_table
-from server.config.problems import ConfigError
+from server.config.diagnostics import ConfigError
 from server.config.state_dir import state_dir
 from server.control.kept_file import FileRefused, read_own
 from server.control.state_file import FILE_NAME, STATE_BYTES_MAX, Kept, StateInvalid, unpacked
