@@ -22,7 +22,7 @@ from server.config.as_json import to_json
 from server.config.diagnostics import ConfigError
 from server.control.client import ControlClient
 from server.control.protocol import PROTOCOL
-from server.routing.counters import LATENCY_BUCKETS
+from server.latency_buckets import LATENCY_BUCKETS
 from server.rpc.admin import AdminServicer
 from server.rpc.control import ControlServicer
 from server.rpc.errors import ErrorAnswering
