@@ -10,7 +10,7 @@ import grpc
 import typer
 
 from server.cli.terminal import fail, load_or_fail
-from server.config.problems import ConfigError
+from server.config.diagnostics import ConfigError
 from server.config.schema import Config
 from server.config.state_dir import state_dir
 from turnout.errors import DeadlineExceeded, TurnoutError, Unreachable

@@ -19,8 +19,9 @@ from server.cli.connection import (
     admin_without_subcommand,
     connected,
 )
-from server.cli.figures import NANO_PER_USD, estimate, usd
+from server.cli.figures import estimate
 from server.cli.terminal import AsJson, console, json_of, plain_table
+from server.money import NANO_PER_USD, usd
 from turnout.v1 import admin_pb2 as pb
 from turnout.v1.admin_pb2_grpc import AdminServiceStub
 

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from server.cli.connection import TIMEOUT_S, TlsCa, connected, tls_of
-from server.cli.figures import usd
 from server.cli.terminal import AsJson, console, json_of
+from server.money import usd
 from turnout.v1 import routing_pb2 as pb
 from turnout.v1.routing_pb2_grpc import RoutingServiceStub
 
