@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from server.cli.connection import TIMEOUT_S, TlsCa, connected, tls_of
+from server.cli.connection import PANEL, TIMEOUT_S, TlsCa, connected, tls_of
 from server.cli.figures import usd
 from server.cli.terminal import AsJson, console, json_of
 from turnout.v1 import routing_pb2 as pb
@@ -33,15 +33,25 @@ def route(  # noqa: PLR0913 - a parameter is an option
     domain: Annotated[str, typer.Option(help="What the content is about.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Explain, and count nothing.")] = False,
     address: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="The data listener, host:port or unix:/PATH.")
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="The data listener, host:port or unix:/PATH.",
+            rich_help_panel=PANEL,
+        ),
     ] = "127.0.0.1:7080",
     tls_ca: TlsCa = None,
     tls_cert: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Your certificate, where the listener asks for one."),
+        typer.Option(
+            metavar="FILE",
+            help="Your certificate, where the listener asks for one.",
+            rich_help_panel=PANEL,
+        ),
     ] = None,
     tls_key: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The key of your certificate.")
+        Path | None,
+        typer.Option(metavar="FILE", help="The key of your certificate.", rich_help_panel=PANEL),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -15,7 +15,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from server.cli.connection import ConfigFile
 from server.cli.figures import age, percent, rate, usd
 from server.cli.terminal import AsJson, console, fail, load_or_fail, plain_table
 from server.config.problems import ConfigError
@@ -38,6 +37,13 @@ _ENTRIES: tuple[tuple[str, str, str], ...] = (
 
 # Raised where what was read has another shape than what is written.
 _NOT_OURS = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", help="The service's configuration, which names its folder."
+    ),
+]
 
 app = typer.Typer(
     help="What was learned and spent, which outlives the service: show it, forget it.",
