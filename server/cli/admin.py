@@ -1,6 +1,7 @@
 """How commands ask the admin listener: the options that name it, in one place for all of them."""
 
 import functools
+import getpass
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -41,7 +42,8 @@ class Admin(NamedTuple):
         if token_path is None and configured is not None and configured.listeners.admin_token_file:
             token_path = Path(configured.listeners.admin_token_file)
         shown = () if token_path is None else (("authorization", f"Bearer {_token(token_path)}"),)
-        return cls(admin or _address(configured), shown, tls_of(tls_ca))
+        by = (("turnout-operator", _operator()),)
+        return cls(admin or _address(configured), shown + by, tls_of(tls_ca))
 
     @contextmanager
     def service(self) -> Iterator[AdminServiceStub]:
@@ -136,6 +138,15 @@ def _address(config: Config | None) -> str:
     if address.endswith(":0"):
         fail("the configuration takes any free port for admin: name the address with --admin")
     return address
+
+
+def _operator() -> str:
+    """Who runs the command, for the list of changes: their own word, and no proof."""
+    try:
+        name = os.environ.get("SUDO_USER") or getpass.getuser()
+    except (OSError, KeyError):  # a user without a name, as containers have them
+        name = f"uid {os.getuid()}"
+    return name.encode("ascii", "replace").decode()
 
 
 def _token(path: Path) -> str:

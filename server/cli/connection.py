@@ -33,6 +33,31 @@ TlsCa = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+TlsCert = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-cert",
+        metavar="FILE",
+        help="Your certificate, where the listener asks for one.",
+        rich_help_panel=PANEL,
+    ),
+]
+TlsKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-key", metavar="FILE", help="The key of your certificate.", rich_help_panel=PANEL
+    ),
+]
+DataAddress = Annotated[
+    str,
+    typer.Option(
+        "--address",
+        metavar="ADDRESS",
+        help="The data listener, host:port or unix:/PATH.",
+        rich_help_panel=PANEL,
+    ),
+]
+DATA_ADDRESS = "127.0.0.1:7080"
 
 
 def tls_of(
