@@ -76,7 +76,8 @@ app.command(epilog=_example("changes --limit 5"))(changes.changes)
 app.command(epilog=_example("train labelled.csv --out classifier.bin"))(train.train)
 app.add_typer(classifier.app, name="classifier", epilog=_example("classifier use classifier.bin"))
 app.add_typer(state.app, name="state", epilog=_example("state show"))
-app.add_typer(models.app, name="model", epilog=_example("model set small price.request_usd=0.002"))
-app.add_typer(models.app, name="models", hidden=True)  # as it was called first
+_MODEL = _example("model set small price.request_usd=0.002")
+app.add_typer(models.app, name="model", epilog=_MODEL)
+app.add_typer(models.app, name="models", epilog=_MODEL, hidden=True)  # as it was called first
 app.add_typer(classes.app, name="class", epilog=_example("class set support floor=0.9"))
 app.add_typer(budget.app, name="budget", epilog=_example("budget set company amount_usd=4500"))

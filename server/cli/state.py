@@ -70,6 +70,7 @@ def show(config: ConfigFile = None, as_json: AsJson = False) -> None:
 def reset(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     config: ConfigFile = None,
+    as_json: AsJson = False,
 ) -> None:
     """Forget all of it: estimates, accounts, demand, and what budgets have spent."""
     folder = _folder(config)
@@ -78,8 +79,11 @@ def reset(
         if not path.exists():
             fail(f"nothing is kept in {folder}")
         if not yes:
-            typer.confirm(f"Forget what was learned and spent ({path})?", abort=True)
+            typer.confirm(f"Forget what was learned and spent ({path})?", abort=True, err=True)
         path.unlink(missing_ok=True)
+    if as_json:
+        print(json.dumps({"removed": str(path)}, ensure_ascii=False))
+        return
     console().print(Text(f"{path} is removed: the next start learns anew"), soft_wrap=True)
 
 

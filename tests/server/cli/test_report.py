@@ -68,13 +68,9 @@ def test_a_file_goes_in_calls_that_fit(
     assert result.stdout == f"{2 * OUTCOMES_A_CALL + 1} counted, 0 refused\n"
 
 
-def test_standard_input_is_read(address: str, answers: Answers) -> None:
-    from typer.testing import CliRunner
-
-    from server.cli.app import app
-
+def test_standard_input_is_read(run: Run, address: str, answers: Answers) -> None:
     lines = '{"decision_id": "d1"}\n\n{"decision_id": "d2"}'
-    CliRunner().invoke(app, ["report", "--file", "-", "--address", address], input=lines)
+    run("report", "--file", "-", "--address", address, stdin=lines)
     assert [outcome.decision_id for outcome in sent(answers)] == ["d1", "d2"]
 
 
