@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from server.config import rules
 from server.config.diagnostics import Findings, Path, did_you_mean
+from server.config.hints import PORT_MAX, address_hint, with_hint
 from server.config.models import PriceConfig
 from server.config.schema import Config
 from server.config.section import OTHER
@@ -16,7 +17,6 @@ from server.config.state_dir import SOCKET_PATH_BYTES_MAX, folder_fault
 DRAWN_ON_MAX = 16
 
 _HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})", re.ASCII)
-_PORT_MAX = 65_535
 
 
 def findings(config: Config, broken: Collection[str] = ()) -> Findings:
@@ -82,9 +82,9 @@ def _address_fault(address: str, *, port_min: int, unix: bool = True) -> str | N
     found = _HOST_PORT.fullmatch(address)
     right = "host:port or unix:/PATH" if unix else "host:port"
     if found is None:
-        return f"must be {right}, not {address[:80]!r}"
-    if not port_min <= int(found[1]) <= _PORT_MAX:
-        return f"the port must be {port_min} to {_PORT_MAX}, not {found[1]}"
+        return with_hint(f"must be {right}, not {address[:80]!r}", address_hint(address))
+    if not port_min <= int(found[1]) <= PORT_MAX:
+        return f"the port must be {port_min} to {PORT_MAX}, not {found[1]}"
     return None
 
 
