@@ -126,7 +126,7 @@ async def connect(call: Call, number: int, on_answered: Callable[[float], None])
         context = ssl.create_default_context(cafile=call.ca_file)
         context.set_alpn_protocols(["h2"])
     await asyncio.get_running_loop().create_connection(
-        lambda: connection, host, int(port), ssl=context
+        lambda: connection, host.strip("[]"), int(port), ssl=context
     )
     return connection
 
