@@ -97,9 +97,11 @@ def run(  # noqa: PLR0913 - the options of a command
 
 
 @app.command()
-def results(rows: Annotated[typer.FileText, typer.Argument(metavar="ROWS.json")]) -> None:
+def results(
+    rows: Annotated[Path, typer.Argument(exists=True, dir_okay=False, metavar="ROWS.json")],
+) -> None:
     """RESULTS.md of the rows that a full `run --json` printed."""
-    print(page([measured_from(row) for row in json.load(rows)]), end="")
+    print(page([measured_from(row) for row in json.loads(rows.read_text())]), end="")
 
 
 def _listed(benchmark: Benchmark) -> dict[str, Any]:

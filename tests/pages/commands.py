@@ -29,6 +29,8 @@ _FOLDERS = frozenset({"clients", "deploy", "docs", "protos", "requirements"})
 _BEFORE = frozenset({"sudo", "nohup", "exec", "time", "env", "then", "do", "!", "&&"})
 _HERE_DOCUMENT = re.compile(r"<<-?\s*['\"]?(\w+)['\"]?(.*?)^\s*\1$", re.MULTILINE | re.DOTALL)
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*$", re.MULTILINE)
+# Files are examples.
+_NO_FILE = re.compile(r": file '.*' does not exist")
 _ASSIGNMENT = re.compile(r"\w+=")
 _SEPARATORS = frozenset("();|&\n")
 _REDIRECTIONS = frozenset("<>&")
@@ -100,7 +102,8 @@ def parse_problems(app: typer.Typer, arguments: Sequence[str]) -> Iterator[str]:
         with contextlib.redirect_stdout(io.StringIO()):
             command.main(list(arguments), prog_name="turnout", standalone_mode=False)
     except typer.TyperException as error:
-        yield error.format_message()
+        if not _NO_FILE.search(error.format_message()):
+            yield error.format_message()
 
 
 def _does_nothing(**_: object) -> None:

@@ -25,7 +25,7 @@ def span_problems(span: Span) -> list[str]:
 
 def _problems(text: str) -> Iterator[str]:
     if _TURNOUT.match(text):
-        words = re.sub(r"[\[\]]", "", text).split()[1:]
+        words = re.sub(r"[\[\]]", "", text.removesuffix("...")).split()[1:]
         for alternative in itertools.product(*(word.split("|") for word in words)):
             yield from _missing(alternative)
     elif text.startswith(("make ", "python -m ")):
