@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from server.dispatch.exchange import Bytes, EndpointError, Exchanges, Metadata
 from server.dispatch.overtime import Overtime, Reserved, Trip
 from server.routing.counters import Counters
+from server.routing.decision import Decision
 from server.routing.decision_id import Kind
 from server.routing.endpoints import EndpointLoad, Target
 from server.routing.errors import DeadlinePast, UpstreamFailed
 from server.routing.experience import Experience
 from server.routing.journey import MARGIN_S, Attempt, Fate, Journey, counted
 from server.routing.query import Query
-from server.routing.router import Decision, Router
+from server.routing.router import Router
 from server.routing.status_meaning import STATUS_MEANINGS
 from server.status_code import Code
 

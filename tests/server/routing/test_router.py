@@ -17,18 +17,13 @@ from server.money import NANO_PER_USD
 from server.routing.asked import Asked
 from server.routing.catalog import Cell, PayloadKind
 from server.routing.counters import NO_MODEL, Counters, Leg
+from server.routing.decision import FALLBACKS_MAX, GROUNDS_MAX, Decision, Grounds
 from server.routing.decision_id import KEY_BYTES, Kind, Sealer, open_decision
 from server.routing.errors import DecisionInvalid, NoCandidate, NotReady, Shed, UnknownClass
 from server.routing.query import Query
 from server.routing.reading.classifier import Reading
 from server.routing.reported import Reported, Told, Took
-from server.routing.router import (
-    FALLBACKS_MAX,
-    GROUNDS_MAX,
-    Decision,
-    Grounds,
-    Router,
-)
+from server.routing.router import Router
 from server.routing.selector import OPENED_MAX, Basis, CellKey, ModelShares, Selector, WeightTable
 from tests.server.configs import configs
 from tests.server.routing.configs import config, model
