@@ -57,6 +57,9 @@ YOUNG_OBJECTS = 5_000
 # come by the thousand and stay, ten times as many at once, as by default, are 20 ms; all are looked
 # at as seldom as by default.
 _MIDDLE_ROUNDS, _OLD_ROUNDS = 2, 40
+# A large configuration is compiled in a thread, for which the loop then waits so long each time: a
+# fifth of what is usual.
+_SWITCH_S = 0.001
 _log = structlog.get_logger()
 
 
@@ -152,6 +155,7 @@ def _dispatcher(
 
 
 async def main() -> None:
+    sys.setswitchinterval(_SWITCH_S)
     gc.set_threshold(YOUNG_OBJECTS, _MIDDLE_ROUNDS, _OLD_ROUNDS)
     map_large_buffers()
     settings = read_settings()
