@@ -76,11 +76,6 @@ class Model:
             + busy_s * self.price.busy_second_usd
         )
 
-    @property
-    def has_several_endpoints(self) -> bool:
-        """Decisions for it are spread: none may be used again for other requests."""
-        return len(self.endpoints) > 1
-
     def failure_cost_nano_usd(self, *, busy_s: float) -> int:
         """What an attempt costs that was not answered: the time it held the model."""
         return charged_nano_usd(busy_s * self.price.busy_second_usd)

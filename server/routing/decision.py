@@ -81,7 +81,7 @@ class Decisions:
         # Others of the cell may ask for what only some models have: the mask is not the cell's.
         # And whoever names an endpoint again and again spreads nothing over others.
         alone = pick.basis is Basis.PLAN and len(pick.shares) == 1
-        alone = alone and not catalog.models[pick.model].has_several_endpoints
+        alone = alone and len(catalog.models[pick.model].endpoints) <= 1
         alone = alone and not self._admission.sheds(reading.cell)
         return Grounds(
             plan_id=plan_id,

@@ -275,4 +275,4 @@ class Router:
         return any(map(self._spreads, fit))
 
     def _spreads(self, index: int) -> bool:
-        return self.catalog.models[index].has_several_endpoints
+        return len(self._ready().catalog.models[index].endpoints) > 1
