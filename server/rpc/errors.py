@@ -247,7 +247,7 @@ def status_of(error: Exception, *, chance: Callable[[], float] = lambda: 0.0) ->
     ]
     if violations := _violations(error):
         details.append(error_details_pb2.BadRequest(field_violations=violations))
-    if code is grpc.StatusCode.UNAVAILABLE and not isinstance(error, UpstreamFailed):
+    if code is grpc.StatusCode.UNAVAILABLE and not _may_have_been_asked(error):
         later_s = SHED_SPREAD_S * chance() if isinstance(error, errors.Shed) else 0.0
         delay = Duration()
         delay.FromMilliseconds(int((RETRY_AFTER_S + later_s) * 1_000))
@@ -257,6 +257,11 @@ def status_of(error: Exception, *, chance: Callable[[], float] = lambda: 0.0) ->
         message=_cut(message, MESSAGE_BYTES_MAX),
         details=[_packed(detail) for detail in details],
     )
+
+
+def _may_have_been_asked(error: Exception) -> bool:
+    """Whether a model may have heard of the request: RetryInfo says that none has."""
+    return isinstance(error, UpstreamFailed) and error.is_sent
 
 
 def _code(error: Exception) -> grpc.StatusCode:
