@@ -10,17 +10,17 @@ import grpc
 import structlog
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from server.config.diagnostics import ConfigError
 from server.routing import errors
 from server.routing.errors import RoutingError, UpstreamFailed
 from server.rpc import method_limits
+from server.rpc.malformed import parsed
 from server.rpc.wire import Bytes
 from server.transport.grpc.methods import takes_views
 
-_Parsed = TypeVar("_Parsed")
 _Read: TypeAlias = Callable[[Bytes], Any]
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 _RAW = "takes_and_returns_bytes"
@@ -204,14 +204,6 @@ def _reader(path: str, parse: Callable[[bytes], Any] | None) -> _Read:
         return data if parse is None else parsed(data, parse)
 
     return read
-
-
-def parsed(data: Bytes, parse: Callable[[Any], _Parsed]) -> _Parsed:
-    """Raises PayloadMalformed."""
-    try:
-        return parse(data)
-    except DecodeError:
-        raise errors.PayloadMalformed("the request is not a message of this method") from None
 
 
 def whole(message: bytes | memoryview | Sequence[bytes | memoryview]) -> bytes:

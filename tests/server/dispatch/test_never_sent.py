@@ -1,6 +1,7 @@
 """A call that never left cannot have been paid: from the socket to the words of the client."""
 
 import socket
+from typing import Any
 
 import grpc
 import pytest
@@ -32,9 +33,9 @@ class Raised(grpc.RpcError):
         return next(one for one in grpc.StatusCode if one.value[0] == self._status.code)
 
     def details(self) -> str:
-        return self._status.message
+        return str(self._status.message)
 
-    def trailing_metadata(self) -> tuple[tuple[str, bytes], ...]:
+    def trailing_metadata(self) -> Any:
         return (("grpc-status-details-bin", self._status.SerializeToString()),)
 
 
