@@ -1,0 +1,131 @@
+"""docs/stubs.md: its commands generate stubs, and its programs call a real `turnout serve`."""
+
+import asyncio
+import json
+import os
+import re
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.peers.running import NODE, Failed
+from tests.server.running import answering, serving, write_config
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "stubs.md").read_text()
+# Where `make` installs what generates stubs for Python: beside the venv of the tests.
+PYTHON_TOOLS = Path(sys.prefix).parent / ".venv-protos"
+# A compiler on a busy machine.
+PATIENCE_S = 150.0
+# What these commands bring, our locks bring to the tests.
+INSTALLS = ("python3 -m venv ", "venv/bin/pip install ", "npm install ")
+BLOCK = re.compile(
+    r"(?:(?:`(?P<file>[\w.]+)`:)\n\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```", re.M | re.S
+)
+
+
+class Block(NamedTuple):
+    """A block of code: commands, or the content of a file."""
+
+    file: str | None
+    language: str
+    text: str
+
+
+def blocks(section: str) -> Iterator[Block]:
+    text = PAGE.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    for found in BLOCK.finditer(text):
+        yield Block(found["file"], found["language"], found["text"])
+
+
+def commands(block: Block) -> list[str]:
+    return block.text.replace("\\\n", " ").splitlines()
+
+
+def installed(section: str) -> set[str]:
+    """The packages that a section has its reader install."""
+    lines = [
+        line for block in blocks(section) if block.language == "sh" for line in commands(block)
+    ]
+    words = [line.split()[2:] for line in lines if "install " in line]
+    return {word for line in words for word in line if not word.startswith("-")}
+
+
+@pytest.fixture
+async def data(tmp_path: Path) -> AsyncIterator[str]:
+    async with answering() as (_, endpoint):
+        path = write_config(tmp_path, endpoint)
+        async with serving(path, tmp_path / "state") as service:
+            yield service.data
+
+
+async def follow(section: str, folder: Path, data: str) -> str:
+    """What the last command of the section prints, done in a folder with what was installed."""
+    said = ""
+    for block in blocks(section):
+        if block.language == "sh":
+            for command in commands(block):
+                if not command.startswith(INSTALLS):
+                    said = await done(command, folder)
+        else:
+            assert block.file is not None, f"{section}: which file is this?\n{block.text}"
+            (folder / block.file).write_text(block.text.replace("127.0.0.1:7080", data))
+    return said
+
+
+async def done(command: str, folder: Path) -> str:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    process = await asyncio.create_subprocess_shell(
+        command,
+        cwd=folder,
+        env={**kept, "TURNOUT": str(ROOT)},  # no PYTHONPATH: the stubs are the folder's own
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(PATIENCE_S):
+        output, errors = await process.communicate()
+    if process.returncode:
+        raise Failed(f"{command}\n{(output + errors).decode()}")
+    return output.decode()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_the_python_of_the_page_calls_route(tmp_path: Path, data: str) -> None:
+    if not PYTHON_TOOLS.is_dir():
+        give_up = pytest.fail if "CI" in os.environ else pytest.skip
+        give_up("needs `make stubs-match`, which installs grpcio-tools")
+    folder = tmp_path / "python"
+    folder.mkdir()
+    (folder / "venv").symlink_to(PYTHON_TOOLS)
+    assert (await follow("Python", folder, data)).startswith("small at 127.0.0.1:")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.needs("node")
+@pytest.mark.usefixtures("grpc_js")
+async def test_the_typescript_of_the_page_calls_route(tmp_path: Path, data: str) -> None:
+    folder = tmp_path / "typescript"
+    folder.mkdir()
+    (folder / "node_modules").symlink_to(NODE / "node_modules")
+    assert (await follow("TypeScript", folder, data)).startswith("small at 127.0.0.1:")
+
+
+def test_the_packages_of_the_page_are_those_that_our_locks_install() -> None:
+    locked = (ROOT / "requirements" / "protos.txt").read_text()
+    assert all(re.search(rf"^{name}==", locked, re.M) for name in installed("Python"))
+    assert installed("Python") == {"grpcio-tools"}
+    dependencies = json.loads((NODE / "package.json").read_text())["dependencies"]
+    assert installed("TypeScript") == dependencies.keys() - {"@grpc/grpc-js"}
+
+
+def test_the_go_of_the_page_imports_the_package_that_the_protos_name() -> None:
+    (program,) = [block.text for block in blocks("Go") if block.language == "go"]
+    for proto in sorted((ROOT / "protos" / "turnout" / "v1").glob("*.proto")):
+        (named,) = re.findall(r'^option go_package = "(.+);(\w+)";$', proto.read_text(), re.M)
+        assert named == ("turnout/v1", "turnoutv1")
+    assert 'turnoutv1 "example.com/route/gen/turnout/v1"' in program
