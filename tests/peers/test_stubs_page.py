@@ -23,7 +23,7 @@ PATIENCE_S = 150.0
 # What these commands bring, our locks bring to the tests.
 INSTALLS = ("python3 -m venv ", "venv/bin/pip install ", "npm install ")
 BLOCK = re.compile(
-    r"(?:(?:`(?P<file>[\w.]+)`:)\n\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```", re.M | re.S
+    r"(?:(?:`(?P<file>[\w.]+)`:)\n\n)?^```(?P<language>\w+)[^\n]*\n(?P<text>.*?)^```", re.M | re.S
 )
 
 
