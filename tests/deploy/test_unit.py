@@ -30,8 +30,12 @@ def test_systemd_finds_nothing_to_say_about_it(tmp_path: Path) -> None:
     assert (said.returncode, said.stderr) == (0, "")
 
 
-def test_a_reload_is_the_signal_that_reloads() -> None:
-    assert service()["ExecReload"] == "/bin/kill -HUP $MAINPID"
+def test_it_checks_serves_and_reloads_the_same_file_by_the_same_program() -> None:
+    commands = [service()[name].split() for name in ("ExecStartPre", "ExecStart", "ExecReload")]
+    assert [words[1] for words in commands] == ["check", "serve", "reload"]
+    assert {(words[0], words[2]) for words in commands} == {
+        ("/opt/turnout/bin/turnout", "/etc/turnout/turnout.yaml")
+    }
 
 
 def test_it_gives_calls_the_time_that_a_drain_takes() -> None:
