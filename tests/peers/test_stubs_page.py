@@ -4,8 +4,9 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,11 +21,23 @@ PAGE = (ROOT / "docs" / "stubs.md").read_text()
 PYTHON_TOOLS = Path(sys.prefix).parent / ".venv-protos"
 # A compiler on a busy machine.
 PATIENCE_S = 150.0
-# What these commands bring, our locks bring to the tests.
-INSTALLS = ("python3 -m venv ", "venv/bin/pip install ", "npm install ")
+# What these commands bring, our locks and Debian bring to the tests.
+INSTALLS = (
+    *("python3 -m venv ", "venv/bin/pip install ", "npm install "),
+    *("go mod ", "go install "),
+)
+# Before gRPC for Go 1.63, who connects calls these.
+OLD_DIAL = {
+    "grpc.NewClient(": "grpc.Dial(",
+    "grpc.WithTransportCredentials(insecure.NewCredentials())": "grpc.WithInsecure()",
+    '\t"google.golang.org/grpc/credentials/insecure"\n': "",
+}
 BLOCK = re.compile(
     r"(?:(?:`(?P<file>[\w.]+)`:)\n\n)?^```(?P<language>\w+)[^\n]*\n(?P<text>.*?)^```", re.M | re.S
 )
+
+
+NO_CHANGES: Mapping[str, str] = {}
 
 
 class Block(NamedTuple):
@@ -62,26 +75,47 @@ async def data(tmp_path: Path) -> AsyncIterator[str]:
             yield service.data
 
 
-async def follow(section: str, folder: Path, data: str) -> str:
-    """What the last command of the section prints, done in a folder with what was installed."""
+async def follow(
+    section: str, folder: Path, data: str, changes: Mapping[str, str] = NO_CHANGES, **environ: str
+) -> str:
+    """What the last command of the section prints, done in a folder with what was installed.
+
+    `changes` are made to its files.
+    """
     said = ""
     for block in blocks(section):
         if block.language == "sh":
             for command in commands(block):
                 if not command.startswith(INSTALLS):
-                    said = await done(command, folder)
+                    said = await done(command, folder, environ)
         else:
             assert block.file is not None, f"{section}: which file is this?\n{block.text}"
-            (folder / block.file).write_text(block.text.replace("127.0.0.1:7080", data))
+            text = block.text.replace("127.0.0.1:7080", data)
+            for old, new in changes.items():
+                text = text.replace(old, new)
+            (folder / block.file).write_text(text)
     return said
 
 
-async def done(command: str, folder: Path) -> str:
+def go_libraries() -> Path:
+    """Where Debian has the sources of libraries, beside its compiler."""
+    compiler = shutil.which("go")
+    assert compiler is not None
+    return Path(compiler).resolve().parents[3] / "share" / "gocode"
+
+
+def has_new_client(libraries: Path) -> bool:
+    sources = (libraries / "src" / "google.golang.org" / "grpc").glob("*.go")
+    return any("func NewClient(" in source.read_text() for source in sources)
+
+
+async def done(command: str, folder: Path, environ: Mapping[str, str]) -> str:
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     process = await asyncio.create_subprocess_shell(
         command,
         cwd=folder,
-        env={**kept, "TURNOUT": str(ROOT)},  # no PYTHONPATH: the stubs are the folder's own
+        # No PYTHONPATH: the stubs are the folder's own.
+        env={**kept, "TURNOUT": str(ROOT), **environ},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -113,6 +147,25 @@ async def test_the_typescript_of_the_page_calls_route(tmp_path: Path, data: str)
     folder.mkdir()
     (folder / "node_modules").symlink_to(NODE / "node_modules")
     assert (await follow("TypeScript", folder, data)).startswith("small at 127.0.0.1:")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.needs("buf", "go", "protoc-gen-go", "protoc-gen-go-grpc")
+async def test_the_go_of_the_page_calls_route(tmp_path: Path, data: str) -> None:
+    libraries = go_libraries()
+    folder = tmp_path / "src" / "example.com" / "route"
+    folder.mkdir(parents=True)
+    said = await follow(
+        "Go",
+        folder,
+        data,
+        NO_CHANGES if has_new_client(libraries) else OLD_DIAL,
+        GO111MODULE="off",  # else its libraries come from a proxy
+        GOPATH=f"{tmp_path}:{libraries}",
+        GOCACHE=str(tmp_path / "cache"),
+    )
+    assert said.startswith("small at 127.0.0.1:")
 
 
 def test_the_packages_of_the_page_are_those_that_our_locks_install() -> None:
