@@ -36,7 +36,7 @@ from server.routing.slices import Slices
 from server.rpc.errors import ErrorAnswering
 from server.rpc.health import HEALTH, OIP, ROUTING, HealthServicer
 from server.rpc.oip import OipServicer
-from server.rpc.reflection import REFLECTION, add_reflection
+from server.rpc.reflection import add_reflection
 from server.rpc.routing import RoutingServicer
 from server.telemetry.logs import configure_logs
 from server.telemetry.loop_errors import log_loop_errors
@@ -48,7 +48,7 @@ from server.version import VERSION
 from server.wire import oip_pb2_grpc
 from turnout.v1 import routing_pb2_grpc
 
-_SERVICES = (ROUTING, OIP, HEALTH, REFLECTION)
+_SERVICES = (ROUTING, OIP, HEALTH)
 # Calls that are out have some 50 objects each, which are gone when they end: of less than a hundred
 # calls the collector need not look at any. Where many objects come to stay, as those of a plan do,
 # whoever makes them has the collector look at few at a time.
