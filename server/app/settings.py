@@ -32,6 +32,7 @@ class Settings(BaseModel, frozen=True):
     state_dir: Path
     data_address: str
     admin_address: str
+    config_path: Path | None = None  # of the file that the service was started with
     tls: TlsConfig | None = None  # of listeners on TCP
     worker_memory_mib: int = 1_536
     # Of a worker: which of how many it is.
@@ -87,6 +88,13 @@ def stop_event() -> asyncio.Event:
 
     loop.add_reader(sys.stdin.fileno(), on_stdin)
     return stop
+
+
+def reload_event() -> asyncio.Event:
+    """Set by SIGHUP: the supervisor was told that the configuration's file has changed."""
+    wanted = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, wanted.set)
+    return wanted
 
 
 def clock() -> Callable[[], float]:

@@ -74,7 +74,7 @@ async def serve(
     upstreams = Upstreams(held=None if listener.transport is None else listener.transport.held)
     dispatcher = _dispatcher(router, upstreams, counters, now_s)
     pusher = Pusher(router, counters, listener.transport, upstreams.limits_reached, now_s=now_s)
-    follower = Follower(router, upstreams.track, pusher.follow)
+    follower = Follower(router, upstreams.track, pusher.follow, pusher.configured)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(upstreams.close)
         large_chats = LargeChats(ReaderProcess(), ChatQueue())

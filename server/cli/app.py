@@ -2,7 +2,19 @@
 
 import typer
 
-from server.cli import check, classifier, classify, models, plan, route, serve, state, status, train
+from server.cli import (
+    check,
+    classifier,
+    classify,
+    models,
+    plan,
+    reload,
+    route,
+    serve,
+    state,
+    status,
+    train,
+)
 
 app = typer.Typer(
     name="turnout",
@@ -25,6 +37,7 @@ def _example(command: str) -> str:
 
 
 app.command(epilog=_example("serve deploy/example.yaml"))(serve.serve)
+app.command(epilog=_example("reload deploy/example.yaml --dry-run"))(reload.reload)
 app.command(epilog=_example("check deploy/example.yaml"))(check.check)
 app.command(epilog=_example("schema > turnout.schema.json"))(check.schema)
 app.command(epilog=_example("route --text 'Where is my parcel?' --label app=support-chat"))(

@@ -193,9 +193,16 @@ class ControlPlane:
         """How long requests took, for those who export."""
         return readings.durations(self._knowledge)
 
+    def behind(self) -> list[str]:
+        """Workers at which the configuration in force is not in force yet."""
+        number = self._publisher.config_number
+        return self._knowledge.workers.behind(number, now_s=self._clock())
+
     async def _update(self, change: Callable[[Config], Config]) -> Config:
         async with self._updating:  # or of two changes at once the first would be lost
             config = change(self.config)
+            if config == self.config:
+                return config
             text = to_json(config)
             await asyncio.to_thread(write_whole, self._files.live_config, text)
             await self._classifier.configure(config)

@@ -55,6 +55,7 @@ class Child:
         self._watching: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._said_ready = False
+        self._is_to_reload = False
 
     @property
     def is_ready(self) -> bool:
@@ -76,6 +77,11 @@ class Child:
                 raise
         self._acceptor.join(self.settings.name, ours)
         return address
+
+    def reload(self) -> None:
+        """Has it read its configuration again: at once, or when it is ready for that."""
+        self._is_to_reload = True
+        self._pass_on()
 
     async def ended(self) -> int:
         """Waits for its end; returns the exit status."""
@@ -125,8 +131,16 @@ class Child:
             await process.wait()
             raise StartError(f"the {settings.name} did not start: its log says why")
         self._said_ready = True
+        self._pass_on()
         self._watching = asyncio.create_task(self._watch(process, process.stdout))
         return line.decode().strip()
+
+    def _pass_on(self) -> None:
+        """One that is not ready would die of the signal."""
+        if self._is_to_reload and self.is_ready and self._process is not None:
+            self._is_to_reload = False
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGHUP)
 
     async def _watch(
         self, process: asyncio.subprocess.Process, beats: asyncio.StreamReader

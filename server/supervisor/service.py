@@ -19,6 +19,7 @@ from server.rpc.admin_secret_file import AdminSecretError, read_secret_hash
 from server.supervisor.acceptor import Acceptor
 from server.supervisor.child import Child, StartError, keep, start_all
 from server.supervisor.folder_watch import FolderWatch
+from server.supervisor.hang_up import HangUp
 from server.supervisor.open_secrets import warn_of_open_secrets
 from server.supervisor.state_folder import own
 from server.supervisor.watchdog import CONTROL_SILENT_S, WORKER_SILENT_S
@@ -42,10 +43,14 @@ def run(config_path: Path, *, workers: int, transport: Transport) -> int:
     config = load(config_path, further_check=named_files_problems)
     _raise_descriptor_limit()
     folder = state_dir(config, os.environ)
-    return asyncio.run(supervise(config, folder, workers=workers, transport=transport))
+    # Absolute, but a link stays one: what it leads to may be replaced before it is read again.
+    path = Path(os.path.abspath(config_path))
+    return asyncio.run(supervise(config, path, folder, workers=workers, transport=transport))
 
 
-async def supervise(config: Config, folder: Path, *, workers: int, transport: Transport) -> int:
+async def supervise(
+    config: Config, config_path: Path, folder: Path, *, workers: int, transport: Transport
+) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit status. Raises StartError."""
     log_loop_errors(asyncio.get_running_loop())
     data, admin = config.listeners.data, config.listeners.admin or f"unix:{folder}/admin.sock"
@@ -65,6 +70,7 @@ async def supervise(config: Config, folder: Path, *, workers: int, transport: Tr
             state_dir=folder,
             data_address=data,
             admin_address=admin,
+            config_path=config_path,
             tls=config.listeners.tls,
             worker_memory_mib=config.worker_memory_mib,
             workers=workers,
@@ -89,6 +95,8 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop_or_kill, stopping, (*workers, control))
+    hang_up = HangUp(control.reload, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, hang_up.heard)
     keepers: list[asyncio.Task[None]] = []
     try:
         admin_address = await control.start()
