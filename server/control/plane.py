@@ -68,7 +68,9 @@ class ControlPlane:
         self.started_s = clock()
         epoch = round(self.started_s * 1_000)
         self._knowledge = Knowledge(config, epoch=epoch)
-        self._outcomes = Outcomes(decision_key, lambda name: name in self._knowledge.catalog.index)
+        self._outcomes = Outcomes(
+            decision_key, lambda name: name in self._knowledge.with_left.index
+        )
         self._state = StateKeeper(files.state, on_written=self._remove_spent)
         known = self._state.restore(
             lambda kept: take_up(

@@ -253,3 +253,24 @@ def test_reports_on_decisions_of_before_the_accounts_began_take_nothing_off() ->
     state = knowledge.spending.states(window_s=5.0, now_s=NOW_S + 3)["team"]
     assert (state.unreported, state.unreported_nano_usd) == (5, 5_000_000)
     assert knowledge.last_hour.of(("model", "small"), now_s=NOW_S + 3).unreported == 5
+
+
+def test_money_is_counted_of_a_model_and_a_class_that_left_meanwhile() -> None:
+    """In flight, or decided and still to be reported on, when the configuration lost them."""
+    knowledge = Knowledge(service())
+    token = decision_id()  # of small, in code
+    left = service(models=(LARGE,), classes=({"name": "chat", "default": True},))
+    knowledge.configure(left.model_copy(update={"budgets": service().budgets}))
+    knowledge.pushed(push(answered(CODE, "small", 10)), now_s=NOW_S)
+    assert spent_nano_usd(knowledge) == 10_000_000
+    settle(knowledge, token, of=usage())
+    assert spent_nano_usd(knowledge) == 11_000_000
+    assert not knowledge.totals
+    assert not any(learned(knowledge).demand.per_s().values())
+
+
+def test_a_report_may_name_a_model_that_left() -> None:
+    knowledge = Knowledge(service())
+    knowledge.configure(service(models=(LARGE,)))
+    assert set(knowledge.with_left.index) == {"small", "large"}
+    assert set(knowledge.catalog.index) == {"large"}
