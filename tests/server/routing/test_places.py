@@ -1,10 +1,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.config.models import ModelConfig
+from server.config.models import HealthConfig, ModelConfig
 from server.config.schema import Config
-from server.routing.catalog import compile_catalog
+from server.routing.catalog import PayloadKind, compile_catalog
+from server.routing.counters import Counters
 from server.routing.places import in_places
+from server.routing.query import Query
+from server.routing.router import Router
+from server.routing.selector import Selector
+from server.routing.tokens import KEY_BYTES, Sealer
 from tests.server.configs import plain
 
 BASE = Config.model_validate(plain())
@@ -56,3 +61,36 @@ def test_whoever_stays_keeps_its_place_and_places_stay_within_the_limit(
         assert len(placed) <= 8
         for old, new in zip(before, placed, strict=False):
             assert new.name == old.name or old.name not in wanted
+
+
+def routed(config: Config) -> Router:
+    router = Router(Selector(), Sealer(bytes(KEY_BYTES), boot=7), Counters(), chance=lambda: 0.5)
+    router.configure(config)
+    return router
+
+
+def test_a_call_that_is_out_goes_on_to_the_model_that_was_to_follow() -> None:
+    """Whatever the file that came meanwhile has in its place, and never to one that left."""
+    first = config("a", "b", "c")
+    router = routed(first)
+    decision = router.decide(Query(), now_s=0.0, chance=0.5)
+    assert (decision.target.model.name, decision.grounds.fallbacks) == ("a", (1, 2))
+    router.configure(in_places(config("new", "c", "b"), first.models))
+    asked = [decision.target]
+    following = router.next_target(asked, decision.grounds.fallbacks, PayloadKind.UNKNOWN)
+    assert following is not None
+    assert following.model.name == "b"
+    router.configure(in_places(config("c"), first.models))
+    following = router.next_target(asked, decision.grounds.fallbacks, PayloadKind.UNKNOWN)
+    assert following is not None
+    assert following.model.name == "c"
+
+
+def test_an_ejection_stays_with_the_model_that_earned_it() -> None:
+    first = config("a", "b")
+    router = routed(first.model_copy(update={"health": HealthConfig(consecutive_failures_max=1)}))
+    endpoint = 0, SMALL.endpoints[0]
+    router.health.failed(endpoint, sent_s=0.0, now_s=0.0)
+    router.configure(in_places(config("b", "a"), first.models))
+    assert router.health.is_ejected(endpoint)
+    assert router.decide(Query(), now_s=1.0, chance=0.5).target.model.name == "b"
