@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:  # the supervisor, which needs none of it, does without its 25
 LIVE_BYTES_MAX = 64 * 2**20
 # How long calls that are out may take once a process is told to stop.
 DRAIN_S = 30.0
+# After the supervisor's end: to drain, and a moment.
+ORPHAN_S = int(DRAIN_S) + 5
 # How often a process tells that its loop runs.
 BEAT_S = 0.5
 
@@ -63,7 +66,8 @@ def read_settings() -> Settings:
 
 def tell_ready(address: str) -> None:
     """Tells the supervisor that this process serves, and where; then that its loop runs."""
-    os.write(sys.stdout.fileno(), f"{address}\n".encode())
+    with contextlib.suppress(BrokenPipeError):  # it is gone by now: our stdin has ended too
+        os.write(sys.stdout.fileno(), f"{address}\n".encode())
     os.set_blocking(sys.stdout.fileno(), False)
     _beat(asyncio.get_running_loop())
 
@@ -75,19 +79,26 @@ def _beat(loop: asyncio.AbstractEventLoop) -> None:
     loop.call_later(BEAT_S, _beat, loop)
 
 
-def stop_event() -> asyncio.Event:
-    """Set by SIGTERM, SIGINT, or the end of the supervisor, whose end closes our stdin."""
+def stop_event(*, orphan_s: int = ORPHAN_S) -> asyncio.Event:
+    """Set by SIGTERM, SIGINT, or the end of the supervisor, whose end closes our stdin.
+
+    After that it ends within `orphan_s`, whatever its loop does.
+    """
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-
-    def on_stdin() -> None:
-        if not os.read(sys.stdin.fileno(), 4096):
-            loop.remove_reader(sys.stdin.fileno())
-            stop.set()
-
-    loop.add_reader(sys.stdin.fileno(), on_stdin)
+    # In a thread: a loop that hangs would never hear of it.
+    threading.Thread(target=_follow_supervisor, args=(loop, stop, orphan_s), daemon=True).start()
     return stop
+
+
+def _follow_supervisor(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, orphan_s: int) -> None:
+    """Drains when it is gone; what does not end by itself then, the kernel ends."""
+    while os.read(0, 4_096):  # it says nothing
+        pass
+    signal.alarm(orphan_s)
+    with contextlib.suppress(RuntimeError):  # the loop has ended before
+        loop.call_soon_threadsafe(stop.set)
 
 
 def reload_event() -> asyncio.Event:

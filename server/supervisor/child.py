@@ -40,17 +40,20 @@ class Child:
         acceptor: Acceptor | None = None,
         prepare: Callable[[], None] | None = None,
         *,
+        holds: Callable[[], tuple[int, ...]] = tuple,
         silent_s_max: float,
     ) -> None:
         """An acceptor hands it connections, once it is ready for them.
 
-        `prepare` is called before each start, in a thread; it may raise StartError. A child that
-        has told nothing for `silent_s_max` hangs, and is killed.
+        `prepare` is called before each start, in a thread; it may raise StartError. Descriptors
+        that it `holds` stay open for as long as it lives. A child that has told nothing for
+        `silent_s_max` hangs, and is killed.
         """
         self._module = module
         self.settings = settings
         self._acceptor = acceptor
         self._prepare = prepare
+        self._holds = holds
         self._silent_s_max = silent_s_max
         self._watching: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -117,7 +120,7 @@ class Child:
             stdin=asyncio.subprocess.PIPE,  # its end tells the child of ours
             stdout=asyncio.subprocess.PIPE,
             process_group=0,  # Ctrl-C is for us: we stop the children in order
-            pass_fds=descriptors,
+            pass_fds=(*descriptors, *self._holds()),
         )
         if process.stdout is None:
             raise StartError("no pipe")

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import resource
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +22,7 @@ from server.supervisor.acceptor import Acceptor
 from server.supervisor.child import Child, StartError, keep, start_all
 from server.supervisor.folder_watch import FolderWatch
 from server.supervisor.hang_up import HangUp
+from server.supervisor.holders import holder_of_address
 from server.supervisor.open_secrets import warn_of_open_secrets
 from server.supervisor.state_folder import own
 from server.supervisor.watchdog import CONTROL_SILENT_S, WORKER_SILENT_S
@@ -29,7 +32,12 @@ from server.transport.sockets.listen import Listener, ListenError, listen
 
 Transport = Literal["turnout", "grpcio"]
 
-_ELSEWHERE = "stop what listens there, or name another address under listeners"
+_REMEDIES: Mapping[int | None, str] = {
+    errno.EADDRINUSE: "stop what listens there",
+    errno.ENOTSOCK: "remove it",
+    errno.ENOENT: "make its folder",
+    errno.EACCES: "serve as a user who may listen there",
+}
 _log = structlog.get_logger()
 
 
@@ -55,7 +63,9 @@ async def supervise(
     log_loop_errors(asyncio.get_running_loop())
     data, admin = config.listeners.data, config.listeners.admin or f"unix:{folder}/admin.sock"
     with own(folder, config) as state:
-        for address in filter(None, (admin, config.listeners.prometheus)):
+        for address in filter(
+            None, (f"unix:{folder}/control.sock", admin, config.listeners.prometheus)
+        ):
             _refuse_taken(address)
         _refuse_bad_token(config.listeners.admin_token_file)
         warn_of_open_secrets(config.listeners)
@@ -76,7 +86,11 @@ async def supervise(
             workers=workers,
         )
         control = Child(
-            "server.app.control", common, prepare=state.prepare, silent_s_max=CONTROL_SILENT_S
+            "server.app.control",
+            common,
+            prepare=state.prepare,
+            holds=state.held,
+            silent_s_max=CONTROL_SILENT_S,
         )
         named = (
             common.model_copy(update={"name": f"worker-{i}", "place": i}) for i in range(workers)
@@ -159,10 +173,17 @@ def _listen(address: str) -> Listener:
     try:
         return listen(address)
     except ListenError as error:
-        raise StartError(f"{error}: {_ELSEWHERE}") from None
+        raise StartError(f"{error}{_remedy(address, error)}") from None
+
+
+def _remedy(address: str, error: ListenError) -> str:
+    """Who holds it, if that is known, and what to do."""
+    holder = holder_of_address(address) if error.errno == errno.EADDRINUSE else ""
+    by = f" by {holder}" if holder else ""
+    do = "stop it" if holder else _REMEDIES.get(error.errno, "see why")
+    return f"{by}: {do}, or name another address under listeners"
 
 
 def _refuse_taken(address: str) -> None:
     """Finds out now, in words, what a child would only stumble over; raises StartError."""
-    if not address.startswith("unix:"):
-        _listen(address).close()
+    _listen(address).close()
