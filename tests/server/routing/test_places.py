@@ -5,11 +5,11 @@ from server.config.models import HealthConfig, ModelConfig
 from server.config.schema import Config
 from server.routing.catalog import PayloadKind, compile_catalog
 from server.routing.counters import Counters
+from server.routing.decision_id import KEY_BYTES, Sealer
 from server.routing.places import in_places
 from server.routing.query import Query
 from server.routing.router import Router
 from server.routing.selector import Selector
-from server.routing.tokens import KEY_BYTES, Sealer
 from tests.server.configs import plain
 
 BASE = Config.model_validate(plain())
