@@ -16,6 +16,7 @@ from server.config.state_dir import SOCKET_PATH_BYTES_MAX, folder_problem
 DRAWN_ON_MAX = 16
 
 _HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})", re.ASCII)
+_PASSWORD = re.compile(r".*@")  # of a URL
 _PORT_MAX = 65_535
 
 
@@ -82,7 +83,8 @@ def _address_problem(address: str, *, port_min: int, unix: bool = True) -> str |
     found = _HOST_PORT.fullmatch(address)
     right = "host:port or unix:/PATH" if unix else "host:port"
     if found is None:
-        return f"must be {right}, not {address[:80]!r}"
+        shown = _PASSWORD.sub("...@", address)[:80]
+        return f"must be {right}, not {shown!r}"
     if not port_min <= int(found[1]) <= _PORT_MAX:
         return f"the port must be {port_min} to {_PORT_MAX}, not {found[1]}"
     return None
