@@ -51,6 +51,7 @@ class Knowledge:
         self.with_left: Catalog = compile_catalog(placed)
         self.classes: dict[str, ClassConfig] = {c.name: c for c in config.classes}
         self.spending.configure(config.budgets)
+        self._forget_left()
 
     def pushed(self, push: PushStatsRequest, *, now_s: float) -> None:
         """Counts what a worker's push adds."""
@@ -100,6 +101,15 @@ class Knowledge:
     def ejected(self, *, now_s: float) -> Collection[tuple[str, str]]:
         """Endpoints, as (model, address), that workers have ejected, not one alone of many."""
         return self.workers.ejected(now_s=now_s)
+
+    def _forget_left(self) -> None:
+        """What is exported goes by names: one file after another would add to it for ever."""
+        self.totals = {
+            (name, model): counts
+            for (name, model), counts in self.totals.items()
+            if name in self.classes and model in self.catalog.index
+        }
+        self.shed = Counter({g: n for g, n in self.shed.items() if g[0] in self.classes})
 
     def _is_known(self, cell: Cell, model: str) -> bool:
         """A decision may be older than the configuration, or of another one."""

@@ -3,7 +3,9 @@ from collections.abc import Sequence
 import pytest
 
 from optimizer.estimate.account import FloorAccount
+from server.config.schema import BUDGETS_MAX
 from server.control.boot import WORKER_SILENT_S
+from server.control.budgets import Spending
 from server.control.estimates import Estimates, believed_before
 from server.control.knowledge import Knowledge
 from server.control.outcomes import Outcomes
@@ -274,3 +276,36 @@ def test_a_report_may_name_a_model_that_left() -> None:
     knowledge.configure(service(models=(LARGE,)))
     assert set(knowledge.with_left.index) == {"small", "large"}
     assert set(knowledge.catalog.index) == {"large"}
+
+
+def test_what_is_exported_of_names_that_left_is_forgotten() -> None:
+    """One file after another with other names must not add up for ever."""
+    knowledge = Knowledge(service())
+    knowledge.pushed(push(answered(CODE, "small", 10), answered(CHAT, "large", 10)), now_s=NOW_S)
+    assert set(knowledge.totals) == {("code", "small"), ("chat", "large")}
+    knowledge.configure(service(models=(LARGE,)))
+    assert set(knowledge.totals) == {("chat", "large")}
+
+
+def test_a_budget_that_left_has_its_money_when_it_returns_and_the_oldest_are_forgotten() -> None:
+    spending, budget = Spending(), service().budgets[0]
+    spending.configure((budget,))
+    spending.spend("team", 7, now_s=NOW_S)
+    spending.configure(())
+    spending.configure((budget,))
+    assert spending.states(window_s=5.0, now_s=NOW_S)["team"].spent_nano_usd == 7
+    for number in range(BUDGETS_MAX + 1):
+        spending.configure((budget.model_copy(update={"name": f"b{number}"}),))
+        spending.spend(f"b{number}", 1, now_s=NOW_S)
+    assert len(spending.to_plain()) <= BUDGETS_MAX + 1
+    spending.configure((budget,))
+    assert spending.states(window_s=5.0, now_s=NOW_S)["team"].spent_nano_usd == 0
+
+
+def test_an_account_of_a_class_that_left_is_closed() -> None:
+    estimates = Estimates()
+    estimates.configure(service())
+    accounts = {name: FloorAccount(0.85) for name in (("code", "team"), ("chat", "-"))}
+    estimates.accounts = dict(accounts)
+    estimates.configure(service(classes=({"name": "chat", "default": True},), budgets=()))
+    assert estimates.accounts == {("chat", "-"): accounts["chat", "-"]}
