@@ -15,6 +15,7 @@ from grpc_health.v1._async import HealthServicer
 
 from server.app.settings import (
     LIVE_BYTES_MAX,
+    BindError,
     Settings,
     bind,
     clock,
@@ -148,7 +149,7 @@ async def main() -> None:
             reload=reload_event(),
             on_ready=tell_ready,
         )
-    except (FileRefused, FileNotFoundError, ConfigError) as error:
+    except (FileRefused, FileNotFoundError, ConfigError, BindError) as error:
         _log.error("cannot start", error=str(error))
         sys.exit(1)
 

@@ -28,6 +28,10 @@ ORPHAN_S = int(DRAIN_S) + 5
 BEAT_S = 0.5
 
 
+class BindError(Exception):
+    """An address that was free when the service started is not any more."""
+
+
 class Settings(BaseModel, frozen=True):
     """Of one process; no secrets, for others can read a command line."""
 
@@ -117,15 +121,16 @@ def clock() -> Callable[[], float]:
 def bind(
     server: "grpc.aio.Server", address: str, credentials: "grpc.ServerCredentials | None" = None
 ) -> str:
-    """Binds, and returns the address with the port that was free.
+    """Binds, and returns the address with the port that was free; raises BindError.
 
     A Unix socket is not encrypted: its permissions say who may connect.
     """
-    if address.startswith("unix:"):
-        server.add_insecure_port(address)
-        return address
-    if credentials is None:
-        port = server.add_insecure_port(address)
-    else:
-        port = server.add_secure_port(address, credentials)
-    return f"{address.rpartition(':')[0]}:{port}"
+    is_path = address.startswith("unix:")
+    try:
+        if is_path or credentials is None:
+            port = server.add_insecure_port(address)
+        else:
+            port = server.add_secure_port(address, credentials)
+    except RuntimeError:  # of grpcio, which has told why on stderr
+        raise BindError(f"{address} cannot be listened on") from None
+    return address if is_path else f"{address.rpartition(':')[0]}:{port}"

@@ -23,7 +23,7 @@ from server.app.memory import map_large_buffers
 from server.app.pusher import Pusher
 from server.app.reader_process import ReaderProcess
 from server.app.readiness import announce
-from server.app.settings import Settings, clock, read_settings, stop_event, tell_ready
+from server.app.settings import BindError, Settings, clock, read_settings, stop_event, tell_ready
 from server.control.client import ControlClient, control_channel
 from server.control.kept_file import FileRefused
 from server.control.key_file import read_key
@@ -159,7 +159,7 @@ async def main() -> None:
     log_loop_errors(asyncio.get_running_loop())
     try:
         await serve(settings, now_s=clock(), stop=stop_event(), on_ready=tell_ready)
-    except FileRefused as error:
+    except (FileRefused, BindError) as error:
         _log.error("cannot start", error=str(error))
         sys.exit(1)
 
