@@ -1,20 +1,27 @@
 """The command with all that it can do."""
 
+from typing import Annotated
+
 import typer
 
 from server.cli import (
+    budget,
+    changes,
     check,
+    classes,
     classifier,
     classify,
     models,
     plan,
     reload,
+    report,
     route,
     serve,
     state,
     status,
     train,
 )
+from server.version import VERSION
 
 app = typer.Typer(
     name="turnout",
@@ -23,13 +30,31 @@ app = typer.Typer(
         "A first session: [bold]turnout check FILE[/], [bold]turnout serve FILE[/], "
         "[bold]turnout route --text 'hello' --dry-run[/], [bold]turnout plan --watch[/]. "
         "Exit status: 0 done; 1 it cannot be done, the message says what to do; "
-        "2 the command was mistyped."
+        "2 the command was mistyped. "
+        "With [bold]--install-completion[/] your shell completes commands and options."
     ),
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,  # a traceback of ours is for an issue, with no locals in it
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"turnout {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def turnout(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Decides, for every inference request, which model answers it."""
 
 
 def _example(command: str) -> str:
@@ -48,7 +73,13 @@ app.command(epilog=_example("classify 'Is this clause valid?' --config deploy/ex
 )
 app.command(epilog=_example("plan --watch"))(plan.plan)
 app.command(epilog=_example("status"))(status.status)
+app.command(epilog=report.HELP)(report.report)
+app.command(epilog=_example("changes --limit 5"))(changes.changes)
 app.command(epilog=_example("train labelled.csv --out classifier.bin"))(train.train)
 app.add_typer(classifier.app, name="classifier", epilog=_example("classifier use classifier.bin"))
 app.add_typer(state.app, name="state", epilog=_example("state show"))
-app.add_typer(models.app, name="models", epilog=_example("models --json"))
+_MODEL = _example("model set small price.request_usd=0.002")
+app.add_typer(models.app, name="model", epilog=_MODEL)
+app.add_typer(models.app, name="models", epilog=_MODEL, hidden=True)  # as it was called first
+app.add_typer(classes.app, name="class", epilog=_example("class set support floor=0.9"))
+app.add_typer(budget.app, name="budget", epilog=_example("budget set company amount_usd=4500"))

@@ -7,20 +7,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from server.cli.connection import (
-    TIMEOUT_S,
-    AdminAddress,
-    AdminTokenFile,
-    ConfigFile,
-    TlsCa,
-    admin_of,
-    admin_without_subcommand,
-    connected,
-)
+from server.cli.admin import Admin, asks_admin, asks_admin_unless_subcommand
+from server.cli.connection import TIMEOUT_S
 from server.cli.figures import percent
 from server.cli.terminal import FAILED, AsJson, console, fail, json_of, plain_table
 from turnout.v1 import admin_pb2 as pb
-from turnout.v1.admin_pb2_grpc import AdminServiceStub
 
 # It classifies up to 20,000 requests twice.
 _COMPARISON_S = 60.0
@@ -29,21 +20,12 @@ app = typer.Typer(help="The learned classifier: what it sees, and another in its
 
 
 @app.callback(invoke_without_command=True)
-def classifier(
-    context: typer.Context,
-    admin: AdminAddress = None,
-    admin_token_file: AdminTokenFile = None,
-    tls_ca: TlsCa = None,
-    config: ConfigFile = None,
-    as_json: AsJson = False,
-) -> None:
+@asks_admin_unless_subcommand
+def classifier(admin: Admin, as_json: AsJson = False) -> None:
     """Show the domains of the last hour against the training mix; use another classifier."""
-    target = admin_without_subcommand(context, admin, admin_token_file, config, tls_ca, as_json)
-    if target is None:
-        return
-    with connected(target.address, "--admin", target.credentials) as channel:
-        response = AdminServiceStub(channel).GetServerInfo(
-            pb.GetServerInfoRequest(), timeout=TIMEOUT_S, metadata=target.metadata
+    with admin.service() as service:
+        response = service.GetServerInfo(
+            pb.GetServerInfoRequest(), timeout=TIMEOUT_S, metadata=admin.metadata
         )
     if not response.HasField("classifier"):
         fail("no learned classifier is in force: name its file as classifier.file, or use one")
@@ -55,24 +37,19 @@ def classifier(
 
 
 @app.command(epilog="Example: [bold]turnout classifier use classifier.bin[/]")
-def use(  # noqa: PLR0913 - a parameter is an option
+@asks_admin
+def use(
     file: Annotated[Path, typer.Argument(help="As turnout train wrote it.")],
+    admin: Admin,
     force: Annotated[bool, typer.Option("--force", help="Even if it is clearly worse.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Compare only.")] = False,
-    admin: AdminAddress = None,
-    admin_token_file: AdminTokenFile = None,
-    tls_ca: TlsCa = None,
-    config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare a classifier with the one in force on kept requests, and put it in its place."""
     data = _read(file)
     request = pb.UpdateClassifierRequest(classifier=data, force=force, dry_run=dry_run)
-    target = admin_of(admin, admin_token_file, config, tls_ca)
-    with connected(target.address, "--admin", target.credentials) as channel:
-        response = AdminServiceStub(channel).UpdateClassifier(
-            request, timeout=_COMPARISON_S, metadata=target.metadata
-        )
+    with admin.service() as service:
+        response = service.UpdateClassifier(request, timeout=_COMPARISON_S, metadata=admin.metadata)
     if as_json:
         print(json_of(response))
     else:

@@ -1,18 +1,14 @@
 """How commands reach a Turnout that runs."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import grpc
 import typer
 
-from server.cli.terminal import fail, load_or_fail
-from server.config.problems import ConfigError
-from server.config.schema import Config
-from server.config.state_dir import state_dir
+from server.cli.terminal import fail
 from turnout.errors import DeadlineExceeded, TurnoutError, Unreachable
 from turnout.status import error_of
 
@@ -26,69 +22,42 @@ _OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 1_000),
 )
 
-AdminAddress = Annotated[
-    str | None,
-    typer.Option(
-        "--admin",
-        metavar="ADDRESS",
-        help="The admin listener, host:port or unix:/PATH. "
-        "[dim]default: the socket in your state folder[/]",
-    ),
-]
-AdminTokenFile = Annotated[
-    Path | None,
-    typer.Option("--admin-token-file", metavar="FILE", help="The token, where admin is TCP."),
-]
+# Options that say where a service is and how it is reached stand apart in --help.
+PANEL = "The service that is asked"
 TlsCa = Annotated[
     Path | None,
     typer.Option(
         "--tls-ca",
         metavar="FILE",
         help="Speak TLS, and trust the authority whose certificates are in this file.",
+        rich_help_panel=PANEL,
     ),
 ]
-ConfigFile = Annotated[
+TlsCert = Annotated[
     Path | None,
     typer.Option(
-        "--config", metavar="FILE", help="The service's configuration, which says both of these."
+        "--tls-cert",
+        metavar="FILE",
+        help="Your certificate, where the listener asks for one.",
+        rich_help_panel=PANEL,
     ),
 ]
-
-
-class Admin(NamedTuple):
-    """An admin listener, what has to be shown there, and what makes it trusted."""
-
-    address: str
-    metadata: tuple[tuple[str, str], ...]
-    credentials: grpc.ChannelCredentials | None
-
-
-def admin_of(
-    address: str | None, token_file: Path | None, config_file: Path | None, tls_ca: Path | None
-) -> Admin:
-    """The listener that the options name; ends the command where they cannot be followed."""
-    config = None if config_file is None else load_or_fail(config_file)
-    token_path = token_file
-    if token_path is None and config is not None and config.listeners.admin_token_file:
-        token_path = Path(config.listeners.admin_token_file)
-    metadata = () if token_path is None else (("authorization", f"Bearer {_token(token_path)}"),)
-    return Admin(address or _admin_address(config), metadata, tls_of(tls_ca))
-
-
-def admin_without_subcommand(
-    context: typer.Context,
-    address: str | None,
-    token_file: Path | None,
-    config_file: Path | None,
-    tls_ca: Path | None,
-    as_json: bool,
-) -> Admin | None:
-    """As admin_of; None where a subcommand follows, which takes these options itself."""
-    if context.invoked_subcommand is None:
-        return admin_of(address, token_file, config_file, tls_ca)
-    if as_json or address or token_file or tls_ca or config_file:
-        raise typer.BadParameter(f"give options after {context.invoked_subcommand!r}")
-    return None
+TlsKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-key", metavar="FILE", help="The key of your certificate.", rich_help_panel=PANEL
+    ),
+]
+DataAddress = Annotated[
+    str,
+    typer.Option(
+        "--address",
+        metavar="ADDRESS",
+        help="The data listener, host:port or unix:/PATH.",
+        rich_help_panel=PANEL,
+    ),
+]
+DATA_ADDRESS = "127.0.0.1:7080"
 
 
 def tls_of(
@@ -106,28 +75,6 @@ def _read(path: Path) -> bytes:
         return path.expanduser().read_bytes()
     except (OSError, RuntimeError) as error:  # ~ of nobody
         fail(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}")
-
-
-def _admin_address(config: Config | None) -> str:
-    address = None if config is None else config.listeners.admin
-    if address is None:
-        try:
-            return f"unix:{state_dir(config, os.environ) / 'admin.sock'}"
-        except ConfigError as error:
-            fail(f"no state folder is known ({error}): name the listener with --admin")
-    if address.endswith(":0"):
-        fail("the configuration takes any free port for admin: name the address with --admin")
-    return address
-
-
-def _token(path: Path) -> str:
-    try:
-        secret = path.expanduser().read_text().strip()
-    except (OSError, ValueError, RuntimeError) as error:
-        fail(f"the token file {path} cannot be read: {error}")
-    if not secret.isascii() or not secret.isprintable() or not secret:
-        fail(f"the token file {path} holds no token: one line of printable ASCII")
-    return secret
 
 
 @contextmanager

@@ -8,42 +8,32 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from rich.table import Table
 from rich.text import Text
 
-from server.cli.connection import (
-    TIMEOUT_S,
-    Admin,
-    AdminAddress,
-    AdminTokenFile,
-    ConfigFile,
-    TlsCa,
-    admin_of,
-    admin_without_subcommand,
-    connected,
-)
+from server.cli.admin import Admin, asks_admin, asks_admin_unless_subcommand
+from server.cli.assignments import Assignments, assign, keys_help
+from server.cli.connection import TIMEOUT_S
 from server.cli.figures import NANO_PER_USD, estimate, usd
-from server.cli.terminal import AsJson, console, json_of, plain_table
+from server.cli.terminal import AsJson, console, json_of, plain_table, tell_changed
+from server.config.models import ModelConfig
+from server.rpc.admin_changes import model_changes, paths_of
 from turnout.v1 import admin_pb2 as pb
-from turnout.v1.admin_pb2_grpc import AdminServiceStub
 
-app = typer.Typer(help="What answers: list it, drain it, take it back.")
+_KEYS = paths_of(model_changes(pb.Model()))
+
+app = typer.Typer(help="What answers: list it, change it, drain it, take it back.")
 Name = Annotated[str, typer.Argument(help="The model, as the configuration calls it.")]
 
 
 @app.callback(invoke_without_command=True)
-def models(
-    context: typer.Context,
-    admin: AdminAddress = None,
-    admin_token_file: AdminTokenFile = None,
-    tls_ca: TlsCa = None,
-    config: ConfigFile = None,
-    as_json: AsJson = False,
-) -> None:
-    """List the models; drain one, or enable it again."""
-    target = admin_without_subcommand(context, admin, admin_token_file, config, tls_ca, as_json)
-    if target is None:
-        return
-    with connected(target.address, "--admin", target.credentials) as channel:
-        response = AdminServiceStub(channel).ListModels(
-            pb.ListModelsRequest(), timeout=TIMEOUT_S, metadata=target.metadata
+@asks_admin_unless_subcommand
+def models(admin: Admin, as_json: AsJson = False) -> None:
+    """List the models; change, drain or enable one."""
+    _list(admin, as_json=as_json)
+
+
+def _list(admin: Admin, *, as_json: bool) -> None:
+    with admin.service() as service:
+        response = service.ListModels(
+            pb.ListModelsRequest(), timeout=TIMEOUT_S, metadata=admin.metadata
         )
     if as_json:
         print(json_of(response))
@@ -51,39 +41,57 @@ def models(
         console().print(table(response))
 
 
-@app.command(epilog="Example: [bold]turnout models drain small[/]")
-def drain(
+@app.command("list", epilog="Example: [bold]turnout model list --json[/]")
+@asks_admin
+def list_(admin: Admin, as_json: AsJson = False) -> None:
+    """List the models: endpoints, accuracy, the last hour and the price of each."""
+    _list(admin, as_json=as_json)
+
+
+@app.command("set", epilog=keys_help(ModelConfig, _KEYS, "model set small price.request_usd=0.002"))
+@asks_admin
+def set_(
     name: Name,
-    admin: AdminAddress = None,
-    admin_token_file: AdminTokenFile = None,
-    tls_ca: TlsCa = None,
-    config: ConfigFile = None,
+    changes: Assignments,
+    admin: Admin,
+    add: Annotated[
+        bool, typer.Option("--add", help="Add the model where there is none of this name.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
+    """Change a model while the service runs; the next plan keeps to it."""
+    wanted = pb.Model(name=name, enabled=add)
+    mask = assign(wanted, changes, keys=_KEYS)
+    request = pb.UpdateModelRequest(model=wanted, update_mask=mask, allow_missing=add)
+    with admin.service() as service:
+        response = service.UpdateModel(request, timeout=TIMEOUT_S, metadata=admin.metadata)
+    if as_json:
+        print(json_of(response.model))
+    else:
+        tell_changed(name, response.model, mask.paths)
+
+
+@app.command(epilog="Example: [bold]turnout model drain small[/]")
+@asks_admin
+def drain(name: Name, admin: Admin, as_json: AsJson = False) -> None:
     """Send a model no new request; those in flight end."""
-    model = _set_enabled(admin_of(admin, admin_token_file, config, tls_ca), name, enabled=False)
+    model = _set_enabled(admin, name, enabled=False)
     if as_json:
         print(json_of(model))
         return
     said = f"{name} is drained: no new request goes to it, those in flight end."
     hint = (
-        f"'turnout models enable {name}' takes it back, and so does a restart: "
+        f"'turnout model enable {name}' takes it back, and so does a restart: "
         "to keep it out, write enabled: false in the file."
     )
     console().print(Text.assemble(said, "\n", (hint, "dim")))
 
 
-@app.command(epilog="Example: [bold]turnout models enable small[/]")
-def enable(
-    name: Name,
-    admin: AdminAddress = None,
-    admin_token_file: AdminTokenFile = None,
-    tls_ca: TlsCa = None,
-    config: ConfigFile = None,
-    as_json: AsJson = False,
-) -> None:
+@app.command(epilog="Example: [bold]turnout model enable small[/]")
+@asks_admin
+def enable(name: Name, admin: Admin, as_json: AsJson = False) -> None:
     """Take a drained model back; the next plan may use it."""
-    model = _set_enabled(admin_of(admin, admin_token_file, config, tls_ca), name, enabled=True)
+    model = _set_enabled(admin, name, enabled=True)
     if as_json:
         print(json_of(model))
         return
@@ -94,10 +102,8 @@ def _set_enabled(admin: Admin, name: str, *, enabled: bool) -> pb.Model:
     request = pb.UpdateModelRequest(
         model=pb.Model(name=name, enabled=enabled), update_mask=FieldMask(paths=["enabled"])
     )
-    with connected(admin.address, "--admin", admin.credentials) as channel:
-        response = AdminServiceStub(channel).UpdateModel(
-            request, timeout=TIMEOUT_S, metadata=admin.metadata
-        )
+    with admin.service() as service:
+        response = service.UpdateModel(request, timeout=TIMEOUT_S, metadata=admin.metadata)
     return response.model
 
 

@@ -10,17 +10,8 @@ from rich.console import RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from server.cli.connection import (
-    TIMEOUT_S,
-    Admin,
-    AdminAddress,
-    AdminTokenFile,
-    ConfigFile,
-    TlsCa,
-    admin_of,
-    connected,
-    explained,
-)
+from server.cli.admin import Admin, asks_admin
+from server.cli.connection import TIMEOUT_S, explained
 from server.cli.plan_view import no_plan_view, plan_view
 from server.cli.terminal import AsJson, console, json_of
 from turnout.v1 import admin_pb2 as pb
@@ -30,7 +21,8 @@ from turnout.v1.admin_pb2_grpc import AdminServiceStub
 _LOOK_EVERY_S = 1.0
 
 
-def plan(  # noqa: PLR0913 - a parameter is an option
+@asks_admin
+def plan(
     plan_id: Annotated[
         str,
         typer.Argument(metavar="[ID]", help="A plan that was in force, as a decision names it."),
@@ -39,29 +31,21 @@ def plan(  # noqa: PLR0913 - a parameter is an option
     watch: Annotated[
         bool, typer.Option("--watch", help="Follow it until Ctrl-C; with --json, one plan a line.")
     ] = False,
-    admin: AdminAddress = None,
-    admin_token_file: AdminTokenFile = None,
-    tls_ca: TlsCa = None,
-    config: ConfigFile = None,
+    admin: Admin,
     as_json: AsJson = False,
 ) -> None:
     """Show the plan in force, or an earlier one: breaches, cost, promises, mix, budgets, prices."""
     if watch and plan_id:
         raise typer.BadParameter("an earlier plan does not change: leave out --watch or the id")
-    target = admin_of(admin, admin_token_file, config, tls_ca)
-    with (
-        connected(target.address, "--admin", target.credentials) as channel,
-        suppress(KeyboardInterrupt),
-    ):
-        stub = AdminServiceStub(channel)
+    with admin.service() as stub, suppress(KeyboardInterrupt):
         if watch and as_json:
-            _print_each(stub, target)
+            _print_each(stub, admin)
         elif watch:
-            _follow(stub, target)
+            _follow(stub, admin)
         elif as_json:
-            print(json_of(_get(stub, target, plan_id)))
+            print(json_of(_get(stub, admin, plan_id)))
         else:
-            console().print(_view(_get(stub, target, plan_id)))
+            console().print(_view(_get(stub, admin, plan_id)))
 
 
 def _get(stub: AdminServiceStub, admin: Admin, plan_id: str = "") -> pb.GetPlanResponse:

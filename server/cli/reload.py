@@ -6,31 +6,21 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from server.cli.connection import (
-    AdminAddress,
-    AdminTokenFile,
-    ConfigFile,
-    TlsCa,
-    admin_of,
-    connected,
-)
+from server.cli.admin import Admin, asks_admin_of_file
 from server.cli.terminal import FAILED, AsJson, console, fail_config, json_of, print_problems
 from server.config.file import file_bytes
 from server.config.problems import ConfigError, Problem
 from turnout.v1 import admin_pb2 as pb
-from turnout.v1.admin_pb2_grpc import AdminServiceStub
 
 # Reading 4 MiB takes seconds, and workers have ten to follow.
 _RELOAD_S = 60.0
 
 
-def reload(  # noqa: PLR0913 - a parameter is an option
+@asks_admin_of_file
+def reload(
     file: Annotated[Path, typer.Argument(help="The configuration; see docs/configuration.md.")],
+    admin: Admin,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
-    admin: AdminAddress = None,
-    admin_token_file: AdminTokenFile = None,
-    tls_ca: TlsCa = None,
-    config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Put a configuration file in force while the service runs, and say what has changed.
@@ -39,12 +29,9 @@ def reload(  # noqa: PLR0913 - a parameter is an option
     Changes made while it ran are undone unless the file says them too. The service is found by
     the file's own listeners.admin or state_dir, unless --admin or --config say where it is.
     """
-    target = admin_of(admin, admin_token_file, config or file, tls_ca)
     request = pb.ReloadConfigRequest(content=_content(file), dry_run=dry_run)
-    with connected(target.address, "--admin", target.credentials) as channel:
-        response = AdminServiceStub(channel).ReloadConfig(
-            request, timeout=_RELOAD_S, metadata=target.metadata
-        )
+    with admin.service() as service:
+        response = service.ReloadConfig(request, timeout=_RELOAD_S, metadata=admin.metadata)
     if as_json:
         print(json_of(response))
     else:

@@ -1,19 +1,31 @@
 """`turnout route`: one decision, with its reason."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated
 
+import grpc
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from server.cli.connection import TIMEOUT_S, TlsCa, connected, tls_of
+from server.cli.connection import (
+    DATA_ADDRESS,
+    TIMEOUT_S,
+    DataAddress,
+    TlsCa,
+    TlsCert,
+    TlsKey,
+    connected,
+    tls_of,
+)
 from server.cli.figures import usd
 from server.cli.terminal import AsJson, console, json_of
+from server.wire import oip_pb2
+from turnout.status import error_of
 from turnout.v1 import routing_pb2 as pb
 from turnout.v1.routing_pb2_grpc import RoutingServiceStub
 
+_NO_CANDIDATE = "NO_CANDIDATE"  # what Turnout says where no model takes what was sent
 _BASIS = {
     pb.BASIS_PLAN: "the plan's shares for this cell",
     pb.BASIS_CLASS: "the plan's shares for this class",
@@ -32,20 +44,17 @@ def route(  # noqa: PLR0913 - a parameter is an option
     ] = None,
     domain: Annotated[str, typer.Option(help="What the content is about.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Explain, and count nothing.")] = False,
-    address: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="The data listener, host:port or unix:/PATH.")
-    ] = "127.0.0.1:7080",
+    address: DataAddress = DATA_ADDRESS,
     tls_ca: TlsCa = None,
-    tls_cert: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Your certificate, where the listener asks for one."),
-    ] = None,
-    tls_key: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The key of your certificate.")
-    ] = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask which model should answer one request, and why."""
+    """Ask which model should answer one request, and why.
+
+    Where no model takes text, the text is asked about as the tensor of an Open Inference Protocol
+    request.
+    """
     request = pb.RouteRequest(
         context=pb.RequestContext(
             traffic_class=traffic_class, tenant=tenant, labels=dict(map(label_of, label or []))
@@ -57,7 +66,7 @@ def route(  # noqa: PLR0913 - a parameter is an option
         request.text = text
     credentials = tls_of(tls_ca, tls_cert, tls_key)
     with connected(address, "--address", credentials) as channel:
-        response = RoutingServiceStub(channel).Route(request, timeout=TIMEOUT_S)
+        response = _decided(RoutingServiceStub(channel), request)
     if as_json:
         print(json_of(response))
     else:
@@ -65,6 +74,24 @@ def route(  # noqa: PLR0913 - a parameter is an option
         # Apart, for who copies it wants it in one piece.
         said = response.decision_id or "none: a dry run counts nothing"
         console().print(Text.assemble(("decision     ", "dim"), said), soft_wrap=True)
+
+
+def _decided(stub: RoutingServiceStub, request: pb.RouteRequest) -> pb.RouteResponse:
+    try:
+        return stub.Route(request, timeout=TIMEOUT_S)
+    except grpc.RpcError as error:
+        if not request.text or error_of(error).reason != _NO_CANDIDATE:
+            raise
+    request.oip_request = _as_tensor(request.text)
+    return stub.Route(request, timeout=TIMEOUT_S)
+
+
+def _as_tensor(text: str) -> bytes:
+    """An Open Inference Protocol request with the text, as models that take tensors get it."""
+    asked = oip_pb2.ModelInferRequest()
+    tensor = asked.inputs.add(name="text", datatype="BYTES", shape=[1])
+    tensor.contents.bytes_contents.append(text.encode())
+    return asked.SerializeToString()
 
 
 def label_of(text: str) -> tuple[str, str]:

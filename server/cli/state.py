@@ -15,7 +15,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from server.cli.connection import ConfigFile
 from server.cli.figures import age, percent, rate, usd
 from server.cli.terminal import AsJson, console, fail, load_or_fail, plain_table
 from server.config.problems import ConfigError
@@ -38,6 +37,13 @@ _ENTRIES: tuple[tuple[str, str, str], ...] = (
 
 # Raised where what was read has another shape than what is written.
 _NOT_OURS = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", help="The service's configuration, which names its folder."
+    ),
+]
 
 app = typer.Typer(
     help="What was learned and spent, which outlives the service: show it, forget it.",
@@ -64,6 +70,7 @@ def show(config: ConfigFile = None, as_json: AsJson = False) -> None:
 def reset(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     config: ConfigFile = None,
+    as_json: AsJson = False,
 ) -> None:
     """Forget all of it: estimates, accounts, demand, and what budgets have spent."""
     folder = _folder(config)
@@ -72,8 +79,11 @@ def reset(
         if not path.exists():
             fail(f"nothing is kept in {folder}")
         if not yes:
-            typer.confirm(f"Forget what was learned and spent ({path})?", abort=True)
+            typer.confirm(f"Forget what was learned and spent ({path})?", abort=True, err=True)
         path.unlink(missing_ok=True)
+    if as_json:
+        print(json.dumps({"removed": str(path)}, ensure_ascii=False))
+        return
     console().print(Text(f"{path} is removed: the next start learns anew"), soft_wrap=True)
 
 

@@ -7,16 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from server.cli.connection import (
-    TIMEOUT_S,
-    Admin,
-    AdminAddress,
-    AdminTokenFile,
-    ConfigFile,
-    TlsCa,
-    admin_of,
-    connected,
-)
+from server.cli.admin import Admin, asks_admin
+from server.cli.connection import TIMEOUT_S
 from server.cli.figures import age
 from server.cli.terminal import AsJson, console, json_of, plain_table
 from turnout.v1 import admin_pb2 as pb
@@ -31,17 +23,11 @@ class _Found(NamedTuple):
     plan: pb.Plan | None
 
 
-def status(
-    admin: AdminAddress = None,
-    admin_token_file: AdminTokenFile = None,
-    tls_ca: TlsCa = None,
-    config: ConfigFile = None,
-    as_json: AsJson = False,
-) -> None:
+@asks_admin
+def status(admin: Admin, as_json: AsJson = False) -> None:
     """Show whether it runs, the age of its plan, and its workers."""
-    target = admin_of(admin, admin_token_file, config, tls_ca)
-    with connected(target.address, "--admin", target.credentials) as channel:
-        found = _ask(AdminServiceStub(channel), target)
+    with admin.service() as service:
+        found = _ask(service, admin)
     if as_json:
         print(json_of(found.info))
     else:

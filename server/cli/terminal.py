@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from google.protobuf.json_format import MessageToJson
@@ -17,6 +17,10 @@ from server.config.problems import ConfigError, Problem
 from server.config.schema import Config
 
 FAILED = 1
+_UNTIL = (
+    "It holds at once, and until the service stops: what should outlast that belongs in its file. "
+    "'turnout changes' shows who changed what."
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; its fields are stable.")]
 
@@ -35,6 +39,28 @@ def json_of(message: Message, *, indent: int | None = 2) -> str:
         ensure_ascii=False,
         indent=indent,
     )
+
+
+def tell_changed(name: str, found: Message, keys: Iterable[str]) -> None:
+    """What an entry says now where it was changed, and for how long."""
+    for key in keys:
+        console().print(Text.assemble(f"{name}: {key} is ", (_said(found, key), "bold green")))
+    console().print(Text(_UNTIL, "dim"), soft_wrap=True)
+
+
+def _said(found: Any, key: str) -> str:
+    *sections, last = key.split(".")
+    for section in sections:
+        found = getattr(found, section)
+    field = found.DESCRIPTOR.fields_by_name[last]
+    if field.has_presence and not found.HasField(last):
+        return "none"
+    value = getattr(found, last)
+    if field.is_repeated:
+        return ", ".join(value) or "none"
+    if isinstance(value, Message):
+        return " ".join(str(value).split())
+    return f"{value:,.10g}" if isinstance(value, float) else str(value)
 
 
 def fail(message: str) -> NoReturn:

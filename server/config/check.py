@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from itertools import pairwise
 
 from server.config import rules
+from server.config.hints import PORT_MAX, address_hint, with_hint
 from server.config.models import PriceConfig
 from server.config.problems import Path, Problems, did_you_mean
 from server.config.schema import Config
@@ -17,7 +18,6 @@ DRAWN_ON_MAX = 16
 
 _HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})", re.ASCII)
 _PASSWORD = re.compile(r".*@")  # of a URL
-_PORT_MAX = 65_535
 
 
 def problems(config: Config, broken: Collection[str] = ()) -> Problems:
@@ -84,9 +84,9 @@ def _address_problem(address: str, *, port_min: int, unix: bool = True) -> str |
     right = "host:port or unix:/PATH" if unix else "host:port"
     if found is None:
         shown = _PASSWORD.sub("...@", address)[:80]
-        return f"must be {right}, not {shown!r}"
-    if not port_min <= int(found[1]) <= _PORT_MAX:
-        return f"the port must be {port_min} to {_PORT_MAX}, not {found[1]}"
+        return with_hint(f"must be {right}, not {shown!r}", address_hint(address))
+    if not port_min <= int(found[1]) <= PORT_MAX:
+        return f"the port must be {port_min} to {PORT_MAX}, not {found[1]}"
     return None
 
 

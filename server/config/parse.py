@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from server.config.check import problems
+from server.config.hints import address_hint, number_hint, with_hint
 from server.config.match import FORM_TAGS
 from server.config.problems import ConfigError, Path, Problem, did_you_mean
 from server.config.schema import Config
@@ -25,6 +26,9 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | Non
 _SECRETS = frozenset({"metadata", "admin_token_file", "key_file"})
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _UNKNOWN_KEY = "extra_forbidden"
+_NUMBERS = frozenset({"float_type", "int_type"})
+_ADDRESSES = frozenset(("listeners", key) for key in ("data", "admin", "prometheus"))
+_COMMA = "a number is written without commas, such as 5000"
 # pydantic closes the path of a mapping's key with "[key]", and names the form of a rule.
 _NOT_IN_THE_FILE = frozenset({"[key]", *FORM_TAGS})
 # By pydantic's error types; braces name what it tells about the error.
@@ -116,14 +120,27 @@ def _message(path: Path, error: ErrorDetails) -> str:
     if kind == _UNKNOWN_KEY:
         keys = _section_at(path[:-1]).model_fields
         key = str(path[-1])[:SHOWN_CHARS_MAX]
-        return f"unknown key {key!r}: {did_you_mean(key, keys)}"
+        # Of {amount_usd: 5,000} YAML makes an amount of 5 and a key 000.
+        meant = _COMMA if key.isdecimal() else did_you_mean(key, keys)
+        return f"unknown key {key!r}: {meant}"
     if kind == "missing":
         field = _section_at(path[:-1]).model_fields[str(path[-1])]
         return f"is missing. {field.description}"
     if kind in _MESSAGES:
         shown = "what is written there" if _SECRETS.intersection(path) else _shown(error["input"])
-        return _MESSAGES[kind].format(input=shown, **error.get("ctx", {}))
+        message = _MESSAGES[kind].format(input=shown, **error.get("ctx", {}))
+        return with_hint(message, _hint(path, kind, error["input"]))
     return error["msg"]
+
+
+def _hint(path: Path, kind: str, given: object) -> str:
+    """What to write instead, where that is plain."""
+    if kind in _NUMBERS and isinstance(given, str):
+        return number_hint(given)
+    is_address = path in _ADDRESSES or "endpoints" in path
+    if kind == "string_type" and is_address and isinstance(given, int):
+        return address_hint(str(given))
+    return ""
 
 
 def _shown(value: object) -> str:

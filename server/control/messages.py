@@ -7,6 +7,7 @@ from server.config.budgets import BudgetConfig
 from server.config.classes import ClassConfig
 from server.config.models import ModelConfig
 from server.control.comparison import Comparison
+from server.control.update_log import Update
 from turnout.v1 import admin_pb2 as pb
 
 
@@ -39,7 +40,23 @@ def class_message(traffic_class: ClassConfig) -> pb.TrafficClass:
 
 
 def budget_message(budget: BudgetConfig) -> pb.Budget:
-    return pb.Budget(name=budget.name, amount_usd=budget.amount_usd, period=budget.period)
+    return pb.Budget(
+        name=budget.name,
+        amount_usd=budget.amount_usd,
+        period=budget.period,
+        tenant=budget.scope.tenant or "",
+        traffic_class=budget.scope.traffic_class or "",
+    )
+
+
+def update_message(update: Update) -> pb.ConfigUpdate:
+    return pb.ConfigUpdate(
+        time=timestamp(update.time_s),
+        who=update.author.who,
+        operator=update.author.operator,
+        changes=[pb.ConfigChange(**change._asdict()) for change in update.changes],
+        left_out=update.left_out,
+    )
 
 
 def comparison_message(comparison: Comparison) -> pb.ClassifierComparison:

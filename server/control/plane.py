@@ -17,7 +17,8 @@ from server.control.comparison import Comparison
 from server.control.corridor import Corridor, Solver, solve_window
 from server.control.estimates import Estimates
 from server.control.explainer import Explainer, Pricer, price_window
-from server.control.kept_file import FileRefused, read_own, set_aside, write_whole
+from server.control.kept_config import KeptConfig
+from server.control.kept_file import FileRefused, read_own, set_aside
 from server.control.knowledge import Knowledge
 from server.control.outcomes import Outcomes
 from server.control.publisher import Publisher
@@ -25,8 +26,9 @@ from server.control.remembered import counted_by_now, take_up
 from server.control.replanner import Replanner
 from server.control.state_file import FILE_NAME
 from server.control.state_keeper import StateKeeper
+from server.control.update_log import Author, Update
 from server.routing.errors import RoutingError
-from turnout.v1.admin_pb2 import ClassifierStatus, ModelStatus, Plan, Worker
+from turnout.v1.admin_pb2 import BudgetStatus, ClassifierStatus, ModelStatus, Plan, Worker
 from turnout.v1.control_pb2 import PushStatsRequest, WatchPlanResponse
 from turnout.v1.routing_pb2 import Outcome, OutcomeResult
 
@@ -43,11 +45,17 @@ class KeptFiles:
     live_config: Path  # the configuration with its live updates
     state: Path  # what was learned and spent
     spent: Path  # what budgets have spent in their periods, as earlier versions kept it
+    updates: Path  # who changed what while it ran
 
     @classmethod
     def in_folder(cls, folder: Path) -> "KeptFiles":
         """Under the names that they have in the state folder."""
-        return cls(folder / "live.json", folder / FILE_NAME, folder / "spent.json")
+        return cls(
+            folder / "live.json",
+            folder / FILE_NAME,
+            folder / "spent.json",
+            folder / "updates.jsonl",
+        )
 
 
 class ControlPlane:
@@ -78,6 +86,7 @@ class ControlPlane:
             )
         )
         self._restore_spending()
+        self._kept_config = KeptConfig(files.live_config, files.updates)
         self._classifier = ClassifierKeeper(files.live_config.parent, self._knowledge.drift)
         self._publisher = Publisher(epoch, to_json(config))
         self._explainer = Explainer(pricer)
@@ -142,10 +151,18 @@ class ControlPlane:
         """One result for each outcome, in order."""
         return [self._settle(outcome) for outcome in outcomes]
 
-    async def update(self, change: Callable[[Config], Config]) -> Config:
+    async def update(self, change: Callable[[Config], Config], *, by: Author) -> Config:
         """Changes the configuration: kept on disk first, then in force, then planned with."""
         # A caller that gives up meanwhile must not leave it on disk but not in force.
-        return await asyncio.shield(self._update(change))
+        return await asyncio.shield(self._update(change, by))
+
+    def updates(self) -> list[Update]:
+        """Who changed what, the newest first."""
+        return self._kept_config.updates()
+
+    def budget_statuses(self) -> list[BudgetStatus]:
+        """Every budget, with what it has spent."""
+        return list(views.budget_statuses(self._knowledge, now_s=self._clock()))
 
     def plan(self, plan_id: str = "") -> Plan | None:
         """The plan in force with the newest step prices, or the one of this id.
@@ -173,14 +190,14 @@ class ControlPlane:
         return self._classifier.status(now_s=self._clock())
 
     async def update_classifier(
-        self, data: bytes, *, force: bool, dry_run: bool
+        self, data: bytes, *, force: bool, dry_run: bool, by: Author
     ) -> tuple[Comparison | None, bool]:
         """Compares, and puts it in force unless it is clearly worse; says whether it is in force.
 
         Raises ClassifierInvalid.
         """
         # As update: a caller that gives up leaves nothing half done.
-        return await asyncio.shield(self._replace(data, force=force, dry_run=dry_run))
+        return await asyncio.shield(self._replace(data, by, force=force, dry_run=dry_run))
 
     def data_address(self) -> str:
         """Where callers are served; empty until a worker has pushed."""
@@ -200,25 +217,24 @@ class ControlPlane:
         number = self._publisher.config_number
         return self._knowledge.workers.behind(number, now_s=self._clock())
 
-    async def _update(self, change: Callable[[Config], Config]) -> Config:
+    async def _update(self, change: Callable[[Config], Config], by: Author) -> Config:
         async with self._updating:  # or of two changes at once the first would be lost
             config = change(self.config)
             if config == self.config:
                 return config
-            text = to_json(config)
-            await asyncio.to_thread(write_whole, self._files.live_config, text)
+            await self._kept_config.replace(self.config, config, by, now_s=self._clock())
             await self._classifier.configure(config)
             # No await from here on: a plan of a window that ends meanwhile would name models that
             # workers do not know.
             self._knowledge.configure(config)
             self._up = self._knowledge.models_up(now_s=self._clock())
-            self._publisher.publish_config(text)
+            self._publisher.publish_config(to_json(config))
             self._explainer.forget()
             self._replanner.wake()
         return config
 
     async def _replace(
-        self, data: bytes, *, force: bool, dry_run: bool
+        self, data: bytes, by: Author, *, force: bool, dry_run: bool
     ) -> tuple[Comparison | None, bool]:
         async with self._replacing:  # or of two at once each would delete the other's file
             contents, comparison = await self._classifier.compared(self.config, data)
@@ -226,7 +242,7 @@ class ControlPlane:
             if dry_run or (worse and not force):
                 return comparison, False
             file = await self._classifier.save(data, contents)
-            await self._update(lambda config: with_classifier(config, file))
+            await self._update(lambda config: with_classifier(config, file), by)
         return comparison, True
 
     def _settle(self, outcome: Outcome) -> OutcomeResult:
@@ -275,12 +291,7 @@ class ControlPlane:
     async def _keep_config(self) -> None:
         """Every update has written it; others may have removed it since."""
         async with self._updating:
-            if self._files.live_config.exists():
-                return
-            try:
-                await asyncio.to_thread(write_whole, self._files.live_config, to_json(self.config))
-            except OSError as error:  # a full disk is no reason to stop planning
-                _log.warning("the configuration cannot be kept", error=str(error))
+            await self._kept_config.write_again(self.config)
 
     async def _keep_again(self) -> None:
         """Once a window. What was learned is kept when its window is closed."""

@@ -5,9 +5,9 @@ as a restart would undo them, and are told like every other change.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,6 +18,7 @@ from server.config.file import Check, file_bytes, read
 from server.config.problems import ConfigError, Problem, Problems
 from server.config.schema import Config
 from server.control.plane import ControlPlane
+from server.control.update_log import Author
 from server.named_files.check import named_files_problems
 
 # Compiling a large configuration takes a worker some seconds on a busy machine.
@@ -38,26 +39,17 @@ class Reloaded:
     changes: tuple[Change, ...] = ()
 
 
-OnChanged = Callable[[str, Sequence[Change]], None]
-
-
-def _keep_nothing(_source: str, _changes: Sequence[Change]) -> None:
-    pass
+# Whoever sends a signal to a process is its user, or root.
+BY_SIGNAL = Author("SIGHUP")
 
 
 class Reloads:
     """One after another. Reading and checking are done beside the loop."""
 
-    def __init__(
-        self, plane: ControlPlane, file: Path | None = None, on_changed: OnChanged = _keep_nothing
-    ) -> None:
-        """`file` is the one that the service was started with.
-
-        `on_changed` is told whose file it was and what has changed, once it is in force.
-        """
+    def __init__(self, plane: ControlPlane, file: Path | None = None) -> None:
+        """`file` is the one that the service was started with."""
         self._plane = plane
         self._file = file
-        self._on_changed = on_changed
         self._reading = asyncio.Lock()  # files of 4 MiB take seconds, and many at once would too
 
     async def follow(self, wanted: asyncio.Event) -> NoReturn:
@@ -71,19 +63,17 @@ class Reloads:
         """Puts the file of the start in force as it is now; the log says what came of it."""
         if self._file is None:
             return Reloaded(False, (Problem("", None, "the service was started without a file"),))
+        _log.info("reading the configuration again", file=str(self._file))
         try:
             data = await asyncio.to_thread(file_bytes, self._file)
         except ConfigError as error:
-            return self._refused(str(self._file), error)
-        return await self.reload(data, source=str(self._file))
+            return _refused(BY_SIGNAL, error)
+        return await self.reload(data, by=BY_SIGNAL)
 
-    async def reload(self, data: bytes, *, source: str, dry_run: bool = False) -> Reloaded:
-        """Puts what a file has in force; the log says what came of it.
-
-        `source` says whose file it is.
-        """
+    async def reload(self, data: bytes, *, by: Author, dry_run: bool = False) -> Reloaded:
+        """Puts what a file has in force; the log says what came of it."""
         # Who gives up meanwhile must not leave it in force and untold.
-        return await asyncio.shield(self._reload(data, source, dry_run=dry_run))
+        return await asyncio.shield(self._reload(data, by, dry_run=dry_run))
 
     async def behind(self) -> Sequence[str]:
         """Waits until every worker has followed; those that have not in time."""
@@ -93,22 +83,22 @@ class Reloads:
                     await asyncio.sleep(_LOOK_S)
         return self._plane.behind()
 
-    async def _reload(self, data: bytes, source: str, *, dry_run: bool) -> Reloaded:
+    async def _reload(self, data: bytes, by: Author, *, dry_run: bool) -> Reloaded:
         try:
             async with self._reading:
                 check = _changeable_from(self._plane.config)
                 config = await asyncio.to_thread(read, data, further_check=check)
             if dry_run:
                 return Reloaded(False, changes=tuple(changes(self._plane.config, config)))
-            changed = await self._put_in_force(config)
+            changed = await self._put_in_force(config, by)
         except ConfigError as error:
-            return Reloaded(False, error.problems) if dry_run else self._refused(source, error)
+            return Reloaded(False, error.problems) if dry_run else _refused(by, error)
         except OSError as error:
-            return self._refused(source, _not_kept(error))
-        self._tell(source, changed)
+            return _refused(by, _not_kept(error))
+        _log.info("configuration reloaded", changes=len(changed), **asdict(by))
         return Reloaded(True, changes=tuple(changed))
 
-    async def _put_in_force(self, config: Config) -> Sequence[Change]:
+    async def _put_in_force(self, config: Config, by: Author) -> Sequence[Change]:
         """What has changed, against what was in force the moment before."""
         changed: list[Change] = []
 
@@ -116,26 +106,20 @@ class Reloads:
             changed.extend(changes(running, config))
             return config
 
-        await self._plane.update(replaced)
+        await self._plane.update(replaced, by=by)
         return changed
 
-    def _tell(self, source: str, changed: Sequence[Change]) -> None:
-        _log.info("configuration reloaded", file=source, changes=len(changed))
-        for change in changed[:LOGGED_MAX]:
-            _log.info("configuration changed", change=change.text)
-        if changed:
-            self._on_changed(source, changed)
 
-    def _refused(self, source: str, error: ConfigError) -> Reloaded:
-        for problem in error.problems[:LOGGED_MAX]:
-            _log.error(
-                "configuration refused, the one in force stays",
-                file=source,
-                line=problem.line,
-                field=problem.path,
-                error=problem.message,
-            )
-        return Reloaded(False, error.problems)
+def _refused(by: Author, error: ConfigError) -> Reloaded:
+    for problem in error.problems[:LOGGED_MAX]:
+        _log.error(
+            "configuration refused, the one in force stays",
+            line=problem.line,
+            field=problem.path,
+            error=problem.message,
+            **asdict(by),
+        )
+    return Reloaded(False, error.problems)
 
 
 def _changeable_from(running: Config) -> Check:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from optimizer.estimate.accuracy import Estimate
 from server.control.estimates import believed_before
 from server.control.knowledge import Knowledge
-from server.control.messages import estimate_message, model_message, timestamp
+from server.control.messages import budget_message, estimate_message, model_message, timestamp
 from turnout.v1 import admin_pb2 as pb
 
 
@@ -47,4 +47,18 @@ def model_statuses(
             cost_nano_usd=hour.cost_nano_usd,
             unreported=max(hour.unreported, 0),
             unreported_nano_usd=max(hour.unreported_nano_usd, 0),
+        )
+
+
+def budget_statuses(knowledge: Knowledge, *, now_s: float) -> Iterator[pb.BudgetStatus]:
+    """Every budget, with what it has spent in the period that runs."""
+    config = knowledge.config
+    states = knowledge.spending.states(window_s=config.window_s, now_s=now_s)
+    for budget in config.budgets:
+        state = states[budget.name]
+        yield pb.BudgetStatus(
+            budget=budget_message(budget),
+            spent_nano_usd=state.spent_nano_usd,
+            unreported=state.unreported,
+            unreported_nano_usd=state.unreported_nano_usd,
         )

@@ -15,6 +15,7 @@ from server.control.messages import (
     comparison_message,
     model_message,
     timestamp,
+    update_message,
 )
 from server.control.plane import ControlPlane
 from server.control.reload import Reloads
@@ -29,6 +30,7 @@ from server.rpc.admin_changes import (
     model_changes,
 )
 from server.rpc.admin_reload import reload_response
+from server.rpc.author import author_of
 from server.rpc.errors import Context
 from turnout.v1 import admin_pb2 as pb
 from turnout.v1 import admin_pb2_grpc
@@ -69,6 +71,21 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
     ) -> pb.ListModelsResponse:
         return pb.ListModelsResponse(models=self._plane.model_statuses())
 
+    async def ListClasses(
+        self, request: pb.ListClassesRequest, context: Context
+    ) -> pb.ListClassesResponse:
+        return pb.ListClassesResponse(classes=map(class_message, self._plane.config.classes))
+
+    async def ListBudgets(
+        self, request: pb.ListBudgetsRequest, context: Context
+    ) -> pb.ListBudgetsResponse:
+        return pb.ListBudgetsResponse(budgets=self._plane.budget_statuses())
+
+    async def ListUpdates(
+        self, request: pb.ListUpdatesRequest, context: Context
+    ) -> pb.ListUpdatesResponse:
+        return pb.ListUpdatesResponse(updates=map(update_message, self._plane.updates()))
+
     async def UpdateModel(
         self, request: pb.UpdateModelRequest, context: Context
     ) -> pb.UpdateModelResponse:
@@ -77,7 +94,9 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         if not (is_new and request.allow_missing):
             _entry("model", self._plane.config.models, name)
             changes = masked(changes, request.update_mask.paths)
-        config = await self._update("model", name, changes, allow_missing=request.allow_missing)
+        config = await self._update(
+            "model", name, changes, context, allow_missing=request.allow_missing
+        )
         return pb.UpdateModelResponse(model=model_message(_entry("model", config.models, name)))
 
     async def UpdateClass(
@@ -88,7 +107,7 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         if not request.update_mask.paths:
             raise InvalidRequest("say which fields to change, such as floor", field="update_mask")
         changes = masked(class_changes(request.traffic_class), request.update_mask.paths)
-        config = await self._update("traffic_class", name, changes)
+        config = await self._update("traffic_class", name, changes, context)
         changed = _entry("traffic_class", config.classes, name)
         return pb.UpdateClassResponse(traffic_class=class_message(changed))
 
@@ -98,7 +117,7 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         name = request.budget.name
         _entry("budget", self._plane.config.budgets, name)
         changes = masked(budget_changes(request.budget), request.update_mask.paths)
-        config = await self._update("budget", name, changes)
+        config = await self._update("budget", name, changes, context)
         return pb.UpdateBudgetResponse(
             budget=budget_message(_entry("budget", config.budgets, name))
         )
@@ -108,7 +127,10 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
     ) -> pb.UpdateClassifierResponse:
         try:
             comparison, in_force = await self._plane.update_classifier(
-                request.classifier, force=request.force, dry_run=request.dry_run
+                request.classifier,
+                force=request.force,
+                dry_run=request.dry_run,
+                by=author_of(context),
             )
         except ClassifierInvalid as error:
             raise InvalidRequest(str(error), field="classifier") from error
@@ -121,19 +143,26 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
     async def ReloadConfig(
         self, request: pb.ReloadConfigRequest, context: Context
     ) -> pb.ReloadConfigResponse:
-        source = "an operator's file"
-        found = await self._reloads.reload(request.content, source=source, dry_run=request.dry_run)
+        by = author_of(context)
+        found = await self._reloads.reload(request.content, by=by, dry_run=request.dry_run)
         behind = await self._reloads.behind() if found.in_force else ()
         return reload_response(found, behind)
 
     async def _update(
-        self, field: str, name: str, changes: Changes, *, allow_missing: bool = False
+        self,
+        field: str,
+        name: str,
+        changes: Changes,
+        context: Context,
+        *,
+        allow_missing: bool = False,
     ) -> Config:
         """The configuration then in force; raises ConfigError by the paths of the request."""
         section = _SECTIONS[field]
         try:
             return await self._plane.update(
-                lambda config: updated(config, section, name, changes, allow_missing=allow_missing)
+                lambda config: updated(config, section, name, changes, allow_missing=allow_missing),
+                by=author_of(context),
             )
         except ConfigError as error:
             raise in_request(error, section, field) from error

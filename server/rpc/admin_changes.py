@@ -64,11 +64,12 @@ def masked(changes: Changes, paths: Iterable[str]) -> Changes:
     wanted = frozenset(paths)
     if not wanted:
         return changes
-    unknown = wanted.difference(_paths(changes))
+    there = paths_of(changes)
+    unknown = wanted.difference(there)
     if unknown:
         raise InvalidRequest(
             f"{min(unknown)!r} cannot change, or is within what the request leaves out: "
-            f"there is {', '.join(_paths(changes))}",
+            f"there is {', '.join(there)}",
             field="update_mask",
         )
     found: dict[str, object] = {}
@@ -86,6 +87,11 @@ def in_request(error: ConfigError, section: str, field: str) -> ConfigError:
     return ConfigError(
         tuple(replace(p, path=entry.sub(field, p.path, count=1)) for p in error.problems)
     )
+
+
+def paths_of(changes: Changes) -> tuple[str, ...]:
+    """Every field that a mask may name, a section before the fields in it."""
+    return tuple(_paths(changes))
 
 
 def _paths(changes: Changes) -> Iterator[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from server.config.as_json import to_json
 from server.config.live import updated
 from server.control.kept_file import write_whole
+from server.control.update_log import Author
 from tests.closed_loop import virtual_loop
 from tests.closed_loop.control import LIVE, Control
 from tests.closed_loop.scenario import TICKS_PER_S, ClassLaw, Drain, Kill, Scenario
@@ -20,6 +21,7 @@ from tests.closed_loop.worker import RunningWorker, name_of
 BEGINS_S = 1_719_916_200.0
 # Until everybody has heard of everything that was sent out before.
 _WIRED_S = 2.0
+_AUTHOR = Author("uid 1000")
 
 
 def tell(scenario: Scenario, folder: Path) -> Story:
@@ -101,7 +103,9 @@ class _Service:
         await self._listens.wait()
         assert self._control is not None
         off = {"enabled": False}
-        await self._control.plane.update(lambda had: updated(had, "models", drain.model, off))
+        await self._control.plane.update(
+            lambda had: updated(had, "models", drain.model, off), by=_AUTHOR
+        )
         self._story.drained.append(Drained(drain.model, self._now_s()))
 
     async def _call(self, law: ClassLaw) -> None:

@@ -213,7 +213,7 @@ async def test_a_bad_file_is_told_in_the_log_and_changes_nothing(
         path.write_text(path.read_text() + "flor: 1\n")
         service.process.send_signal(signal.SIGHUP)
         refused = await service.read_until("configuration refused, the one in force stays")
-        assert (refused["field"], refused["file"]) == ("flor", str(path))
+        assert (refused["field"], refused["who"]) == ("flor", "SIGHUP")
         assert "unknown key" in str(refused["error"])
         assert {cell.traffic_class for cell in await _cells(service, 1)} == {"east"}
         write_config(tmp_path, endpoint, **east(endpoint), listeners={"data": "127.0.0.1:1"})

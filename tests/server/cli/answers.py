@@ -25,6 +25,12 @@ class Answers:
         self.routed = routing_pb2.RouteRequest()
         self.wanted = pb.GetPlanRequest()
         self.updated = pb.UpdateModelRequest()
+        self.class_update = pb.UpdateClassRequest()
+        self.budget_update = pb.UpdateBudgetRequest()
+        self.updates = samples.updates()
+        self.reports: list[routing_pb2.ReportRequest] = []
+        self.results: dict[str, str] = {}  # the reason against a decision
+        self.takes_text = True
         self.info = pb.GetServerInfoResponse()
         self.replaced = pb.UpdateClassifierRequest()
         self.replacement = pb.UpdateClassifierResponse(in_force=True)
@@ -32,15 +38,19 @@ class Answers:
         self.reloaded = pb.ReloadConfigResponse(in_force=True)
 
     def refuse(self, code: grpc.StatusCode, reason: str, message: str) -> None:
-        detail = AnyMessage()
-        detail.Pack(error_details_pb2.ErrorInfo(reason=reason, domain="turnout"))
-        details = [detail] if reason else []
-        self.refusal = status_pb2.Status(code=code.value[0], message=message, details=details)
+        self.refusal = _status(code, reason, message)
 
     def asked(self, context: Context) -> None:
         self.metadata = dict(context.invocation_metadata())
         if self.refusal is not None:
             context.abort_with_status(rpc_status.to_status(self.refusal))
+
+
+def _status(code: grpc.StatusCode, reason: str, message: str) -> status_pb2.Status:
+    detail = AnyMessage()
+    detail.Pack(error_details_pb2.ErrorInfo(reason=reason, domain="turnout"))
+    details = [detail] if reason else []
+    return status_pb2.Status(code=code.value[0], message=message, details=details)
 
 
 class Admin(AdminServiceServicer):
@@ -69,12 +79,34 @@ class Admin(AdminServiceServicer):
     def UpdateClass(
         self, request: pb.UpdateClassRequest, context: Context
     ) -> pb.UpdateClassResponse:
-        return pb.UpdateClassResponse()
+        self._answers.asked(context)
+        self._answers.class_update = request
+        return pb.UpdateClassResponse(traffic_class=request.traffic_class)
 
     def UpdateBudget(
         self, request: pb.UpdateBudgetRequest, context: Context
     ) -> pb.UpdateBudgetResponse:
-        return pb.UpdateBudgetResponse()
+        self._answers.asked(context)
+        self._answers.budget_update = request
+        return pb.UpdateBudgetResponse(budget=request.budget)
+
+    def ListClasses(
+        self, request: pb.ListClassesRequest, context: Context
+    ) -> pb.ListClassesResponse:
+        self._answers.asked(context)
+        return pb.ListClassesResponse(classes=samples.classes())
+
+    def ListBudgets(
+        self, request: pb.ListBudgetsRequest, context: Context
+    ) -> pb.ListBudgetsResponse:
+        self._answers.asked(context)
+        return pb.ListBudgetsResponse(budgets=samples.budgets())
+
+    def ListUpdates(
+        self, request: pb.ListUpdatesRequest, context: Context
+    ) -> pb.ListUpdatesResponse:
+        self._answers.asked(context)
+        return pb.ListUpdatesResponse(updates=self._answers.updates)
 
     def GetPlan(self, request: pb.GetPlanRequest, context: Context) -> pb.GetPlanResponse:
         self._answers.asked(context)
@@ -102,6 +134,9 @@ class Routing(RoutingServiceServicer):
         self, request: routing_pb2.RouteRequest, context: Context
     ) -> routing_pb2.RouteResponse:
         self._answers.asked(context)
+        if request.text and not self._answers.takes_text:
+            refusal = _status(grpc.StatusCode.FAILED_PRECONDITION, "NO_CANDIDATE", "no model")
+            context.abort_with_status(rpc_status.to_status(refusal))
         self._answers.routed = request
         return self._answers.decision
 
@@ -118,4 +153,12 @@ class Routing(RoutingServiceServicer):
     def Report(
         self, request: routing_pb2.ReportRequest, context: Context
     ) -> routing_pb2.ReportResponse:
-        return routing_pb2.ReportResponse()
+        self._answers.asked(context)
+        self._answers.reports.append(request)
+        reasons = (self._answers.results.get(one.decision_id, "") for one in request.outcomes)
+        return routing_pb2.ReportResponse(
+            results=[
+                routing_pb2.OutcomeResult(reason=reason, message=reason and "it was not counted")
+                for reason in reasons
+            ]
+        )

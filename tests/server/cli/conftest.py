@@ -18,9 +18,17 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Runs `turnout` in 80 columns with a state folder of its own."""
-    environ = {"COLUMNS": "80", "XDG_STATE_HOME": str(tmp_path), "NO_COLOR": "1"}
-    return lambda *args: CliRunner().invoke(app, [str(arg) for arg in args], env=environ)
+    """Runs `turnout` with a state folder of its own, in 80 columns unless others are given."""
+    environ = {"XDG_STATE_HOME": str(tmp_path), "NO_COLOR": "1"}
+
+    def invoke(*args: object, columns: int = 80, stdin: str | None = None) -> Result:
+        env = environ | {"COLUMNS": str(columns)}
+        # The name stands in the lines of usage, and so in what fits.
+        return CliRunner().invoke(
+            app, [str(arg) for arg in args], env=env, input=stdin, prog_name="turnout"
+        )
+
+    return invoke
 
 
 @pytest.fixture

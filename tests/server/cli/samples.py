@@ -180,3 +180,63 @@ def _cell(
             for model, share in shares
         ],
     )
+
+
+def classes() -> list[pb.TrafficClass]:
+    return [
+        pb.TrafficClass(
+            name="strict",
+            floor=0.9,
+            slo=pb.Slo(metric="total", ms=800, fraction=0.99),
+            audit_rate=0.05,
+            priority=10,
+            deadline_s=5,
+        ),
+        pb.TrafficClass(name="bulk", deadline_s=60),
+    ]
+
+
+def budgets() -> list[pb.BudgetStatus]:
+    return [
+        pb.BudgetStatus(
+            budget=pb.Budget(
+                name="insurance",
+                amount_usd=40,
+                period="day",
+                tenant="insurance",
+                traffic_class="strict",
+            ),
+            spent_nano_usd=int(12.5 * USD),
+            unreported=7,
+            unreported_nano_usd=int(0.04 * USD),
+        ),
+        pb.BudgetStatus(budget=pb.Budget(name="company", amount_usd=3000, period="month")),
+    ]
+
+
+def updates() -> list[pb.ConfigUpdate]:
+    """The newest first."""
+    price = "models.small.price.request_usd"
+    return [
+        pb.ConfigUpdate(
+            time=Timestamp(seconds=MADE_S),
+            who="uid 1000",
+            operator="anna",
+            changes=[
+                pb.ConfigChange(
+                    path=price, before="0.002", after="0.001", text=f"{price}: 0.002 -> 0.001"
+                ),
+                pb.ConfigChange(path="models.old", text="models: old removed"),
+            ],
+            left_out=3,
+        ),
+        pb.ConfigUpdate(
+            time=Timestamp(seconds=MADE_S - 60),
+            who="token from 10.0.0.7",
+            changes=[
+                pb.ConfigChange(
+                    path="budgets.company.amount_usd", text="budgets.company.amount_usd: 1 -> 2"
+                )
+            ],
+        ),
+    ]

@@ -1,7 +1,9 @@
 import json
 
+import grpc
 import pytest
 
+from server.wire import oip_pb2
 from tests.server.cli.answers import Answers
 from tests.server.cli.conftest import Run
 from turnout.v1 import routing_pb2 as pb
@@ -103,3 +105,23 @@ def test_markup_in_what_a_service_says_is_only_text(
 ) -> None:
     answers.decision.reason.text = "[bold]law[/bold] [/] matched"
     assert "[bold]law[/bold] [/] matched" in run("route", "--address", address).stdout
+
+
+def test_where_no_model_takes_text_it_is_asked_about_as_a_tensor(
+    run: Run, address: str, answers: Answers
+) -> None:
+    answers.takes_text = False
+    result = run("route", "--text", "hello", "--dry-run", "--address", address)
+    assert result.exit_code == 0
+    (tensor,) = oip_pb2.ModelInferRequest.FromString(answers.routed.oip_request).inputs
+    assert (tensor.datatype, list(tensor.contents.bytes_contents)) == ("BYTES", [b"hello"])
+    assert answers.routed.dry_run
+
+
+def test_features_that_no_model_takes_are_not_asked_about_again(
+    run: Run, address: str, answers: Answers
+) -> None:
+    answers.refuse(grpc.StatusCode.FAILED_PRECONDITION, "NO_CANDIDATE", "no model takes this")
+    result = run("route", "--class", "strict", "--address", address)
+    assert result.exit_code == 1
+    assert "NO_CANDIDATE: no model takes this" in result.stderr

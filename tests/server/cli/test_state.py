@@ -123,3 +123,7 @@ def test_reset_of_nothing_says_so(run: Run, folder: Path) -> None:
     result = run("state", "reset", "--yes")
     assert result.exit_code == 1
     assert os.listdir(folder) == []
+
+
+def test_json_of_a_reset_names_the_file(run: Run, file: Path) -> None:
+    assert json.loads(run("state", "reset", "--yes", "--json").stdout) == {"removed": str(file)}

@@ -35,7 +35,16 @@ from tests.server.control.served import (
     no_prices,
     serving,
 )
-from tests.server.control.told import CODE, KEY, NOW_S, answered, decision_id, service, usage
+from tests.server.control.told import (
+    AUTHOR,
+    CODE,
+    KEY,
+    NOW_S,
+    answered,
+    decision_id,
+    service,
+    usage,
+)
 from turnout.v1 import control_pb2 as pb
 from turnout.v1.admin_pb2 import (
     GetPlanRequest,
@@ -283,11 +292,15 @@ async def test_prices_of_an_older_configuration_are_not_shown(tmp_path: Path) ->
 async def test_an_update_whose_caller_gives_up_is_in_force_all_the_same(tmp_path: Path) -> None:
     plane = control_plane(tmp_path, quick())
     first = asyncio.create_task(
-        plane.update(lambda config: updated(config, "budgets", "team", {"amount_usd": 1.0}))
+        plane.update(
+            lambda config: updated(config, "budgets", "team", {"amount_usd": 1.0}), by=AUTHOR
+        )
     )
     await asyncio.sleep(0)
     first.cancel()
-    config = await plane.update(lambda config: updated(config, "classes", "code", {"floor": 0.8}))
+    config = await plane.update(
+        lambda config: updated(config, "classes", "code", {"floor": 0.8}), by=AUTHOR
+    )
     assert config.budgets[0].amount_usd == 1.0
     assert from_json(files_in(tmp_path).live_config.read_bytes()) == config
 

@@ -1,7 +1,7 @@
 """A configuration file that takes the place of the one in force, on a real control plane."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,6 @@ import yaml
 from structlog.testing import capture_logs
 
 from server.config.as_json import from_json
-from server.config.changes import Change
 from server.config.file import FILE_BYTES_MAX
 from server.config.live import updated
 from server.config.parse import parse
@@ -17,9 +16,18 @@ from server.config.schema import Config
 from server.control.kept_file import write_whole
 from server.control.plane import ControlPlane
 from server.control.reload import Reloads
+from server.control.update_log import Author
 from tests.server.configs import plain
-from tests.server.control.served import Served, Worker, control_plane, files_in, serving
+from tests.server.control.served import (
+    PATIENCE_S,
+    Served,
+    Worker,
+    control_plane,
+    files_in,
+    serving,
+)
 
+ALICE = Author("uid 1000", "alice")
 PRICE = ("models", 0, "price", "request_usd")
 CHEAPER = "models.small.price.request_usd: 0.001 -> 0.0005"
 
@@ -59,7 +67,7 @@ async def test_a_file_takes_the_place_of_the_configuration_in_force_and_is_kept(
     plane: ControlPlane, reloads: Reloads, tmp_path: Path
 ) -> None:
     data = text((PRICE, 0.0005))
-    reloaded = await reloads.reload(data, source="a")
+    reloaded = await reloads.reload(data, by=ALICE)
     assert reloaded.in_force
     assert [change.text for change in reloaded.changes] == [CHEAPER]
     assert plane.config == kept(tmp_path) == parse(yaml.safe_load(data))
@@ -72,10 +80,12 @@ async def test_the_file_of_the_start_is_read_again_as_it_is_then(
     with capture_logs() as logs:
         assert (await reloads.reload_file()).in_force
     assert plane.config.models[0].price.request_usd == 0.0005
-    assert [(log["event"], log.get("change")) for log in logs] == [
-        ("configuration reloaded", None),
-        ("configuration changed", CHEAPER),
+    assert [(log["event"], log.get("changes")) for log in logs] == [
+        ("reading the configuration again", None),
+        ("configuration updated", [CHEAPER]),
+        ("configuration reloaded", 1),
     ]
+    assert logs[0]["file"] == str(file)
 
 
 async def test_a_dry_run_changes_nothing_and_says_what_would(
@@ -83,7 +93,7 @@ async def test_a_dry_run_changes_nothing_and_says_what_would(
 ) -> None:
     before = plane.config
     with capture_logs() as logs:
-        reloaded = await reloads.reload(text((PRICE, 0.0005)), source="a", dry_run=True)
+        reloaded = await reloads.reload(text((PRICE, 0.0005)), by=ALICE, dry_run=True)
     assert not reloaded.in_force
     assert [change.text for change in reloaded.changes] == [CHEAPER]
     assert plane.config is before
@@ -94,22 +104,25 @@ async def test_a_dry_run_changes_nothing_and_says_what_would(
 async def test_a_file_undoes_what_operators_changed_while_it_ran_and_says_so(
     plane: ControlPlane, reloads: Reloads
 ) -> None:
-    await plane.update(lambda config: updated(config, "models", "large", {"enabled": False}))
+    await plane.update(
+        lambda config: updated(config, "models", "large", {"enabled": False}), by=ALICE
+    )
     reloaded = await reloads.reload_file()
     assert [change.text for change in reloaded.changes] == ["models.large.enabled: false -> true"]
     assert plane.config.models[1].enabled
 
 
-async def test_whoever_keeps_an_account_of_changes_is_told_of_each_reload(
-    plane: ControlPlane, file: Path
+async def test_a_reload_is_kept_with_who_asked_and_what_it_changed(
+    plane: ControlPlane, reloads: Reloads, file: Path
 ) -> None:
-    told: list[tuple[str, Sequence[Change]]] = []
-    reloads = Reloads(plane, file, lambda source, changes: told.append((source, changes)))
     await reloads.reload_file()
-    assert told == []
-    await reloads.reload(text((PRICE, 0.0005)), source="alice")
-    assert [(source, [c.text for c in changes]) for source, changes in told] == [
-        ("alice", [CHEAPER])
+    assert plane.updates() == []
+    await reloads.reload(text((PRICE, 0.0005)), by=ALICE)
+    await reloads.reload_file()
+    found = [(update.author, [c.text for c in update.changes]) for update in plane.updates()]
+    assert found == [
+        (Author("SIGHUP"), ["models.small.price.request_usd: 0.0005 -> 0.001"]),
+        (ALICE, [CHEAPER]),
     ]
 
 
@@ -128,18 +141,18 @@ async def test_a_bad_file_leaves_the_configuration_in_force(
 ) -> None:
     before = plane.config
     with capture_logs() as logs:
-        reloaded = await reloads.reload(data, source="a.yaml")
+        reloaded = await reloads.reload(data, by=ALICE)
     assert plane.config is before
     (problem,) = reloaded.problems
     assert (problem.path, words in problem.message) == (path, True)
     (log,) = logs
-    assert (log["log_level"], log["file"], log["line"]) == ("error", "a.yaml", problem.line)
+    assert (log["log_level"], log["who"], log["line"]) == ("error", ALICE.who, problem.line)
     assert (log["field"], log["error"]) == (problem.path, problem.message)
 
 
 async def test_a_problem_is_told_with_its_line(reloads: Reloads) -> None:
     data = text((("classes", 1, "flor"), 1))
-    reloaded = await reloads.reload(data, source="a")
+    reloaded = await reloads.reload(data, by=ALICE)
     lines = data.decode().splitlines()
     (problem,) = reloaded.problems
     assert problem.line is not None
@@ -165,7 +178,8 @@ async def test_a_file_that_cannot_be_read_leaves_the_configuration_in_force(
         reloaded = await reloads.reload_file()
     assert plane.config is before
     assert words in reloaded.problems[0].message
-    assert [(log["log_level"], log["file"]) for log in logs] == [("error", str(file))]
+    assert logs[0]["file"] == str(file)
+    assert [(log["log_level"], log["who"]) for log in logs[1:]] == [("error", "SIGHUP")]
 
 
 async def test_a_folder_that_cannot_be_written_leaves_the_configuration_in_force(
@@ -173,7 +187,7 @@ async def test_a_folder_that_cannot_be_written_leaves_the_configuration_in_force
 ) -> None:
     before = plane.config
     files_in(tmp_path).live_config.mkdir()  # nothing can be renamed to a folder
-    reloaded = await reloads.reload(text((PRICE, 0.0005)), source="a")
+    reloaded = await reloads.reload(text((PRICE, 0.0005)), by=ALICE)
     assert plane.config is before
     assert "cannot be kept in the state folder" in reloaded.problems[0].message
 
@@ -183,7 +197,7 @@ async def test_of_two_reloads_at_once_each_is_whole_and_the_last_holds(
 ) -> None:
     prices = [0.006, 0.007, 0.008, 0.009]
     files = [text((PRICE, price), (("window_s",), price * 1_000)) for price in prices]
-    found = await asyncio.gather(*(reloads.reload(data, source="a") for data in files))
+    found = await asyncio.gather(*(reloads.reload(data, by=ALICE) for data in files))
     assert all(reloaded.in_force for reloaded in found)
     config = plane.config
     assert config.window_s == config.models[0].price.request_usd * 1_000
@@ -195,15 +209,15 @@ async def test_of_two_reloads_at_once_each_is_whole_and_the_last_holds(
 
 
 async def test_who_gives_up_waiting_leaves_it_whole_and_told(
-    plane: ControlPlane, file: Path
+    plane: ControlPlane, reloads: Reloads
 ) -> None:
-    told = asyncio.Event()
-    reloads = Reloads(plane, file, lambda *_: told.set())
-    asking = asyncio.create_task(reloads.reload(text((PRICE, 0.0005)), source="a"))
+    asking = asyncio.create_task(reloads.reload(text((PRICE, 0.0005)), by=ALICE))
     await asyncio.sleep(0)
     asking.cancel()
-    async with asyncio.timeout(20):
-        await told.wait()
+    async with asyncio.timeout(PATIENCE_S):
+        while not plane.updates():  # noqa: ASYNC110 - nobody waits for it any more
+            await asyncio.sleep(0.01)
+        await reloads.reload(text((PRICE, 0.0005)), by=ALICE)  # behind it
     assert plane.config.models[0].price.request_usd == 0.0005
 
 
@@ -214,7 +228,7 @@ async def test_a_file_that_says_what_is_in_force_changes_nothing(
     first = await worker.next()
     reloaded = await reloads.reload_file()
     assert (reloaded.in_force, reloaded.changes) == (True, ())
-    await reloads.reload(text((PRICE, 0.0005)), source="a")
+    await reloads.reload(text((PRICE, 0.0005)), by=ALICE)
     assert (await worker.next()).number == first.number + 1
 
 
@@ -225,7 +239,7 @@ async def test_a_worker_that_has_not_followed_is_named(
     snapshot = await worker.next()
     await worker.push(config=snapshot)
     assert plane.behind() == []
-    await reloads.reload(text((PRICE, 0.0005)), source="a")
+    await reloads.reload(text((PRICE, 0.0005)), by=ALICE)
     assert plane.behind() == ["w0"]
     await worker.push(config=await worker.next())
     assert plane.behind() == []

@@ -6,6 +6,7 @@ from typing import Any
 
 from server.config.schema import Config
 from server.control.cell_messages import to_message
+from server.control.update_log import Author
 from server.routing.catalog import Cell
 from server.routing.counters import LATENCY_BUCKETS
 from server.routing.decision_id import Kind, Sealer
@@ -13,6 +14,7 @@ from turnout.v1 import control_pb2 as pb
 from turnout.v1 import routing_pb2
 
 KEY = b"k" * 32
+AUTHOR = Author("uid 1000", "anna")
 CODE = Cell("code", "team", "other", "s0")
 CHAT = Cell("chat", "-", "other", "s0")
 # Tuesday, 2024-07-02 10:30:00 UTC.

@@ -134,7 +134,9 @@ async def test_a_floor_of_0_is_none(served: Served) -> None:
 async def test_a_budget_changes_its_amount(served: Served, paths: tuple[str, ...]) -> None:
     request = budget_update(pb.Budget(name="team", amount_usd=12.0, period="hour"), *paths)
     response = await served.admin.UpdateBudget(request)
-    assert response.budget == pb.Budget(name="team", amount_usd=12.0, period="day")
+    assert response.budget == pb.Budget(
+        name="team", amount_usd=12.0, period="day", traffic_class="code"
+    )
 
 
 async def test_what_was_changed_is_on_disk(served: Served, tmp_path: Path) -> None:

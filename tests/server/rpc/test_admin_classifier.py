@@ -17,7 +17,7 @@ from server.routing.catalog import Cell
 from server.routing.decision_id import Sealer
 from server.routing.learned_classifier.file_format import dump
 from tests.server.control.served import PATIENCE_S, Served, control_plane, files_in, serving
-from tests.server.control.told import CODE, KEY, answered, decision_id, push, service
+from tests.server.control.told import AUTHOR, CODE, KEY, answered, decision_id, push, service
 from tests.server.routing.learned_classifier.made import contents
 from tests.server.rpc.refusal import refusal
 from turnout.v1 import admin_pb2 as pb
@@ -150,8 +150,8 @@ async def test_of_two_at_once_the_second_is_compared_with_the_first(
     await keep_labelled(served, tmp_path)
     as_wrong = made(court=LAW, prime=LAW, number=LAW)
     replaced = await asyncio.gather(
-        served.plane.update_classifier(WRONG, force=True, dry_run=False),
-        served.plane.update_classifier(as_wrong, force=False, dry_run=False),
+        served.plane.update_classifier(WRONG, force=True, dry_run=False, by=AUTHOR),
+        served.plane.update_classifier(as_wrong, force=False, dry_run=False, by=AUTHOR),
     )
     assert [in_force for _, in_force in replaced] == [True, True]
     named = served.plane.config.classifier
@@ -161,10 +161,12 @@ async def test_of_two_at_once_the_second_is_compared_with_the_first(
 
 async def test_one_whose_caller_gives_up_takes_its_place_all_the_same(served: Served) -> None:
     better = made(court=LAW, prime=MATH, number=MATH)
-    first = asyncio.create_task(served.plane.update_classifier(better, force=False, dry_run=False))
+    first = asyncio.create_task(
+        served.plane.update_classifier(better, force=False, dry_run=False, by=AUTHOR)
+    )
     await asyncio.sleep(0)
     first.cancel()
-    comparison, _ = await served.plane.update_classifier(GOOD, force=False, dry_run=True)
+    comparison, _ = await served.plane.update_classifier(GOOD, force=False, dry_run=True, by=AUTHOR)
     assert comparison is not None
     named = served.plane.config.classifier
     assert named is not None
@@ -206,7 +208,9 @@ async def test_what_was_written_over_the_file_is_not_in_force(
 ) -> None:
     other = dump(contents(words={"court": LAW}, shares={"law": 1.0}))
     (tmp_path / "given.bin").write_bytes(other)
-    await served.plane.update(lambda config: updated(config, "classes", "code", {"floor": 0.8}))
+    await served.plane.update(
+        lambda config: updated(config, "classes", "code", {"floor": 0.8}), by=AUTHOR
+    )
     trained = {one.domain: one.trained for one in (await status(served)).domains}
     assert trained == SHARES
 
@@ -218,7 +222,7 @@ async def test_a_configuration_is_planned_with_only_once_its_classifier_was_read
     before, pipe = served.plane.config, tmp_path / "pipe.bin"
     os.mkfifo(pipe)
     naming = with_classifier(before, str(pipe))
-    updating = asyncio.create_task(served.plane.update(lambda _: naming))
+    updating = asyncio.create_task(served.plane.update(lambda _: naming, by=AUTHOR))
     with await asyncio.to_thread(pipe.open, "wb") as end:  # it is being read from now on
         meanwhile = served.plane.config
         end.write(GOOD)

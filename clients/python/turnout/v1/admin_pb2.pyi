@@ -484,6 +484,34 @@ class TrafficClass(google.protobuf.message.Message):
 Global___TrafficClass: typing_extensions.TypeAlias = TrafficClass
 
 @typing.final
+class ListClassesRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+Global___ListClassesRequest: typing_extensions.TypeAlias = ListClassesRequest
+
+@typing.final
+class ListClassesResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CLASSES_FIELD_NUMBER: builtins.int
+    @property
+    def classes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___TrafficClass]:
+        """In the order of the configuration."""
+
+    def __init__(
+        self,
+        *,
+        classes: collections.abc.Iterable[Global___TrafficClass] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["classes", b"classes"]) -> None: ...
+
+Global___ListClassesResponse: typing_extensions.TypeAlias = ListClassesResponse
+
+@typing.final
 class UpdateClassRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -530,20 +558,87 @@ class Budget(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     AMOUNT_USD_FIELD_NUMBER: builtins.int
     PERIOD_FIELD_NUMBER: builtins.int
+    TENANT_FIELD_NUMBER: builtins.int
+    TRAFFIC_CLASS_FIELD_NUMBER: builtins.int
     name: builtins.str
     amount_usd: builtins.float
     period: builtins.str
     """"hour", "day", "week" or "month", in UTC."""
+    tenant: builtins.str
+    """Whose requests draw on it: of this tenant and this class, all where both are empty. They cannot
+    change while running.
+    """
+    traffic_class: builtins.str
     def __init__(
         self,
         *,
         name: builtins.str = ...,
         amount_usd: builtins.float = ...,
         period: builtins.str = ...,
+        tenant: builtins.str = ...,
+        traffic_class: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["amount_usd", b"amount_usd", "name", b"name", "period", b"period"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["amount_usd", b"amount_usd", "name", b"name", "period", b"period", "tenant", b"tenant", "traffic_class", b"traffic_class"]) -> None: ...
 
 Global___Budget: typing_extensions.TypeAlias = Budget
+
+@typing.final
+class BudgetStatus(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BUDGET_FIELD_NUMBER: builtins.int
+    SPENT_NANO_USD_FIELD_NUMBER: builtins.int
+    UNREPORTED_FIELD_NUMBER: builtins.int
+    UNREPORTED_NANO_USD_FIELD_NUMBER: builtins.int
+    spent_nano_usd: builtins.int
+    """In the period that runs."""
+    unreported: builtins.int
+    """Decisions by Route in this period whose usage has not been reported (yet), and what they were
+    expected to cost; not part of what is spent.
+    """
+    unreported_nano_usd: builtins.int
+    @property
+    def budget(self) -> Global___Budget: ...
+    def __init__(
+        self,
+        *,
+        budget: Global___Budget | None = ...,
+        spent_nano_usd: builtins.int = ...,
+        unreported: builtins.int = ...,
+        unreported_nano_usd: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["budget", b"budget"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["budget", b"budget", "spent_nano_usd", b"spent_nano_usd", "unreported", b"unreported", "unreported_nano_usd", b"unreported_nano_usd"]) -> None: ...
+
+Global___BudgetStatus: typing_extensions.TypeAlias = BudgetStatus
+
+@typing.final
+class ListBudgetsRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+Global___ListBudgetsRequest: typing_extensions.TypeAlias = ListBudgetsRequest
+
+@typing.final
+class ListBudgetsResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BUDGETS_FIELD_NUMBER: builtins.int
+    @property
+    def budgets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___BudgetStatus]:
+        """In the order of the configuration."""
+
+    def __init__(
+        self,
+        *,
+        budgets: collections.abc.Iterable[Global___BudgetStatus] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["budgets", b"budgets"]) -> None: ...
+
+Global___ListBudgetsResponse: typing_extensions.TypeAlias = ListBudgetsResponse
 
 @typing.final
 class UpdateBudgetRequest(google.protobuf.message.Message):
@@ -584,6 +679,71 @@ class UpdateBudgetResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["budget", b"budget"]) -> None: ...
 
 Global___UpdateBudgetResponse: typing_extensions.TypeAlias = UpdateBudgetResponse
+
+@typing.final
+class ListUpdatesRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+Global___ListUpdatesRequest: typing_extensions.TypeAlias = ListUpdatesRequest
+
+@typing.final
+class ListUpdatesResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    UPDATES_FIELD_NUMBER: builtins.int
+    @property
+    def updates(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ConfigUpdate]: ...
+    def __init__(
+        self,
+        *,
+        updates: collections.abc.Iterable[Global___ConfigUpdate] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["updates", b"updates"]) -> None: ...
+
+Global___ListUpdatesResponse: typing_extensions.TypeAlias = ListUpdatesResponse
+
+@typing.final
+class ConfigUpdate(google.protobuf.message.Message):
+    """One configuration took the place of another while the service ran."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TIME_FIELD_NUMBER: builtins.int
+    WHO_FIELD_NUMBER: builtins.int
+    OPERATOR_FIELD_NUMBER: builtins.int
+    CHANGES_FIELD_NUMBER: builtins.int
+    LEFT_OUT_FIELD_NUMBER: builtins.int
+    who: builtins.str
+    """Who asked, as the listener knows them: "uid 1000" over a Unix socket, which is that user's
+    alone; "token from 10.0.0.7" over TCP.
+    """
+    operator: builtins.str
+    """What they say of themselves, as `turnout` does with the name of its user. Nobody checks it."""
+    left_out: builtins.int
+    """How many more there were."""
+    @property
+    def time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    @property
+    def changes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ConfigChange]:
+        """The first 400."""
+
+    def __init__(
+        self,
+        *,
+        time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        who: builtins.str = ...,
+        operator: builtins.str = ...,
+        changes: collections.abc.Iterable[Global___ConfigChange] | None = ...,
+        left_out: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["time", b"time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["changes", b"changes", "left_out", b"left_out", "operator", b"operator", "time", b"time", "who", b"who"]) -> None: ...
+
+Global___ConfigUpdate: typing_extensions.TypeAlias = ConfigUpdate
 
 @typing.final
 class UpdateClassifierRequest(google.protobuf.message.Message):

@@ -51,6 +51,21 @@ class AdminServiceStub(object):
                 request_serializer=turnout_dot_v1_dot_admin__pb2.ListModelsRequest.SerializeToString,
                 response_deserializer=turnout_dot_v1_dot_admin__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
+        self.ListClasses = channel.unary_unary(
+                '/turnout.v1.AdminService/ListClasses',
+                request_serializer=turnout_dot_v1_dot_admin__pb2.ListClassesRequest.SerializeToString,
+                response_deserializer=turnout_dot_v1_dot_admin__pb2.ListClassesResponse.FromString,
+                _registered_method=True)
+        self.ListBudgets = channel.unary_unary(
+                '/turnout.v1.AdminService/ListBudgets',
+                request_serializer=turnout_dot_v1_dot_admin__pb2.ListBudgetsRequest.SerializeToString,
+                response_deserializer=turnout_dot_v1_dot_admin__pb2.ListBudgetsResponse.FromString,
+                _registered_method=True)
+        self.ListUpdates = channel.unary_unary(
+                '/turnout.v1.AdminService/ListUpdates',
+                request_serializer=turnout_dot_v1_dot_admin__pb2.ListUpdatesRequest.SerializeToString,
+                response_deserializer=turnout_dot_v1_dot_admin__pb2.ListUpdatesResponse.FromString,
+                _registered_method=True)
         self.UpdateModel = channel.unary_unary(
                 '/turnout.v1.AdminService/UpdateModel',
                 request_serializer=turnout_dot_v1_dot_admin__pb2.UpdateModelRequest.SerializeToString,
@@ -101,8 +116,30 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def UpdateModel(self, request, context):
+    def ListClasses(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBudgets(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListUpdates(self, request, context):
+        """Who changed what: every update that was answered OK, and changed something, the newest first.
+        They outlast a restart; the oldest go when all take more than 2 MiB.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateModel(self, request, context):
+        """Of each update who asks for it is kept. The metadata `turnout-operator`, at most 64 printable
+        ASCII characters, is kept with it, as the caller's own word.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -153,6 +190,21 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.ListModels,
                     request_deserializer=turnout_dot_v1_dot_admin__pb2.ListModelsRequest.FromString,
                     response_serializer=turnout_dot_v1_dot_admin__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'ListClasses': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListClasses,
+                    request_deserializer=turnout_dot_v1_dot_admin__pb2.ListClassesRequest.FromString,
+                    response_serializer=turnout_dot_v1_dot_admin__pb2.ListClassesResponse.SerializeToString,
+            ),
+            'ListBudgets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBudgets,
+                    request_deserializer=turnout_dot_v1_dot_admin__pb2.ListBudgetsRequest.FromString,
+                    response_serializer=turnout_dot_v1_dot_admin__pb2.ListBudgetsResponse.SerializeToString,
+            ),
+            'ListUpdates': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUpdates,
+                    request_deserializer=turnout_dot_v1_dot_admin__pb2.ListUpdatesRequest.FromString,
+                    response_serializer=turnout_dot_v1_dot_admin__pb2.ListUpdatesResponse.SerializeToString,
             ),
             'UpdateModel': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateModel,
@@ -263,6 +315,87 @@ class AdminService(object):
             '/turnout.v1.AdminService/ListModels',
             turnout_dot_v1_dot_admin__pb2.ListModelsRequest.SerializeToString,
             turnout_dot_v1_dot_admin__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListClasses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/turnout.v1.AdminService/ListClasses',
+            turnout_dot_v1_dot_admin__pb2.ListClassesRequest.SerializeToString,
+            turnout_dot_v1_dot_admin__pb2.ListClassesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBudgets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/turnout.v1.AdminService/ListBudgets',
+            turnout_dot_v1_dot_admin__pb2.ListBudgetsRequest.SerializeToString,
+            turnout_dot_v1_dot_admin__pb2.ListBudgetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUpdates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/turnout.v1.AdminService/ListUpdates',
+            turnout_dot_v1_dot_admin__pb2.ListUpdatesRequest.SerializeToString,
+            turnout_dot_v1_dot_admin__pb2.ListUpdatesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -73,6 +73,54 @@ _AdminServiceListModelsType = typing_extensions.TypeVar(
     ],
 )
 
+_AdminServiceListClassesType = typing_extensions.TypeVar(
+    '_AdminServiceListClassesType',
+    grpc.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.ListClassesRequest,
+        turnout.v1.admin_pb2.ListClassesResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.ListClassesRequest,
+        turnout.v1.admin_pb2.ListClassesResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.ListClassesRequest,
+        turnout.v1.admin_pb2.ListClassesResponse,
+    ],
+)
+
+_AdminServiceListBudgetsType = typing_extensions.TypeVar(
+    '_AdminServiceListBudgetsType',
+    grpc.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.ListBudgetsRequest,
+        turnout.v1.admin_pb2.ListBudgetsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.ListBudgetsRequest,
+        turnout.v1.admin_pb2.ListBudgetsResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.ListBudgetsRequest,
+        turnout.v1.admin_pb2.ListBudgetsResponse,
+    ],
+)
+
+_AdminServiceListUpdatesType = typing_extensions.TypeVar(
+    '_AdminServiceListUpdatesType',
+    grpc.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.ListUpdatesRequest,
+        turnout.v1.admin_pb2.ListUpdatesResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.ListUpdatesRequest,
+        turnout.v1.admin_pb2.ListUpdatesResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.ListUpdatesRequest,
+        turnout.v1.admin_pb2.ListUpdatesResponse,
+    ],
+)
+
 _AdminServiceUpdateModelType = typing_extensions.TypeVar(
     '_AdminServiceUpdateModelType',
     grpc.UnaryUnaryMultiCallable[
@@ -153,7 +201,7 @@ _AdminServiceReloadConfigType = typing_extensions.TypeVar(
     ],
 )
 
-class AdminServiceStub(typing.Generic[_AdminServiceGetServerInfoType, _AdminServiceGetPlanType, _AdminServiceListModelsType, _AdminServiceUpdateModelType, _AdminServiceUpdateClassType, _AdminServiceUpdateBudgetType, _AdminServiceUpdateClassifierType, _AdminServiceReloadConfigType]):
+class AdminServiceStub(typing.Generic[_AdminServiceGetServerInfoType, _AdminServiceGetPlanType, _AdminServiceListModelsType, _AdminServiceListClassesType, _AdminServiceListBudgetsType, _AdminServiceListUpdatesType, _AdminServiceUpdateModelType, _AdminServiceUpdateClassType, _AdminServiceUpdateBudgetType, _AdminServiceUpdateClassifierType, _AdminServiceReloadConfigType]):
     """For operators and finance. Updates hold at once and until the service stops or its file is
     reloaded; what should outlast that belongs in the configuration file.
     """
@@ -171,6 +219,18 @@ class AdminServiceStub(typing.Generic[_AdminServiceGetServerInfoType, _AdminServ
         grpc.UnaryUnaryMultiCallable[
             turnout.v1.admin_pb2.ListModelsRequest,
             turnout.v1.admin_pb2.ListModelsResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            turnout.v1.admin_pb2.ListClassesRequest,
+            turnout.v1.admin_pb2.ListClassesResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            turnout.v1.admin_pb2.ListBudgetsRequest,
+            turnout.v1.admin_pb2.ListBudgetsResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            turnout.v1.admin_pb2.ListUpdatesRequest,
+            turnout.v1.admin_pb2.ListUpdatesResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
             turnout.v1.admin_pb2.UpdateModelRequest,
@@ -209,6 +269,18 @@ class AdminServiceStub(typing.Generic[_AdminServiceGetServerInfoType, _AdminServ
             turnout.v1.admin_pb2.ListModelsResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
+            turnout.v1.admin_pb2.ListClassesRequest,
+            turnout.v1.admin_pb2.ListClassesResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            turnout.v1.admin_pb2.ListBudgetsRequest,
+            turnout.v1.admin_pb2.ListBudgetsResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            turnout.v1.admin_pb2.ListUpdatesRequest,
+            turnout.v1.admin_pb2.ListUpdatesResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
             turnout.v1.admin_pb2.UpdateModelRequest,
             turnout.v1.admin_pb2.UpdateModelResponse,
         ],
@@ -236,7 +308,19 @@ class AdminServiceStub(typing.Generic[_AdminServiceGetServerInfoType, _AdminServ
 
     ListModels: _AdminServiceListModelsType
 
+    ListClasses: _AdminServiceListClassesType
+
+    ListBudgets: _AdminServiceListBudgetsType
+
+    ListUpdates: _AdminServiceListUpdatesType
+    """Who changed what: every update that was answered OK, and changed something, the newest first.
+    They outlast a restart; the oldest go when all take more than 2 MiB.
+    """
+
     UpdateModel: _AdminServiceUpdateModelType
+    """Of each update who asks for it is kept. The metadata `turnout-operator`, at most 64 printable
+    ASCII characters, is kept with it, as the caller's own word.
+    """
 
     UpdateClass: _AdminServiceUpdateClassType
 
@@ -265,6 +349,18 @@ AdminServiceAsyncStub: typing_extensions.TypeAlias = AdminServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         turnout.v1.admin_pb2.ListModelsRequest,
         turnout.v1.admin_pb2.ListModelsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.ListClassesRequest,
+        turnout.v1.admin_pb2.ListClassesResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.ListBudgetsRequest,
+        turnout.v1.admin_pb2.ListBudgetsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.ListUpdatesRequest,
+        turnout.v1.admin_pb2.ListUpdatesResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
         turnout.v1.admin_pb2.UpdateModelRequest,
@@ -315,11 +411,38 @@ class AdminServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[turnout.v1.admin_pb2.ListModelsResponse, collections.abc.Awaitable[turnout.v1.admin_pb2.ListModelsResponse]]: ...
 
     @abc.abstractmethod
+    def ListClasses(
+        self,
+        request: turnout.v1.admin_pb2.ListClassesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[turnout.v1.admin_pb2.ListClassesResponse, collections.abc.Awaitable[turnout.v1.admin_pb2.ListClassesResponse]]: ...
+
+    @abc.abstractmethod
+    def ListBudgets(
+        self,
+        request: turnout.v1.admin_pb2.ListBudgetsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[turnout.v1.admin_pb2.ListBudgetsResponse, collections.abc.Awaitable[turnout.v1.admin_pb2.ListBudgetsResponse]]: ...
+
+    @abc.abstractmethod
+    def ListUpdates(
+        self,
+        request: turnout.v1.admin_pb2.ListUpdatesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[turnout.v1.admin_pb2.ListUpdatesResponse, collections.abc.Awaitable[turnout.v1.admin_pb2.ListUpdatesResponse]]:
+        """Who changed what: every update that was answered OK, and changed something, the newest first.
+        They outlast a restart; the oldest go when all take more than 2 MiB.
+        """
+
+    @abc.abstractmethod
     def UpdateModel(
         self,
         request: turnout.v1.admin_pb2.UpdateModelRequest,
         context: _ServicerContext,
-    ) -> typing.Union[turnout.v1.admin_pb2.UpdateModelResponse, collections.abc.Awaitable[turnout.v1.admin_pb2.UpdateModelResponse]]: ...
+    ) -> typing.Union[turnout.v1.admin_pb2.UpdateModelResponse, collections.abc.Awaitable[turnout.v1.admin_pb2.UpdateModelResponse]]:
+        """Of each update who asks for it is kept. The metadata `turnout-operator`, at most 64 printable
+        ASCII characters, is kept with it, as the caller's own word.
+        """
 
     @abc.abstractmethod
     def UpdateClass(

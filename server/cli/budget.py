@@ -1,0 +1,85 @@
+"""`turnout budget`: what may be spent and what was; another amount while the service runs."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from server.cli.admin import Admin, asks_admin, asks_admin_unless_subcommand
+from server.cli.assignments import Assignments, assign, keys_help
+from server.cli.connection import TIMEOUT_S
+from server.cli.figures import NANO_PER_USD, usd
+from server.cli.terminal import AsJson, console, json_of, plain_table, tell_changed
+from server.config.budgets import BudgetConfig
+from server.rpc.admin_changes import budget_changes, paths_of
+from turnout.v1 import admin_pb2 as pb
+
+_KEYS = paths_of(budget_changes(pb.Budget()))
+
+app = typer.Typer(help="What may be spent: list it, change it.")
+
+
+@app.callback(invoke_without_command=True)
+@asks_admin_unless_subcommand
+def budget(admin: Admin, as_json: AsJson = False) -> None:
+    """List the budgets with what is spent of them; change one."""
+    _list(admin, as_json=as_json)
+
+
+@app.command("list", epilog="Example: [bold]turnout budget list --json[/]")
+@asks_admin
+def list_(admin: Admin, as_json: AsJson = False) -> None:
+    """List the budgets with what is spent of them in the period that runs."""
+    _list(admin, as_json=as_json)
+
+
+@app.command("set", epilog=keys_help(BudgetConfig, _KEYS, "budget set company amount_usd=4500"))
+@asks_admin
+def set_(
+    name: Annotated[str, typer.Argument(help="The budget, as the configuration calls it.")],
+    changes: Assignments,
+    admin: Admin,
+    as_json: AsJson = False,
+) -> None:
+    """Change a budget while the service runs; the next plan keeps to it."""
+    wanted = pb.Budget(name=name)
+    mask = assign(wanted, changes, keys=_KEYS)
+    request = pb.UpdateBudgetRequest(budget=wanted, update_mask=mask)
+    with admin.service() as service:
+        found = service.UpdateBudget(request, timeout=TIMEOUT_S, metadata=admin.metadata).budget
+    if as_json:
+        print(json_of(found))
+    else:
+        tell_changed(name, found, mask.paths)
+
+
+def _list(admin: Admin, *, as_json: bool) -> None:
+    request = pb.ListBudgetsRequest()
+    with admin.service() as service:
+        response = service.ListBudgets(request, timeout=TIMEOUT_S, metadata=admin.metadata)
+    if as_json:
+        print(json_of(response))
+    else:
+        console().print(table(response))
+
+
+def table(response: pb.ListBudgetsResponse) -> Table:
+    """A line a budget."""
+    found = plain_table("budget", "of", "amount>", "spent>", "unreported>")
+    for status in response.budgets:
+        one = status.budget
+        found.add_row(
+            one.name,
+            _scope(one),
+            f"{usd(one.amount_usd * NANO_PER_USD)} a {one.period}",
+            usd(status.spent_nano_usd),
+            f"about {usd(status.unreported_nano_usd)}" if status.unreported else "-",
+        )
+    return found
+
+
+def _scope(one: pb.Budget) -> str:
+    parts = [f"tenant {one.tenant}"] if one.tenant else []
+    if one.traffic_class:
+        parts.append(f"class {one.traffic_class}")
+    return ", ".join(parts) or "all requests"

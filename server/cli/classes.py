@@ -1,0 +1,78 @@
+"""`turnout class`: what classes of traffic are promised; another promise while the service runs."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from server.cli.admin import Admin, asks_admin, asks_admin_unless_subcommand
+from server.cli.assignments import Assignments, assign, keys_help
+from server.cli.connection import TIMEOUT_S
+from server.cli.figures import percent
+from server.cli.terminal import AsJson, console, json_of, plain_table, tell_changed
+from server.config.classes import ClassConfig
+from server.rpc.admin_changes import class_changes, paths_of
+from turnout.v1 import admin_pb2 as pb
+
+_KEYS = paths_of(class_changes(pb.TrafficClass(slo=pb.Slo())))
+
+app = typer.Typer(help="What classes of traffic are promised: list it, change it.")
+
+
+@app.callback(invoke_without_command=True)
+@asks_admin_unless_subcommand
+def classes(admin: Admin, as_json: AsJson = False) -> None:
+    """List the classes with what each is promised; change one."""
+    _list(admin, as_json=as_json)
+
+
+@app.command("list", epilog="Example: [bold]turnout class list --json[/]")
+@asks_admin
+def list_(admin: Admin, as_json: AsJson = False) -> None:
+    """List the classes: floor, SLO, audit rate, priority and deadline."""
+    _list(admin, as_json=as_json)
+
+
+@app.command("set", epilog=keys_help(ClassConfig, _KEYS, "class set support floor=0.9 slo.ms=900"))
+@asks_admin
+def set_(
+    name: Annotated[str, typer.Argument(help="The class, as the configuration calls it.")],
+    changes: Assignments,
+    admin: Admin,
+    as_json: AsJson = False,
+) -> None:
+    """Change what a class is promised while the service runs; the next plan keeps to it."""
+    wanted = pb.TrafficClass(name=name)
+    mask = assign(wanted, changes, keys=_KEYS)
+    request = pb.UpdateClassRequest(traffic_class=wanted, update_mask=mask)
+    with admin.service() as service:
+        response = service.UpdateClass(request, timeout=TIMEOUT_S, metadata=admin.metadata)
+    if as_json:
+        print(json_of(response.traffic_class))
+    else:
+        tell_changed(name, response.traffic_class, mask.paths)
+
+
+def _list(admin: Admin, *, as_json: bool) -> None:
+    request = pb.ListClassesRequest()
+    with admin.service() as service:
+        response = service.ListClasses(request, timeout=TIMEOUT_S, metadata=admin.metadata)
+    if as_json:
+        print(json_of(response))
+    else:
+        console().print(table(response))
+
+
+def table(response: pb.ListClassesResponse) -> Table:
+    """A line a class."""
+    found = plain_table("class", "floor>", "SLO>", "audited>", "priority>", "deadline>")
+    for one in response.classes:
+        found.add_row(
+            one.name,
+            percent(one.floor) if one.floor else "none",
+            f"{percent(one.slo.fraction)} in {one.slo.ms:,g} ms" if one.HasField("slo") else "none",
+            percent(one.audit_rate),
+            str(one.priority),
+            f"{one.deadline_s:,g} s",
+        )
+    return found

@@ -1,0 +1,76 @@
+"""The configuration in force as the disk has it, and who made it so."""
+
+import asyncio
+from pathlib import Path
+
+import structlog
+
+from server.config.as_json import to_json
+from server.config.changes import changes
+from server.config.schema import Config
+from server.control.kept_file import write_whole
+from server.control.update_log import Author, Update, UpdateLog, read_log
+
+_log = structlog.get_logger()
+
+
+class KeptConfig:
+    """Both files are written beside the loop. One call at a time: they do not wait for another."""
+
+    def __init__(self, live: Path, updates: Path) -> None:
+        self._live = live
+        self._path = updates
+        self._updates = read_log(updates)
+        self._on_disk = self._updates
+
+    def updates(self) -> list[Update]:
+        """Who changed what, the newest first."""
+        return self._updates.newest_first()
+
+    async def replace(self, before: Config, after: Config, by: Author, *, now_s: float) -> None:
+        """Returns once both are on the disk; raises OSError, and then neither is.
+
+        The update comes first: a kill between the two leaves one that nobody was told of, and no
+        configuration without its author.
+        """
+        kept = self._updates
+        update = Update.of(changes(before, after), by, now_s=now_s)
+        try:
+            await self._write_updates(kept.with_update(update))
+            await asyncio.to_thread(write_whole, self._live, to_json(after))
+        except OSError:
+            self._updates = kept
+            await self._write_updates_again()
+            raise
+        _tell(update)
+
+    async def write_again(self, config: Config) -> None:
+        """Writes what others have removed since; a full disk is only told."""
+        if self._on_disk is not self._updates or not self._path.exists():
+            await self._write_updates_again()
+        if self._live.exists():
+            return
+        try:
+            await asyncio.to_thread(write_whole, self._live, to_json(config))
+        except OSError as error:  # a full disk is no reason to stop planning
+            _log.warning("the configuration cannot be kept", error=str(error))
+
+    async def _write_updates(self, updates: UpdateLog) -> None:
+        self._updates = updates
+        await asyncio.to_thread(write_whole, self._path, updates.to_bytes())
+        self._on_disk = updates
+
+    async def _write_updates_again(self) -> None:
+        try:
+            await self._write_updates(self._updates)
+        except OSError as error:
+            _log.warning("who changed what cannot be kept", error=str(error))
+
+
+def _tell(update: Update) -> None:
+    _log.info(
+        "configuration updated",
+        who=update.author.who,
+        operator=update.author.operator,
+        changes=[change.text for change in update.changes],
+    )
