@@ -22,6 +22,7 @@ from server.config.as_json import to_json
 from server.config.diagnostics import ConfigError
 from server.control.client import ControlClient
 from server.control.protocol import PROTOCOL
+from server.control.reload import Reloads
 from server.latency_buckets import LATENCY_BUCKETS
 from server.rpc.admin import AdminServicer
 from server.rpc.control import ControlServicer
@@ -50,7 +51,8 @@ async def _served(loop: TurnLoop, message_bytes_max: int) -> AsyncIterator[Serve
         answering = ErrorAnswering(cast("grpc.aio.Server", server), plane.refused)
         answering.add(control_pb2_grpc.add_ControlServiceServicer_to_server, ControlServicer(plane))
         answering.add(
-            admin_pb2_grpc.add_AdminServiceServicer_to_server, AdminServicer(plane, version="0")
+            admin_pb2_grpc.add_AdminServiceServicer_to_server,
+            AdminServicer(plane, Reloads(plane), version="0"),
         )
         yield server
 

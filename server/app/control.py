@@ -15,10 +15,12 @@ from grpc_health.v1._async import HealthServicer
 
 from server.app.settings import (
     LIVE_BYTES_MAX,
+    BindError,
     Settings,
     bind,
     clock,
     read_settings,
+    reload_event,
     stop_event,
     tell_ready,
 )
@@ -28,6 +30,7 @@ from server.config.diagnostics import ConfigError
 from server.control.kept_file import FileRefused, read_own
 from server.control.key_file import read_key
 from server.control.plane import ControlPlane, KeptFiles
+from server.control.reload import Reloads
 from server.control.solver_process import SolverProcess
 from server.rpc.admin import AdminServicer
 from server.rpc.admin_secret import AdminSecretCheck
@@ -65,9 +68,13 @@ async def serve(
     *,
     now_s: Callable[[], float],
     stop: asyncio.Event,
+    reload: asyncio.Event,
     on_ready: Callable[[str], None],
 ) -> None:
-    """Runs the control plane until `stop`; `on_ready` is told where operators reach it."""
+    """Runs the control plane until `stop`; `on_ready` is told where operators reach it.
+
+    Whenever `reload` is set, the file of the start is put in force as it is then.
+    """
     config = from_json(read_own(settings.live_config_path, bytes_max=LIVE_BYTES_MAX))
     key = read_key(settings.key_path)
     files = KeptFiles.in_folder(settings.state_dir)
@@ -76,6 +83,7 @@ async def serve(
     plane = ControlPlane(
         config, key, files, clock=now_s, solver=planning.solve, pricer=pricing.prices
     )
+    reloads = Reloads(plane, settings.config_path)
     listeners = config.listeners
     secret_file = listeners.admin_token_file
     prometheus = listeners.prometheus
@@ -89,7 +97,7 @@ async def serve(
         checks = () if secret_file is None else (AdminSecretCheck(read_secret_hash(secret_file)),)
         admin = grpc.aio.server(options=_ADMIN_OPTIONS, interceptors=checks)
         control = grpc.aio.server(options=_OPTIONS)
-        _add_services(admin, control, plane)
+        _add_services(admin, control, plane, reloads)
         # The secret says who operates: no certificate is asked for.
         credentials = grpcio_credentials(settings.tls, ask_callers=False)
         admin_address = bind(admin, settings.admin_address, credentials)
@@ -102,6 +110,7 @@ async def serve(
         async with asyncio.TaskGroup() as group:  # if one fails, the process ends and is restarted
             tasks = [
                 group.create_task(plane.run()),
+                group.create_task(reloads.follow(reload)),
                 group.create_task(metrics.follow(plane.values, plane.durations)),
             ]
             on_ready(admin_address)
@@ -110,10 +119,12 @@ async def serve(
                 task.cancel()
 
 
-def _add_services(admin: grpc.aio.Server, control: grpc.aio.Server, plane: ControlPlane) -> None:
+def _add_services(
+    admin: grpc.aio.Server, control: grpc.aio.Server, plane: ControlPlane, reloads: Reloads
+) -> None:
     ErrorAnswering(admin, plane.refused).add(
         admin_pb2_grpc.add_AdminServiceServicer_to_server,
-        AdminServicer(plane, version=VERSION),
+        AdminServicer(plane, reloads, version=VERSION),
     )
     ErrorAnswering(control, plane.refused).add(
         control_pb2_grpc.add_ControlServiceServicer_to_server, ControlServicer(plane)
@@ -131,8 +142,14 @@ async def main() -> None:
     configure_logs(settings.name)
     log_loop_errors(asyncio.get_running_loop())
     try:
-        await serve(settings, now_s=clock(), stop=stop_event(), on_ready=tell_ready)
-    except (FileRefused, FileNotFoundError, ConfigError) as error:
+        await serve(
+            settings,
+            now_s=clock(),
+            stop=stop_event(),
+            reload=reload_event(),
+            on_ready=tell_ready,
+        )
+    except (FileRefused, FileNotFoundError, ConfigError, BindError) as error:
         _log.error("cannot start", error=str(error))
         sys.exit(1)
 

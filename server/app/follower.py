@@ -31,15 +31,18 @@ class Follower:
         router: Router,
         track: Callable[[Iterable[Model]], None],
         on_epoch: Callable[[int], object],
+        on_configured: Callable[[int], object],
     ) -> None:
         """`track` opens the ways to models' endpoints.
 
-        `on_epoch` is called with each snapshot's, which says what start of the control plane it is.
+        `on_epoch` is called with each snapshot's, which says what start of the control plane it is;
+        `on_configured` with the number of one whose configuration is in force.
         """
         self.ready = asyncio.Event()  # a configuration is in force
         self._router = router
         self._track = track
         self._on_epoch = on_epoch
+        self._on_configured = on_configured
         self._classifier = ClassifierLoader()
 
     async def run(self, control: ControlClient) -> None:
@@ -64,6 +67,7 @@ class Follower:
             learned = await self._classifier.load(snapshot.config)
             self._router.put_in_force(await _compiled(snapshot.config, learned))
             self._track(self._router.models())
+            self._on_configured(snapshot.number)
         if snapshot.table is not None:
             self._router.publish(snapshot.table)
 

@@ -44,11 +44,17 @@ class Pusher:
         self._now_s = now_s
         self._plan_age = PlanAge()
         self._pushes = Pushes(secrets.token_hex(8))
+        self._config_number = 0  # of the snapshot whose configuration is in force; 0: of no epoch
 
     def follow(self, epoch: int) -> None:
         """To another start of the control plane everything is pushed again."""
         if self._pushes.follow(epoch):
             self._counters.touch_all()
+            self._config_number = 0
+
+    def configured(self, number: int) -> None:
+        """The configuration of this snapshot is in force from now on."""
+        self._config_number = number
 
     async def run(self, control: ControlClient) -> None:
         """Pushes counters again and again; never ends."""
@@ -95,5 +101,6 @@ class Pusher:
         elif changed == "confirmed":
             _log.info("plan confirmed again", plan_id=plan_id)
         request.plan_id = plan_id
+        request.config_number = self._config_number
         if age_s is not None:
             request.plan_age_s = age_s

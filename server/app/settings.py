@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,8 +22,14 @@ if TYPE_CHECKING:  # the supervisor, which needs none of it, does without its 25
 LIVE_BYTES_MAX = 64 * 2**20
 # How long calls that are out may take once a process is told to stop.
 DRAIN_S = 30.0
+# After the supervisor's end: to drain, and a moment.
+ORPHAN_S = int(DRAIN_S) + 5
 # How often a process tells that its loop runs.
 BEAT_S = 0.5
+
+
+class BindError(Exception):
+    """An address that was free when the service started is not any more."""
 
 
 class Settings(BaseModel, frozen=True):
@@ -32,6 +39,7 @@ class Settings(BaseModel, frozen=True):
     state_dir: Path
     data_address: str
     admin_address: str
+    config_path: Path | None = None  # of the file that the service was started with
     tls: TlsConfig | None = None  # of listeners on TCP
     worker_memory_mib: int = 1_536
     # Of a worker: which of how many it is.
@@ -62,7 +70,8 @@ def read_settings() -> Settings:
 
 def tell_ready(address: str) -> None:
     """Tells the supervisor that this process serves, and where; then that its loop runs."""
-    os.write(sys.stdout.fileno(), f"{address}\n".encode())
+    with contextlib.suppress(BrokenPipeError):  # it is gone by now: our stdin has ended too
+        os.write(sys.stdout.fileno(), f"{address}\n".encode())
     os.set_blocking(sys.stdout.fileno(), False)
     _beat(asyncio.get_running_loop())
 
@@ -74,19 +83,33 @@ def _beat(loop: asyncio.AbstractEventLoop) -> None:
     loop.call_later(BEAT_S, _beat, loop)
 
 
-def stop_event() -> asyncio.Event:
-    """Set by SIGTERM, SIGINT, or the end of the supervisor, whose end closes our stdin."""
+def stop_event(*, orphan_s: int = ORPHAN_S) -> asyncio.Event:
+    """Set by SIGTERM, SIGINT, or the end of the supervisor, whose end closes our stdin.
+
+    After that it ends within `orphan_s`, whatever its loop does.
+    """
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-
-    def on_stdin() -> None:
-        if not os.read(sys.stdin.fileno(), 4096):
-            loop.remove_reader(sys.stdin.fileno())
-            stop.set()
-
-    loop.add_reader(sys.stdin.fileno(), on_stdin)
+    # In a thread: a loop that hangs would never hear of it.
+    threading.Thread(target=_follow_supervisor, args=(loop, stop, orphan_s), daemon=True).start()
     return stop
+
+
+def _follow_supervisor(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, orphan_s: int) -> None:
+    """Drains when it is gone; what does not end by itself then, the kernel ends."""
+    while os.read(0, 4_096):  # it says nothing
+        pass
+    signal.alarm(orphan_s)
+    with contextlib.suppress(RuntimeError):  # the loop has ended before
+        loop.call_soon_threadsafe(stop.set)
+
+
+def reload_event() -> asyncio.Event:
+    """Set by SIGHUP: the supervisor was told that the configuration's file has changed."""
+    wanted = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, wanted.set)
+    return wanted
 
 
 def clock() -> Callable[[], float]:
@@ -98,15 +121,16 @@ def clock() -> Callable[[], float]:
 def bind(
     server: "grpc.aio.Server", address: str, credentials: "grpc.ServerCredentials | None" = None
 ) -> str:
-    """Binds, and returns the address with the port that was free.
+    """Binds, and returns the address with the port that was free; raises BindError.
 
     A Unix socket is not encrypted: its permissions say who may connect.
     """
-    if address.startswith("unix:"):
-        server.add_insecure_port(address)
-        return address
-    if credentials is None:
-        port = server.add_insecure_port(address)
-    else:
-        port = server.add_secure_port(address, credentials)
-    return f"{address.rpartition(':')[0]}:{port}"
+    is_path = address.startswith("unix:")
+    try:
+        if is_path or credentials is None:
+            port = server.add_insecure_port(address)
+        else:
+            port = server.add_secure_port(address, credentials)
+    except RuntimeError:  # of grpcio, which has told why on stderr
+        raise BindError(f"{address} cannot be listened on") from None
+    return address if is_path else f"{address.rpartition(':')[0]}:{port}"

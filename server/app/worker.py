@@ -23,7 +23,7 @@ from server.app.memory import map_large_buffers
 from server.app.pusher import Pusher
 from server.app.reader_process import ReaderProcess
 from server.app.readiness import announce
-from server.app.settings import Settings, clock, read_settings, stop_event, tell_ready
+from server.app.settings import BindError, Settings, clock, read_settings, stop_event, tell_ready
 from server.control.client import ControlClient, control_channel
 from server.control.kept_file import FileRefused
 from server.control.key_file import read_key
@@ -77,7 +77,7 @@ async def serve(
     upstreams = Upstreams(held=None if listener.transport is None else listener.transport.held)
     dispatcher = _dispatcher(router, upstreams, counters, now_s)
     pusher = Pusher(router, counters, listener.transport, upstreams.limits_reached, now_s=now_s)
-    follower = Follower(router, upstreams.track, pusher.follow)
+    follower = Follower(router, upstreams.track, pusher.follow, pusher.configured)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(upstreams.close)
         large_chats = LargeChats(ReaderProcess(), ChatQueue())
@@ -163,7 +163,7 @@ async def main() -> None:
     log_loop_errors(asyncio.get_running_loop())
     try:
         await serve(settings, now_s=clock(), stop=stop_event(), on_ready=tell_ready)
-    except FileRefused as error:
+    except (FileRefused, BindError) as error:
         _log.error("cannot start", error=str(error))
         sys.exit(1)
 

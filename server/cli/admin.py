@@ -63,6 +63,18 @@ def asks_admin(command: Callable[..., None]) -> Callable[..., None]:
     return _with_options(run, command)
 
 
+def asks_admin_of_file(command: Callable[..., None]) -> Callable[..., None]:
+    """As asks_admin; unless --config names another, the command's own file says where it is."""
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        reach = {name: given.pop(name) for name in _REACH}
+        reach["config"] = reach["config"] or given["file"]
+        command(admin=Admin.named(**reach), **given)
+
+    return _with_options(run, command)
+
+
 def asks_admin_unless_subcommand(command: Callable[..., None]) -> Callable[..., None]:
     """As asks_admin; does nothing where a subcommand follows, which takes these options itself."""
 

@@ -13,6 +13,7 @@ from server.cli import (
     classify,
     models,
     plan,
+    reload,
     report,
     route,
     serve,
@@ -61,6 +62,7 @@ def _example(command: str) -> str:
 
 
 app.command(epilog=_example("serve deploy/example.yaml"))(serve.serve)
+app.command(epilog=_example("reload deploy/example.yaml --dry-run"))(reload.reload)
 app.command(epilog=_example("check deploy/example.yaml"))(check.check)
 app.command(epilog=_example("schema > turnout.schema.json"))(check.schema)
 app.command(epilog=_example("route --text 'Where is my parcel?' --label app=support-chat"))(

@@ -17,6 +17,7 @@ from server.config.state_dir import SOCKET_PATH_BYTES_MAX, folder_fault
 DRAWN_ON_MAX = 16
 
 _HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})", re.ASCII)
+_PASSWORD = re.compile(r".*@")  # of a URL
 
 
 def findings(config: Config, broken: Collection[str] = ()) -> Findings:
@@ -82,7 +83,8 @@ def _address_fault(address: str, *, port_min: int, unix: bool = True) -> str | N
     found = _HOST_PORT.fullmatch(address)
     right = "host:port or unix:/PATH" if unix else "host:port"
     if found is None:
-        return with_hint(f"must be {right}, not {address[:80]!r}", address_hint(address))
+        shown = _PASSWORD.sub("...@", address)[:80]
+        return with_hint(f"must be {right}, not {shown!r}", address_hint(address))
     if not port_min <= int(found[1]) <= PORT_MAX:
         return f"the port must be {port_min} to {PORT_MAX}, not {found[1]}"
     return None

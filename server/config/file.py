@@ -20,7 +20,12 @@ def load(path: Path, *, further_check: Check | None = None) -> Config:
 
     The further check is asked once the file by itself is sound.
     """
-    root, diagnostics = read_yaml(_text(path))
+    return read(file_bytes(path), further_check=further_check)
+
+
+def read(data: bytes, *, further_check: Check | None = None) -> Config:
+    """As load, of what a file has."""
+    root, diagnostics = read_yaml(_text(data))
     try:
         config = parse(root.data, root.line_of)
         if further_check is not None:
@@ -35,23 +40,27 @@ def load(path: Path, *, further_check: Check | None = None) -> Config:
 def warnings(path: Path, config: Config) -> tuple[Diagnostic, ...]:
     """What is worth a thought in the configuration that was loaded from the file."""
     found = tuple(shadows(config))
-    line_of = read_yaml(_text(path))[0].line_of if found else None
+    line_of = read_yaml(_text(file_bytes(path)))[0].line_of if found else None
     return tuple(
         Diagnostic(shown_path(at), line_of and line_of(at), message, "warning")
         for at, message in found
     )
 
 
+def file_bytes(path: Path) -> bytes:
+    """No more of it than a configuration may have; raises ConfigError."""
+    try:
+        with path.open("rb") as file:
+            return file.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        refuse(None, f"the file cannot be read: {error.strerror}")
+
+
 def _with_lines(findings: Findings, root: Node) -> list[Diagnostic]:
     return [Diagnostic(shown_path(path), root.line_of(path), message) for path, message in findings]
 
 
-def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(FILE_BYTES_MAX + 1)
-    except OSError as error:
-        refuse(None, f"the file cannot be read: {error.strerror}")
+def _text(data: bytes) -> str:
     if len(data) > FILE_BYTES_MAX:
         refuse(None, f"the file must be at most {FILE_BYTES_MAX // 2**20} MiB long")
     try:

@@ -21,6 +21,9 @@ SHOWN_CHARS_MAX = 60  # of a value or key that is wrong
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
+# Problems are logged. A secret may stand where a rule looks at metadata, or, by mistake, where the
+# name of its file belongs.
+_SECRETS = frozenset({"metadata", "admin_token_file", "key_file"})
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _UNKNOWN_KEY = "extra_forbidden"
 _NUMBERS = frozenset({"float_type", "int_type"})
@@ -126,7 +129,8 @@ def _message(path: Path, error: ErrorDetails) -> str:
         field = _section_at(path[:-1]).model_fields[str(path[-1])]
         return f"is missing. {field.description}"
     if kind in _MESSAGES:
-        message = _MESSAGES[kind].format(input=_shown(error["input"]), **error.get("ctx", {}))
+        shown = "what is written there" if _SECRETS.intersection(path) else _shown(error["input"])
+        message = _MESSAGES[kind].format(input=shown, **error.get("ctx", {}))
         return with_hint(message, _hint(path, kind, error["input"]))
     return error["msg"]
 

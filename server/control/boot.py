@@ -57,6 +57,7 @@ class Boot:
     data_address: str = ""
     plan_id: str = ""  # empty before the first plan
     plan_age_s: float | None = None  # at the newest push
+    config_number: int = 0  # of the configuration in force there; 0: none of this epoch
     _attempts: dict[EndpointName, float] = field(default_factory=dict)  # when it pushed last
 
     @property
@@ -71,6 +72,7 @@ class Boot:
         self.complete &= silent_s <= WORKER_SILENT_S
         self.sequence, self.pushed_s, self.heard = push.sequence, now_s, True
         self._hear(push, silent_s)
+        self.config_number = push.config_number if push.epoch == epoch else 0
         increments = [self._increment(stats) for stats in push.cells]
         self._sum_up(increments)
         if push.epoch == epoch and not push.more:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, TypeAdapter
 
 from server.config.budgets import BudgetConfig
+from server.config.schema import BUDGETS_MAX
 from server.money import to_nano_usd
 from server.routing.catalog import NO_PAYER
 from server.routing.counters import Counts
@@ -76,6 +77,10 @@ class Spending:
     def configure(self, budgets: tuple[BudgetConfig, ...]) -> None:
         """Counts for exactly these; what a budget has spent stays, whatever its new amount."""
         self._budgets = {budget.name: budget for budget in budgets}
+        # One that left and comes back has not got its money again; the oldest are forgotten.
+        left = [name for name in self._spent if name not in self._budgets]
+        for name in left[: max(len(left) - BUDGETS_MAX, 0)]:
+            del self._spent[name]
 
     def spend(self, payer: str, nano_usd: int, *, now_s: float) -> None:
         """Charges every budget that the payer names; names the configuration lacks are nobody's."""

@@ -10,9 +10,11 @@ from typing import NamedTuple
 import structlog
 
 from server.config.as_json import from_json
+from server.config.models import ModelConfig
 from server.config.schema import Config
 from server.control.protocol import PROTOCOL
 from server.routing.errors import ControlPlaneDown
+from server.routing.places import in_places
 from server.routing.selector import CellKey, KindKey, ModelShares, Shed, WeightTable
 from server.status_code import Code
 from server.transport.channel.channel import Channel
@@ -73,7 +75,8 @@ class ControlClient:
         self._is_refused = False
         self._newest = (0, 0)
         self.confirmed: Confirmed | None = None  # of the plan in force; None before the first
-        self._models: dict[str, int] = {}  # index of each in the configuration in force
+        self._models: tuple[ModelConfig, ...] = ()  # by place, with those that left
+        self._index: dict[str, int] = {}  # of those in the configuration in force
 
     async def snapshots(self) -> AsyncGenerator[Snapshot, None]:
         """Whole snapshots, each newer than the last; goes on when the other side comes back."""
@@ -127,7 +130,7 @@ class ControlClient:
                 if part.epoch == self._newest[0] and part.number <= self._newest[1]:
                     continue
                 self._configure(part, assembly)
-                assembly.add(part, self._models)
+                assembly.add(part, self._index)
                 # Looked at part by part: what a whole plan is made of would hold the loop.
                 gc.collect(0)
                 if not part.more:
@@ -155,8 +158,11 @@ class ControlClient:
 
     def _configure(self, part: pb.WatchPlanResponse, assembly: "_Assembly") -> None:
         if part.config_json:
-            assembly.config = from_json(part.config_json)
-            self._models = {m.name: i for i, m in enumerate(assembly.config.models)}
+            config = from_json(part.config_json)
+            assembly.config = in_places(config, self._models)
+            self._models = assembly.config.models
+            names = {model.name for model in config.models}
+            self._index = {m.name: i for i, m in enumerate(self._models) if m.name in names}
 
 
 @dataclass(slots=True)
@@ -170,19 +176,20 @@ class _Assembly:
     kinds_shed: dict[KindKey, Shed] = field(default_factory=dict)
 
     def add(self, part: pb.WatchPlanResponse, models: dict[str, int]) -> None:
-        indexes = [models[name] for name in part.models]
+        # A plan may be older than the configuration, which lacks some of its models.
+        indexes = [models.get(name) for name in part.models]
         for entry in part.cells:
             cell = entry.cell
             name, payer, domain = cell.traffic_class, cell.payer, cell.domain
             key = name, payer, domain, cell.size_bucket, cell.payload_kind
-            if entry.shares:
-                self.cells[key] = _model_shares(entry.shares, indexes)
+            if shares := _model_shares(entry.shares, indexes):
+                self.cells[key] = shares
             if entry.shed:
                 self.shed[key] = entry.shed, entry.shed_why
         for of_class in part.classes:
             name = of_class.traffic_class
-            if of_class.shares:
-                self.classes[name] = _model_shares(of_class.shares, indexes)
+            if shares := _model_shares(of_class.shares, indexes):
+                self.classes[name] = shares
             for of_kind in of_class.shed_kinds:
                 self.kinds_shed[name, of_kind.payload_kind] = of_kind.shed, of_kind.shed_why
 
@@ -193,5 +200,7 @@ class _Assembly:
         return Snapshot(last.epoch, last.number, self.config, table)
 
 
-def _model_shares(shares: Sequence[pb.ModelShare], indexes: Sequence[int]) -> ModelShares:
-    return tuple([(indexes[s.model], s.share, s.cost_nano_usd) for s in shares])
+def _model_shares(shares: Sequence[pb.ModelShare], indexes: Sequence[int | None]) -> ModelShares:
+    """Of the models that are known; who picks reckons with the sum of what is left."""
+    placed = [(indexes[s.model], s.share, s.cost_nano_usd) for s in shares]
+    return tuple([(index, share, cost) for index, share, cost in placed if index is not None])

@@ -37,6 +37,9 @@ class Estimates:
             self._config = config
             for model in config.models:
                 self.accuracy.set_prior(model.name, _prior(model))
+            # Nothing is owed to a class that left, nor when another of its name comes.
+            names = {traffic_class.name for traffic_class in config.classes}
+            self.accounts = {g: account for g, account in self.accounts.items() if g[0] in names}
 
     def learn(self, given: Given) -> None:
         """All that was told."""

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection
 
 from server.config.classes import ClassConfig
+from server.config.models import ModelConfig
 from server.config.schema import Config
 from server.control.boot import Increment
 from server.control.budgets import Spending
@@ -16,6 +17,7 @@ from server.routing.catalog import Catalog, Cell, compile_catalog
 from server.routing.counters import NO_MODEL, Counters, Counts
 from server.routing.decision_id import OpenDecision
 from server.routing.journey import counted
+from server.routing.places import in_places
 from server.routing.reported import Reported, journey_of
 from turnout.v1.control_pb2 import PushStatsRequest
 
@@ -36,31 +38,35 @@ class Knowledge:
         self.domains: Counter[str] = Counter()  # decisions
         self.feedback: Counter[str] = Counter()  # by result
         self.refusals: Counter[str] = Counter()  # by reason, of the control plane's own calls
+        self._placed: tuple[ModelConfig, ...] = ()
         self.configure(config)
 
     def configure(self, config: Config) -> None:
         """Takes a configuration as the one in force."""
         self.config = config
         self.catalog: Catalog = compile_catalog(config)
+        # With the models that left, at their last price: decisions that named them are reported on.
+        placed = in_places(config, self._placed)
+        self._placed = placed.models
+        self.with_left: Catalog = compile_catalog(placed)
         self.classes: dict[str, ClassConfig] = {c.name: c for c in config.classes}
         self.spending.configure(config.budgets)
+        self._forget_left()
 
     def pushed(self, push: PushStatsRequest, *, now_s: float) -> None:
         """Counts what a worker's push adds."""
         for increment in self.workers.merge(push, now_s=now_s):
             if increment.leg.model == NO_MODEL:
                 self._count_shed(increment, now_s=now_s)
-            elif self._is_known(increment.leg.cell, increment.leg.model):
+            else:
                 self._count(increment, now_s=now_s)
 
     def settled(self, settlement: Settlement, *, now_s: float) -> None:
         """Counts what an outcome adds."""
         decision = settlement.decision
-        if not self._is_known(decision.cell, decision.model):
-            return
         if settlement.reported is not None:
             self._count_reported(decision, settlement.reported, now_s)
-        if settlement.grade is not None:
+        if settlement.grade is not None and self._is_known(decision.cell, decision.model):
             self._grade(decision, settlement.grade, now_s)
 
     def given(self, now_s: float, watched_s: float) -> Given:
@@ -96,6 +102,15 @@ class Knowledge:
         """Endpoints, as (model, address), that workers have ejected, not one alone of many."""
         return self.workers.ejected(now_s=now_s)
 
+    def _forget_left(self) -> None:
+        """What is exported goes by names: one file after another would add to it for ever."""
+        self.totals = {
+            (name, model): counts
+            for (name, model), counts in self.totals.items()
+            if name in self.classes and model in self.catalog.index
+        }
+        self.shed = Counter({g: n for g, n in self.shed.items() if g[0] in self.classes})
+
     def _is_known(self, cell: Cell, model: str) -> bool:
         """A decision may be older than the configuration, or of another one."""
         is_cell = cell.traffic_class in self.classes and cell.kind in self.catalog.unfit
@@ -104,6 +119,11 @@ class Knowledge:
     def _count(self, increment: Increment, *, now_s: float) -> None:
         leg, counts, recent, new = increment
         cell, model = leg.cell, leg.model
+        if new:
+            self.spending.spend(cell.payer, counts.cost_nano_usd, now_s=now_s)
+            self.spending.expect(cell.payer, counts, made_s=now_s, now_s=now_s)
+        if not self._is_known(cell, model):
+            return  # money is money, but nothing is planned or shown by a name that left
         self.totals.setdefault((cell.traffic_class, model), Counts()).add(counts)
         if recent:
             self.facts.count(leg, counts)
@@ -111,8 +131,6 @@ class Knowledge:
         if new:
             self.domains[cell.domain] += counts.decided
             self.drift.told(cell.domain, counts.decided, now_s=now_s)
-            self.spending.spend(cell.payer, counts.cost_nano_usd, now_s=now_s)
-            self.spending.expect(cell.payer, counts, made_s=now_s, now_s=now_s)
             self.last_hour.add(("model", model), counts, now_s=now_s)
             self.last_hour.add(("group", cell[:2]), counts, now_s=now_s)
 
@@ -130,7 +148,8 @@ class Knowledge:
     def _count_reported(self, decision: OpenDecision, reported: Reported, now_s: float) -> None:
         """Counts a request that its caller saw through, as a worker would have."""
         counters = Counters()
-        counted(journey_of(reported, decision.cell, decision.model, self.catalog), counters)
+        journey = journey_of(reported, decision.cell, decision.model, self.with_left)
+        counted(journey, counters)
         for leg in counters.take_touched():
             self._count(Increment(leg, counters.get(leg), recent=True, new=True), now_s=now_s)
         self._take_off(decision, now_s)

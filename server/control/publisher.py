@@ -30,6 +30,11 @@ class Publisher:
         self._news = asyncio.Event()
         self._newest = _Snapshot(1, config_json, 1, (WatchPlanResponse(),))
 
+    @property
+    def config_number(self) -> int:
+        """Of the snapshot that brings the configuration in force, or a later one."""
+        return self._newest.config_number
+
     def publish_config(self, config_json: bytes) -> None:
         """Makes a configuration the one in force, beside the plan in force."""
         number = self._newest.number + 1

@@ -1,7 +1,7 @@
 """The models, classes and payers that requests are routed by, compiled from the configuration.
 
-A model's index is its place in the configuration. Models are only ever added at the end while a
-worker runs, so an index keeps its meaning from one catalog to the next.
+A model's index is its place in the configuration. While a worker runs it keeps its meaning from one
+catalog to the next: `places` sees to that.
 """
 
 from collections import defaultdict

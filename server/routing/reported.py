@@ -47,11 +47,12 @@ class Reported(NamedTuple):
 
 def journey_of(reported: Reported, cell: Cell, first: str, catalog: Catalog) -> Journey:
     """The journey of a request of which the decision named `first`, on a clock of its own."""
+    of_class = catalog.classes.get(cell.traffic_class)  # None: it left since
     return Journey(
         cell,
         first,
         begun_s=0.0,
-        slo_s=catalog.classes[cell.traffic_class].slo_s,
+        slo_s=None if of_class is None else of_class.slo_s,
         attempts=list(_attempts(reported, catalog, 0.0)),
         ended_s=reported.whole.latency_s,
     )

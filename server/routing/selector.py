@@ -16,6 +16,8 @@ from server.routing.catalog import Cell, bits
 CELL_CREDIT_WEIGHT = 0.25
 # Cells whose own credit is remembered, half a KB each; those beyond go by their class's alone.
 CREDITED_CELLS_MAX = 100_000
+# Likewise classes: those of two configurations. Those beyond are of configurations long ago.
+CREDITED_CLASSES_MAX = 2_000
 # Cells, by what is blocked for them, that a plan's picks are made ready for, a KB each; a request
 # of any further one takes some microseconds more. To let go of them must not hold the loop.
 OPENED_MAX = 1_000
@@ -92,9 +94,15 @@ class _Opened(NamedTuple):
 class Selector:
     """Holds the plan in force and the credits. No I/O, no lock."""
 
-    def __init__(self, *, credited_cells_max: int = CREDITED_CELLS_MAX) -> None:
+    def __init__(
+        self,
+        *,
+        credited_cells_max: int = CREDITED_CELLS_MAX,
+        credited_classes_max: int = CREDITED_CLASSES_MAX,
+    ) -> None:
         self.table = WeightTable()
         self._credited_cells_max = credited_cells_max
+        self._credited_classes_max = credited_classes_max
         self._class_credit: dict[str, Credit] = {}
         self._cell_credit: dict[Cell, Credit] = {}
         self._opened: dict[tuple[Cell, int], _Opened] = {}  # of the plan in force
@@ -144,7 +152,11 @@ class Selector:
 
     def _credits(self, cell: Cell) -> tuple[Credit, Credit]:
         """Those of the cell's class and its own."""
-        of_class = self._class_credit.setdefault(cell.traffic_class, {})
+        of_class = self._class_credit.get(cell.traffic_class)
+        if of_class is None:
+            if len(self._class_credit) >= self._credited_classes_max:
+                del self._class_credit[next(iter(self._class_credit))]
+            of_class = self._class_credit[cell.traffic_class] = {}
         of_cell = self._cell_credit.get(cell)
         if of_cell is None:
             of_cell = {}

@@ -18,6 +18,7 @@ from server.control.messages import (
     update_message,
 )
 from server.control.plane import ControlPlane
+from server.control.reload import Reloads
 from server.routing.errors import InvalidRequest, NotFound
 from server.routing.learned_classifier.file_format import ClassifierInvalid
 from server.rpc.admin_changes import (
@@ -28,6 +29,7 @@ from server.rpc.admin_changes import (
     masked,
     model_changes,
 )
+from server.rpc.admin_reload import reload_response
 from server.rpc.author import author_of
 from server.rpc.errors import Context
 from turnout.v1 import admin_pb2 as pb
@@ -45,8 +47,9 @@ _SECTIONS: Mapping[str, Section] = {
 class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
     """Reads and changes what one control plane holds."""
 
-    def __init__(self, plane: ControlPlane, *, version: str) -> None:
+    def __init__(self, plane: ControlPlane, reloads: Reloads, *, version: str) -> None:
         self._plane = plane
+        self._reloads = reloads
         self._version = version
 
     async def GetServerInfo(
@@ -136,6 +139,14 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
             response.worse = comparison.worse
             response.comparison.CopyFrom(comparison_message(comparison))
         return response
+
+    async def ReloadConfig(
+        self, request: pb.ReloadConfigRequest, context: Context
+    ) -> pb.ReloadConfigResponse:
+        by = author_of(context)
+        found = await self._reloads.reload(request.content, by=by, dry_run=request.dry_run)
+        behind = await self._reloads.behind() if found.in_force else ()
+        return reload_response(found, behind)
 
     async def _update(
         self,

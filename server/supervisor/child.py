@@ -40,21 +40,25 @@ class Child:
         acceptor: Acceptor | None = None,
         prepare: Callable[[], None] | None = None,
         *,
+        holds: Callable[[], tuple[int, ...]] = tuple,
         silent_s_max: float,
     ) -> None:
         """An acceptor hands it connections, once it is ready for them.
 
-        `prepare` is called before each start, in a thread; it may raise StartError. A child that
-        has told nothing for `silent_s_max` hangs, and is killed.
+        `prepare` is called before each start, in a thread; it may raise StartError. Descriptors
+        that it `holds` stay open for as long as it lives. A child that has told nothing for
+        `silent_s_max` hangs, and is killed.
         """
         self._module = module
         self.settings = settings
         self._acceptor = acceptor
         self._prepare = prepare
+        self._holds = holds
         self._silent_s_max = silent_s_max
         self._watching: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._said_ready = False
+        self._is_to_reload = False
 
     @property
     def is_ready(self) -> bool:
@@ -76,6 +80,11 @@ class Child:
                 raise
         self._acceptor.join(self.settings.name, ours)
         return address
+
+    def reload(self) -> None:
+        """Has it read its configuration again: at once, or when it is ready for that."""
+        self._is_to_reload = True
+        self._pass_on()
 
     async def ended(self) -> int:
         """Waits for its end; returns the exit status."""
@@ -111,7 +120,7 @@ class Child:
             stdin=asyncio.subprocess.PIPE,  # its end tells the child of ours
             stdout=asyncio.subprocess.PIPE,
             process_group=0,  # Ctrl-C is for us: we stop the children in order
-            pass_fds=descriptors,
+            pass_fds=(*descriptors, *self._holds()),
         )
         if process.stdout is None:
             raise StartError("no pipe")
@@ -125,8 +134,16 @@ class Child:
             await process.wait()
             raise StartError(f"the {settings.name} did not start: its log says why")
         self._said_ready = True
+        self._pass_on()
         self._watching = asyncio.create_task(self._watch(process, process.stdout))
         return line.decode().strip()
+
+    def _pass_on(self) -> None:
+        """One that is not ready would die of the signal."""
+        if self._is_to_reload and self.is_ready and self._process is not None:
+            self._is_to_reload = False
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGHUP)
 
     async def _watch(
         self, process: asyncio.subprocess.Process, beats: asyncio.StreamReader

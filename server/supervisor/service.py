@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import resource
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +21,8 @@ from server.rpc.admin_secret_file import AdminSecretError, read_secret_hash
 from server.supervisor.acceptor import Acceptor
 from server.supervisor.child import Child, StartError, keep, start_all
 from server.supervisor.folder_watch import FolderWatch
+from server.supervisor.hang_up import HangUp
+from server.supervisor.holders import holder_of_address
 from server.supervisor.open_secrets import warn_of_open_secrets
 from server.supervisor.state_folder import own
 from server.supervisor.watchdog import CONTROL_SILENT_S, WORKER_SILENT_S
@@ -28,7 +32,12 @@ from server.transport.sockets.listen import Listener, ListenError, listen
 
 Transport = Literal["turnout", "grpcio"]
 
-_ELSEWHERE = "stop what listens there, or name another address under listeners"
+_REMEDIES: Mapping[int | None, str] = {
+    errno.EADDRINUSE: "stop what listens there",
+    errno.ENOTSOCK: "remove it",
+    errno.ENOENT: "make its folder",
+    errno.EACCES: "serve as a user who may listen there",
+}
 _log = structlog.get_logger()
 
 
@@ -42,15 +51,21 @@ def run(config_path: Path, *, workers: int, transport: Transport) -> int:
     config = load(config_path, further_check=named_files_findings)
     _raise_descriptor_limit()
     folder = state_dir(config, os.environ)
-    return asyncio.run(supervise(config, folder, workers=workers, transport=transport))
+    # Absolute, but a link stays one: what it leads to may be replaced before it is read again.
+    path = Path(os.path.abspath(config_path))
+    return asyncio.run(supervise(config, path, folder, workers=workers, transport=transport))
 
 
-async def supervise(config: Config, folder: Path, *, workers: int, transport: Transport) -> int:
+async def supervise(
+    config: Config, config_path: Path, folder: Path, *, workers: int, transport: Transport
+) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit status. Raises StartError."""
     log_loop_errors(asyncio.get_running_loop())
     data, admin = config.listeners.data, config.listeners.admin or f"unix:{folder}/admin.sock"
     with own(folder, config) as state:
-        for address in filter(None, (admin, config.listeners.prometheus)):
+        for address in filter(
+            None, (f"unix:{folder}/control.sock", admin, config.listeners.prometheus)
+        ):
             _refuse_taken(address)
         _refuse_bad_token(config.listeners.admin_token_file)
         warn_of_open_secrets(config.listeners)
@@ -65,12 +80,17 @@ async def supervise(config: Config, folder: Path, *, workers: int, transport: Tr
             state_dir=folder,
             data_address=data,
             admin_address=admin,
+            config_path=config_path,
             tls=config.listeners.tls,
             worker_memory_mib=config.worker_memory_mib,
             workers=workers,
         )
         control = Child(
-            "server.app.control", common, prepare=state.prepare, silent_s_max=CONTROL_SILENT_S
+            "server.app.control",
+            common,
+            prepare=state.prepare,
+            holds=state.held,
+            silent_s_max=CONTROL_SILENT_S,
         )
         named = (
             common.model_copy(update={"name": f"worker-{i}", "place": i}) for i in range(workers)
@@ -89,6 +109,8 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop_or_kill, stopping, (*workers, control))
+    hang_up = HangUp(control.reload, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, hang_up.heard)
     keepers: list[asyncio.Task[None]] = []
     try:
         admin_address = await control.start()
@@ -151,10 +173,17 @@ def _listen(address: str) -> Listener:
     try:
         return listen(address)
     except ListenError as error:
-        raise StartError(f"{error}: {_ELSEWHERE}") from None
+        raise StartError(f"{error}{_remedy(address, error)}") from None
+
+
+def _remedy(address: str, error: ListenError) -> str:
+    """Who holds it, if that is known, and what to do."""
+    holder = holder_of_address(address) if error.errno == errno.EADDRINUSE else ""
+    by = f" by {holder}" if holder else ""
+    do = "stop it" if holder else _REMEDIES.get(error.errno, "see why")
+    return f"{by}: {do}, or name another address under listeners"
 
 
 def _refuse_taken(address: str) -> None:
     """Finds out now, in words, what a child would only stumble over; raises StartError."""
-    if not address.startswith("unix:"):
-        _listen(address).close()
+    _listen(address).close()

@@ -1,11 +1,11 @@
 """The state folder: one instance holds it, with what its children read from it."""
 
 import contextlib
-import fcntl
+import errno
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import structlog
@@ -23,8 +23,20 @@ from server.control.kept_file import (
 )
 from server.control.key_file import make_key
 from server.supervisor.child import StartError
+from server.supervisor.folder_lock import LOCK, lock_folder
 
 _MODE = 0o700
+_REMEDIES: Mapping[int | None, str] = {
+    errno.ENOSPC: "make room on its disk",
+    errno.EDQUOT: "make room in its user's quota",
+    errno.EROFS: "mount its file system for writing",
+    errno.EISDIR: "remove {path}",
+    errno.ENOTDIR: "remove the file that stands in its path",
+    errno.ELOOP: "remove {path}",
+    errno.EACCES: "give the user that serves the right to",
+    errno.EPERM: "give the user that serves the right to",
+    errno.ENOENT: "make the folder that is missing",
+}
 _log = structlog.get_logger()
 
 
@@ -50,6 +62,10 @@ class StateFolder:
             os.close(self._lock)
             self._lock = None
 
+    def held(self) -> tuple[int, ...]:
+        """What holds it: while a process has it open, no other instance can take the folder."""
+        return () if self._lock is None else (self._lock,)
+
     def missing(self) -> list[str]:
         """What was removed of that which children cannot make again."""
         if not self._is_locked():
@@ -61,7 +77,7 @@ class StateFolder:
         with self._restoring:
             make_folder(self._folder)
             if not self._is_locked():
-                lock = _locked(self._folder)
+                lock = self._locked()
                 self.release()
                 self._lock = lock
             self._restore_key()
@@ -100,9 +116,15 @@ class StateFolder:
         if self._lock is None:
             return False
         with contextlib.suppress(OSError):
-            there = (self._folder / "lock").stat()
+            there = (self._folder / LOCK).stat()
             return os.path.samestat(there, os.fstat(self._lock))
         return False
+
+    def _locked(self) -> int:
+        try:
+            return lock_folder(self._folder)
+        except OSError as error:
+            raise refusal(self._folder / LOCK, error, "locked") from None
 
     def _restore_key(self) -> None:
         try:
@@ -122,19 +144,19 @@ class StateFolder:
         except FileRefused as error:
             raise StartError(str(error)) from None
         except OSError as error:
-            raise StartError(f"{self._key_path} cannot be written: {error.strerror}") from None
+            raise refusal(self._key_path, error) from None
 
     def _set_live_aside(self) -> str | None:
         try:
             return str(set_aside(self._live))
         except OSError as error:
-            raise StartError(f"{self._live} cannot be set aside: {error.strerror}") from None
+            raise refusal(self._live, error, "set aside") from None
 
     def _write(self, path: Path, content: bytes) -> None:
         try:
             write_whole(path, content)
         except OSError as error:
-            raise StartError(f"{path} cannot be written: {error.strerror}") from None
+            raise refusal(path, error) from None
 
 
 @contextlib.contextmanager
@@ -157,10 +179,7 @@ def make_folder(folder: Path) -> None:
                     one.mkdir(mode=_MODE)
         status = folder.stat()  # of what a link leads to
     except OSError as error:
-        raise StartError(
-            f"the state folder {folder} cannot be made: {error.strerror} ({error.filename}): "
-            "make it, or name another state_dir"
-        ) from None
+        raise refusal(Path(error.filename or folder), error, "made") from None
     fault = folder_fault(status, os.geteuid())
     if fault is not None:
         raise StartError(f"the state folder {folder} {fault.format(folder=folder)}")
@@ -181,20 +200,8 @@ def folder_fault(status: os.stat_result, user: int) -> str | None:
     return None
 
 
-def _locked(folder: Path) -> int:
-    path = folder / "lock"
-    try:
-        lock = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise StartError(f"{path} cannot be written: {error.strerror}") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        if not isinstance(error, BlockingIOError):
-            raise StartError(f"{path} cannot be locked: {error.strerror}") from None
-        raise StartError(
-            f"another Turnout runs from the state folder {folder}: stop it, "
-            "or give this one a state_dir of its own"
-        ) from None
-    return lock
+def refusal(path: Path, error: OSError, done: str = "written") -> StartError:
+    """Why something of the folder cannot be used, and what to do."""
+    do = _REMEDIES.get(error.errno, f"see why {path.parent} does not allow it")
+    why = f"{path} cannot be {done}: {error.strerror}"
+    return StartError(f"{why}: {do.format(path=path)}, or name another state_dir")

@@ -93,7 +93,7 @@ class RunningWorker:
         )
         prober = Prober(self.router, upstream.is_ready, now_s=clock, chance=chance)
         pusher = Pusher(self.router, self.counters, None, upstream.limits_reached, now_s=clock)
-        follower = Follower(self.router, upstream.track, pusher.follow)
+        follower = Follower(self.router, upstream.track, pusher.follow, pusher.configured)
         self.ready = follower.ready
         self._tasks = [
             asyncio.create_task(follower.run(self.client)),

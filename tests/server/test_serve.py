@@ -152,7 +152,8 @@ async def test_a_second_instance_is_told_that_the_address_is_taken(
     second = await start(path, tmp_path / "second" / "state")
     _, errors = await second.process.communicate()
     assert second.process.returncode == 1
-    assert f"{service.data}: address already in use" in errors.decode()
+    holder = f"by process {service.process.pid} (python"
+    assert f"{service.data}: address already in use {holder}" in errors.decode()
 
 
 async def test_a_second_instance_is_told_that_the_state_folder_is_taken(
@@ -161,7 +162,8 @@ async def test_a_second_instance_is_told_that_the_state_folder_is_taken(
     second = await start(tmp_path / "turnout.yaml", tmp_path / "state")
     _, errors = await second.process.communicate()
     assert second.process.returncode == 1
-    assert "another Turnout runs from the state folder" in errors.decode()
+    holder = f"another Turnout (process {service.process.pid})"
+    assert f"{holder} runs from the state folder" in errors.decode()
 
 
 async def test_a_malformed_configuration_starts_nothing(tmp_path: Path) -> None:

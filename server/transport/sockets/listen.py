@@ -19,6 +19,11 @@ SOCKET_MODE = 0o660
 class ListenError(Exception):
     """The address cannot be listened on; the message says why."""
 
+    def __init__(self, message: str, errno: int | None = None) -> None:
+        """`errno` is the system's; None where it said nothing."""
+        super().__init__(message)
+        self.errno = errno
+
 
 @dataclass(frozen=True, slots=True)
 class Listener:
@@ -43,7 +48,7 @@ def listen(address: str) -> Listener:
             return Listener(_on_path(path), address)
         listening = _on_port(host, port)
     except OSError as error:
-        raise ListenError(f"{address}: {_reason(error)}") from None
+        raise ListenError(f"{address}: {_reason(error)}", error.errno) from None
     except UnicodeError:  # of a part of the name that is empty or too long
         raise ListenError(f"{address}: this is no name of a host") from None
     return Listener(listening, f"{address.rpartition(':')[0]}:{listening.getsockname()[1]}")
@@ -83,7 +88,7 @@ def _remove_stale(path: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise OSError(None, "there is a file that is no socket")
+        raise OSError(errno.ENOTSOCK, "there is a file that is no socket")
     if _answers(path):
         raise OSError(errno.EADDRINUSE, "")
     path.unlink()
@@ -103,6 +108,6 @@ def _answers(path: Path) -> bool:
 
 def _reason(error: OSError) -> str:
     # Names that are not found have negative numbers, and words of their own.
-    if error.errno is not None and error.errno > 0:
+    if error.errno is not None and error.errno > 0 and error.errno != errno.ENOTSOCK:
         return os.strerror(error.errno).lower()
     return (error.strerror or str(error)).lower()

@@ -45,7 +45,13 @@ async def test_a_clean_stop_keeps_every_report_that_was_acknowledged(tmp_path: P
     stop, ready, begun = asyncio.Event(), asyncio.Event(), asyncio.Event()
     async with asyncio.timeout(PATIENCE_S), control_channel(settings.control_address) as channel:
         serving = asyncio.create_task(
-            serve(settings, now_s=time.time, stop=stop, on_ready=lambda _: ready.set())
+            serve(
+                settings,
+                now_s=time.time,
+                stop=stop,
+                reload=asyncio.Event(),
+                on_ready=lambda _: ready.set(),
+            )
         )
         await ready.wait()
         client, sealer = ControlClient(channel, "w0"), Sealer(KEY, 1)

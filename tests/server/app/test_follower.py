@@ -39,11 +39,12 @@ class Following:
         self.control = Control()
         self.tracked: list[str] = []
         self.epochs: list[int] = []
+        self.in_force: list[int] = []  # numbers of configurations
         self.configured = asyncio.Event()
         self.router = Router(
             Selector(), Sealer(bytes(KEY_BYTES), boot=1), Counters(), chance=lambda: 0.5
         )
-        self.follower = Follower(self.router, self._track, self.epochs.append)
+        self.follower = Follower(self.router, self._track, self.epochs.append, self.in_force.append)
 
     def _track(self, models: Iterable[Model]) -> None:
         self.tracked = [each.name for each in models]

@@ -34,6 +34,8 @@ class Answers:
         self.info = pb.GetServerInfoResponse()
         self.replaced = pb.UpdateClassifierRequest()
         self.replacement = pb.UpdateClassifierResponse(in_force=True)
+        self.reload = pb.ReloadConfigRequest()
+        self.reloaded = pb.ReloadConfigResponse(in_force=True)
 
     def refuse(self, code: grpc.StatusCode, reason: str, message: str) -> None:
         self.refusal = _status(code, reason, message)
@@ -66,6 +68,13 @@ class Admin(AdminServiceServicer):
         self._answers.asked(context)
         self._answers.replaced = request
         return self._answers.replacement
+
+    def ReloadConfig(
+        self, request: pb.ReloadConfigRequest, context: Context
+    ) -> pb.ReloadConfigResponse:
+        self._answers.asked(context)
+        self._answers.reload = request
+        return self._answers.reloaded
 
     def UpdateClass(
         self, request: pb.UpdateClassRequest, context: Context

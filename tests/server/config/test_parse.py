@@ -52,6 +52,22 @@ def test_a_mistake_in_one_key_says_what_would_be_right(at: Path, value: object, 
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [
+        (("listeners", "admin_token_file"), 51525354),
+        (("listeners", "tls"), {"cert_file": "c", "key_file": ["51525354"]}),
+        (("classes", 0, "match", "metadata"), {"x-key": "51525354"}),
+        ((*ENTRY, "endpoints"), ["https://us:51525354@host"]),
+        (("listeners", "data"), "us:51525354@host"),
+    ],
+)
+def test_no_mistake_shows_what_may_be_a_secret(at: Path, value: object) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(plain((at, value)))
+    assert "51525354" not in str(caught.value)
+
+
 @pytest.mark.parametrize("document", [None, [], "text", 5, [{}]])
 def test_what_is_no_mapping_is_no_configuration(document: object) -> None:
     with pytest.raises(ConfigError, match="must be a mapping of keys to values"):

@@ -16,6 +16,7 @@ from server.control.client import ControlClient, Snapshot, control_channel
 from server.control.corridor import Solver, solve_window
 from server.control.explainer import Pricer
 from server.control.plane import ControlPlane, KeptFiles
+from server.control.reload import Reloads
 from server.control.window import Window
 from server.rpc.admin import AdminServicer
 from server.rpc.control import ControlServicer
@@ -85,7 +86,7 @@ async def serving(plane: ControlPlane, folder: Path) -> AsyncIterator[Served]:
     answering.add(add_ControlServiceServicer_to_server, ControlServicer(plane))
     answering.add(
         add_AdminServiceServicer_to_server,
-        AdminServicer(plane, version="0.1.0"),
+        AdminServicer(plane, Reloads(plane), version="0.1.0"),
     )
     address = f"unix:{folder / 'control.sock'}"
     server.add_insecure_port(address)
@@ -112,7 +113,13 @@ class Worker:
         self._snapshots = self.client.snapshots()
         self._sequence = 0
 
-    async def push(self, *cells: pb.CellStats, endpoints: Sequence[pb.EndpointStats] = ()) -> None:
+    async def push(
+        self,
+        *cells: pb.CellStats,
+        endpoints: Sequence[pb.EndpointStats] = (),
+        config: Snapshot | None = None,
+    ) -> None:
+        """`config` is the snapshot whose configuration is in force here."""
         self._sequence += 1
         await self.client.push(
             pb.PushStatsRequest(
@@ -121,6 +128,8 @@ class Worker:
                 cells=cells,
                 endpoints=endpoints,
                 data_address=DATA_ADDRESS,
+                epoch=0 if config is None else config.epoch,
+                config_number=0 if config is None else config.number,
             )
         )
 

@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from server.config.as_json import to_json
+from server.config.schema import Config
 from server.control.client import (
     SETTLED_AT_ONCE,
     Confirmed,
@@ -25,7 +26,7 @@ from server.transport.channel.keepalive import Keepalive
 from server.transport.channel.limits import ChannelLimits
 from server.transport.http2.limits import Limits
 from tests.server.control.served import Worker
-from tests.server.control.told import push, service
+from tests.server.control.told import CHAT, CODE, push, service
 from tests.server.transport.channel.raw_peer import (
     PATIENCE_S,
     PING,
@@ -353,3 +354,46 @@ async def test_a_control_plane_that_refuses_is_told_once_until_it_answers(tmp_pa
     assert [(log["event"], log["details"]) for log in logs] == [
         ("control plane refuses", "another protocol")
     ] * 2
+
+
+def configured(number: int, config: Config, *parts: pb.WatchPlanResponse) -> pb.WatchPlanResponse:
+    """The snapshot that brings a configuration, with the one part of a plan if there is any."""
+    part = parts[0] if parts else pb.WatchPlanResponse()
+    part.epoch, part.number, part.config_json = 1, number, to_json(config)
+    return part
+
+
+async def test_models_keep_their_places_whatever_configurations_follow(tmp_path: Path) -> None:
+    """Calls that are out, credits and ejections know a model by its place alone."""
+    first = service()
+    small, large = first.models
+    new = small.model_copy(update={"name": "new"})
+    turned = first.model_copy(update={"models": (new, large)})
+    shares = Shares(("new", "large"), {CODE: ((0, 0.25, 1), (1, 0.75, 2))}, {})
+    script = [configured(1, first), configured(2, turned, *parts_of("p", shares))]
+    async with scripted(tmp_path, script) as (_, worker):
+        snapshots = await take(worker, 2)
+    configs = [snapshot.config for snapshot in snapshots if snapshot.config is not None]
+    assert [[m.name for m in config.models] for config in configs] == [
+        ["small", "large"],
+        ["small", "large", "new"],
+    ]
+    assert not configs[1].models[0].enabled
+    table = snapshots[1].table
+    assert table is not None
+    assert table.cells[CODE] == ((2, 0.25, 1), (1, 0.75, 2))
+
+
+async def test_of_a_plan_older_than_its_configuration_what_left_is_passed_over(
+    tmp_path: Path,
+) -> None:
+    """As a worker gets it that starts between a reload and the plan that follows it."""
+    _, large = service().models
+    shares = Shares(
+        ("small", "large"), {CODE: ((0, 0.5, 1), (1, 0.5, 2)), CHAT: ((0, 1.0, 1),)}, {}
+    )
+    script = [configured(1, service(models=(large,)), *parts_of("p", shares))]
+    async with scripted(tmp_path, script) as (_, worker):
+        (snapshot,) = await take(worker, 1)
+    assert snapshot.table is not None
+    assert snapshot.table.cells == {CODE: ((0, 0.5, 2),)}

@@ -3,7 +3,9 @@ from collections.abc import Sequence
 import pytest
 
 from optimizer.estimate.account import FloorAccount
+from server.config.schema import BUDGETS_MAX
 from server.control.boot import WORKER_SILENT_S
+from server.control.budgets import Spending
 from server.control.estimates import Estimates, believed_before
 from server.control.knowledge import Knowledge
 from server.control.outcomes import Outcomes
@@ -253,3 +255,57 @@ def test_reports_on_decisions_of_before_the_accounts_began_take_nothing_off() ->
     state = knowledge.spending.states(window_s=5.0, now_s=NOW_S + 3)["team"]
     assert (state.unreported, state.unreported_nano_usd) == (5, 5_000_000)
     assert knowledge.last_hour.of(("model", "small"), now_s=NOW_S + 3).unreported == 5
+
+
+def test_money_is_counted_of_a_model_and_a_class_that_left_meanwhile() -> None:
+    """In flight, or decided and still to be reported on, when the configuration lost them."""
+    knowledge = Knowledge(service())
+    token = decision_id()  # of small, in code
+    left = service(models=(LARGE,), classes=({"name": "chat", "default": True},))
+    knowledge.configure(left.model_copy(update={"budgets": service().budgets}))
+    knowledge.pushed(push(answered(CODE, "small", 10)), now_s=NOW_S)
+    assert spent_nano_usd(knowledge) == 10_000_000
+    settle(knowledge, token, of=usage())
+    assert spent_nano_usd(knowledge) == 11_000_000
+    assert not knowledge.totals
+    assert not any(learned(knowledge).demand.per_s().values())
+
+
+def test_a_report_may_name_a_model_that_left() -> None:
+    knowledge = Knowledge(service())
+    knowledge.configure(service(models=(LARGE,)))
+    assert set(knowledge.with_left.index) == {"small", "large"}
+    assert set(knowledge.catalog.index) == {"large"}
+
+
+def test_what_is_exported_of_names_that_left_is_forgotten() -> None:
+    """One file after another with other names must not add up for ever."""
+    knowledge = Knowledge(service())
+    knowledge.pushed(push(answered(CODE, "small", 10), answered(CHAT, "large", 10)), now_s=NOW_S)
+    assert set(knowledge.totals) == {("code", "small"), ("chat", "large")}
+    knowledge.configure(service(models=(LARGE,)))
+    assert set(knowledge.totals) == {("chat", "large")}
+
+
+def test_a_budget_that_left_has_its_money_when_it_returns_and_the_oldest_are_forgotten() -> None:
+    spending, budget = Spending(), service().budgets[0]
+    spending.configure((budget,))
+    spending.spend("team", 7, now_s=NOW_S)
+    spending.configure(())
+    spending.configure((budget,))
+    assert spending.states(window_s=5.0, now_s=NOW_S)["team"].spent_nano_usd == 7
+    for number in range(BUDGETS_MAX + 1):
+        spending.configure((budget.model_copy(update={"name": f"b{number}"}),))
+        spending.spend(f"b{number}", 1, now_s=NOW_S)
+    assert len(spending.to_plain()) <= BUDGETS_MAX + 1
+    spending.configure((budget,))
+    assert spending.states(window_s=5.0, now_s=NOW_S)["team"].spent_nano_usd == 0
+
+
+def test_an_account_of_a_class_that_left_is_closed() -> None:
+    estimates = Estimates()
+    estimates.configure(service())
+    accounts = {name: FloorAccount(0.85) for name in (("code", "team"), ("chat", "-"))}
+    estimates.accounts = dict(accounts)
+    estimates.configure(service(classes=({"name": "chat", "default": True},), budgets=()))
+    assert estimates.accounts == {("chat", "-"): accounts["chat", "-"]}

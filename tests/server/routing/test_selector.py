@@ -208,3 +208,16 @@ def test_no_model_is_ever_owed_much_whatever_is_masked_and_planned(
             assert max(map(abs, of_class)) < 2
             assert max(map(abs, of_cells[cell])) < 5
     assert sum(of_class) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(("remembered", "next_one"), [(2, B), (1, A)])
+def test_of_more_classes_than_are_remembered_the_oldest_begins_anew(
+    remembered: int, next_one: int
+) -> None:
+    made = Selector(credited_cells_max=0, credited_classes_max=remembered)
+    table = WeightTable("p1", {}, {name: shares_of(0.5, 0.5) for name in ("chat", "code")})
+    made.publish(table)
+    assert taken(made, CELL) == A
+    assert taken(made, CELL._replace(traffic_class="code")) == A
+    made.publish(table)
+    assert taken(made, CELL) == next_one

@@ -40,7 +40,7 @@ async def test_a_folder_that_another_took_is_named_once_and_left_to_it(tmp_path:
             await watch.look()
             await watch.look()
         assert len(logs) == 1
-        assert "another Turnout runs" in logs[0]["error"]
+        assert "another Turnout (process" in logs[0]["error"]
         await watch.look()
     key_is_back, made_again = logs[1:]
     assert key_is_back["file"] == str(folder / "decision.key")

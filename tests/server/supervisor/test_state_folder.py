@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from server.control.kept_file import write_whole
 from server.control.key_file import read_key
 from server.routing.decision_id import KEY_BYTES
 from server.supervisor.child import StartError
-from server.supervisor.state_folder import StateFolder, folder_fault, own
+from server.supervisor.state_folder import StateFolder, folder_fault, own, refusal
 from tests.server.control.told import service
 
 US, THEM = 1_000, 1_001
@@ -94,9 +95,37 @@ def test_a_file_in_its_place_is_refused(tmp_path: Path) -> None:
     refused(tmp_path / "state" / "below", "cannot be made: Not a directory")
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("lock", "lock cannot be locked: Is a directory: remove"),
+        ("live.json", "live.json cannot be written: Is a directory: remove"),
+        ("decision.key", "decision.key is no file: remove it"),
+    ],
+)
+def test_a_folder_in_the_place_of_a_file_is_named(folder: Path, name: str, words: str) -> None:
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / name).mkdir()
+    refused(folder, words)
+
+
+@pytest.mark.parametrize(
+    ("code", "do"),
+    [
+        (errno.ENOSPC, "No space left on device: make room on its disk"),
+        (errno.EROFS, "Read-only file system: mount its file system for writing"),
+        (errno.EACCES, "Permission denied: give the user that serves the right to"),
+        (errno.EIO, "Input/output error: see why /srv/state does not allow it"),
+    ],
+)
+def test_what_the_disk_refuses_is_said_with_what_to_do(code: int, do: str) -> None:
+    said = str(refusal(Path("/srv/state/live.json"), OSError(code, os.strerror(code))))
+    assert said == (f"/srv/state/live.json cannot be written: {do}, or name another state_dir")
+
+
 @pytest.mark.usefixtures("state")
 def test_a_second_instance_is_refused(folder: Path) -> None:
-    refused(folder, "another Turnout runs from the state folder")
+    refused(folder, r"another Turnout \(process \d+\) runs from the state folder")
 
 
 def test_the_key_outlasts_a_start(folder: Path) -> None:
@@ -179,7 +208,7 @@ def test_a_folder_that_was_removed_is_made_again_with_the_same_key(
     state.restore()
     assert state.missing() == []
     assert read_key(folder / "decision.key") == key
-    refused(folder, "another Turnout runs")
+    refused(folder, r"another Turnout \(process \d+\) runs")
 
 
 def test_a_key_that_was_removed_is_written_again(state: StateFolder, folder: Path) -> None:
@@ -207,7 +236,7 @@ def test_a_folder_that_another_instance_took_meanwhile_is_left_to_it(
     folder.rename(folder.with_name("away"))
     with own(folder, CONFIG):
         assert state.missing()
-        with pytest.raises(StartError, match="another Turnout runs"):
+        with pytest.raises(StartError, match=r"another Turnout \(process \d+\) runs"):
             state.restore()
 
 

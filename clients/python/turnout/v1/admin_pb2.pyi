@@ -831,6 +831,84 @@ class ClassifierComparison(google.protobuf.message.Message):
 Global___ClassifierComparison: typing_extensions.TypeAlias = ClassifierComparison
 
 @typing.final
+class ReloadConfigRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CONTENT_FIELD_NUMBER: builtins.int
+    DRY_RUN_FIELD_NUMBER: builtins.int
+    content: builtins.bytes
+    """What the file has, at most 4 MiB. Files that it names are those of the service's machine."""
+    dry_run: builtins.bool
+    """Only says what is wrong, or what would change."""
+    def __init__(
+        self,
+        *,
+        content: builtins.bytes = ...,
+        dry_run: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["content", b"content", "dry_run", b"dry_run"]) -> None: ...
+
+Global___ReloadConfigRequest: typing_extensions.TypeAlias = ReloadConfigRequest
+
+@typing.final
+class ReloadConfigResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    IN_FORCE_FIELD_NUMBER: builtins.int
+    PROBLEMS_FIELD_NUMBER: builtins.int
+    CHANGES_FIELD_NUMBER: builtins.int
+    WORKERS_BEHIND_FIELD_NUMBER: builtins.int
+    in_force: builtins.bool
+    """In force, kept, and on its way to every worker."""
+    @property
+    def problems(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ConfigProblem]:
+        """Why it is not in force; empty where it is, or would be."""
+
+    @property
+    def changes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ConfigChange]:
+        """Against the configuration that was in force; none: it was the same. The first 10,000."""
+
+    @property
+    def workers_behind(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Workers that had not said within 10 s that it is in force there; they follow."""
+
+    def __init__(
+        self,
+        *,
+        in_force: builtins.bool = ...,
+        problems: collections.abc.Iterable[Global___ConfigProblem] | None = ...,
+        changes: collections.abc.Iterable[Global___ConfigChange] | None = ...,
+        workers_behind: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["changes", b"changes", "in_force", b"in_force", "problems", b"problems", "workers_behind", b"workers_behind"]) -> None: ...
+
+Global___ReloadConfigResponse: typing_extensions.TypeAlias = ReloadConfigResponse
+
+@typing.final
+class ConfigProblem(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: builtins.int
+    LINE_FIELD_NUMBER: builtins.int
+    MESSAGE_FIELD_NUMBER: builtins.int
+    path: builtins.str
+    """"models[2].price.request_usd"; empty for the file as a whole."""
+    line: builtins.int
+    """0: none."""
+    message: builtins.str
+    """What is wrong and what would be right."""
+    def __init__(
+        self,
+        *,
+        path: builtins.str = ...,
+        line: builtins.int = ...,
+        message: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["line", b"line", "message", b"message", "path", b"path"]) -> None: ...
+
+Global___ConfigProblem: typing_extensions.TypeAlias = ConfigProblem
+
+@typing.final
 class ConfigChange(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class AdminServiceStub(object):
-    """For operators and finance. Updates hold at once and until the service stops; what should
-    outlast that belongs in the configuration file.
+    """For operators and finance. Updates hold at once and until the service stops or its file is
+    reloaded; what should outlast that belongs in the configuration file.
     """
 
     def __init__(self, channel):
@@ -86,11 +86,16 @@ class AdminServiceStub(object):
                 request_serializer=turnout_dot_v1_dot_admin__pb2.UpdateClassifierRequest.SerializeToString,
                 response_deserializer=turnout_dot_v1_dot_admin__pb2.UpdateClassifierResponse.FromString,
                 _registered_method=True)
+        self.ReloadConfig = channel.unary_unary(
+                '/turnout.v1.AdminService/ReloadConfig',
+                request_serializer=turnout_dot_v1_dot_admin__pb2.ReloadConfigRequest.SerializeToString,
+                response_deserializer=turnout_dot_v1_dot_admin__pb2.ReloadConfigResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer(object):
-    """For operators and finance. Updates hold at once and until the service stops; what should
-    outlast that belongs in the configuration file.
+    """For operators and finance. Updates hold at once and until the service stops or its file is
+    reloaded; what should outlast that belongs in the configuration file.
     """
 
     def GetServerInfo(self, request, context):
@@ -159,6 +164,15 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReloadConfig(self, request, context):
+        """Puts a configuration file in force, whole or not at all: it takes the place of the one in
+        force with all its updates. Where it has problems the one in force stays, and they are all
+        listed in the response, which is no error: a status has no room for them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -212,6 +226,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=turnout_dot_v1_dot_admin__pb2.UpdateClassifierRequest.FromString,
                     response_serializer=turnout_dot_v1_dot_admin__pb2.UpdateClassifierResponse.SerializeToString,
             ),
+            'ReloadConfig': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReloadConfig,
+                    request_deserializer=turnout_dot_v1_dot_admin__pb2.ReloadConfigRequest.FromString,
+                    response_serializer=turnout_dot_v1_dot_admin__pb2.ReloadConfigResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'turnout.v1.AdminService', rpc_method_handlers)
@@ -221,8 +240,8 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService(object):
-    """For operators and finance. Updates hold at once and until the service stops; what should
-    outlast that belongs in the configuration file.
+    """For operators and finance. Updates hold at once and until the service stops or its file is
+    reloaded; what should outlast that belongs in the configuration file.
     """
 
     @staticmethod
@@ -485,6 +504,33 @@ class AdminService(object):
             '/turnout.v1.AdminService/UpdateClassifier',
             turnout_dot_v1_dot_admin__pb2.UpdateClassifierRequest.SerializeToString,
             turnout_dot_v1_dot_admin__pb2.UpdateClassifierResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReloadConfig(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/turnout.v1.AdminService/ReloadConfig',
+            turnout_dot_v1_dot_admin__pb2.ReloadConfigRequest.SerializeToString,
+            turnout_dot_v1_dot_admin__pb2.ReloadConfigResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -185,9 +185,25 @@ _AdminServiceUpdateClassifierType = typing_extensions.TypeVar(
     ],
 )
 
-class AdminServiceStub(typing.Generic[_AdminServiceGetServerInfoType, _AdminServiceGetPlanType, _AdminServiceListModelsType, _AdminServiceListClassesType, _AdminServiceListBudgetsType, _AdminServiceListUpdatesType, _AdminServiceUpdateModelType, _AdminServiceUpdateClassType, _AdminServiceUpdateBudgetType, _AdminServiceUpdateClassifierType]):
-    """For operators and finance. Updates hold at once and until the service stops; what should
-    outlast that belongs in the configuration file.
+_AdminServiceReloadConfigType = typing_extensions.TypeVar(
+    '_AdminServiceReloadConfigType',
+    grpc.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.ReloadConfigRequest,
+        turnout.v1.admin_pb2.ReloadConfigResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.ReloadConfigRequest,
+        turnout.v1.admin_pb2.ReloadConfigResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.ReloadConfigRequest,
+        turnout.v1.admin_pb2.ReloadConfigResponse,
+    ],
+)
+
+class AdminServiceStub(typing.Generic[_AdminServiceGetServerInfoType, _AdminServiceGetPlanType, _AdminServiceListModelsType, _AdminServiceListClassesType, _AdminServiceListBudgetsType, _AdminServiceListUpdatesType, _AdminServiceUpdateModelType, _AdminServiceUpdateClassType, _AdminServiceUpdateBudgetType, _AdminServiceUpdateClassifierType, _AdminServiceReloadConfigType]):
+    """For operators and finance. Updates hold at once and until the service stops or its file is
+    reloaded; what should outlast that belongs in the configuration file.
     """
 
     @typing.overload
@@ -231,6 +247,10 @@ class AdminServiceStub(typing.Generic[_AdminServiceGetServerInfoType, _AdminServ
         grpc.UnaryUnaryMultiCallable[
             turnout.v1.admin_pb2.UpdateClassifierRequest,
             turnout.v1.admin_pb2.UpdateClassifierResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            turnout.v1.admin_pb2.ReloadConfigRequest,
+            turnout.v1.admin_pb2.ReloadConfigResponse,
         ],
     ], channel: grpc.Channel) -> None: ...
 
@@ -276,6 +296,10 @@ class AdminServiceStub(typing.Generic[_AdminServiceGetServerInfoType, _AdminServ
             turnout.v1.admin_pb2.UpdateClassifierRequest,
             turnout.v1.admin_pb2.UpdateClassifierResponse,
         ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            turnout.v1.admin_pb2.ReloadConfigRequest,
+            turnout.v1.admin_pb2.ReloadConfigResponse,
+        ],
     ], channel: grpc.aio.Channel) -> None: ...
 
     GetServerInfo: _AdminServiceGetServerInfoType
@@ -305,6 +329,12 @@ class AdminServiceStub(typing.Generic[_AdminServiceGetServerInfoType, _AdminServ
     UpdateClassifier: _AdminServiceUpdateClassifierType
     """Compares a learned classifier with the one in force on requests that were kept, and puts it in
     force unless it is clearly worse.
+    """
+
+    ReloadConfig: _AdminServiceReloadConfigType
+    """Puts a configuration file in force, whole or not at all: it takes the place of the one in
+    force with all its updates. Where it has problems the one in force stays, and they are all
+    listed in the response, which is no error: a status has no room for them.
     """
 
 AdminServiceAsyncStub: typing_extensions.TypeAlias = AdminServiceStub[
@@ -348,11 +378,15 @@ AdminServiceAsyncStub: typing_extensions.TypeAlias = AdminServiceStub[
         turnout.v1.admin_pb2.UpdateClassifierRequest,
         turnout.v1.admin_pb2.UpdateClassifierResponse,
     ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.ReloadConfigRequest,
+        turnout.v1.admin_pb2.ReloadConfigResponse,
+    ],
 ]
 
 class AdminServiceServicer(metaclass=abc.ABCMeta):
-    """For operators and finance. Updates hold at once and until the service stops; what should
-    outlast that belongs in the configuration file.
+    """For operators and finance. Updates hold at once and until the service stops or its file is
+    reloaded; what should outlast that belongs in the configuration file.
     """
 
     @abc.abstractmethod
@@ -432,6 +466,17 @@ class AdminServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[turnout.v1.admin_pb2.UpdateClassifierResponse, collections.abc.Awaitable[turnout.v1.admin_pb2.UpdateClassifierResponse]]:
         """Compares a learned classifier with the one in force on requests that were kept, and puts it in
         force unless it is clearly worse.
+        """
+
+    @abc.abstractmethod
+    def ReloadConfig(
+        self,
+        request: turnout.v1.admin_pb2.ReloadConfigRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[turnout.v1.admin_pb2.ReloadConfigResponse, collections.abc.Awaitable[turnout.v1.admin_pb2.ReloadConfigResponse]]:
+        """Puts a configuration file in force, whole or not at all: it takes the place of the one in
+        force with all its updates. Where it has problems the one in force stays, and they are all
+        listed in the response, which is no error: a status has no room for them.
         """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -229,6 +229,7 @@ class PushStatsRequest(google.protobuf.message.Message):
     MORE_FIELD_NUMBER: builtins.int
     PLAN_ID_FIELD_NUMBER: builtins.int
     PLAN_AGE_S_FIELD_NUMBER: builtins.int
+    CONFIG_NUMBER_FIELD_NUMBER: builtins.int
     protocol: builtins.int
     worker: builtins.str
     boot: builtins.str
@@ -249,6 +250,10 @@ class PushStatsRequest(google.protobuf.message.Message):
     """The plan in force at this worker; empty before the first."""
     plan_age_s: builtins.float
     """Since the window that it was last found for. Absent before the first plan."""
+    config_number: builtins.int
+    """Of the snapshot whose configuration is in force at this worker, by the numbers of `epoch`; 0:
+    none yet.
+    """
     @property
     def cells(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___CellStats]:
         """Those touched since the last push that was answered."""
@@ -290,9 +295,10 @@ class PushStatsRequest(google.protobuf.message.Message):
         more: builtins.bool = ...,
         plan_id: builtins.str = ...,
         plan_age_s: builtins.float | None = ...,
+        config_number: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_plan_age_s", b"_plan_age_s", "listener", b"listener", "plan_age_s", b"plan_age_s"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_plan_age_s", b"_plan_age_s", "began_epoch", b"began_epoch", "boot", b"boot", "cells", b"cells", "data_address", b"data_address", "endpoints", b"endpoints", "epoch", b"epoch", "kept", b"kept", "limits_reached", b"limits_reached", "listener", b"listener", "more", b"more", "plan_age_s", b"plan_age_s", "plan_id", b"plan_id", "protocol", b"protocol", "refusals", b"refusals", "sequence", b"sequence", "worker", b"worker"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_plan_age_s", b"_plan_age_s", "began_epoch", b"began_epoch", "boot", b"boot", "cells", b"cells", "config_number", b"config_number", "data_address", b"data_address", "endpoints", b"endpoints", "epoch", b"epoch", "kept", b"kept", "limits_reached", b"limits_reached", "listener", b"listener", "more", b"more", "plan_age_s", b"plan_age_s", "plan_id", b"plan_id", "protocol", b"protocol", "refusals", b"refusals", "sequence", b"sequence", "worker", b"worker"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_plan_age_s", b"_plan_age_s"]) -> typing.Literal["plan_age_s"] | None: ...
 
 Global___PushStatsRequest: typing_extensions.TypeAlias = PushStatsRequest
