@@ -257,7 +257,7 @@ def test_a_server_leaves_in_two_steps_and_loses_no_call() -> None:
     server.goaway()
     assert exchange(client, server)[0] == [GoAwayReceived(1, 0)]
     assert server.open_streams == 1
-    server.respond(1, by_hand.RESPONSE, b"", by_hand.TRAILERS)
+    server.send_whole(1, by_hand.RESPONSE, b"", by_hand.TRAILERS)
     exchange(client, server)
     assert client.open_streams == server.open_streams == 0
     assert client.ended is None
@@ -274,7 +274,7 @@ def test_after_the_last_goaway_new_streams_are_ignored_but_their_heads_are_decod
     assert server.open_streams == 1
     heard, _ = exchange(client, server)
     assert StreamReset(late, ErrorCode.REFUSED_STREAM) in heard
-    server.respond(first, by_hand.RESPONSE, b"", by_hand.TRAILERS)
+    server.send_whole(first, by_hand.RESPONSE, b"", by_hand.TRAILERS)
     heard, _ = exchange(client, server)
     assert heard
     assert (client.ended, server.ended) == (None, None)
