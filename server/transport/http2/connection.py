@@ -45,7 +45,7 @@ class Connection:
         self._floods = Floods(limits)
         self._output = Output(limits)
         self._sender = Sender(self._output, limits, self._floods)
-        self._output.control(
+        self._output.signal(
             (PREFACE if client else b"")
             + frame(frames.SETTINGS, 0, 0, settings.settings_payload(limits, client=client))
         )
@@ -270,7 +270,7 @@ class Connection:
     def _say(self, octets: bytes) -> None:
         """A frame of the whole connection, unless that has ended."""
         if self.ended is None:
-            self._do(self._output.control, octets)
+            self._do(self._output.signal, octets)
 
     def _go_on_sending(self) -> None:
         """Data that waited for a write has its turn."""

@@ -4,7 +4,6 @@ RFC 9113, sections 3.4, 6.5, 6.7 and 6.8."""
 import pytest
 
 from server.transport.http2.connection import Connection
-from server.transport.http2.control import Control
 from server.transport.http2.errors import ErrorCode, NoStreamFree
 from server.transport.http2.events import (
     ConnectionEnded,
@@ -22,6 +21,7 @@ from server.transport.http2.inflow import Inflow
 from server.transport.http2.limits import Limits
 from server.transport.http2.output import Output
 from server.transport.http2.sender import Sender
+from server.transport.http2.signals import Signals
 from server.transport.http2.streams import StreamsInAll, StreamTable
 from tests.server.transport.http2 import by_hand
 from tests.server.transport.http2.by_hand import (
@@ -205,10 +205,10 @@ def test_the_table_is_made_anew_twice_a_frame_however_often_its_size_changes() -
     sender = Sender(output, Limits(), floods)
     encoder = sender.encoder = NotingEncoder()
     streams = StreamTable(sender, Inflow(Limits(), output), StreamsInAll(), client=True)
-    control = Control(
+    signals = Signals(
         Limits(), floods=floods, sender=sender, streams=streams, decoder=Decoder(), client=True
     )
-    control.settings(b"".join(setting(1, n) for n in (9, *range(1, 2_730))))
+    signals.settings(b"".join(setting(1, n) for n in (9, *range(1, 2_730))))
     assert encoder.sizes == [1, 2_729]
 
 
