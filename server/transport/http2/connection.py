@@ -181,13 +181,13 @@ class Connection:
         if (stream := self._streams.get(stream_id)) is not None:
             self._do(self._streams.reset, stream, code)
 
-    def consumed(self, stream_id: int, flow_bytes: int) -> None:
+    def give_back(self, stream_id: int, flow_bytes: int) -> None:
         """The application took so much of what DataReceived brought: the windows open again.
 
         What a stream has not given back is given back when it closes.
         """
         if (stream := self._streams.get(stream_id)) is not None:
-            self._do(self._inflow.consumed, stream, flow_bytes)
+            self._do(self._inflow.give_back, stream, flow_bytes)
 
     def ping(self, payload: bytes) -> None:
         """Asks for PingAcknowledged with the same 8 bytes."""
