@@ -24,7 +24,7 @@ _log = structlog.get_logger()
 class Author:
     """Who asks for an update."""
 
-    who: str  # as the listener knows them: "uid 1000", "token from 10.0.0.7"
+    who: str  # as the listener knows them: "uid 1000", "token from 10.0.0.7"; or what else did it
     operator: str = ""  # what they say of themselves; nobody checks it
 
 
