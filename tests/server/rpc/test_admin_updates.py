@@ -6,6 +6,7 @@ import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from server.control.reload import Reloads
 from server.control.update_log import read_log
 from server.rpc.admin import AdminServicer
 from server.rpc.author import OPERATOR_CHARS_MAX, OPERATOR_KEY
@@ -100,7 +101,8 @@ async def test_over_tcp_the_address_that_showed_the_token_is_kept(tmp_path: Path
     plane = control_plane(tmp_path, service(window_s=3_600.0))
     server = grpc.aio.server()
     ErrorAnswering(server, plane.refused).add(
-        pb_grpc.add_AdminServiceServicer_to_server, AdminServicer(plane, version="0.1.0")
+        pb_grpc.add_AdminServiceServicer_to_server,
+        AdminServicer(plane, Reloads(plane), version="0.1.0"),
     )
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
