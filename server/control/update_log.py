@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter
 from server.config.changes import Change
 from server.control.kept_file import FileRefused, read_own, set_aside
 
-# Some 5,000 updates of a field or two; one gRPC message takes them all to who asks.
+# Several thousand updates of a field or two; one gRPC message takes them all to who asks.
 LOG_BYTES_MAX = 2 * 2**20
 # Of one update: as many as the log has room for with the longest names and values, 4 KB each.
 CHANGES_KEPT_MAX = 400
