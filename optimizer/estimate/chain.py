@@ -40,7 +40,7 @@ class ChainEstimate:
     def __init__(self, *, half_life_s: float = 120.0) -> None:
         self._sums = DecayedSums[Leg](3, half_life_s=half_life_s, keys_max=LEGS_MAX)
 
-    def told(
+    def observe_leg(
         self, leg: Leg, *, ended: float, attempts: float, answered: float, now_s: float
     ) -> None:
         """ended: requests, told with the leg whose model is the first."""

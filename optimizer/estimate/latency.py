@@ -28,7 +28,9 @@ class LatencyEstimate:
             LATENCY_BUCKETS + 1, half_life_s=half_life_s, keys_max=KEYS_MAX
         )
 
-    def told(self, key: Hashable, counts: Sequence[int], failed: int, now_s: float) -> None:
+    def observe_latencies(
+        self, key: Hashable, counts: Sequence[int], failed: int, now_s: float
+    ) -> None:
         """counts: of the requests completed since the last telling, the failed ones among them."""
         if len(counts) != LATENCY_BUCKETS:
             raise ValueError(f"counts has {len(counts)} buckets: it must have {LATENCY_BUCKETS}")

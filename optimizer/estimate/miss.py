@@ -25,7 +25,9 @@ class MissEstimate:
     def __init__(self, *, half_life_s: float = 120.0) -> None:
         self._sums = DecayedSums[Promise](2, half_life_s=half_life_s, keys_max=KEYS_MAX)
 
-    def told(self, promise: Promise, completed: float, missed: float, now_s: float) -> None:
+    def observe_misses(
+        self, promise: Promise, completed: float, missed: float, now_s: float
+    ) -> None:
         """What was counted since the last telling."""
         self._sums.add(promise, (completed, missed), now_s)
 

@@ -30,7 +30,7 @@ class UsageEstimate:
     def __init__(self, *, half_life_s: float = 3600.0) -> None:
         self._pairs = DecayedSums[tuple[Cell, str]](5, half_life_s=half_life_s, keys_max=PAIRS_MAX)
 
-    def told(
+    def observe_usage(
         self,
         cell: Cell,
         model: str,

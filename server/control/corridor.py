@@ -105,7 +105,7 @@ class Corridor:
         watched_s = self._knowledge.workers.take_watched_s()
         if watched_s and self._begun_s is not None:  # its workers have counted from its start
             watched_s, self._begun_s = max(watched_s, now_s - self._begun_s), None
-        return self._knowledge.given(now_s, watched_s)
+        return self._knowledge.take_given(now_s, watched_s)
 
     def work(self, given: Given, haste: Haste) -> Step:
         """Learns and plans; what it was given is learned whatever comes of the plan."""

@@ -45,7 +45,7 @@ class Estimates:
         """All that was told."""
         self.configure(given.config)
         asked: dict[Bucket, float] = {cell: float(n) for cell, n in given.told.asked.items()}
-        self.demand.told(asked, given.watched_s)
+        self.demand.observe_requests(asked, given.watched_s)
         for leg, counts in given.told.legs.items():
             # It may be of an older configuration.
             if leg.cell.traffic_class in given.catalog.classes:
@@ -89,9 +89,11 @@ class Estimates:
         traffic_class = leg.cell.traffic_class
         if counts.attempts:
             usage = (float(counts.input_tokens), float(counts.output_tokens), counts.busy_s)
-            self.usage.told(leg.cell, leg.model, counts.attempts, counts.answered, usage, now_s)
+            self.usage.observe_usage(
+                leg.cell, leg.model, counts.attempts, counts.answered, usage, now_s
+            )
         if counts.attempts or counts.ended:
-            self.chains.told(
+            self.chains.observe_leg(
                 (traffic_class, leg.first, leg.model),
                 ended=counts.ended,
                 attempts=counts.attempts,
@@ -99,23 +101,23 @@ class Estimates:
                 now_s=now_s,
             )
         if counts.completed:
-            self.latency.told(leg.first, counts.latency_counts, counts.failed, now_s)
+            self.latency.observe_latencies(leg.first, counts.latency_counts, counts.failed, now_s)
             slo_s = catalog.classes[traffic_class].slo_s
             if slo_s is not None:
                 promise = Promise(traffic_class, slo_s, leg.first)
-                self.miss.told(promise, counts.completed, counts.slo_missed, now_s)
+                self.miss.observe_misses(promise, counts.completed, counts.slo_missed, now_s)
 
     def _grade(self, graded: Graded) -> None:
         cell, model, quality, weight, decided_s, told_s, replaces = graded
         account = self.accounts.get(cell[:2])
         if replaces is not None:
             before, model_before, before_s = replaces
-            self.accuracy.retract(cell, model_before, before, weight, before_s)
+            self.accuracy.retract_grade(cell, model_before, before, weight, before_s)
             if account is not None:
-                account.replaced(before, quality, weight, decided_s=decided_s)
+                account.replace_grade(before, quality, weight, decided_s=decided_s)
         elif account is not None:
-            account.told(quality, weight, decided_s=decided_s, now_s=told_s)
-        self.accuracy.told(cell, model, quality, weight, told_s)
+            account.record_grade(quality, weight, decided_s=decided_s, now_s=told_s)
+        self.accuracy.record_grade(cell, model, quality, weight, told_s)
 
 
 def believed_before(model: ModelConfig) -> Estimate:

@@ -64,7 +64,7 @@ class Facts:
         self._legs_max, self._grades_max = legs_max, grades_max
         self._told = Told()
 
-    def count(self, leg: Leg, counts: Counts) -> None:
+    def count_leg(self, leg: Leg, counts: Counts) -> None:
         """What was done for requests."""
         legs = self._told.legs
         if leg in legs:
@@ -72,13 +72,13 @@ class Facts:
         elif len(legs) < self._legs_max:
             legs[leg] = counts.copy()
 
-    def ask(self, cell: Cell, requests: int) -> None:
+    def count_requests(self, cell: Cell, requests: int) -> None:
         """Requests came, and were answered or refused."""
         asked = self._told.asked
         if cell in asked or len(asked) < self._legs_max:
             asked[cell] += requests
 
-    def grade(self, graded: Graded) -> bool:
+    def add_grade(self, graded: Graded) -> bool:
         """False: more were told than a step can hear of."""
         if len(self._told.grades) >= self._grades_max:
             return False

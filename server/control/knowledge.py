@@ -16,7 +16,7 @@ from server.control.outcomes import Grade, Settlement
 from server.routing.catalog import Catalog, Cell, compile_catalog
 from server.routing.counters import NO_MODEL, Counters, Counts
 from server.routing.decision_id import OpenDecision
-from server.routing.journey import counted
+from server.routing.journey import count_journey
 from server.routing.places import in_places
 from server.routing.reported import Reported, journey_of
 from turnout.v1.control_pb2 import PushStatsRequest
@@ -53,7 +53,7 @@ class Knowledge:
         self.spending.configure(config.budgets)
         self._forget_left()
 
-    def pushed(self, push: PushStatsRequest, *, now_s: float) -> None:
+    def count_push(self, push: PushStatsRequest, *, now_s: float) -> None:
         """Counts what a worker's push adds."""
         for increment in self.workers.merge(push, now_s=now_s):
             if increment.leg.model == NO_MODEL:
@@ -61,7 +61,7 @@ class Knowledge:
             else:
                 self._count(increment, now_s=now_s)
 
-    def settled(self, settlement: Settlement, *, now_s: float) -> None:
+    def count_settlement(self, settlement: Settlement, *, now_s: float) -> None:
         """Counts what an outcome adds."""
         decision = settlement.decision
         if settlement.reported is not None:
@@ -69,7 +69,7 @@ class Knowledge:
         if settlement.grade is not None and self._is_known(decision.cell, decision.model):
             self._grade(decision, settlement.grade, now_s)
 
-    def given(self, now_s: float, watched_s: float) -> Given:
+    def take_given(self, now_s: float, watched_s: float) -> Given:
         """What a step works on; what was told is in no other."""
         self.workers.forget_unheard(now_s=now_s)
         self.last_hour.forget_older(now_s=now_s)
@@ -126,11 +126,11 @@ class Knowledge:
             return  # money is money, but nothing is planned or shown by a name that left
         self.totals.setdefault((cell.traffic_class, model), Counts()).add(counts)
         if recent:
-            self.facts.count(leg, counts)
-            self.facts.ask(cell, counts.decided)
+            self.facts.count_leg(leg, counts)
+            self.facts.count_requests(cell, counts.decided)
         if new:
             self.domains[cell.domain] += counts.decided
-            self.drift.told(cell.domain, counts.decided, now_s=now_s)
+            self.drift.observe_decisions(cell.domain, counts.decided, now_s=now_s)
             self.last_hour.add(("model", model), counts, now_s=now_s)
             self.last_hour.add(("group", cell[:2]), counts, now_s=now_s)
 
@@ -141,7 +141,7 @@ class Knowledge:
             return
         self.shed[cell[:2]] += counts.shed
         if increment.recent:
-            self.facts.ask(cell, counts.shed)
+            self.facts.count_requests(cell, counts.shed)
         if increment.new:
             self.last_hour.add(("group", cell[:2]), counts, now_s=now_s)
 
@@ -149,7 +149,7 @@ class Knowledge:
         """Counts a request that its caller saw through, as a worker would have."""
         counters = Counters()
         journey = journey_of(reported, decision.cell, decision.model, self.with_left)
-        counted(journey, counters)
+        count_journey(journey, counters)
         for leg in counters.take_touched():
             self._count(Increment(leg, counters.get(leg), recent=True, new=True), now_s=now_s)
         self._take_off(decision, now_s)
@@ -179,4 +179,4 @@ class Knowledge:
             told_s=now_s,
             replaces=grade.replaces,
         )
-        self.feedback["audited" if self.facts.grade(graded) else "beyond_limit"] += 1
+        self.feedback["audited" if self.facts.add_grade(graded) else "beyond_limit"] += 1

@@ -139,8 +139,8 @@ class ControlPlane:
     def push(self, push: PushStatsRequest) -> None:
         """Counts; plans at once where a model lost its last endpoint or has one again."""
         now_s = self._clock()
-        self._knowledge.pushed(push, now_s=now_s)
-        self._classifier.pushed(push)
+        self._knowledge.count_push(push, now_s=now_s)
+        self._classifier.keep_texts(push)
         up = self._knowledge.models_up(now_s=now_s)
         if up != self._up:
             _log.info("models up", models=sorted(up), before=sorted(self._up))
@@ -251,8 +251,8 @@ class ControlPlane:
             settlement = self._outcomes.settle(outcome, now_s=now_s)
         except RoutingError as error:
             return OutcomeResult(reason=error.reason, message=error.with_field)
-        self._knowledge.settled(settlement, now_s=now_s)
-        self._classifier.settled(outcome)
+        self._knowledge.count_settlement(settlement, now_s=now_s)
+        self._classifier.keep_labels(outcome)
         return settlement.result
 
     def _take(self, now_s: float) -> Callable[[], None]:

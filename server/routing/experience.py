@@ -74,7 +74,7 @@ class Experience:
 
     def give_up(self, journey: Journey, attempt: Attempt) -> None:
         """An attempt that is out is to be given up; those that end with it may be many."""
-        self._of(journey, attempt).budget.failed()
+        self._of(journey, attempt).budget.record_failure()
 
     def observe(self, journey: Journey, attempt: Attempt) -> None:
         """An attempt has ended; for what its blame hangs on, the journey has to end."""
@@ -82,9 +82,9 @@ class Experience:
         tail, budget = self.of(target.model_index, journey.cell.traffic_class)
         endpoint = target.key
         if fate is ANSWERED:
-            budget.answered()
+            budget.record_answer()
             tail.observe(attempt.took_s)
-            self._health.succeeded(endpoint, sent_s=attempt.begun_s, now_s=attempt.ended_s)
+            self._health.record_success(endpoint, sent_s=attempt.begun_s, now_s=attempt.ended_s)
             return
         if attempt.blame is Blame.SILENCE:  # which is judged by what was known by now
             attempt.tails = self._tails_by_now(target.model_index, tail)
@@ -92,11 +92,11 @@ class Experience:
             tail.outlasted()
         elif fate is FAILED:
             if STATUS_MEANINGS[attempt.code].retry:
-                budget.failed()
+                budget.record_failure()
             if attempt.blame is Blame.ENDPOINT:
-                self._health.failed(endpoint, sent_s=attempt.begun_s, now_s=attempt.ended_s)
+                self._health.record_failure(endpoint, sent_s=attempt.begun_s, now_s=attempt.ended_s)
             elif attempt.blame is not Blame.SILENCE:
-                self._health.heard(endpoint, now_s=attempt.ended_s)
+                self._health.record_poor_answer(endpoint, now_s=attempt.ended_s)
 
     def conclude(self, journey: Journey) -> None:
         """A journey has ended: who failed where another answered, or was silent, is to blame."""
@@ -104,7 +104,7 @@ class Experience:
         if len(attempts) == 1 and attempts[0].fate is ANSWERED:
             return  # as most are
         for attempt, charge in convicted(journey, self._health):
-            self._health.failed(
+            self._health.record_failure(
                 attempt.target.key,
                 sent_s=attempt.begun_s,
                 now_s=journey.ended_s,

@@ -54,7 +54,7 @@ class HealthTracker:
         self._states = {e: self._states.get(e, _State()) for e in endpoints}
         self._summarise()
 
-    def succeeded(self, endpoint: EndpointKey, *, sent_s: float, now_s: float) -> None:
+    def record_success(self, endpoint: EndpointKey, *, sent_s: float, now_s: float) -> None:
         """An attempt came back well; one sent before an ejection says nothing against it.
 
         Unless that was for silence: against that speaks one that came back since.
@@ -73,7 +73,7 @@ class HealthTracker:
             state.ejected = False
             self._summarise()
 
-    def heard(self, endpoint: EndpointKey, *, now_s: float) -> None:
+    def record_poor_answer(self, endpoint: EndpointKey, *, now_s: float) -> None:
         """It answered, though not well."""
         if (state := self._states.get(endpoint)) is not None:
             state.refused_s = now_s
@@ -88,7 +88,7 @@ class HealthTracker:
         state = self._states.get(endpoint)
         return state is None or state.answered_s >= since_s
 
-    def failed(
+    def record_failure(
         self, endpoint: EndpointKey, *, sent_s: float, now_s: float, is_silent: bool = False
     ) -> bool:
         """An attempt failed by the endpoint's fault; true if that ejected it.
@@ -111,7 +111,7 @@ class HealthTracker:
             return []
         return [e for e, state in self._states.items() if state.ejected and not state.is_doubted]
 
-    def probed_well(self, endpoint: EndpointKey) -> None:
+    def record_good_probe(self, endpoint: EndpointKey) -> None:
         """It is said to be ready, so it is back before its time; one failure ejects it again.
 
         Then what it says is not believed again until it answers a call: it may be ready for

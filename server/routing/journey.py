@@ -72,7 +72,7 @@ class Attempt:
             return Blame.SILENCE
         return STATUS_MEANINGS[self.code].blame if self.fate is FAILED else Blame.CALLER
 
-    def answered(self, now_s: float, *, input_tokens: int, output_tokens: int = 0) -> None:
+    def end_with_answer(self, now_s: float, *, input_tokens: int, output_tokens: int = 0) -> None:
         """Ends it well: it costs what the model charges for an answer."""
         self.fate, self.ended_s = ANSWERED, now_s
         self.input_tokens, self.output_tokens = input_tokens, output_tokens
@@ -80,21 +80,21 @@ class Attempt:
             input_tokens=input_tokens, output_tokens=output_tokens, busy_s=now_s - self.begun_s
         )
 
-    def ended(self, fate: Fate, now_s: float, code: Code = Code.OK) -> None:
+    def end_without_answer(self, fate: Fate, now_s: float, code: Code = Code.OK) -> None:
         """Ends it without an answer: it costs the time that it held the model."""
         self.fate, self.ended_s, self.code = fate, now_s, code
         self.cost_nano_usd = self.target.model.failure_cost_nano_usd(busy_s=self.took_s)
 
-    def given_up(self, now_s: float) -> None:
+    def give_up(self, now_s: float) -> None:
         """Ends it for us: if nobody is asked after it, its caller was made to wait too long."""
-        self.ended(GIVEN_UP, now_s, Code.DEADLINE_EXCEEDED)
+        self.end_without_answer(GIVEN_UP, now_s, Code.DEADLINE_EXCEEDED)
 
-    def left(self, now_s: float, *, is_due: bool) -> None:
+    def abandon(self, now_s: float, *, is_due: bool) -> None:
         """Ends it for its caller, who waited until the deadline, or left before."""
         if is_due:
-            self.ended(FAILED, now_s, Code.DEADLINE_EXCEEDED)
+            self.end_without_answer(FAILED, now_s, Code.DEADLINE_EXCEEDED)
         else:
-            self.ended(LEFT, now_s)
+            self.end_without_answer(LEFT, now_s)
 
 
 @dataclass(slots=True)
@@ -180,7 +180,7 @@ def _leads_on(attempt: Attempt) -> bool:
     return attempt.fate is GIVEN_UP
 
 
-def counted(journey: Journey, counters: Counters) -> None:
+def count_journey(journey: Journey, counters: Counters) -> None:
     """Counts a journey that has ended, unless it led to nobody."""
     if not journey.attempts:
         return
