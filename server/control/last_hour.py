@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
+from optimizer.estimate.decayed import tupled
 from server.routing.counters import Counts
 
 _MINUTE_S = 60
@@ -70,7 +71,7 @@ class LastHour:
             known = ((int(minute), Happened(*map(int, sums))) for minute, *sums in minutes)
             kept = deque(((minute, sums) for minute, sums in known if minute <= this), _MINUTES)
             if kept:
-                found._minutes[_key(key)] = kept
+                found._minutes[tupled(key)] = kept
         return found
 
 
@@ -83,11 +84,6 @@ class _Rows:
     def __iter__(self) -> Iterator[Any]:
         for key, minutes in self.minutes.items():
             yield [key, [[minute, *sums] for minute, sums in minutes]]
-
-
-def _key(plain: Any) -> Hashable:
-    """A key as it was: JSON has made lists of tuples."""
-    return tuple(map(_key, plain)) if isinstance(plain, list) else plain
 
 
 def _place(minutes: Sequence[tuple[int, Happened]], minute: int) -> int:
