@@ -19,7 +19,7 @@ from server.routing.counters import Counts, Leg
 
 
 class Estimates:
-    """Is told once a step what happened since the last."""
+    """All estimates; they learn once a step."""
 
     def __init__(self) -> None:
         self.accuracy = AccuracyEstimate({})
@@ -32,7 +32,7 @@ class Estimates:
         self._config: Config | None = None
 
     def configure(self, config: Config) -> None:
-        """Believes of its models what it says of them, until grades say more."""
+        """Believes what a configuration says of its models, until grades say more."""
         if config is not self._config:
             self._config = config
             for model in config.models:
@@ -42,12 +42,12 @@ class Estimates:
             self.accounts = {g: account for g, account in self.accounts.items() if g[0] in names}
 
     def learn(self, given: Given) -> None:
-        """All that was told."""
+        """Learns all new facts."""
         self.configure(given.config)
         asked: dict[Bucket, float] = {cell: float(n) for cell, n in given.told.asked.items()}
         self.demand.observe_requests(asked, given.watched_s)
         for leg, counts in given.told.legs.items():
-            # It may be of an older configuration.
+            # A leg may be of an older configuration.
             if leg.cell.traffic_class in given.catalog.classes:
                 self._learn(leg, counts, given.catalog, given.now_s)
         for graded in given.told.grades:
@@ -121,7 +121,7 @@ class Estimates:
 
 
 def believed_before(model: ModelConfig) -> Estimate:
-    """What is believed of a model of which no step has heard yet."""
+    """What is believed of a model before any step has learned of it."""
     return AccuracyEstimate({model.name: _prior(model)}).of_model(model.name, 0.0)
 
 

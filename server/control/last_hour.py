@@ -14,7 +14,7 @@ _MINUTES = 60
 
 
 class Happened(NamedTuple):
-    """Sums over a time."""
+    """What happened over some time, in sums."""
 
     decided: int = 0
     completed: int = 0
@@ -26,7 +26,7 @@ class Happened(NamedTuple):
 
 
 class LastHour:
-    """Sums by key. Keys come from the configuration, so there are never many."""
+    """Keeps sums by key. Keys come from the configuration, so there are never many."""
 
     def __init__(self) -> None:
         self._minutes: dict[Hashable, deque[tuple[int, Happened]]] = {}
@@ -37,7 +37,7 @@ class LastHour:
         minute = int(now_s // _MINUTE_S)
         if not minutes or minute > minutes[-1][0]:
             minutes.append((minute, _plus(Happened(), counts)))
-        elif minute > minutes[-1][0] - _MINUTES:  # older ones are of no hour that is asked for
+        elif minute > minutes[-1][0] - _MINUTES:  # older ones are in no hour that anybody asks for
             place = _place(minutes, minute)
             minutes[place] = minutes[place][0], _plus(minutes[place][1], counts)
 
@@ -54,7 +54,7 @@ class LastHour:
         return functools.reduce(_plus, kept, Happened())
 
     def forget_older(self, *, now_s: float) -> None:
-        """Keys of which nothing is of the last hour: they may be names of long ago."""
+        """Forgets keys with nothing in the last hour: they may be old names."""
         first = int(now_s // _MINUTE_S) - _MINUTES + 1
         self._minutes = {key: kept for key, kept in self._minutes.items() if kept[-1][0] >= first}
 
@@ -87,7 +87,7 @@ class _Rows:
 
 
 def _place(minutes: Sequence[tuple[int, Happened]], minute: int) -> int:
-    """Of the last that is not later; the first where all are."""
+    """The place of the last minute that is not later; the first if all are later."""
     for place in range(len(minutes) - 1, 0, -1):
         if minutes[place][0] <= minute:
             return place

@@ -19,11 +19,11 @@ from server.routing.outcomes import (
 from server.routing.reported import Reported, Told
 from turnout.v1.routing_pb2 import Feedback, Outcome, OutcomeResult
 
-# About 400 bytes each, so 80 MB when full: half an hour of reports at 100 a second.
+# How many decisions are remembered, 400 bytes each, so 80 MB: half an hour of 100 reports a second.
 REMEMBERED_MAX = 200_000
-# Of an id, which begins with 16 bytes that authenticate it: no two have them in common.
+# How much of an id is its key: an id begins with the 16 bytes that authenticate it, its own.
 KEY_CHARS = 22
-# Decisions whose attempts wait for usage: some 600 bytes each, 3 KB at most.
+# How many decisions have attempts that wait for usage, some 600 bytes each, 3 KB at most.
 ATTEMPTS_MAX = 20_000
 USAGE_ALREADY_COUNTED = "USAGE_ALREADY_COUNTED"
 
@@ -100,14 +100,14 @@ class Outcomes:
         self._remembered_max = remembered_max
         self._records: dict[str, _Record] = {}
         self._oldest: list[tuple[int, str]] = []  # a heap of (issued, key)
-        # By key, of those without usage. A start begins without: then the models that were asked
-        # are known, and not what their attempts took.
+        # By key, while no usage has come. They are not kept over a restart, after which only the
+        # models that were asked are known.
         self._attempts: dict[str, Sequence[Told]] = {}
         self._attempts_max = attempts_max
         self._forgotten_s = -1  # decisions issued up to here may have left the table
 
     def settle(self, outcome: Outcome, *, now_s: float) -> Settlement:
-        """What is new in an outcome; raises RoutingError where nothing of it can count."""
+        """Settles an outcome; returns what it adds. Raises RoutingError if nothing of it counts."""
         self._check(outcome)
         decision = open_decision(self._key, outcome.decision_id, now_s=now_s)
         record = self._record(decision)

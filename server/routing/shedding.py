@@ -32,7 +32,7 @@ _Key = TypeVar("_Key", bound=Hashable)
 
 
 class Debts(Generic[_Key]):
-    """How many requests each debtor owes; holds the debtors of the last time."""
+    """How many requests each debtor owes; remembers the most recent debtors."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -90,7 +90,7 @@ class Shedder:
         return shed if is_paid else None
 
     def paid(self, cell: Cell, tenant: str) -> None:
-        """Counts a request of the cell that was refused for another reason than the plan."""
+        """A request of the cell was refused for another reason, and is paid for all the same."""
         shed = self.shed_of(cell)
         if shed is not None and shed[0] < 1.0:
             self._cells.put(cell, max(self._cells.of(cell) - 1.0, -ADVANCE_MAX))

@@ -9,7 +9,7 @@ from math import floor
 
 
 def slice_of(capacity: float, model: int, place: int, workers: int) -> int:
-    """The worker's part of a model's capacity; where parts are below 1, one worker has 1.
+    """The worker's part of a model's capacity; a capacity below 1 counts as 1.
 
     What is left by dividing goes to other workers for each model.
     """
