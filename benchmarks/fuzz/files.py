@@ -24,7 +24,7 @@ from server.config.as_json import from_json, to_json
 from server.config.diagnostics import ConfigError
 from server.config.file import load, warnings
 from server.control.budgets import Spending
-from server.control.cell_stats import cell_stats
+from server.control.cell_messages import cell_stats
 from server.control.estimates import Estimates
 from server.control.kept_file import FileRefused
 from server.control.kept_requests import KeptRequests, kept_ids, read_kept

@@ -38,8 +38,7 @@ from server.rpc.admin_secret_file import read_secret_hash
 from server.rpc.control import ControlServicer
 from server.rpc.errors import ErrorAnswering
 from server.rpc.reflection import add_reflection
-from server.telemetry.logs import configure_logs
-from server.telemetry.loop_errors import log_loop_errors
+from server.telemetry.logs import configure_logs, log_loop_errors
 from server.telemetry.metrics import Metrics
 from server.transport.sockets.address import parse_address
 from server.version import VERSION

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from server.control.cell_stats import counts_of, leg_of
+from server.control.cell_messages import counts_of, leg_of
 from server.routing.counters import OVERFLOW, Counts, Leg
 from turnout.v1.control_pb2 import CellStats, EndpointStats, ListenerStats, PushStatsRequest
 
