@@ -121,11 +121,11 @@ async def serve(
 def _add_services(
     admin: grpc.aio.Server, control: grpc.aio.Server, plane: ControlPlane, reloads: Reloads
 ) -> None:
-    ErrorAnswering(admin, plane.refused).add(
+    ErrorAnswering(admin, plane.count_refusal).add(
         admin_pb2_grpc.add_AdminServiceServicer_to_server,
         AdminServicer(plane, reloads, version=VERSION),
     )
-    ErrorAnswering(control, plane.refused).add(
+    ErrorAnswering(control, plane.count_refusal).add(
         control_pb2_grpc.add_ControlServiceServicer_to_server, ControlServicer(plane)
     )
     for server, service in ((admin, _ADMIN), (control, _CONTROL)):

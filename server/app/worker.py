@@ -85,7 +85,7 @@ async def serve(
         control = ControlClient(channel, settings.name)
         stack.push_async_callback(pusher.push, control)  # the last counters, once calls have ended
         server = listener.server
-        answering = ErrorAnswering(server, counters.refused)
+        answering = ErrorAnswering(server, counters.count_refusal)
         answering.add(
             routing_pb2_grpc.add_RoutingServiceServicer_to_server,
             RoutingServicer(
@@ -93,7 +93,7 @@ async def serve(
                 dispatcher,
                 control.settle,
                 large_chats.read,
-                counters.refused,
+                counters.count_refusal,
                 now_s=now_s,
                 chance=random.random,
             ),

@@ -57,7 +57,7 @@ class ClassifierKeeper:
         except ClassifierInvalid as error:
             _log.error("classifier refused", file=file, error=str(error))
 
-    async def compared(self, config: Config, data: bytes) -> tuple[Contents, Comparison | None]:
+    async def compare(self, config: Config, data: bytes) -> tuple[Contents, Comparison | None]:
         """Read, and compared with the one in force, if any. Raises ClassifierInvalid."""
         contents = await asyncio.to_thread(fitting, config, data)
         if self._in_force is None:

@@ -127,7 +127,7 @@ class ControlPlane:
             tasks.create_task(self._state.run())
             tasks.create_task(self._keep_again())
 
-    def refused(self, reason: str) -> None:
+    def count_refusal(self, reason: str) -> None:
         """A call of an operator or a worker was answered with an error of this reason."""
         _log.info("refused", reason=reason)
         self._knowledge.refusals[reason] += 1
@@ -237,7 +237,7 @@ class ControlPlane:
         self, data: bytes, by: Author, *, force: bool, dry_run: bool
     ) -> tuple[Comparison | None, bool]:
         async with self._replacing:  # or of two at once each would delete the other's file
-            contents, comparison = await self._classifier.compared(self.config, data)
+            contents, comparison = await self._classifier.compare(self.config, data)
             worse = comparison is not None and bool(comparison.worse)
             if dry_run or (worse and not force):
                 return comparison, False

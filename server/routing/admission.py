@@ -61,7 +61,7 @@ class Admission:
         if shed is None:
             return None
         if spend:
-            self._counters.shed(cell)
+            self._counters.count_shed(cell)
         return Shed(cell.traffic_class, *shed)
 
     def within_slices(self, asked: Asked, down: int) -> Asked:
@@ -82,7 +82,7 @@ class Admission:
     def _full(self, asked: Asked, full: int) -> Shed:
         """Counts a request that is refused because these models are full: it is shed too."""
         cell = asked.reading.cell
-        self._shedder.paid(cell, asked.tenant)
-        self._counters.shed(cell)
+        self._shedder.pay_ahead(cell, asked.tenant)
+        self._counters.count_shed(cell)
         names = [name for index, name in enumerate(self._models) if full >> index & 1]
         return Shed(cell.traffic_class, 0.0, f"capacity of {listed(names)}")

@@ -89,7 +89,7 @@ class Shedder:
             self._tenants.put((cell, tenant), of_tenant - is_paid)
         return shed if is_paid else None
 
-    def paid(self, cell: Cell, tenant: str) -> None:
+    def pay_ahead(self, cell: Cell, tenant: str) -> None:
         """A request of the cell was refused for another reason, and is paid for all the same."""
         shed = self.shed_of(cell)
         if shed is not None and shed[0] < 1.0:
