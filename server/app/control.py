@@ -38,8 +38,7 @@ from server.rpc.admin_secret_file import read_secret_hash
 from server.rpc.control import ControlServicer
 from server.rpc.errors import ErrorAnswering
 from server.rpc.reflection import add_reflection
-from server.telemetry.logs import configure_logs
-from server.telemetry.loop_errors import log_loop_errors
+from server.telemetry.logs import configure_logs, log_loop_errors
 from server.telemetry.metrics import Metrics
 from server.transport.sockets.address import parse_address
 from server.version import VERSION
@@ -122,11 +121,11 @@ async def serve(
 def _add_services(
     admin: grpc.aio.Server, control: grpc.aio.Server, plane: ControlPlane, reloads: Reloads
 ) -> None:
-    ErrorAnswering(admin, plane.refused).add(
+    ErrorAnswering(admin, plane.count_refusal).add(
         admin_pb2_grpc.add_AdminServiceServicer_to_server,
         AdminServicer(plane, reloads, version=VERSION),
     )
-    ErrorAnswering(control, plane.refused).add(
+    ErrorAnswering(control, plane.count_refusal).add(
         control_pb2_grpc.add_ControlServiceServicer_to_server, ControlServicer(plane)
     )
     for server, service in ((admin, _ADMIN), (control, _CONTROL)):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TypedDict, Unpack
 
-from server.control.cell_stats import cell_stats
+from server.control.cell_messages import cell_stats
 from server.routing.counters import Counters, Leg
 from server.routing.router import Router
 from server.transport.limit_names import CHANNEL_PREFIX

@@ -43,7 +43,7 @@ _log = structlog.get_logger()
 
 
 class Confirmed(NamedTuple):
-    """The newest word that the plan in force holds."""
+    """When the plan in force was last confirmed."""
 
     plan_s: float  # when the window ended that it was last found for
     window_s: float
@@ -142,7 +142,7 @@ class ControlClient:
                     assembly = _Assembly()
 
     async def _call(self, path: str, request: bytes) -> bytes:
-        """The answer to one request; raises ControlPlaneDown."""
+        """Answers one request; raises ControlPlaneDown."""
         try:
             answer = await self._channel.unary(path, request, timeout_s=CALL_TIMEOUT_S)
         except CallFailed as failure:
@@ -154,7 +154,7 @@ class ControlClient:
         return bytes(answer)
 
     def _tell_refusal(self, failure: CallFailed) -> None:
-        """Once, until a call is answered: a thousand outcomes a second may be refused."""
+        """Logs a refusal once, until a call is answered: a thousand may come in a second."""
         if failure.code not in _AWAY and not self._is_refused:
             self._is_refused = True
             _log.error("control plane refuses", status=failure.code.name, details=str(failure))

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
+from optimizer.estimate.decayed import tupled
 from server.routing.counters import Counts
 
 _MINUTE_S = 60
@@ -13,7 +14,7 @@ _MINUTES = 60
 
 
 class Happened(NamedTuple):
-    """Sums over a time."""
+    """What happened over some time, in sums."""
 
     decided: int = 0
     completed: int = 0
@@ -25,7 +26,7 @@ class Happened(NamedTuple):
 
 
 class LastHour:
-    """Sums by key. Keys come from the configuration, so there are never many."""
+    """Keeps sums by key. Keys come from the configuration, so there are never many."""
 
     def __init__(self) -> None:
         self._minutes: dict[Hashable, deque[tuple[int, Happened]]] = {}
@@ -36,7 +37,7 @@ class LastHour:
         minute = int(now_s // _MINUTE_S)
         if not minutes or minute > minutes[-1][0]:
             minutes.append((minute, _plus(Happened(), counts)))
-        elif minute > minutes[-1][0] - _MINUTES:  # older ones are of no hour that is asked for
+        elif minute > minutes[-1][0] - _MINUTES:  # older ones are in no hour that anybody asks for
             place = _place(minutes, minute)
             minutes[place] = minutes[place][0], _plus(minutes[place][1], counts)
 
@@ -53,7 +54,7 @@ class LastHour:
         return functools.reduce(_plus, kept, Happened())
 
     def forget_older(self, *, now_s: float) -> None:
-        """Keys of which nothing is of the last hour: they may be names of long ago."""
+        """Forgets keys with nothing in the last hour: they may be old names."""
         first = int(now_s // _MINUTE_S) - _MINUTES + 1
         self._minutes = {key: kept for key, kept in self._minutes.items() if kept[-1][0] >= first}
 
@@ -70,7 +71,7 @@ class LastHour:
             known = ((int(minute), Happened(*map(int, sums))) for minute, *sums in minutes)
             kept = deque(((minute, sums) for minute, sums in known if minute <= this), _MINUTES)
             if kept:
-                found._minutes[_key(key)] = kept
+                found._minutes[tupled(key)] = kept
         return found
 
 
@@ -85,13 +86,8 @@ class _Rows:
             yield [key, [[minute, *sums] for minute, sums in minutes]]
 
 
-def _key(plain: Any) -> Hashable:
-    """A key as it was: JSON has made lists of tuples."""
-    return tuple(map(_key, plain)) if isinstance(plain, list) else plain
-
-
 def _place(minutes: Sequence[tuple[int, Happened]], minute: int) -> int:
-    """Of the last that is not later; the first where all are."""
+    """The place of the last minute that is not later; the first if all are later."""
     for place in range(len(minutes) - 1, 0, -1):
         if minutes[place][0] <= minute:
             return place

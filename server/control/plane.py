@@ -123,7 +123,7 @@ class ControlPlane:
             tasks.create_task(self._state.run())
             tasks.create_task(self._keep_again())
 
-    def refused(self, reason: str) -> None:
+    def count_refusal(self, reason: str) -> None:
         """A call of an operator or a worker was answered with an error of this reason."""
         _log.info("refused", reason=reason)
         self._knowledge.refusals[reason] += 1
@@ -135,8 +135,8 @@ class ControlPlane:
     def push(self, push: PushStatsRequest) -> None:
         """Counts; plans at once where a model lost its last endpoint or has one again."""
         now_s = self._clock()
-        self._knowledge.pushed(push, now_s=now_s)
-        self._classifier.pushed(push)
+        self._knowledge.count_push(push, now_s=now_s)
+        self._classifier.keep_texts(push)
         up = self._knowledge.models_up(now_s=now_s)
         if up != self._up:
             _log.info("models up", models=sorted(up), before=sorted(self._up))
@@ -233,7 +233,7 @@ class ControlPlane:
         self, data: bytes, by: Author, *, force: bool, dry_run: bool
     ) -> tuple[Comparison | None, bool]:
         async with self._replacing:  # or of two at once each would delete the other's file
-            contents, comparison = await self._classifier.compared(self.config, data)
+            contents, comparison = await self._classifier.compare(self.config, data)
             worse = comparison is not None and bool(comparison.worse)
             if dry_run or (worse and not force):
                 return comparison, False
@@ -247,8 +247,8 @@ class ControlPlane:
             settlement = self._outcomes.settle(outcome, now_s=now_s)
         except RoutingError as error:
             return OutcomeResult(reason=error.reason, message=error.with_field)
-        self._knowledge.settled(settlement, now_s=now_s)
-        self._classifier.settled(outcome)
+        self._knowledge.count_settlement(settlement, now_s=now_s)
+        self._classifier.keep_labels(outcome)
         return settlement.result
 
     def _take(self, now_s: float) -> Callable[[], None]:

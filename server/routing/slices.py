@@ -9,7 +9,7 @@ from math import floor
 
 
 def slice_of(capacity: float, model: int, place: int, workers: int) -> int:
-    """What the worker at this place has of the model's capacity; of less than 1, one has 1.
+    """The worker's part of a model's capacity; a capacity below 1 counts as 1.
 
     What is left by dividing goes to other workers for each model.
     """
@@ -31,16 +31,16 @@ class Slices:
     """Attempts in flight at each model that has a limit. No I/O, no clock."""
 
     def __init__(self, place: int = 0, workers: int = 1) -> None:
-        """Those of one of so many workers."""
+        """Begins with the slices of one of so many workers."""
         self._place = place
         self._workers = workers
         self._of: dict[int, int] = {}  # by model
         self._in_flight: defaultdict[int, int] = defaultdict(int)
-        self.full = 0  # bit m: all that model m may have here is in flight
+        self.full = 0  # bit m: model m has all in flight that it may have here
         self.nearly_full = 0  # bit m: but for what is kept back
 
     def tune(self, capacities: Iterable[tuple[int, float]]) -> None:
-        """These models have such a limit, and no others; what is in flight goes on."""
+        """Sets the limits of exactly these models; what is in flight goes on."""
         self._of = {
             model: slice_of(capacity, model, self._place, self._workers)
             for model, capacity in capacities
@@ -50,13 +50,13 @@ class Slices:
             self._mark(model)
 
     def take(self, model: int) -> None:
-        """An attempt begins."""
+        """Counts an attempt that begins."""
         self._in_flight[model] += 1
         if model in self._of:
             self._mark(model)
 
     def give_back(self, model: int) -> None:
-        """It has ended."""
+        """Counts an attempt that has ended."""
         self._in_flight[model] -= 1
         if model in self._of:
             self._mark(model)

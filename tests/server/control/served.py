@@ -82,7 +82,7 @@ def control_plane(
 async def serving(plane: ControlPlane, folder: Path) -> AsyncIterator[Served]:
     """Serves the control plane, and lets it plan."""
     server = grpc.aio.server()
-    answering = ErrorAnswering(server, plane.refused)
+    answering = ErrorAnswering(server, plane.count_refusal)
     answering.add(add_ControlServiceServicer_to_server, ControlServicer(plane))
     answering.add(
         add_AdminServiceServicer_to_server,

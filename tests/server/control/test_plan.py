@@ -28,7 +28,7 @@ def plan(**given: Any) -> pb.Plan:
 
 
 def promise(plan: pb.Plan, knowledge: Knowledge) -> None:
-    add_promises(plan, knowledge.given(NOW_S, 5.0), AccuracyEstimate({}))
+    add_promises(plan, knowledge.take_given(NOW_S, 5.0), AccuracyEstimate({}))
 
 
 def test_a_cell_tells_its_rate_and_what_each_share_brings() -> None:
@@ -136,7 +136,9 @@ def test_a_class_of_two_pools_says_what_binds_of_either(shed: list[float], binds
 
 def test_what_was_refused_of_a_class_is_told_beside_what_the_plan_sheds() -> None:
     knowledge = Knowledge(service())
-    knowledge.pushed(push(stats(CODE, "small", decided=30), stats(CODE, "", shed=10)), now_s=NOW_S)
+    knowledge.count_push(
+        push(stats(CODE, "small", decided=30), stats(CODE, "", shed=10)), now_s=NOW_S
+    )
     found = plan(shed=[0.2])
     promise(found, knowledge)
     assert (found.classes[0].shed, found.classes[0].realised_shed) == (0.2, 0.25)
@@ -159,7 +161,7 @@ def test_a_plan_that_was_stopped_says_so() -> None:
 
 def test_a_class_is_told_with_its_promises_and_what_the_last_hour_made_of_them() -> None:
     knowledge = Knowledge(service())
-    knowledge.pushed(push(stats(CODE, "small", completed=10, slo_missed=2)), now_s=NOW_S)
+    knowledge.count_push(push(stats(CODE, "small", completed=10, slo_missed=2)), now_s=NOW_S)
     found = plan()
     promise(found, knowledge)
     (told,) = found.classes

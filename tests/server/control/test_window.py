@@ -26,7 +26,7 @@ DOWN = [pb.EndpointStats(model="small", address=f"127.0.0.1:{n}", ejected=True) 
 def known(config: Config, *pushed: pb.CellStats) -> tuple[Knowledge, Estimates]:
     """What is known and believed after one window of 5 s."""
     found = Knowledge(config)
-    found.pushed(push(*pushed), now_s=NOW_S)
+    found.count_push(push(*pushed), now_s=NOW_S)
     return found, learned(found)
 
 
@@ -83,7 +83,7 @@ def test_a_floor_is_planned_with_a_margin_that_shrinks_as_grades_come() -> None:
     asked = []
     for grades in (0, 1_000, 99_000):
         for _ in range(grades):
-            estimates.accuracy.told(CODE, "small", 0.85, 1.0, NOW_S)
+            estimates.accuracy.record_grade(CODE, "small", 0.85, 1.0, NOW_S)
         window = window_of(found, estimates)
         assert window is not None
         asked.append(window.problem.groups[0].floor)
@@ -130,7 +130,7 @@ def test_a_late_model_misses_the_slo_of_the_class_that_has_one() -> None:
 
 def test_a_model_whose_endpoints_are_all_ejected_is_not_allowed() -> None:
     found, estimates = known(service(), answered(CODE, "small", 50))
-    found.pushed(push(sequence=2, endpoints=DOWN), now_s=NOW_S)
+    found.count_push(push(sequence=2, endpoints=DOWN), now_s=NOW_S)
     window = window_of(found, estimates)
     assert window is not None
     assert window.problem.allowed.tolist() == [[False, True]]
@@ -139,7 +139,7 @@ def test_a_model_whose_endpoints_are_all_ejected_is_not_allowed() -> None:
 def test_with_no_model_up_there_is_nothing_to_plan() -> None:
     drained = (SMALL, LARGE | {"enabled": False})
     found, estimates = known(service(models=drained), answered(CODE, "small", 50))
-    found.pushed(push(sequence=2, endpoints=DOWN), now_s=NOW_S)
+    found.count_push(push(sequence=2, endpoints=DOWN), now_s=NOW_S)
     assert window_of(found, estimates) is None
 
 
@@ -198,7 +198,7 @@ def test_prices_are_asked_of_the_floors_as_configured() -> None:
     window = window_of(found, estimates)
     assert window is not None
     for _ in range(2_000):
-        account["code", "team"].told(0.0, 2.0, decided_s=NOW_S, now_s=NOW_S)
+        account["code", "team"].record_grade(0.0, 2.0, decided_s=NOW_S, now_s=NOW_S)
     shifted = window_of(found, estimates)
     assert shifted is not None
     assert shifted.problem.groups[0].floor == pytest.approx(0.85 + 0.0375 + 0.02)
