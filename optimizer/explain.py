@@ -1,7 +1,9 @@
 """Sentences that a finance person reads."""
 
+from collections.abc import Sequence
 from math import floor, log10
 
+from optimizer.problem import Group
 from optimizer.solution import Breach
 from optimizer.step_price import StepPrice, per_day
 
@@ -10,7 +12,11 @@ _WHOLE_USD = 1_000.0  # from here on cents are noise
 _CENTS_USD = 1.0  # from here on two decimals, below it two significant digits
 # Less than this in a day is nothing to say: a millionth of a cent.
 _NOTHING_NANO_USD = 10
-_POINT = 0.01
+_HOURS_A_DAY = 24
+# Of a per cent: what two bounds are told apart by, and what is written of one.
+_DIGITS_MAX = 6
+_ROUNDING = 1e-9
+_NO_PAYER = "-"
 
 
 def usd(nano_usd: float) -> str:
@@ -24,93 +30,124 @@ def usd(nano_usd: float) -> str:
     return f"{sign}${dollars:.{1 - floor(log10(dollars))}f}"
 
 
-def breach_text(breach: Breach, *, window_s: float) -> str:
-    """ "class code: floor 0.95 unreachable, best is 0.93"."""
+def payer_text(payer: str) -> str:
+    """ "no budget", "team-a", "team-a and team-b", "team-a, team-b and team-c"."""
+    if payer == _NO_PAYER:
+        return "no budget"
+    *others, last = payer.split("+")
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def group_texts(groups: Sequence[Group]) -> tuple[str, ...]:
+    """What sentences call each group: its class, with who pays where the class has several."""
+    names = [group.traffic_class for group in groups]
+    return tuple(
+        f"class {group.traffic_class}"
+        if names.count(group.traffic_class) == 1
+        else f"class {group.traffic_class} (paid by {payer_text(group.payer)})"
+        for group in groups
+    )
+
+
+def breach_text(breach: Breach, whose: str, *, window_s: float) -> str:
+    """ "class code: 95% of the answers are to be right, 93% is the best possible"."""
     bound, best = _apart(breach.bound, breach.best)
     match breach.kind:
         case "capacity":
-            part = f"{100 * breach.best:.3g} %"
-            return f"class {breach.name}: capacity serves {part} of the requests at most"
+            refused = f"{100 * (1 - breach.best):.3g}%"
+            return f"{whose}: {refused} of the requests do not fit and are refused"
         case "floor":
-            return f"class {breach.name}: floor {bound} unreachable, best is {best}"
+            return f"{whose}: {bound} of the answers are to be right, {best} is the best possible"
         case "slo":
-            return f"class {breach.name}: {bound} within the SLO unreachable, best is {best}"
+            return f"{whose}: {bound} are to be answered in time, {best} is the best possible"
         case "pin":
-            return f"class {breach.name} {bound} unreachable, best is {best}"
+            return f"{whose} {bound} is not possible, {best} is the best possible"
         case "pace":
             pace, need = (usd(per_day(n, window_s)) for n in (breach.bound, breach.best))
-            least = f"the least that holds every floor is {need}"
-            return f"budget {breach.name}: {pace} a day is not enough, {least}"
+            least = f"the cheapest mix that keeps every promise costs {need} a day"
+            allowed = f"what is left of it allows {pace} a day"
+            return f"{whose}: with the requests of this moment {least}, and {allowed}"
 
 
-def step_price_text(price: StepPrice) -> str:
-    """ "raising the floor of class code by one point costs $3.10 a day"."""
+def step_price_text(price: StepPrice, promised: float | None = None) -> str:
+    """ "raising the accuracy promised to class code from 95% to 96% would cost $0.13 an hour".
+
+    promised: the floor or the part in time that the class is promised now. Empty where the step
+    changes nothing that is worth a sentence.
+    """
+    is_stricter = price.step < 0 if price.kind == "capacity" else price.step > 0
+    if price.kind == "budget":
+        return _budget_text(price)
+    if price.cost_nano_usd_per_day is None and price.kind == "capacity" and is_stricter:
+        return f"{_deed(price, promised)} would not be enough"
+    effect = _effect(price.cost_nano_usd_per_day, is_stricter=is_stricter)
+    return f"{_deed(price, promised)} {effect}" if effect else ""
+
+
+def _deed(price: StepPrice, promised: float | None) -> str:
+    verb = "raising" if price.step > 0 else "lowering"
+    by = _from_to(promised, price.step)
     match price.kind:
         case "floor":
-            verb = "raising" if price.step > 0 else "lowering"
-            deed = f"{verb} the floor of class {price.name} by {_points(price.step)}"
+            return f"{verb} the accuracy promised to class {price.name} {by}"
         case "slo":
-            change = f"{_points(price.step)} {_more(price.step)}"
-            deed = f"keeping {change} of class {price.name} within its SLO"
-        case "capacity":
-            # Less of it is the stricter side.
-            deed = f"a tenth {_more(price.step)} capacity of {price.name}"
-            return f"{deed} {_effect(price.cost_nano_usd_per_day, stricter=price.step < 0)}"
-        case "budget":
-            return _budget_text(price)
-    return f"{deed} {_effect(price.cost_nano_usd_per_day, stricter=price.step > 0)}"
+            return f"{verb} the part of class {price.name} that is promised in time {by}"
+    model, is_concurrent, _ = price.name.partition(" (concurrent)")
+    unit = "requests at one time" if is_concurrent else "requests a second"
+    return f"10% {'more' if price.step > 0 else 'less'} capacity of model {model} ({unit})"
 
 
-def _effect(cost_nano_usd: int | None, *, stricter: bool) -> str:
+def _effect(cost_nano_usd: int | None, *, is_stricter: bool) -> str:
+    """What is stricter may cost nothing; that what is laxer saves nothing need not be said."""
     if cost_nano_usd is None:
-        return "cannot be met" if stricter else "changes what can be met, not only the cost"
-    verb = "costs" if stricter else "saves"
+        return "is not possible" if is_stricter else ""
     if abs(cost_nano_usd) < _NOTHING_NANO_USD:
-        return f"{verb} nothing"
-    return f"{verb} {usd(abs(cost_nano_usd))} a day"
+        return "would cost nothing" if is_stricter else ""
+    verb = "cost" if cost_nano_usd > 0 else "save"
+    return f"would {verb} {_an_hour(cost_nano_usd)}"
 
 
 def _budget_text(price: StepPrice) -> str:
-    if price.headroom_nano_usd_per_day is not None:
-        return _headroom_text(price.name, price.headroom_nano_usd_per_day)
-    deed = f"with {_amount(price.step)} a day"
+    deed = f"{usd(abs(price.step) * _NANO)} a day {'more' if price.step > 0 else 'less'}"
     if price.accuracy is not None:
-        verb = "gains" if price.accuracy > 0 else "loses"
-        gain = f"class {price.traffic_class} {verb} {_points(price.accuracy)}"
-        return f"{deed} in budget {price.name} {gain}"
-    if price.cost_nano_usd_per_day is not None:
-        effect = _effect(price.cost_nano_usd_per_day, stricter=price.step < 0)
-        return f"{deed} in budget {price.name} the whole mix {effect}"
-    return f"{deed} budget {price.name} lacks {_amount(-price.step)}"
+        verb = "raise" if price.accuracy > 0 else "lower"
+        gain = f"the accuracy of class {price.traffic_class} by {_points(price.accuracy)}"
+        return f"if budget {price.name} were never exceeded, {deed} would {verb} {gain}"
+    cost = price.cost_nano_usd_per_day
+    if cost is None or abs(cost) < _NOTHING_NANO_USD:
+        return ""
+    verb = "cost" if cost > 0 else "save"
+    return f"{deed} in budget {price.name} would {verb} {_an_hour(cost)} over all budgets"
 
 
-def _amount(step_usd: float) -> str:
-    """ "one more dollar", "one dollar less", "$0.010 more"."""
-    if step_usd == 1.0:
-        return "one more dollar"
-    amount = "one dollar" if step_usd == -1.0 else usd(abs(step_usd) * _NANO)
-    return f"{amount} {_more(step_usd)}"
+def _an_hour(nano_usd_per_day: float) -> str:
+    return f"{usd(abs(nano_usd_per_day) / _HOURS_A_DAY)} an hour"
 
 
-def _headroom_text(name: str, left_nano_usd: int) -> str:
-    if left_nano_usd > 0:
-        return f"budget {name} does not bind: {usd(left_nano_usd)} a day of headroom"
-    if left_nano_usd < 0:
-        return f"budget {name} lacks {usd(-left_nano_usd)} a day of what holds every floor"
-    return f"budget {name} binds: the mix keeps to it and leaves nothing"
+def _from_to(promised: float | None, step: float) -> str:
+    if promised is None:
+        return f"by {_points(step)}"
+    return f"from {_percent(promised)} to {_percent(promised + step)}"
 
 
-def _more(step: float) -> str:
-    return "more" if step > 0 else "less"
+def _percent(fraction: float) -> str:
+    """With the digits that it has: "95%", "99.9%"."""
+    return f"{round(100 * fraction, _DIGITS_MAX):.{_DIGITS_MAX + 3}g}%"
 
 
 def _points(fraction: float) -> str:
-    """Of accuracy or of requests, hundredths either way: "one point", "0.2 points"."""
+    """Of accuracy, hundredths either way: "1 percentage point", "0.2 percentage points"."""
     points = f"{100 * abs(fraction):.2g}"
-    return "one point" if points == "1" else f"{points} points"
+    return f"{points} percentage point{'' if points == '1' else 's'}"
 
 
 def _apart(bound: float, best: float) -> tuple[str, str]:
-    """With as many digits, from two on, as it takes to tell them apart."""
-    digits = next((n for n in range(2, 8) if f"{bound:.{n}f}" != f"{best:.{n}f}"), 8)
-    return f"{bound:.{digits}f}", f"{best:.{digits}f}"
+    """The bound with its digits, and both with as many as it takes to tell them apart."""
+    left, right = 100 * bound, 100 * best
+    digits = next(
+        (n for n in range(_DIGITS_MAX) if abs(round(left, n) - left) < _ROUNDING),
+        _DIGITS_MAX,
+    )
+    while digits < _DIGITS_MAX and f"{left:.{digits}f}" == f"{right:.{digits}f}":
+        digits += 1
+    return f"{left:.{digits}f}%", f"{right:.{digits}f}%"

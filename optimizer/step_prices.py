@@ -47,7 +47,7 @@ class _Step:
 def step_prices(
     problem: Problem, deadline: Deadline, *, window_s: float, solve_s_max: float
 ) -> tuple[StepPrice, ...]:
-    """Both directions of each constraint, for bounds as configured, without what accounts carry.
+    """Both directions of each constraint that the problem has.
 
     A step whose solve would take longer, or that is not come to before the deadline, is left out.
     """

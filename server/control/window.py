@@ -16,6 +16,7 @@ from server.config.models import ModelConfig
 from server.control.budgets import BudgetState
 from server.control.estimates import Estimates
 from server.control.facts import Given, GroupName
+from server.control.hourly import Hourly, hourly, like_an_hour
 from server.money import NANO_PER_USD
 from server.routing.catalog import Cell, TrafficClass
 
@@ -32,8 +33,11 @@ class Window:
 
     cells: tuple[Cell, ...]
     problem: Problem
-    # With the floors as configured, without margins and accounts: for prices shown to people.
+    # With the floors as configured, without margins and accounts: what was promised.
     configured: Problem
+    # With the requests of an hour like the last one, for all amounts shown to people.
+    typical: Problem
+    hourly: Hourly
     window_s: float
     budgets: Mapping[str, BudgetState]
 
@@ -72,10 +76,13 @@ def build_window(given: Given, estimates: Estimates) -> Window | None:
         budgets=[_budget(state, cells, config.window_s) for state in given.budgets.values()],
     )
     configured = tuple(_group(given, name, _floor(given, name)) for name in names)
+    an_hour = hourly(given.last_hour, names, now_s=now_s)
     return Window(
         cells=tuple(cells),
         problem=problem,
         configured=replace(problem, groups=configured),
+        typical=like_an_hour(problem, an_hour, window_s=config.window_s),
+        hourly=an_hour,
         window_s=config.window_s,
         budgets=given.budgets,
     )

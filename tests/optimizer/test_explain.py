@@ -1,8 +1,11 @@
 """Sentences that a finance person reads."""
 
+from dataclasses import replace
+
 import pytest
 
-from optimizer.explain import breach_text, step_price_text, usd
+from optimizer.explain import breach_text, group_texts, payer_text, step_price_text, usd
+from optimizer.problem import Group
 from optimizer.solution import Breach
 from optimizer.step_prices import StepPrice
 
@@ -31,36 +34,66 @@ def test_money_is_told_to_the_digits_that_matter(nano_usd: float, text: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("payer", "text"),
+    [
+        ("-", "no budget"),
+        ("team-a", "team-a"),
+        ("team-a+team-b", "team-a and team-b"),
+        ("a+b+c", "a, b and c"),
+    ],
+)
+def test_payers_are_named_as_people_name_them(payer: str, text: str) -> None:
+    assert payer_text(payer) == text
+
+
+def test_a_class_that_several_pay_for_is_named_with_its_payer() -> None:
+    groups = [Group("code", "a+b"), Group("code", "-"), Group("chat", "a")]
+    assert group_texts(groups) == (
+        "class code (paid by a and b)",
+        "class code (paid by no budget)",
+        "class chat",
+    )
+
+
+@pytest.mark.parametrize(
     ("breach", "text"),
     [
         (
             Breach("floor", "code", 0.95, 0.93),
-            "class code: floor 0.95 unreachable, best is 0.93",
+            "class code: 95% of the answers are to be right, 93% is the best possible",
         ),
         (
             Breach("floor", "code", 0.95, 0.9496),
-            "class code: floor 0.9500 unreachable, best is 0.9496",
+            "class code: 95.00% of the answers are to be right, 94.96% is the best possible",
         ),
         (
-            Breach("slo", "code (team-a)", 0.99, 0.97),
-            "class code (team-a): 0.99 within the SLO unreachable, best is 0.97",
+            Breach("floor", "code", 0.975, 0.93),
+            "class code: 97.5% of the answers are to be right, 93.0% is the best possible",
+        ),
+        (
+            Breach("slo", "code", 0.99, 0.97),
+            "class code: 99% are to be answered in time, 97% is the best possible",
         ),
         (
             Breach("capacity", "code", 1.0, 0.88),
-            "class code: capacity serves 88 % of the requests at most",
-        ),
-        (
-            Breach("pin", "code: forest at least", 0.05, 0.02),
-            "class code: forest at least 0.05 unreachable, best is 0.02",
-        ),
-        (
-            Breach("pace", "team-a", 4e6, 5.2e6),
-            "budget team-a: $40.00 a day is not enough, the least that holds every floor is $52.00",
+            "class code: 12% of the requests do not fit and are refused",
         ),
     ],
 )
 def test_a_breach_says_what_was_wanted_and_what_is_best(breach: Breach, text: str) -> None:
-    assert breach_text(breach, window_s=8.64) == text
+    assert breach_text(breach, "class code", window_s=8.64) == text
+
+
+def test_a_pin_says_what_share_is_possible() -> None:
+    pin = Breach("pin", "code: forest at least", 0.05, 0.02)
+    text = breach_text(pin, f"class {pin.name}", window_s=8.64)
+    assert text == "class code: forest at least 5% is not possible, 2% is the best possible"
+
+
+def test_a_pace_says_what_the_least_costs_and_what_is_allowed() -> None:
+    text = breach_text(Breach("pace", "a", 4e6, 5.2e6), "budget a", window_s=8.64)
+    assert "the cheapest mix that keeps every promise costs $52.00 a day" in text
+    assert text.endswith("what is left of it allows $40.00 a day")
 
 
 def priced(kind: str, step: float, cost_usd: float | None = None, **more: object) -> StepPrice:
@@ -68,77 +101,101 @@ def priced(kind: str, step: float, cost_usd: float | None = None, **more: object
     return StepPrice(kind, "x", step, cost, **more)  # type: ignore[arg-type]
 
 
+FLOOR, IN_TIME = "the accuracy promised to class x", "the part of class x that is promised in time"
+
+
 @pytest.mark.parametrize(
-    ("price", "text"),
+    ("price", "promised", "text"),
     [
-        (priced("floor", 0.01, 3.1), "raising the floor of class x by one point costs $3.10 a day"),
         (
-            priced("floor", -0.01, -2),
-            "lowering the floor of class x by one point saves $2.00 a day",
-        ),
-        (priced("floor", 0.01, 0), "raising the floor of class x by one point costs nothing"),
-        (priced("floor", 0.01), "raising the floor of class x by one point cannot be met"),
-        (
-            priced("floor", -0.01),
-            "lowering the floor of class x by one point changes what can be met, not only the cost",
+            priced("floor", 0.01, 24),
+            0.95,
+            f"raising {FLOOR} from 95% to 96% would cost $1.00 an hour",
         ),
         (
-            priced("slo", 0.01, 0.031),
-            "keeping one point more of class x within its SLO costs $0.031 a day",
+            priced("floor", -0.01, -12),
+            0.975,
+            f"lowering {FLOOR} from 97.5% to 96.5% would save $0.50 an hour",
+        ),
+        (priced("floor", 0.01, 0), 0.5, f"raising {FLOOR} from 50% to 51% would cost nothing"),
+        (priced("floor", 0.01), 0.5, f"raising {FLOOR} from 50% to 51% is not possible"),
+        (
+            priced("slo", 0.005, 0.24),
+            0.99,
+            f"raising {IN_TIME} from 99% to 99.5% would cost $0.010 an hour",
         ),
         (
-            priced("slo", 0.005, 1),
-            "keeping 0.5 points more of class x within its SLO costs $1.00 a day",
+            priced("slo", -0.01, -240),
+            0.99,
+            f"lowering {IN_TIME} from 99% to 98% would save $10.00 an hour",
         ),
-        (
-            priced("slo", -0.01, -7),
-            "keeping one point less of class x within its SLO saves $7.00 a day",
-        ),
-        (priced("capacity", -4.0, 9), "a tenth less capacity of x costs $9.00 a day"),
-        (priced("capacity", 4.0, -9), "a tenth more capacity of x saves $9.00 a day"),
-        (priced("capacity", -4.0), "a tenth less capacity of x cannot be met"),
     ],
 )
-def test_a_step_says_what_it_costs_or_saves_in_a_day(price: StepPrice, text: str) -> None:
-    assert step_price_text(price) == text
+def test_a_step_of_a_promise_says_from_where_to_where_and_what_it_costs_an_hour(
+    price: StepPrice, promised: float, text: str
+) -> None:
+    assert step_price_text(price, promised) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "cost_usd", "text"),
+    [
+        ("x", -4.0, 24, "10% less capacity of model x (requests a second) would cost $1.00"),
+        ("x", 4.0, -24, "10% more capacity of model x (requests a second) would save $1.00"),
+        ("x", -4.0, None, "10% less capacity of model x (requests a second) would not be enough"),
+        (
+            "x (concurrent)",
+            -4.0,
+            24,
+            "10% less capacity of model x (requests at one time) would cost $1.00",
+        ),
+    ],
+)
+def test_a_step_of_a_capacity_says_what_it_is_counted_in(
+    name: str, step: float, cost_usd: float | None, text: str
+) -> None:
+    price = replace(priced("capacity", step, cost_usd), name=name)
+    assert step_price_text(price).removesuffix(" an hour") == text
 
 
 @pytest.mark.parametrize(
     ("price", "text"),
     [
         (
-            priced("budget", 0.0, headroom_nano_usd_per_day=41 * NANO),
-            "budget x does not bind: $41.00 a day of headroom",
-        ),
-        (
-            priced("budget", 0.0, headroom_nano_usd_per_day=-12 * NANO),
-            "budget x lacks $12.00 a day of what holds every floor",
-        ),
-        (
-            priced("budget", 0.0, headroom_nano_usd_per_day=0),
-            "budget x binds: the mix keeps to it and leaves nothing",
-        ),
-        (
             priced("budget", 1.0, accuracy=0.002, traffic_class="y"),
-            "with one more dollar a day in budget x class y gains 0.2 points",
+            "if budget x were never exceeded, $1.00 a day more would raise the accuracy of class y "
+            "by 0.2 percentage points",
         ),
         (
             priced("budget", -0.01, accuracy=-0.01, traffic_class="y"),
-            "with $0.010 less a day in budget x class y loses one point",
+            "if budget x were never exceeded, $0.010 a day less would lower the accuracy of class "
+            "y by 1 percentage point",
         ),
         (
-            priced("budget", 1.0, -0.3),
-            "with one more dollar a day in budget x the whole mix saves $0.30 a day",
+            priced("budget", 1.0, -12),
+            "$1.00 a day more in budget x would save $0.50 an hour over all budgets",
         ),
         (
-            priced("budget", -1.0, 0.3),
-            "with one dollar less a day in budget x the whole mix costs $0.30 a day",
-        ),
-        (
-            priced("budget", 1.0),
-            "with one more dollar a day budget x lacks one dollar less",
+            priced("budget", -1.0, 12),
+            "$1.00 a day less in budget x would cost $0.50 an hour over all budgets",
         ),
     ],
 )
 def test_a_budget_says_what_a_dollar_changes(price: StepPrice, text: str) -> None:
     assert step_price_text(price) == text
+
+
+@pytest.mark.parametrize(
+    "price",
+    [
+        priced("floor", -0.01, 0),
+        priced("floor", -0.01),
+        priced("capacity", 4.0, 0),
+        priced("capacity", 4.0),
+        priced("budget", 1.0),
+        priced("budget", 1.0, 0),
+    ],
+    ids=str,
+)
+def test_a_step_that_changes_nothing_worth_a_sentence_has_none(price: StepPrice) -> None:
+    assert step_price_text(price) == ""
