@@ -206,12 +206,16 @@ def _budgets(plan: pb.Plan) -> Table:
         table.add_row(
             Text(budget.name, "bold"),
             usd(budget.spent_nano_usd),
-            f"{usd(budget.amount_nano_usd)} a {budget.period}",
+            f"{usd(budget.amount_nano_usd)} {_a(budget.period)}",
             usd(budget.cost_nano_usd_per_hour),
             _end(budget),
             Text("nothing", "red") if _is_short(budget) else Text(left, "green"),
         )
     return table
+
+
+def _a(period: str) -> str:
+    return f"an {period}" if period == "hour" else f"a {period}"
 
 
 def _end(budget: pb.PlanBudget) -> str:
