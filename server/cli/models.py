@@ -1,6 +1,7 @@
 """`turnout models`: what answers, and taking it out and in."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -119,7 +120,8 @@ def table(response: pb.ListModelsResponse) -> Table:
 def _columns(status: pb.ModelStatus) -> Iterator[list[str | tuple[str, str]]]:
     model, accuracy = status.model, status.accuracy
     state = ("serving", "green") if model.enabled else ("drained", "yellow")
-    yield [(model.name, "bold"), model.version, state]
+    takes = [(kind, "dim") for kind in status.payload_kinds]
+    yield [(model.name, "bold"), model.version, (model.protocol, "dim"), *takes, state]
     yield list(_endpoints(status))
     grades = f"{accuracy.grades:,.0f} grades" if accuracy.grades else "no grades: prior"
     yield [estimate(accuracy), (grades, "dim")]
@@ -136,15 +138,18 @@ def _last_hour(status: pb.ModelStatus) -> Iterator[str | tuple[str, str]]:
 
 
 def _endpoints(status: pb.ModelStatus) -> Iterator[str | tuple[str, str]]:
-    ejected = [endpoint.address for endpoint in status.endpoints if endpoint.ejected]
+    ejected = [endpoint for endpoint in status.endpoints if endpoint.ejected]
     count = len(status.endpoints)
     if not count:
         yield "none: callers"
         yield "reach it themselves"
         return
     yield f"{count - len(ejected)} of {count} up" if ejected else f"{count} up"
-    for address in ejected:
-        yield f"{address} is out", "red"
+    for endpoint in ejected:
+        yield f"{endpoint.address} out", "red"
+        if endpoint.HasField("ejected_until"):
+            until = datetime.fromtimestamp(endpoint.ejected_until.seconds, UTC)
+            yield f"until {until:%H:%M:%S} UTC", "red"
     yield f"{status.in_flight:,} in flight", "dim"
 
 

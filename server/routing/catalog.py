@@ -49,6 +49,11 @@ _TAKES: Mapping[str, frozenset[PayloadKind]] = {
 }
 
 
+def payload_kinds(protocol: str) -> list[str]:
+    """What models that speak it can be asked."""
+    return sorted(_TAKES[protocol] - {PayloadKind.UNKNOWN})
+
+
 # What Infer can speak to a model's endpoints.
 FORWARDED = frozenset({"oip"})
 

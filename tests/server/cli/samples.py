@@ -127,8 +127,13 @@ def models() -> list[pb.ModelStatus]:
             in_flight=7,
             endpoints=[
                 pb.EndpointStatus(address="10.0.0.11:8001", in_flight=7),
-                pb.EndpointStatus(address="10.0.0.12:8001", ejected=True),
+                pb.EndpointStatus(
+                    address="10.0.0.12:8001",
+                    ejected=True,
+                    ejected_until=Timestamp(seconds=MADE_S + 8),
+                ),
             ],
+            payload_kinds=["tensors"],
             accuracy=pb.Estimate(mean=0.781, low=0.76, high=0.801, grades=1480),
             requests=12_040,
             cost_nano_usd=int(3.1 * USD),
@@ -136,12 +141,14 @@ def models() -> list[pb.ModelStatus]:
         pb.ModelStatus(
             model=pb.Model(
                 name="reader",
+                protocol="openai",
                 endpoints=["unix:/run/reader/oip.sock"],
                 price=pb.Price(request_usd=0.0001, busy_second_usd=0.0008),
                 prior_accuracy=0.94,
             ),
             endpoints=[pb.EndpointStatus(address="unix:/run/reader/oip.sock")],
             accuracy=pb.Estimate(mean=0.94, low=0.8, high=0.99),
+            payload_kinds=["text"],
         ),
     ]
 
