@@ -21,14 +21,14 @@ from turnout.v1 import admin_pb2 as pb
 
 _KEYS = paths_of(model_changes(pb.Model()))
 
-app = typer.Typer(help="What answers: list it, change it, drain it, take it back.")
+app = typer.Typer(help="The models that answer: list them, change or drain one, take it back.")
 Name = Annotated[str, typer.Argument(help="The model, as the configuration calls it.")]
 
 
 @app.callback(invoke_without_command=True)
 @asks_admin_unless_subcommand
 def models(admin: Admin, as_json: AsJson = False) -> None:
-    """List the models; change, drain or enable one."""
+    """List the models with what they take, cost and did in the last hour; change or drain one."""
     _list(admin, as_json=as_json)
 
 
@@ -76,7 +76,7 @@ def set_(
 @app.command(epilog="Example: [bold]turnout model drain small[/]")
 @asks_admin
 def drain(name: Name, admin: Admin, as_json: AsJson = False) -> None:
-    """Send a model no new request; those in flight end."""
+    """Drain a model: no new request goes to it, those in flight end."""
     model = _set_enabled(admin, name, enabled=False)
     if as_json:
         print(json_of(model))

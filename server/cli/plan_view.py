@@ -58,15 +58,17 @@ def _head(plan: pb.Plan, now_s: float) -> Text:
     age_s = max(0.0, now_s - plan.time.ToNanoseconds() / 1e9)
     head = Text.assemble((f"Plan {plan.id}", "bold"))
     head.append(f", {age(age_s)} old, renewed every {plan.window_s:g} s\n", "dim")
-    head.append(_proven(plan.certificate), "dim")
+    head.append(_proven(plan), "dim")
     if plan.failure:
         head.append(f"\nNo newer plan could be made: {plan.failure}", "yellow")
     return head
 
 
-def _proven(certificate: pb.Certificate) -> str:
+def _proven(plan: pb.Plan) -> str:
     """What the certificate means for who reads the plan."""
-    match certificate.stopped, certificate.relaxed:
+    match plan.certificate.stopped, plan.certificate.relaxed:
+        case "", "" | "none" | "pace" if any(budget.binds for budget in plan.budgets):
+            return "It is proven that no mix keeps these promises and spares the budgets better."
         case "", "" | "none" | "pace":
             return "It is proven that no other mix keeps these promises for less."
         case "", _:

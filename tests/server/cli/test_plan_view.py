@@ -7,7 +7,7 @@ from turnout.v1 import admin_pb2 as pb
 
 SHOWN = """\
 Plan 1-204, 3 s old, renewed every 5 s
-It is proven that no other mix keeps these promises for less.
+It is proven that no mix keeps these promises and spares the budgets better.
 
 Not met
 • budget insurance will be used up at 23:10 UTC
@@ -105,8 +105,14 @@ def test_what_was_seen_has_the_colour_of_what_it_proves(
 )
 def test_a_plan_says_what_is_proven_of_it(relaxed: str, stopped: str, words: str) -> None:
     plan = samples.plan()
+    plan.budgets[0].binds = False
     plan.certificate.relaxed, plan.certificate.stopped = relaxed, stopped
     assert words in _shown(plan)
+
+
+def test_a_plan_that_a_budget_shapes_is_not_said_to_be_the_cheapest() -> None:
+    words = "It is proven that no mix keeps these promises and spares the budgets better."
+    assert words in _shown(samples.plan())
 
 
 @pytest.mark.parametrize(
