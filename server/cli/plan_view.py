@@ -14,13 +14,13 @@ from server.cli.figures import age, estimate, percent, rate
 from server.cli.mix import mixes
 from server.cli.terminal import plain_table
 from server.money import usd
+from server.routing.catalog import payer_text
 from turnout.v1 import admin_pb2 as pb
 
 _NO_PLAN = (
     "There is no plan yet. Until the first window ends, each request goes to the cheapest model "
-    "that is believed to hold its class's floor."
+    "that is believed to be accurate enough for its class."
 )
-_NO_PAYER = "-"
 _NOTHING = ("", "", "", "")
 _HOUR_S, _MINUTE_S = 3_600, 60
 # An average over more than this is one over an hour: the minute that runs is not over yet.
@@ -128,20 +128,12 @@ def _promises(classes: Sequence[pb.PlanClass]) -> Table:
     # By name, so that who watches finds a class where it was.
     for found in sorted(classes, key=lambda each: (each.traffic_class, each.payer)):
         names = [Text(found.traffic_class, "bold"), Text(_rate(found), "dim")]
-        names.append(Text(f"paid by {payers(found.payer)}", "dim"))
+        names.append(Text(f"paid by {payer_text(found.payer)}", "dim"))
         costs = [usd(found.cost_nano_usd_per_hour)]
         for name, promise, cost in zip_longest(names, _promise_rows(found), costs):
             table.add_row(name, *(promise or _NOTHING), cost)
         table.add_section()
     return table
-
-
-def payers(payer: str) -> str:
-    """ "no budget", "team-a", "team-a and team-b", "team-a, team-b and team-c"."""
-    if payer == _NO_PAYER:
-        return "no budget"
-    *others, last = payer.split("+")
-    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _rate(found: pb.PlanClass) -> str:
@@ -153,7 +145,7 @@ def _margins(classes: Sequence[pb.PlanClass]) -> Iterator[str]:
         if found.required_text:
             whose = f"class {found.traffic_class}"
             if sum(one.traffic_class == found.traffic_class for one in classes) > 1:
-                whose += f" (paid by {payers(found.payer)})"
+                whose += f" (paid by {payer_text(found.payer)})"
             yield f"{whose} is {found.required_text}"
 
 

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from optimizer.explain import usd
 from server.control.budgets import BudgetState, period
 from server.control.hourly import HOUR_S
+from server.money import usd
 from turnout.v1 import admin_pb2 as pb
 
 # Beyond this many hours a budget is not used up in a period that we know.

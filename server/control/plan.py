@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 
 from optimizer.baseline import best_model
-from optimizer.explain import breach_text, group_texts, step_price_text
 from optimizer.problem import Floats, group_labels
 from optimizer.solution import Breach, Certificate, Solution
 from optimizer.step_prices import StepPrice
@@ -16,10 +15,11 @@ from server.control.cell_messages import to_message
 from server.control.forecast import forecast
 from server.control.hourly import HOUR_S
 from server.control.messages import timestamp
+from server.control.sentences import breach_text, group_texts, step_price_text
 from server.control.window import Window
+from server.money import DAY_S
 from turnout.v1 import admin_pb2 as pb
 
-_DAY_S = 86_400.0
 # A dollar of pace that is worth less than this part of a dollar is the solver's rounding.
 DUAL_MIN = 1e-6
 # A floor that the plan misses by less is missed by rounding.
@@ -31,7 +31,7 @@ def plan_message(plan_id: str, window: Window, solution: Solution, *, now_s: flo
 
     Step prices come later, for they take longer than a plan may wait.
     """
-    days, hours = window.window_s / _DAY_S, window.window_s / HOUR_S
+    days, hours = window.window_s / DAY_S, window.window_s / HOUR_S
     per_hour = _cost_per_hour(window, solution)
     return pb.Plan(
         id=plan_id,
@@ -118,7 +118,7 @@ def _classes(window: Window, solution: Solution, per_hour: Floats) -> Iterator[p
             accuracy=solution.accuracy[g],
             within_slo=1 - solution.miss[g],
             shed=solution.group_shed[g],
-            cost_nano_usd_per_day=round(solution.group_cost_nano_usd[g] * _DAY_S / window.window_s),
+            cost_nano_usd_per_day=round(solution.group_cost_nano_usd[g] * DAY_S / window.window_s),
             requests_per_hour=window.hourly.requests[g],
             cost_nano_usd_per_hour=round(costs[g]),
         )
@@ -138,10 +138,8 @@ def _budgets(
             spent_nano_usd=state.spent_nano_usd,
             unreported=state.unreported,
             unreported_nano_usd=state.unreported_nano_usd,
-            cost_nano_usd_per_day=round(
-                solution.budget_cost_nano_usd[b] * _DAY_S / window.window_s
-            ),
-            pace_nano_usd_per_day=round(state.pace_nano_usd_per_s * _DAY_S),
+            cost_nano_usd_per_day=round(solution.budget_cost_nano_usd[b] * DAY_S / window.window_s),
+            pace_nano_usd_per_day=round(state.pace_nano_usd_per_s * DAY_S),
             binds=_binds(state.name, solution),
             cost_nano_usd_per_hour=round(cost),
             period_end=timestamp(ahead.end_s),
@@ -196,7 +194,7 @@ def _group_bindings(window: Window, solution: Solution) -> Mapping[str, str]:
 def _breach(breach: Breach, window: Window, whose: Mapping[str, str]) -> pb.Breach:
     """Money is told by the day."""
     kind = "budget" if breach.kind == "pace" else "class"
-    scale = _DAY_S / window.window_s if breach.kind == "pace" else 1.0
+    scale = DAY_S / window.window_s if breach.kind == "pace" else 1.0
     return pb.Breach(
         kind=breach.kind,
         name=breach.name,

@@ -1,41 +1,19 @@
 """Sentences that a finance person reads."""
 
 from collections.abc import Sequence
-from math import floor, log10
 
 from optimizer.problem import Group
 from optimizer.solution import Breach
-from optimizer.step_price import StepPrice, per_day
+from optimizer.step_price import StepPrice
+from server.money import NANO_PER_USD, per_day, usd
+from server.routing.catalog import payer_text
 
-_NANO = 1e9  # nano-dollars in a dollar
-_WHOLE_USD = 1_000.0  # from here on cents are noise
-_CENTS_USD = 1.0  # from here on two decimals, below it two significant digits
 # Less than this in a day is nothing to say: a millionth of a cent.
 _NOTHING_NANO_USD = 10
 _HOURS_A_DAY = 24
 # Of a per cent: what two bounds are told apart by, and what is written of one.
 _DIGITS_MAX = 6
 _ROUNDING = 1e-9
-_NO_PAYER = "-"
-
-
-def usd(nano_usd: float) -> str:
-    """From micro-dollars to thousands: "$0.0000042", "$0.031", "$12.30", "$40,100"."""
-    dollars = abs(nano_usd) / _NANO
-    sign = "-" if nano_usd < 0 else ""
-    if dollars >= _WHOLE_USD:
-        return f"{sign}${dollars:,.0f}"
-    if dollars >= _CENTS_USD or not dollars:
-        return f"{sign}${dollars:.2f}"
-    return f"{sign}${dollars:.{1 - floor(log10(dollars))}f}"
-
-
-def payer_text(payer: str) -> str:
-    """ "no budget", "team-a", "team-a and team-b", "team-a, team-b and team-c"."""
-    if payer == _NO_PAYER:
-        return "no budget"
-    *others, last = payer.split("+")
-    return f"{', '.join(others)} and {last}" if others else last
 
 
 def group_texts(groups: Sequence[Group]) -> tuple[str, ...]:
@@ -108,7 +86,7 @@ def _effect(cost_nano_usd: int | None, *, is_stricter: bool) -> str:
 
 
 def _budget_text(price: StepPrice) -> str:
-    deed = f"{usd(abs(price.step) * _NANO)} a day {'more' if price.step > 0 else 'less'}"
+    deed = f"{usd(abs(price.step) * NANO_PER_USD)} a day {'more' if price.step > 0 else 'less'}"
     if price.accuracy is not None:
         verb = "raise" if price.accuracy > 0 else "lower"
         gain = f"the accuracy of class {price.traffic_class} by {_points(price.accuracy)}"
