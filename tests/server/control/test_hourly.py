@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -5,7 +7,8 @@ from server.control.hourly import Hourly, hourly, like_an_hour
 from server.control.last_hour import LastHour
 from server.routing.counters import Counts
 from tests.server.control.planned import window
-from tests.server.control.told import CHAT, CODE
+from tests.server.control.served import Worker, control_plane, serving
+from tests.server.control.told import CHAT, CODE, NOW_S, answered, service
 
 GROUP = CODE[:2]
 
@@ -46,3 +49,14 @@ def test_a_class_that_is_silent_in_this_window_is_spread_evenly() -> None:
     problem = window(cells, demand=[0.0, 0.0], cost_nano_usd=[(1.0, 2.0)] * 2).problem
     typical = like_an_hour(problem, Hourly(np.array([7_200.0]), 3_600.0), window_s=5.0)
     assert typical.demand == pytest.approx([5.0, 5.0])
+
+
+async def test_a_service_that_has_just_begun_spreads_what_came_over_a_minute(
+    tmp_path: Path,
+) -> None:
+    plane = control_plane(tmp_path, service(window_s=0.05), clock=lambda: NOW_S)
+    async with serving(plane, tmp_path) as served:
+        await Worker(served.channel).push(answered(CODE, "small", 20))
+        plan = await served.planned(lambda plan: plan.cost_nano_usd_per_hour > 0)
+    assert plan.averaged_s == 60.0
+    assert plan.classes[0].requests_per_hour == 20 * 60
