@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 from scipy import sparse
@@ -25,6 +26,7 @@ CELLS_MAX = 10_000
 # What uses less of a resource than so many attempts a request is left out, or every column of a
 # programme would be in every row.
 REACH_MIN = 1e-3
+_HUNDREDTHS = 0.01, -0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,11 @@ def build_window(given: Given, estimates: Estimates) -> Window | None:
     problem = Problem(
         models=tuple(models),
         groups=tuple(
-            _group(given, name, _required_floor(given, estimates, name)) for name in names
+            replace(
+                _group(given, name, _required_floor(given, estimates, name)),
+                floor_steps=_floor_steps(given, estimates, name),
+            )
+            for name in names
         ),
         group_of=np.array([index[cell[:2]] for cell in cells]),
         demand=np.array([per_s[cell] * config.window_s for cell in cells]),
@@ -176,8 +182,27 @@ def _required_floor(given: Given, estimates: Estimates, name: GroupName) -> floa
     account = estimates.accounts.setdefault(name, FloorAccount(floor))
     if given.classes[name[0]].grades == "none":
         return account.required(floor, given.now_s)
-    grades = estimates.accuracy.of_group(*name, given.now_s).grades
-    return account.required(floor, given.now_s, margin=margin_for(floor, grades))
+    margin = _margin(given, estimates, name, floor)
+    return account.required(floor, given.now_s, margin=margin)
+
+
+def _margin(given: Given, estimates: Estimates, name: GroupName, floor: float) -> float:
+    return margin_for(floor, estimates.accuracy.of_group(*name, given.now_s).grades)
+
+
+def _floor_steps(given: Given, estimates: Estimates, name: GroupName) -> tuple[float, float]:
+    """By a hundredth of the promise, up and down; without bound where that cannot be promised."""
+    floor = _floor(given, name)
+    if floor is None or given.classes[name[0]].grades == "none":
+        return _HUNDREDTHS
+    before = _margin(given, estimates, name, floor)
+    up, down = (
+        step + _margin(given, estimates, name, floor + step) - before
+        if 0 <= floor + step <= 1
+        else step * inf
+        for step in _HUNDREDTHS
+    )
+    return up, down
 
 
 def _cost(models: Sequence[ModelConfig], usage: Usage, classes: _Classes) -> Floats:

@@ -55,6 +55,16 @@ class TestFloors:
         found = of(two_models(Group("code", "-", floor=0.3)), "floor")
         assert [price.cost_nano_usd_per_day for price in found] == [0, 0]
 
+    def test_a_floor_moves_as_far_as_its_group_says_where_a_point_more_is_promised(self) -> None:
+        group = Group("code", "-", floor=0.75, floor_steps=(0.005, -0.0075))
+        found = of(two_models(group), "floor")
+        assert cost(found, 0.01) == pytest.approx(1 * 4 / DAYS)
+        assert cost(found, -0.01) == pytest.approx(-1.5 * 4 / DAYS)
+
+    def test_a_point_that_cannot_be_promised_has_no_step(self) -> None:
+        group = Group("code", "-", floor=0.75, floor_steps=(float("inf"), -0.01))
+        assert [price.step for price in of(two_models(group), "floor")] == [-0.01]
+
     def test_a_point_that_cannot_be_met_has_no_price(self) -> None:
         problem = two_models(Group("code", "-", floor=0.99))
         problem = replace(problem, accuracy=np.array([[0.5, 0.995]]))
