@@ -193,17 +193,17 @@ def _mix(cells: Sequence[pb.PlanCell]) -> Table:
 
 
 def _budgets(plan: pb.Plan) -> Table:
-    table = plain_table("budget", "spent>", "of", "mix an hour>", "ends", "left then>")
+    table = plain_table("budget", "spent>", "of", "costs an hour>", "ends", "left then>")
     table.title = f"Budgets, {_traffic(plan)}"
     for budget in plan.budgets:
-        left = usd(budget.amount_nano_usd - budget.expected_nano_usd)
+        left = budget.amount_nano_usd - budget.expected_nano_usd
         table.add_row(
             Text(budget.name, "bold"),
             usd(budget.spent_nano_usd),
             f"{usd(budget.amount_nano_usd)} {_a(budget.period)}",
             usd(budget.cost_nano_usd_per_hour),
             _end(budget),
-            Text("nothing", "red") if _is_short(budget) else Text(left, "green"),
+            Text(f"{usd(-left)} short", "red") if left < 0 else Text(usd(left), "green"),
         )
     return table
 

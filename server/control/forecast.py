@@ -43,10 +43,11 @@ def _text(
     if left <= 0:
         spent = f"{usd(state.spent_nano_usd)} of {usd(state.amount_nano_usd)} is spent"
         return f"{name} is used up: {spent}, and {end}"
+    missing = usd(expected_nano_usd - state.amount_nano_usd)
     used_up_s = now_s + min(left / per_hour, _HOURS_MAX) * HOUR_S
     return (
         f"{name} will be used up {_when(used_up_s, now_s)}, before {end}: it has {usd(left)} left, "
-        f"and this mix costs {usd(per_hour)} an hour"
+        f"this mix costs {usd(per_hour)} an hour, so {missing} is missing"
     )
 
 

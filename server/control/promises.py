@@ -43,20 +43,20 @@ def _required_text(planned: pb.PlanClass, realised: Estimate) -> str:
         f"planned for {100 * planned.required:.1f}%, {'above' if above > 0 else 'below'} its floor"
     )
     if above < 0:
-        return f"{aims}: its answers were better than its floor before"
+        return f"{aims}, for its answers were better than the floor before"
     grades = realised.grades
     if (
         planned.floor_basis == "audited"
         and above <= margin_for(planned.floor, grades) + _MARGIN_MIN
     ):
-        return f"{aims}: {_graded(grades)}, too few to be sure of it"
-    return f"{aims}: its answers fell short of its floor before"
+        return f"{aims}, for {_graded(grades)}"
+    return f"{aims}, for its answers fell short of the floor before"
 
 
 def _graded(grades: float) -> str:
     if not grades:
         return "none of its answers has been graded yet"
-    return f"about {grades:,.0f} of its answers have been graded"
+    return f"only about {grades:,.0f} of its answers have been graded"
 
 
 def realised_within_slo(given: Given, name: GroupName) -> float:

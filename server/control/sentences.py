@@ -86,11 +86,8 @@ def _effect(cost_nano_usd: int | None, *, is_stricter: bool) -> str:
 
 
 def _budget_text(price: StepPrice) -> str:
+    """None of accuracy: a budget never lowers it, and what a floor costs is said of the floor."""
     deed = f"{usd(abs(price.step) * NANO_PER_USD)} a day {'more' if price.step > 0 else 'less'}"
-    if price.accuracy is not None:
-        verb = "raise" if price.accuracy > 0 else "lower"
-        gain = f"the accuracy of class {price.traffic_class} by {_points(price.accuracy)}"
-        return f"if budget {price.name} were never exceeded, {deed} would {verb} {gain}"
     cost = price.cost_nano_usd_per_day
     if cost is None or abs(cost) < _NOTHING_NANO_USD:
         return ""

@@ -40,10 +40,10 @@ strict  small   68.3%  ███████████████████
         large   31.7%  ██████████▏                          94.0%          $5.50
 
 Budgets, at the last hour's traffic
-budget       spent  of              mix an hour  ends              left then
-────────────────────────────────────────────────────────────────────────────
-insurance   $12.50  $40.00 a day          $1.43  16 Jun 00:00 UTC    nothing
-company    $410.00  $3,000 a month        $0.24  1 Jul 00:00 UTC      $2,499
+budget       spent  of              costs an hour  ends                left then
+────────────────────────────────────────────────────────────────────────────────
+insurance   $12.50  $40.00 a day            $1.43  16 Jun 00:00 UTC  $1.30 short
+company    $410.00  $3,000 a month          $0.24  1 Jul 00:00 UTC        $2,499
 
 What a change would do, at the last hour's traffic
 • raising the accuracy promised to class strict from 90% to 91% would cost $0.13

@@ -30,7 +30,7 @@ def test_a_budget_that_is_just_enough_leaves_nothing_and_is_not_called_short() -
 def test_a_budget_that_is_not_enough_says_when_it_is_used_up() -> None:
     assert text(35, 2) == (
         "budget team will be used up at 14:30 UTC, before its day ends at midnight UTC: it has "
-        "$5.00 left, and this mix costs $2.00 an hour"
+        "$5.00 left, this mix costs $2.00 an hour, so $19.00 is missing"
     )
 
 
@@ -43,7 +43,7 @@ def test_a_budget_that_is_used_up_says_what_is_spent() -> None:
 def test_another_day_is_named() -> None:
     assert text(30, 0.1, period="week") == (
         "budget team will be used up on 5 July at 16:00 UTC, before its week ends on 8 July at "
-        "00:00 UTC: it has $10.00 left, and this mix costs $0.10 an hour"
+        "00:00 UTC: it has $10.00 left, this mix costs $0.10 an hour, so $5.60 is missing"
     )
 
 

@@ -194,3 +194,24 @@ def test_a_step_that_cannot_be_met_has_no_cost() -> None:
     assert met.cost_nano_usd_per_day == 3_100_000_000
     assert not unmet.HasField("cost_nano_usd_per_day")
     assert met.text != unmet.text
+
+
+@pytest.mark.parametrize(
+    ("required", "text"),
+    [
+        (0.8503, ""),
+        (0.8875, "planned for 88.8%, above its floor, for none of its answers has been graded yet"),
+        (0.9, "planned for 90.0%, above its floor, for its answers fell short of the floor before"),
+        (
+            0.84,
+            "planned for 84.0%, below its floor, for its answers were better than the floor before",
+        ),
+    ],
+)
+def test_a_class_says_why_the_plan_aims_at_another_accuracy_than_its_floor(
+    required: float, text: str
+) -> None:
+    found = plan()
+    found.classes[0].required = required
+    promise(found, Knowledge(service()))
+    assert found.classes[0].required_text == text
