@@ -16,8 +16,9 @@ from server.control.estimates import Estimates
 from server.control.facts import Given
 from server.control.knowledge import Knowledge
 from server.control.parts import Shares, parts_of, shares_of
-from server.control.plan import FLOOR_TOLERANCE, add_promises, plan_message
+from server.control.plan import FLOOR_TOLERANCE, plan_message
 from server.control.plan_archive import plan_id_of
+from server.control.promises import add_promises
 from server.control.window import Window, build_window
 from turnout.v1.admin_pb2 import Plan
 from turnout.v1.control_pb2 import WatchPlanResponse

@@ -89,6 +89,16 @@ class Workers:
                 seen[endpoint].append((stats.ejected, boot.attempts(endpoint, now_s=now_s)))
         return {endpoint for endpoint, told in seen.items() if _is_out(told)}
 
+    def ejected_until_s(self, *, now_s: float) -> Mapping[EndpointName, float]:
+        """When the last worker lets each endpoint back that some worker has ejected."""
+        until: dict[EndpointName, float] = {}
+        for boot in self._heard(now_s):
+            for endpoint, stats in boot.endpoints.items():
+                if stats.ejected:
+                    back_s = boot.pushed_s + stats.ejected_s
+                    until[endpoint] = max(until.get(endpoint, back_s), back_s)
+        return until
+
     def in_flight(self, *, now_s: float) -> Counter[EndpointName]:
         """Attempts that are out at each endpoint, by workers that still push."""
         totals: Counter[EndpointName] = Counter()

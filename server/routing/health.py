@@ -137,6 +137,13 @@ class HealthTracker:
         state = self._states.get(endpoint)
         return state is not None and state.ejected
 
+    def ejection_left_s(self, endpoint: EndpointKey, *, now_s: float) -> float:
+        """How much longer it is out, unless a probe or an answer brings it back; 0: it is not."""
+        state = self._states.get(endpoint)
+        if state is None or not state.ejected:
+            return 0.0
+        return max(state.ejected_until_s - now_s, 0.0)
+
     def _let_back(self, state: _State) -> None:
         state.ejected = False
         state.failures_in_a_row = self._config.consecutive_failures_max - 1

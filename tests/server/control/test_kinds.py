@@ -66,7 +66,7 @@ def test_a_plan_tells_what_is_shed_of_a_class_over_its_kinds(draft: Draft) -> No
     }
     (breach,) = draft.plan.breaches
     assert breach.text == (
-        f"class chat: capacity serves 55 % of the requests at most: {BINDS} is used up"
+        f"class chat: 45% of the requests do not fit and are refused: {BINDS} is used up"
     )
     assert draft.plan.certificate.duality_gap <= 1e-9
     assert draft.plan.certificate.worst_violation <= 1e-9

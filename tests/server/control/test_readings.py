@@ -18,6 +18,7 @@ def plan() -> Plan:
                 traffic_class="code",
                 payer="team",
                 floor=0.85,
+                required=0.8875,
                 realised_accuracy=Estimate(mean=0.9, grades=12.0),
             ),
             PlanClass(traffic_class="chat", payer="-"),
@@ -82,7 +83,8 @@ def test_a_plan_is_told_by_its_age_its_breaches_and_its_floors() -> None:
         ("floor",): 2,
         ("pace",): 1,
     }
-    assert found["turnout.floor.required"] == {("code", "team"): 0.85}
+    assert found["turnout.floor.promised"] == {("code", "team"): 0.85}
+    assert found["turnout.floor.required"] == {("code", "team"): 0.8875}
     assert found["turnout.floor.realised"] == {("code", "team"): 0.9}
 
 

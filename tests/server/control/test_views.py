@@ -13,7 +13,7 @@ from tests.server.control.told import (
     stats,
     usage,
 )
-from turnout.v1.control_pb2 import ListenerStats
+from turnout.v1.control_pb2 import EndpointStats, ListenerStats
 from turnout.v1.routing_pb2 import Outcome
 
 
@@ -47,3 +47,15 @@ def test_a_worker_is_shown_with_its_plan_and_the_age_it_told() -> None:
     first, second = workers(knowledge)
     assert (first.plan_id, first.plan_age_s) == ("1-7", 2.5)
     assert (second.plan_id, second.HasField("plan_age_s")) == ("", False)
+
+
+def test_a_model_is_shown_with_what_it_takes_and_until_when_an_endpoint_is_out() -> None:
+    knowledge = Knowledge(service())
+    address = knowledge.config.models[0].endpoints[0]
+    out = EndpointStats(model="small", address=address, ejected=True, ejected_s=7.0)
+    knowledge.count_push(push(endpoints=[out]), now_s=NOW_S)
+    small, large = model_statuses(knowledge, {}, now_s=NOW_S + 1)
+    assert list(small.payload_kinds) == ["tensors"]
+    first, *others = small.endpoints
+    assert first.ejected_until.ToNanoseconds() == round((NOW_S + 7) * 1e9)
+    assert not any(one.HasField("ejected_until") for one in (*others, *large.endpoints))

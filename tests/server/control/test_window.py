@@ -213,3 +213,18 @@ def test_beyond_the_most_cells_the_busiest_are_planned() -> None:
     window = built(service(), *many)
     assert len(window.cells) == CELLS_MAX
     assert min(window.problem.demand) == pytest.approx(6.0)
+
+
+def test_amounts_are_for_the_requests_of_the_last_hour_and_floors_for_those_of_now() -> None:
+    window = built(service(window_s=5.0), answered(CODE, "small", 50))
+    assert window.hourly.requests == pytest.approx([50 * 3_600 / window.hourly.averaged_s])
+    per_window = window.hourly.requests[0] * 5.0 / 3_600
+    assert window.typical.demand == pytest.approx([per_window])
+    assert window.typical.groups == window.problem.groups  # floors with their margins
+    assert window.typical.groups[0].floor != window.configured.groups[0].floor
+
+
+def test_a_margin_moves_with_the_floor_that_is_promised() -> None:
+    """A quarter of the wrong answers allowed, while there is no grade: less of them is less."""
+    (group,) = built(service(), answered(CODE, "small", 50)).problem.groups
+    assert group.floor_steps == pytest.approx((0.0075, -0.0075))

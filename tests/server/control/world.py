@@ -110,6 +110,7 @@ class World:
             self._router,
             self._counters.take_touched(),
             data_address="",
+            now_s=self.now_s,
             **self._pushes.next(more=False),
         )
         self.knowledge.count_push(push, now_s=self.now_s)

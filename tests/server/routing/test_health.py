@@ -195,3 +195,10 @@ def test_new_bounds_hold_from_now_on(health: HealthTracker) -> None:
     health.tune(HealthConfig(consecutive_failures_max=1, ejection_s=1, ejection_s_max=1))
     assert fail(health, A, 1, now_s=0) == [True]
     assert not ejected_at(health, A, 1)
+
+
+def test_it_is_known_how_much_longer_an_endpoint_is_out(health: HealthTracker) -> None:
+    eject(health, A, now_s=100)
+    assert health.ejection_left_s(A, now_s=104) == 6
+    assert health.ejection_left_s(A, now_s=111) == 0
+    assert health.ejection_left_s(B, now_s=104) == 0
