@@ -10,12 +10,12 @@ from server.config.as_json import to_json
 from server.config.classes import ClassConfig
 from server.config.schema import Config
 from server.control.client import (
-    CONFIG_BYTES_AT_ONCE,
     Confirmed,
     ControlClient,
     Snapshot,
     control_channel,
 )
+from server.control.large_config import BYTES_AT_ONCE
 from server.control.parts import PART_CELLS_MAX, Shares, parts_of
 from server.control.protocol import PROTOCOL
 from server.routing.catalog import Cell
@@ -157,7 +157,7 @@ async def test_a_configuration_that_is_read_beside_the_loop_arrives_as_it_was(
     )
     sent = snapshot(1, 1)
     sent.config_json = to_json(large)
-    assert len(sent.config_json) > CONFIG_BYTES_AT_ONCE
+    assert len(sent.config_json) > BYTES_AT_ONCE
     async with scripted(tmp_path, [sent]) as (_, worker):
         (first,) = await take(worker, 1)
     assert first.config == large
