@@ -28,8 +28,9 @@ from server.app.tls import grpcio_credentials
 from server.config.as_json import from_json
 from server.config.diagnostics import ConfigError
 from server.control.kept_file import FileRefused, read_own
+from server.control.kept_files import KeptFiles
 from server.control.key_file import read_key
-from server.control.plane import ControlPlane, KeptFiles
+from server.control.plane import ControlPlane
 from server.control.reload import Reloads
 from server.control.solver_process import SolverProcess
 from server.rpc.admin import AdminServicer

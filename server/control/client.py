@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import structlog
 
-from server.config.as_json import from_json
 from server.config.models import ModelConfig
 from server.config.schema import Config
+from server.control.large_config import read_config
 from server.control.protocol import PROTOCOL
 from server.routing.errors import ControlPlaneDown
 from server.routing.places import in_places
@@ -30,9 +30,6 @@ CALL_TIMEOUT_S = 5.0
 # Settled in one go: the control plane does nothing else for 3 ms. Of 4 KiB each, the most that
 # workers send, they are 1 MiB: a quarter of what its listener takes.
 SETTLED_AT_ONCE = 250
-
-# Of a configuration that is read in one turn of the loop: 2 ms.
-CONFIG_BYTES_AT_ONCE = 32 * 2**10
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["ControlService"].full_name
 _WATCH, _PUSH, _SETTLE = (f"/{_SERVICE}/{name}" for name in ("WatchPlan", "PushStats", "Settle"))
@@ -161,18 +158,11 @@ class ControlClient:
 
     async def _configure(self, part: pb.WatchPlanResponse, assembly: "_Assembly") -> None:
         if part.config_json:
-            config = await _read_config(part.config_json)
+            config = await read_config(part.config_json)
             assembly.config = in_places(config, self._models)
             self._models = assembly.config.models
             names = {model.name for model in config.models}
             self._index = {m.name: i for i, m in enumerate(self._models) if m.name in names}
-
-
-async def _read_config(data: bytes) -> Config:
-    """A large one is read in a thread: calls are answered meanwhile."""
-    if len(data) <= CONFIG_BYTES_AT_ONCE:
-        return from_json(data)
-    return await asyncio.to_thread(from_json, data)
 
 
 @dataclass(slots=True)

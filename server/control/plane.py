@@ -2,8 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 
@@ -17,13 +15,13 @@ from server.control.corridor import Corridor, Solver, solve_window
 from server.control.estimates import Estimates
 from server.control.explainer import Explainer, Pricer, price_window
 from server.control.kept_config import KeptConfig
+from server.control.kept_files import KeptFiles
 from server.control.knowledge import Knowledge
 from server.control.outcomes import Outcomes
 from server.control.publisher import Publisher
 from server.control.remembered import counted_by_now, take_up
 from server.control.replanner import Replanner
 from server.control.spent_file import restore_spent
-from server.control.state_file import FILE_NAME
 from server.control.state_keeper import StateKeeper
 from server.control.update_log import Author, Update
 from server.routing.errors import RoutingError
@@ -32,26 +30,6 @@ from turnout.v1.control_pb2 import PushStatsRequest, WatchPlanResponse
 from turnout.v1.routing_pb2 import Outcome, OutcomeResult
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class KeptFiles:
-    """What outlives the process."""
-
-    live_config: Path  # the configuration with its live updates
-    state: Path  # what was learned and spent
-    spent: Path  # what budgets have spent in their periods, as earlier versions kept it
-    updates: Path  # who changed what while it ran
-
-    @classmethod
-    def in_folder(cls, folder: Path) -> "KeptFiles":
-        """Under the names that they have in the state folder."""
-        return cls(
-            folder / "live.json",
-            folder / FILE_NAME,
-            folder / "spent.json",
-            folder / "updates.jsonl",
-        )
 
 
 class ControlPlane:

@@ -15,7 +15,8 @@ from server.config.schema import Config
 from server.control.client import ControlClient, Snapshot, control_channel
 from server.control.corridor import Solver, solve_window
 from server.control.explainer import Pricer
-from server.control.plane import ControlPlane, KeptFiles
+from server.control.kept_files import KeptFiles
+from server.control.plane import ControlPlane
 from server.control.reload import Reloads
 from server.control.window import Window
 from server.rpc.admin import AdminServicer
