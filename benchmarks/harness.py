@@ -10,9 +10,9 @@ import math
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 Taken = TypeVar("Taken")
 Call = Callable[[], object]
@@ -73,16 +73,44 @@ class Row:
         return "missed" if self.ratio_low > self.target else "undecided"
 
 
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A row that was not measured, for its floor is not on this machine."""
+
+    name: str
+    subject: str
+    floor: str
+    skipped: str  # why, and what to do about it
+
+    @property
+    def verdict(self) -> str:
+        return "skipped"
+
+
+Measured: TypeAlias = Row | Skipped
+
+
+def measured_from(keys: Mapping[str, Any]) -> Measured:
+    """A row as `run --json` prints it."""
+    return Skipped(**keys) if "skipped" in keys else Row(**keys)
+
+
 class Benchmark(NamedTuple):
     """What can be run by name."""
 
     name: str
     claims: tuple[Claim, ...]
-    run: Callable[[bool], list[Row]]  # at toy size or in full; one row for each claim
+    run: Callable[[bool], Sequence[Measured]]  # at toy size or in full; one for each claim
+    takes_s: float  # in full, calculated from its sizes
 
 
 class NothingMeasured(Exception):
     """A floor took no time at all: too few calls for the clock that was asked."""
+
+
+def compared_s(rounds: int, calls: int, each_us: float) -> float:
+    """What `compare` takes, where both take so much together; a first round warms up."""
+    return (rounds + 1) * calls * each_us / 1e6
 
 
 def compare(

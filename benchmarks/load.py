@@ -45,8 +45,7 @@ class Call(BaseModel, frozen=True):
 class Order(Call, frozen=True):
     """How often to call, and whose CPU time to count meanwhile."""
 
-    pid: int
-    more_pids: tuple[int, ...] = ()  # other workers of the same service: counted with it
+    pids: tuple[int, ...]  # all workers of a service are counted together
     connections: int
     calls: int  # of each connection in a burst
     bursts: int
@@ -54,7 +53,7 @@ class Order(Call, frozen=True):
 
     def cpu_s(self) -> float:
         """What those that are counted have used so far."""
-        return sum(map(cpu_s, (self.pid, *self.more_pids)))
+        return sum(map(cpu_s, self.pids))
 
 
 class Toll(BaseModel, frozen=True):
@@ -127,7 +126,7 @@ async def connect(call: Call, number: int, on_answered: Callable[[float], None])
         context = ssl.create_default_context(cafile=call.ca_file)
         context.set_alpn_protocols(["h2"])
     await asyncio.get_running_loop().create_connection(
-        lambda: connection, host, int(port), ssl=context
+        lambda: connection, host.strip("[]"), int(port), ssl=context
     )
     return connection
 

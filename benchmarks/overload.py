@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from benchmarks import load
 from benchmarks.harness import Benchmark, Claim, Row, alternate, judge
-from benchmarks.load import Toll
+from benchmarks.load import WARM_UP_BURSTS, Toll
 from benchmarks.overload_callers import Fates, Order, Stream, Tally
 from benchmarks.processes import Server, serving
 from benchmarks.service import Turnout, bare_server, configured
@@ -200,7 +200,6 @@ def _refusal_rows(stage: Stage, subject: Subject, answering: Subject) -> Iterato
 
 
 def _burst_order(service: Turnout, method: str, bursts: int) -> load.Order:
-    pid, *more = service.pids.values()
     return load.Order(
         address=service.address,
         method=_path(method),
@@ -209,8 +208,7 @@ def _burst_order(service: Turnout, method: str, bursts: int) -> load.Order:
         statuses=(_OK, _UNAVAILABLE),
         metadata="fresh",
         seed=_SEED,
-        pid=pid,
-        more_pids=tuple(more),
+        pids=tuple(service.pids.values()),
         connections=_CONNECTIONS,
         calls=_BURST // _CONNECTIONS,
         bursts=bursts,
@@ -280,4 +278,12 @@ def _free_port() -> int:
 
 
 CLAIMS = (*(claim for point in POINTS for claim in point.claims()), *REFUSALS)
-BENCHMARK = Benchmark("overload", CLAIMS, run)
+_STARTS_S = 15.0  # of three services
+_TALLY_S = _FULL.settle_s + _FULL.counted_s + _DEADLINE_S
+_TOLL_S = (WARM_UP_BURSTS + _BURSTS) * _BURST / _REFUSED_PER_S
+_TAKES_S = (
+    _STARTS_S
+    + len(POINTS) * _FULL.rounds * 2 * _TALLY_S
+    + len(REFUSALS) * (1 + _REFUSAL_ROUNDS) * 2 * _TOLL_S
+)
+BENCHMARK = Benchmark("overload", CLAIMS, run, _TAKES_S)

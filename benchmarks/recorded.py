@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from server.money import NANO_PER_USD
+
 Floats = NDArray[np.float64]
 
 
@@ -34,7 +36,7 @@ def read_recorded(folder: Path) -> Recorded:
     for outcome in outcomes:
         at = row_of[outcome["query_id"]], column_of[outcome["model"]]
         score[at] = float(outcome["score"] or 0)
-        cost[at] = float(outcome["cost_usd"]) * 1e9
+        cost[at] = float(outcome["cost_usd"]) * NANO_PER_USD
     prompts, subjects = (tuple(query[name] for query in queries) for name in ("prompt", "subject"))
     return Recorded(prompts, subjects, tuple(models), score, cost)
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from string import Template
 
-from benchmarks.harness import Row
+from benchmarks.harness import Measured, Skipped
 
 _PAGE = Template("""\
 # Results
@@ -29,7 +29,7 @@ ratios; its interval lies between two of them (order statistics), chosen by the 
 distribution to hold the true median with at least 95 % confidence. What subject and floor took
 are medians, too. The target is the largest ratio that is right; where a time is promised (`python
 -m benchmarks list`), it is that time over the floor's. A row is undecided where its interval holds
-the target.
+the target, and skipped where its floor was not on the machine.
 
 - `pick`, `classify`, `tokens`, `plan`: time of one call in one process.
 - `publish`: the longest time that a worker's event loop stood still while ten plans of 10,000 cells
@@ -63,14 +63,16 @@ the target.
 """)
 
 
-def page(rows: Sequence[Row]) -> str:
+def page(rows: Sequence[Measured]) -> str:
     """The whole page; its commit and machine are those it is made on."""
     return _PAGE.substitute(
         commit=_commit(), machine=_machine(), software=_software(), rows="\n".join(map(_line, rows))
     )
 
 
-def _line(row: Row) -> str:
+def _line(row: Measured) -> str:
+    if isinstance(row, Skipped):
+        return f"| `{row.name}` | {row.subject} | {row.floor} | | | | | | skipped: {row.skipped} |"
     return " | ".join(
         (
             f"| `{row.name}`",

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from benchmarks.grid import warn_if_generator_bound
 from benchmarks.harness import Benchmark, Claim, Row, alternate, judge
-from benchmarks.load import Order, Toll
+from benchmarks.load import WARM_UP_BURSTS, Order, Toll
 from benchmarks.processes import ProcessFailed, Server, serving
 from benchmarks.service import Exchange, answer_of, bare_server, turnout
 from benchmarks.sides import Side
@@ -114,7 +114,7 @@ def _toll(claim: Claim, work: _Work, side: Side, generator: Server, *, toy: bool
         request_hex=work.request.hex(),
         answer_bytes_min=1,
         metadata="fresh",
-        pid=side.pid,
+        pids=side.pids,
         connections=1,
         calls=work.calls,
         bursts=work.bursts,
@@ -131,4 +131,8 @@ def _method(name: str) -> str:
     return f"/turnout.v1.RoutingService/{name}"
 
 
-BENCHMARK = Benchmark("route_batch", CLAIMS, run)
+_START_S = 10.0
+_BATCHES_S = (WARM_UP_BURSTS + _BATCHES) / _BATCHES_PER_S
+_SINGLES_S = (WARM_UP_BURSTS + _BURSTS) * _CALLS / _SINGLES_PER_S
+_TAKES_S = _START_S + len(CLAIMS) * (1 + _ROUNDS) * (_BATCHES_S + _SINGLES_S)
+BENCHMARK = Benchmark("route_batch", CLAIMS, run, _TAKES_S)

@@ -99,7 +99,7 @@ def bare_server(
         does = (*does, "--cert-file", str(tls.cert_file), "--key-file", str(tls.key_file))
     module = "benchmarks.floors.bare_server"
     with serving(name, "-m", module, *does, folder=folder) as server:
-        yield Side(f"127.0.0.1:{server.line()}", server.process.pid)
+        yield Side(f"127.0.0.1:{server.line()}", (server.process.pid,))
 
 
 @contextmanager
@@ -113,8 +113,7 @@ def turnout(
 ) -> Iterator[Side]:
     """`turnout serve` as `turnout_with` has it; the side is its only worker."""
     with turnout_with(1, folder, endpoint, exchange, window_s=window_s, tls=tls) as service:
-        (pid,) = service.pids.values()
-        yield Side(service.address, pid)
+        yield Side(service.address, tuple(service.pids.values()))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ class Side(NamedTuple):
     """One of those that are compared."""
 
     address: str
-    pid: int
+    pids: tuple[int, ...]  # whose CPU time counts; none: latencies only
 
 
 class Certificate(NamedTuple):

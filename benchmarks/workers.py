@@ -76,11 +76,9 @@ class Stage(NamedTuple):
 
     def toll(self, address: str, pids: Sequence[int], connections: int, bursts: int) -> Toll:
         """What bursts of calls cost that are spread over so many connections."""
-        pid, *more = pids
         order = Order(
             **_call(address).model_dump(),
-            pid=pid,
-            more_pids=tuple(more),
+            pids=tuple(pids),
             connections=connections,
             calls=_CALLS // connections,
             bursts=bursts,
@@ -174,11 +172,12 @@ def _held_by_workers(
 def _held_by_stock(stage: Stage, answer: bytes, connections: int) -> Memory:
     with bare_server(stage.folder, "stock", "--answer", answer.hex()) as side:
         answer_of(side, ROUTE.method, ROUTE.request)
-        rest_bytes = _unique_bytes(side.pid)
-        stage.toll(side.address, (side.pid,), _CPU_CONNECTIONS, _EVEN_BURSTS)  # to warm it up
-        before = _unique_bytes(side.pid)
+        (pid,) = side.pids
+        rest_bytes = _unique_bytes(pid)
+        stage.toll(side.address, side.pids, _CPU_CONNECTIONS, _EVEN_BURSTS)  # to warm it up
+        before = _unique_bytes(pid)
         with _crowd(stage, side.address, connections):
-            return Memory(rest_bytes, connections, _each_bytes(side.pid, before, connections))
+            return Memory(rest_bytes, connections, _each_bytes(pid, before, connections))
 
 
 @contextmanager
@@ -224,4 +223,10 @@ def _raise_descriptor_limit(needed: int) -> None:
 
 
 CLAIMS = (_CPU, *_IMBALANCE.values(), _REST, _CONNECTION)
-BENCHMARK = Benchmark("workers", CLAIMS, run)
+_STARTS_S = 30.0  # of three services and four stock servers
+_COUNTED_S = 0.5  # until the workers have said what they decided
+_CROWDS_S = 30.0  # as many connections as one crowd twice, each with a call
+_CPU_S = (1 + _CPU_ROUNDS) * 2 * (WARM_UP_BURSTS + _CPU_BURSTS) * _CALLS / _RATE_PER_S
+_EVEN_S = _COUNTED_S + (WARM_UP_BURSTS + _EVEN_BURSTS) * _CALLS / _RATE_PER_S
+_TAKES_S = _STARTS_S + _CPU_S + len(_IMBALANCE) * _EVEN_ROUNDS * _EVEN_S + _CROWDS_S
+BENCHMARK = Benchmark("workers", CLAIMS, run, _TAKES_S)

@@ -12,6 +12,7 @@ from server.config.listeners import ListenersConfig
 from server.config.match import MatchConfig
 from server.config.models import CapacityConfig, HealthConfig, ModelConfig, PriceConfig
 from server.config.schema import Config
+from server.money import to_usd
 
 BUDGET = "digits"
 BULK, STRICT = "bulk", "strict"
@@ -60,7 +61,7 @@ def model_config(name: str, measured: Measured, port: int) -> ModelConfig:
         upstream_name=served_as.upstream_name,
         protocol="oip",
         endpoints=(f"127.0.0.1:{port}",),
-        price=PriceConfig(request_usd=measured.request_nano_usd / 1e9),
+        price=PriceConfig(request_usd=to_usd(measured.request_nano_usd)),
         capacity=CapacityConfig(requests_per_s=_UTILISATION / measured.cpu_s),
         prior_accuracy=measured.accuracy,
         prior_grades=measured.graded,

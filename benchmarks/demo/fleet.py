@@ -89,7 +89,7 @@ async def turnout_started(config: Config, folder: Path) -> AsyncIterator[ServerP
     """`turnout serve` with this configuration, drained in the end."""
     file = folder / "turnout.yaml"
     file.write_text(yaml_of(config))
-    async with started("turnout", ["-m", "server.cli", "serve", str(file)], folder) as process:
+    async with started("turnout", ["server.cli", "serve", str(file)], folder) as process:
         yield process
 
 

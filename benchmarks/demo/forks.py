@@ -4,9 +4,12 @@ All are forked from one process (multiprocessing's fork server) that imports and
 """
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
+import shutil
 import signal
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from multiprocessing.connection import Connection
@@ -82,7 +85,16 @@ def _begin(
     kwargs: dict[str, object],
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the demo, which ends all in order
+    threading.Thread(target=_follow, args=(line, log.parent), daemon=True).start()
     with log.open("ab") as said:
         for descriptor in (1, 2):
             os.dup2(said.fileno(), descriptor)
     target(line, *args, **kwargs)
+
+
+def _follow(line: Line, folder: Path) -> None:
+    """Ends us when the demo was killed, which is then not there to remove its folder."""
+    with contextlib.suppress(EOFError, OSError):
+        line.recv()
+    shutil.rmtree(folder, ignore_errors=True)
+    os.kill(os.getpid(), signal.SIGTERM)

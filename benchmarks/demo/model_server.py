@@ -1,6 +1,5 @@
 """A classifier behind the Open Inference Protocol, as any model server would offer it."""
 
-import contextlib
 import pickle
 import signal
 import sys
@@ -150,24 +149,17 @@ def serving(
 
 
 def serve_model(line: Line, name: str, file: Path, port: int, busy_s: float) -> None:
-    """Loads what `training` left, says its port, serves until SIGTERM or the end of the line."""
+    """Loads what `training` left, says its port, serves until SIGTERM."""
     classifier: Classifier = pickle.loads(file.read_bytes())  # noqa: S301 - ours
     try:
         with serving(classifier, MODELS[name], port, busy_s) as bound:
             line.send(bound)
-            _wait_for_the_end(line)
+            _wait_for_the_end()
     except OSError as error:
         sys.exit(str(error))
 
 
-def _wait_for_the_end(line: Line) -> None:
+def _wait_for_the_end() -> None:
     over = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: over.set())
-
-    def follow_parent() -> None:
-        with contextlib.suppress(EOFError, OSError):
-            line.recv()
-        over.set()
-
-    threading.Thread(target=follow_parent, daemon=True).start()
     over.wait()

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from server.money import to_nano_usd
+
 Bools = NDArray[np.bool_]
 
 CORE_USD_PER_HOUR = 1.0
-_CORE_NANO_USD_PER_S = CORE_USD_PER_HOUR * 1e9 / 3600
+_CORE_NANO_USD_PER_S = to_nano_usd(CORE_USD_PER_HOUR) / 3600
 
 
 @dataclass(frozen=True, slots=True)

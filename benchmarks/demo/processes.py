@@ -60,13 +60,15 @@ class ServerProcess:
 async def started(
     name: str, arguments: Sequence[str], folder: Path
 ) -> AsyncIterator[ServerProcess]:
-    """Runs Python with these arguments, and ends it in the end; a log there has what it says."""
+    """Runs a Python module with these arguments, and ends it in the end, or when we are killed.
+
+    A log in the folder has what it says.
+    """
     log = folder / f"{name}.log"
     with log.open("wb") as said:
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *arguments,
-            stdin=asyncio.subprocess.DEVNULL,
+            *(sys.executable, "-m", "benchmarks.demo.tethered", str(folder), *arguments),
+            stdin=asyncio.subprocess.PIPE,  # its end tells the process of ours
             stdout=said,
             stderr=said,
             env={**os.environ, **ONE_THREAD},

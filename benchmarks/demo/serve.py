@@ -17,9 +17,11 @@ from benchmarks.demo.fleet import (
     wait_until_serving,
 )
 from benchmarks.demo.models import AT_START
+from benchmarks.demo.port import refuse_taken
 from server.config.state_dir import state_dir
 from turnout.v1.admin_pb2_grpc import AdminServiceStub
 
+_HOST = "127.0.0.1"
 PORT = 7080
 
 CLIENT_CODE = f"""\
@@ -39,12 +41,13 @@ print(f"{{answer.model}} says {{digit}} for ${{answer.cost_usd:.9f}}: {{answer.r
 
 async def serve(say: Callable[[str], None], port: int) -> None:
     """Until cancelled; then ends all. Port 0 takes a free one; admin is where `turnout` looks."""
+    refuse_taken(_HOST, port)  # now, for training takes a while
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="turnout-demo-")))
         known, _ = await trained(folder)
         servers = ModelServers(folder, stack)
         ports = await servers.started(AT_START)
-        config = config_of(known.measured, ports, f"127.0.0.1:{port}", state_dir=None)
+        config = config_of(known.measured, ports, f"{_HOST}:{port}", state_dir=None)
         turnout = await stack.enter_async_context(turnout_started(config, folder))
         admin_address = f"unix:{state_dir(config, os.environ)}/admin.sock"
         async with grpc.aio.insecure_channel(admin_address) as channel:

@@ -13,8 +13,8 @@ from benchmarks.demo.load import Served
 from benchmarks.demo.models import Study
 from benchmarks.demo.screen import COLUMNS, cells_of
 from benchmarks.demo.stage import Result
+from server.money import to_usd
 
-_NANO = 1e9
 _PRICED_REQUESTS = 1_000_000
 _SENTENCES = 3  # an act
 
@@ -23,7 +23,7 @@ def print_models(console: Console, study: Study) -> None:
     """What is known of each model."""
     table = Table("model", "accuracy", "CPU a request", "price of a million", box=SIMPLE)
     for name, known in study.measured.items():
-        price_usd = known.request_nano_usd * _PRICED_REQUESTS / _NANO
+        price_usd = to_usd(known.request_nano_usd * _PRICED_REQUESTS)
         table.add_row(
             name, f"{known.accuracy:.1%}", f"{known.cpu_s * 1e3:.2f} ms", f"${price_usd:,.2f}"
         )
@@ -77,11 +77,11 @@ def _total(served: Sequence[Served], study: Study) -> Iterator[str]:
     answered = [one for one in served if one.answer]
     if not answered:
         return
-    cost = sum(one.cost_nano_usd for one in answered) / _NANO
+    cost = to_usd(sum(one.cost_nano_usd for one in answered))
     alone = study.cheapest_alone(max(FLOORS.values()))
 
     def always(model: str) -> str:
-        asked = study.measured[model].request_nano_usd * len(answered) / _NANO
+        asked = to_usd(study.measured[model].request_nano_usd * len(answered))
         return f"always {model} would have asked ${asked:.5f}, {asked / cost:.1f} times as much"
 
     yield f"{len(answered):,} requests were answered for ${cost:.5f};"

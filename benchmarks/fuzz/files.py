@@ -21,8 +21,8 @@ from benchmarks.fuzz.peers import plain
 from benchmarks.fuzz.planned import CONFIG, DOCUMENT, KEY, NOW_S, folder
 from benchmarks.fuzz.targets import Feed, Target
 from server.config.as_json import from_json, to_json
+from server.config.diagnostics import ConfigError
 from server.config.file import load, warnings
-from server.config.problems import ConfigError
 from server.control.budgets import Spending
 from server.control.cell_stats import cell_stats
 from server.control.estimates import Estimates
@@ -87,7 +87,7 @@ def _configuration(data: bytes, made: Path) -> str:
     try:
         config = load(file)
     except ConfigError as error:
-        return f"refused: {plain(error.problems[0].message)[:40]}"
+        return f"refused: {plain(error.diagnostics[0].message)[:40]}"
     return "warned" if warnings(file, config) else "sound"
 
 
@@ -95,7 +95,7 @@ def _live_config(data: bytes, _made: Path) -> str:
     try:
         return f"models {len(from_json(data).models).bit_length()}"
     except ConfigError as error:
-        return f"refused: {plain(error.problems[0].message)}"
+        return f"refused: {plain(error.diagnostics[0].message)}"
 
 
 def _key(data: bytes, made: Path) -> str:

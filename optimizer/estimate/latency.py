@@ -7,31 +7,31 @@ import numpy as np
 
 from optimizer.estimate.decayed import DecayedSums
 from optimizer.problem import Floats
+from server.latency_buckets import FIRST_END_S, LATENCY_BUCKETS, PER_DOUBLING, end_s
 
-BUCKETS = 64
 # Models, or models by size; 700 bytes each.
 KEYS_MAX = 10_000
 
-_FIRST_S = 100e-6
-_PER_DOUBLING = 3
 # How many requests that kept their SLO a key is credited with: it is taken at its word until its
 # own say otherwise, or a new model would be sent nothing and never be known.
 _CREDIT = 10.0
 
 # (B,) where each bucket ends; the last one has no end.
-_END_S: Floats = _FIRST_S * 2.0 ** (np.arange(BUCKETS) / _PER_DOUBLING)
+_END_S: Floats = np.array([end_s(bucket) for bucket in range(LATENCY_BUCKETS)])
 
 
 class LatencyEstimate:
-    """Bucket i holds latencies up to 100 us * 2 ** (i / 3); the last one has no end."""
+    """Counts come in the buckets of `server/latency_buckets.py`; the last one has no end."""
 
     def __init__(self, *, half_life_s: float = 120.0) -> None:
-        self._sums = DecayedSums[Hashable](BUCKETS + 1, half_life_s=half_life_s, keys_max=KEYS_MAX)
+        self._sums = DecayedSums[Hashable](
+            LATENCY_BUCKETS + 1, half_life_s=half_life_s, keys_max=KEYS_MAX
+        )
 
     def told(self, key: Hashable, counts: Sequence[int], failed: int, now_s: float) -> None:
         """counts: of the requests completed since the last telling, the failed ones among them."""
-        if len(counts) != BUCKETS:
-            raise ValueError(f"counts has {len(counts)} buckets: it must have {BUCKETS}")
+        if len(counts) != LATENCY_BUCKETS:
+            raise ValueError(f"counts has {len(counts)} buckets: it must have {LATENCY_BUCKETS}")
         self._sums.add(key, np.append(counts, failed), now_s)
 
     def miss(self, key: Hashable, slo_s: float, now_s: float) -> float:
@@ -40,8 +40,8 @@ class LatencyEstimate:
         Failed ones are among the late ones or among the others: which, the buckets do not say.
         """
         sums = self._sums.of(key, now_s)
-        requests = float(sums[:BUCKETS].sum()) + _CREDIT
-        late, failed = float(sums[:BUCKETS] @ _beyond(slo_s)), float(sums[BUCKETS])
+        requests = float(sums[:LATENCY_BUCKETS].sum()) + _CREDIT
+        late, failed = float(sums[:LATENCY_BUCKETS] @ _beyond(slo_s)), float(sums[LATENCY_BUCKETS])
         return min(max(late, failed) / requests, 1.0)
 
     def to_plain(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def _beyond(slo_s: float) -> Floats:
 
     Of the last one, which has no end, half is taken to be slower than twice its start.
     """
-    position = _PER_DOUBLING * np.log2(slo_s / _FIRST_S)
-    slower: Floats = np.clip(np.arange(BUCKETS) - position, 0.0, 1.0)
+    position = PER_DOUBLING * np.log2(slo_s / FIRST_END_S)
+    slower: Floats = np.clip(np.arange(LATENCY_BUCKETS) - position, 0.0, 1.0)
     slower[-1] = min(1.0, float(_END_S[-2]) / slo_s)
     return slower

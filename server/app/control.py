@@ -26,7 +26,7 @@ from server.app.settings import (
 )
 from server.app.tls import grpcio_credentials
 from server.config.as_json import from_json
-from server.config.problems import ConfigError
+from server.config.diagnostics import ConfigError
 from server.control.kept_file import FileRefused, read_own
 from server.control.key_file import read_key
 from server.control.plane import ControlPlane, KeptFiles

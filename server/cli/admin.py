@@ -14,7 +14,7 @@ import typer
 
 from server.cli.connection import PANEL, TlsCa, connected, tls_of
 from server.cli.terminal import fail, load_or_fail
-from server.config.problems import ConfigError
+from server.config.diagnostics import ConfigError
 from server.config.schema import Config
 from server.config.state_dir import state_dir
 from turnout.v1.admin_pb2_grpc import AdminServiceStub

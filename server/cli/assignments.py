@@ -11,8 +11,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from rich.markup import escape
 
+from server.config.diagnostics import did_you_mean
 from server.config.hints import number_hint
-from server.config.problems import did_you_mean
 from server.config.section import Section
 
 # Removes a limit, a list or a section.

@@ -13,10 +13,10 @@ from server.cli.figures import percent
 from server.cli.terminal import FAILED, AsJson, console, print_problems, print_warnings
 from server.config.as_json import json_schema
 from server.config.classes import ClassConfig
+from server.config.diagnostics import ConfigError, Diagnostic
 from server.config.file import load, warnings
-from server.config.problems import ConfigError, Problem
 from server.config.schema import Config
-from server.named_files.check import named_files_problems
+from server.named_files.check import named_files_findings
 
 
 def check(
@@ -28,10 +28,10 @@ def check(
     What is only worth a thought is listed as a warning: exit status 0 says that it can be served.
     """
     try:
-        config = load(file, further_check=named_files_problems)
+        config = load(file, further_check=named_files_findings)
     except ConfigError as error:
         if as_json:
-            _print_json(error.problems)
+            _print_json(error.diagnostics)
         else:
             print_problems(console(), file, error)
         raise typer.Exit(FAILED) from None
@@ -50,10 +50,10 @@ def schema() -> None:
     print(json.dumps(json_schema(), indent=2))
 
 
-def _print_json(problems: tuple[Problem, ...]) -> None:
+def _print_json(diagnostics: tuple[Diagnostic, ...]) -> None:
     found = {
-        "ok": all(problem.severity == "warning" for problem in problems),
-        "problems": [asdict(problem) for problem in problems],
+        "ok": all(one.severity == "warning" for one in diagnostics),
+        "problems": [asdict(one) for one in diagnostics],
     }
     print(json.dumps(found, indent=2, ensure_ascii=False))
 

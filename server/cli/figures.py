@@ -1,22 +1,10 @@
 """Numbers as people read them."""
 
-import math
-
 from turnout.v1 import admin_pb2 as pb
 
-NANO_PER_USD = 1_000_000_000
 _ROUNDS_TO_NONE, _ROUNDS_TO_ALL = 0.0005, 0.9995  # with one decimal of a per cent
 _MINUTES_S, _HOURS_S = 120, 7_200  # from here on an age is told in minutes, in hours
-_THREE_DIGITS, _THOUSAND = 100, 1_000
-
-
-def usd(nano_usd: float) -> str:
-    """As the sentences of a plan have it, which come from the optimizer: "$0.031", "$12.30"."""
-    amount = abs(nano_usd) / NANO_PER_USD
-    sign = "-" if nano_usd < 0 else ""
-    if 0 < amount < 1:  # two digits that say something
-        return f"{sign}${amount:.{1 - math.floor(math.log10(amount))}f}"
-    return f"{sign}${amount:,.0f}" if amount >= _THOUSAND else f"{sign}${amount:.2f}"
+_THREE_DIGITS = 100
 
 
 def percent(fraction: float) -> str:

@@ -11,9 +11,10 @@ from rich.text import Text
 from server.cli.admin import Admin, asks_admin, asks_admin_unless_subcommand
 from server.cli.assignments import Assignments, assign, keys_help
 from server.cli.connection import TIMEOUT_S
-from server.cli.figures import NANO_PER_USD, estimate, usd
+from server.cli.figures import estimate
 from server.cli.terminal import AsJson, console, json_of, plain_table, tell_changed
 from server.config.models import ModelConfig
+from server.money import NANO_PER_USD, usd
 from server.rpc.admin_changes import model_changes, paths_of
 from turnout.v1 import admin_pb2 as pb
 

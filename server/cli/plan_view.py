@@ -9,9 +9,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from server.cli.figures import age, estimate, percent, rate, usd
+from server.cli.figures import age, estimate, percent, rate
 from server.cli.mix import mixes
 from server.cli.terminal import plain_table
+from server.money import usd
 from turnout.v1 import admin_pb2 as pb
 
 _NO_PLAN = (

@@ -8,8 +8,8 @@ from rich.text import Text
 
 from server.cli.admin import Admin, asks_admin_of_file
 from server.cli.terminal import FAILED, AsJson, console, fail_config, json_of, print_problems
+from server.config.diagnostics import ConfigError, Diagnostic
 from server.config.file import file_bytes
-from server.config.problems import ConfigError, Problem
 from turnout.v1 import admin_pb2 as pb
 
 # Reading 4 MiB takes seconds, and workers have ten to follow.
@@ -64,4 +64,6 @@ def _say(file: Path, response: pb.ReloadConfigResponse, *, dry_run: bool) -> Non
 
 
 def _error(response: pb.ReloadConfigResponse) -> ConfigError:
-    return ConfigError(tuple(Problem(p.path, p.line or None, p.message) for p in response.problems))
+    return ConfigError(
+        tuple(Diagnostic(p.path, p.line or None, p.message) for p in response.problems)
+    )

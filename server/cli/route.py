@@ -18,8 +18,8 @@ from server.cli.connection import (
     connected,
     tls_of,
 )
-from server.cli.figures import usd
 from server.cli.terminal import AsJson, console, json_of
+from server.money import usd
 from server.wire import oip_pb2
 from turnout.status import error_of
 from turnout.v1 import routing_pb2 as pb

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from server.cli.terminal import fail, fail_config
-from server.config.problems import ConfigError
+from server.config.diagnostics import ConfigError
 
 # More than the cores of a machine; the control plane knows twice as many apart.
 WORKERS_MAX = 128

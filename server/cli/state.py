@@ -15,12 +15,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from server.cli.figures import age, percent, rate, usd
+from server.cli.figures import age, percent, rate
 from server.cli.terminal import AsJson, console, fail, load_or_fail, plain_table
-from server.config.problems import ConfigError
+from server.config.diagnostics import ConfigError
 from server.config.state_dir import state_dir
 from server.control.kept_file import FileRefused, read_own
 from server.control.state_file import FILE_NAME, STATE_BYTES_MAX, Kept, StateInvalid, unpacked
+from server.money import usd
 
 # The lists of a file, and what each entry is about.
 _ENTRIES: tuple[tuple[str, str, str], ...] = (

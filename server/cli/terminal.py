@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from server.config.diagnostics import ConfigError, Diagnostic
 from server.config.file import load
-from server.config.problems import ConfigError, Problem
 from server.config.schema import Config
 
 FAILED = 1
@@ -85,24 +85,24 @@ def fail_config(path: Path, error: ConfigError) -> NoReturn:
 
 def print_problems(where: Console, path: Path, error: ConfigError) -> None:
     """One line each, as compilers have them, so that editors can jump there."""
-    _print_each(where, path, error.problems)
-    count = len(error.problems)
+    _print_each(where, path, error.diagnostics)
+    count = len(error.diagnostics)
     summary = f"{count:,} problem{'s' if count > 1 else ''}: correct the file and check it again"
     where.print(Text(summary, "bold red"), soft_wrap=True)
 
 
-def print_warnings(where: Console, path: Path, warnings: Iterable[Problem]) -> None:
+def print_warnings(where: Console, path: Path, warnings: Iterable[Diagnostic]) -> None:
     """One line each, as problems, and marked."""
     _print_each(where, path, warnings, ("warning: ", "yellow"))
 
 
 def _print_each(
-    where: Console, path: Path, problems: Iterable[Problem], mark: tuple[str, str] = ("", "")
+    where: Console, path: Path, diagnostics: Iterable[Diagnostic], mark: tuple[str, str] = ("", "")
 ) -> None:
-    for problem in problems:
-        line = "" if problem.line is None else f":{problem.line}"
-        key = f"{problem.path}: " if problem.path else ""
-        text = Text.assemble((f"{path}{line}: ", "dim"), mark, (key, "bold"), problem.message)
+    for one in diagnostics:
+        line = "" if one.line is None else f":{one.line}"
+        key = f"{one.path}: " if one.path else ""
+        text = Text.assemble((f"{path}{line}: ", "dim"), mark, (key, "bold"), one.message)
         where.print(text, soft_wrap=True)
 
 

@@ -2,7 +2,7 @@
 
 from pydantic import ValidationError
 
-from server.config.problems import ConfigError, Problem
+from server.config.diagnostics import ConfigError, Diagnostic
 from server.config.schema import Config
 
 
@@ -19,7 +19,7 @@ def from_json(data: bytes) -> Config:
         first = error.errors(include_url=False, include_input=False)[0]
         path = ".".join(map(str, first["loc"]))
         message = f"this is no configuration that Turnout wrote: {first['msg']}"
-        raise ConfigError((Problem(path, None, message),)) from None
+        raise ConfigError((Diagnostic(path, None, message),)) from None
 
 
 def json_schema() -> dict[str, object]:

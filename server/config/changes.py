@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from server.config.diagnostics import Findings, Path
 from server.config.parse import shown_path
-from server.config.problems import Path, Problems
 from server.config.schema import Config
 
 # Of a value that is shown; a list of 256 endpoints has 5 KB.
@@ -42,7 +42,7 @@ def changes(before: Config, after: Config) -> list[Change]:
     return found
 
 
-def fixed_problems(running: Config, other: Config) -> Problems:
+def fixed_findings(running: Config, other: Config) -> Findings:
     """What only a restart can change. Says no values: a secret may stand in a file's place."""
     old, new = running.model_dump(mode="json"), other.model_dump(mode="json")
     for key in FIXED:

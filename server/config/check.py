@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection, Mapping
 from itertools import pairwise
 
 from server.config import rules
+from server.config.diagnostics import Findings, Path, did_you_mean
 from server.config.hints import PORT_MAX, address_hint, with_hint
 from server.config.models import PriceConfig
-from server.config.problems import Path, Problems, did_you_mean
 from server.config.schema import Config
 from server.config.section import OTHER
-from server.config.state_dir import SOCKET_PATH_BYTES_MAX, folder_problem
+from server.config.state_dir import SOCKET_PATH_BYTES_MAX, folder_fault
 
 # Budgets that one request draws on: a decision id names them all, and has to stay short.
 DRAWN_ON_MAX = 16
@@ -20,7 +20,7 @@ _HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})", re.
 _PASSWORD = re.compile(r".*@")  # of a URL
 
 
-def problems(config: Config, broken: Collection[str] = ()) -> Problems:
+def findings(config: Config, broken: Collection[str] = ()) -> Findings:
     """Everything that contradicts itself.
 
     Checks that compare entries with each other are left out where they read a section that is
@@ -31,7 +31,7 @@ def problems(config: Config, broken: Collection[str] = ()) -> Problems:
             yield from check(config)
 
 
-def _names(config: Config) -> Problems:
+def _names(config: Config) -> Findings:
     sections = {
         "models": [model.name for model in config.models],
         "classes": [traffic_class.name for traffic_class in config.classes],
@@ -46,7 +46,7 @@ def _names(config: Config) -> Problems:
             seen.add(name)
 
 
-def _models(config: Config) -> Problems:
+def _models(config: Config) -> Findings:
     for i, model in enumerate(config.models):
         yield from _endpoints(("models", i, "endpoints"), model.endpoints)
         if model.protocol == "oip" and not model.endpoints:
@@ -59,25 +59,25 @@ def _models(config: Config) -> Problems:
             )
 
 
-def _enabled(config: Config) -> Problems:
+def _enabled(config: Config) -> Findings:
     if not config.models:
         yield ("models",), "is empty: give at least one model"
     elif not any(model.enabled for model in config.models):
         yield ("models",), "every model is drained: leave at least one enabled"
 
 
-def _endpoints(at: Path, endpoints: tuple[str, ...]) -> Problems:
+def _endpoints(at: Path, endpoints: tuple[str, ...]) -> Findings:
     seen: set[str] = set()
     for i, endpoint in enumerate(endpoints):
-        problem = _address_problem(endpoint, port_min=1)
-        if problem is not None:
-            yield (*at, i), problem
+        fault = _address_fault(endpoint, port_min=1)
+        if fault is not None:
+            yield (*at, i), fault
         elif endpoint in seen:
             yield (*at, i), f"{endpoint} is listed twice: leave one out"
         seen.add(endpoint)
 
 
-def _address_problem(address: str, *, port_min: int, unix: bool = True) -> str | None:
+def _address_fault(address: str, *, port_min: int, unix: bool = True) -> str | None:
     if unix and address.startswith("unix:"):
         return _socket_problem(address.removeprefix("unix:"))
     found = _HOST_PORT.fullmatch(address)
@@ -98,7 +98,7 @@ def _socket_problem(path: str) -> str | None:
     return None
 
 
-def _classes(config: Config) -> Problems:
+def _classes(config: Config) -> Findings:
     for i, traffic_class in enumerate(config.classes):
         at: Path = ("classes", i)
         if traffic_class.name == "auto":
@@ -114,13 +114,13 @@ def _classes(config: Config) -> Problems:
             )
 
 
-def _domains(config: Config) -> Problems:
+def _domains(config: Config) -> Findings:
     for i, domain in enumerate(config.domains):
         if domain.name == OTHER:
             yield ("domains", i, "name"), f"{OTHER!r} is the domain of what no rule matches"
 
 
-def _default(config: Config) -> Problems:
+def _default(config: Config) -> Findings:
     defaults = [i for i, entry in enumerate(config.classes) if entry.default]
     if not defaults:
         yield ("classes",), "none has default: true: say which takes requests that no rule matches"
@@ -129,7 +129,7 @@ def _default(config: Config) -> Problems:
         yield ("classes", i, "default"), f"the default is {first!r} already: there can be one"
 
 
-def _floors(config: Config) -> Problems:
+def _floors(config: Config) -> Findings:
     enabled = [model for model in config.models if model.enabled]
     best = max(enabled, key=lambda model: model.prior_accuracy, default=None)
     for i, traffic_class in enumerate(config.classes):
@@ -142,13 +142,13 @@ def _floors(config: Config) -> Problems:
             )
 
 
-def _budgets(config: Config) -> Problems:
+def _budgets(config: Config) -> Findings:
     for i, budget in enumerate(config.budgets):
         if budget.kind == "hard":
             yield ("budgets", i, "kind"), "hard budgets are not built yet: use soft"
 
 
-def _scopes(config: Config) -> Problems:
+def _scopes(config: Config) -> Findings:
     names = {traffic_class.name for traffic_class in config.classes}
     for i, budget in enumerate(config.budgets):
         name = budget.scope.traffic_class
@@ -157,7 +157,7 @@ def _scopes(config: Config) -> Problems:
             yield ("budgets", i, "scope", "traffic_class"), message
 
 
-def _drawn_on(config: Config) -> Problems:
+def _drawn_on(config: Config) -> Findings:
     """A decision id names its budgets, and what a request costs is booked on each."""
     drawn = Counter((b.scope.traffic_class, b.scope.tenant) for b in config.budgets)
     tenants = {tenant for _, tenant in drawn} - {None}
@@ -173,29 +173,29 @@ def _drawn_on(config: Config) -> Problems:
             )
 
 
-def _sizes(config: Config) -> Problems:
+def _sizes(config: Config) -> Findings:
     sizes = config.size_buckets_tokens
     for i, (low, high) in enumerate(pairwise(sizes)):
         if high <= low:
             yield ("size_buckets_tokens", i + 1), f"{high} must be above the {low} before it"
 
 
-def _health(config: Config) -> Problems:
+def _health(config: Config) -> Findings:
     health = config.health
     if health.ejection_s > health.ejection_s_max:
         message = f"must be at most ejection_s_max, which is {health.ejection_s_max:g}"
         yield ("health", "ejection_s"), message
 
 
-def _listeners(config: Config) -> Problems:
+def _listeners(config: Config) -> Findings:
     listeners = config.listeners
     addresses = {"data": listeners.data, "admin": listeners.admin}
     addresses["prometheus"] = listeners.prometheus
     given = {key: address for key, address in addresses.items() if address is not None}
     for key, address in given.items():
-        problem = _address_problem(address, port_min=0, unix=key != "prometheus")
-        if problem is not None:
-            yield ("listeners", key), problem
+        fault = _address_fault(address, port_min=0, unix=key != "prometheus")
+        if fault is not None:
+            yield ("listeners", key), fault
     for address, times in Counter(given.values()).items():
         if times > 1 and not address.endswith(":0"):
             yield ("listeners",), f"{address!r} is given twice: each listener needs its own"
@@ -208,16 +208,16 @@ def _listeners(config: Config) -> Problems:
         yield ("listeners", "tls"), message
 
 
-def _state_dir(config: Config) -> Problems:
+def _state_dir(config: Config) -> Findings:
     folder = config.state_dir
     # What ~ stands for is not known here; it is looked at when the folder is used.
-    problem = None if folder is None or folder.startswith("~/") else folder_problem(folder)
-    if problem is not None:
-        yield ("state_dir",), problem
+    fault = None if folder is None or folder.startswith("~/") else folder_fault(folder)
+    if fault is not None:
+        yield ("state_dir",), fault
 
 
 # Each with the sections that have to be whole for it to mean anything.
-_CHECKS: Mapping[Callable[[Config], Problems], frozenset[str]] = {
+_CHECKS: Mapping[Callable[[Config], Findings], frozenset[str]] = {
     _names: frozenset(),
     _models: frozenset(),
     _classes: frozenset(),

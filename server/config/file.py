@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from server.config.diagnostics import ConfigError, Diagnostic, Findings
 from server.config.parse import parse, shown_path
-from server.config.problems import ConfigError, Problem, Problems
 from server.config.schema import Config
 from server.config.shadows import shadows
 from server.config.yaml_tree import Node, read_yaml, refuse
@@ -12,7 +12,7 @@ from server.config.yaml_tree import Node, read_yaml, refuse
 # 1,000 models, 1,000 classes and 10,000 keywords take less than 1 MiB.
 FILE_BYTES_MAX = 4 * 2**20
 
-Check = Callable[[Config], Problems]
+Check = Callable[[Config], Findings]
 
 
 def load(path: Path, *, further_check: Check | None = None) -> Config:
@@ -25,24 +25,24 @@ def load(path: Path, *, further_check: Check | None = None) -> Config:
 
 def read(data: bytes, *, further_check: Check | None = None) -> Config:
     """As load, of what a file has."""
-    root, problems = read_yaml(_text(data))
+    root, diagnostics = read_yaml(_text(data))
     try:
         config = parse(root.data, root.line_of)
         if further_check is not None:
-            problems += _with_lines(further_check(config), root)
+            diagnostics += _with_lines(further_check(config), root)
     except ConfigError as error:
-        problems += error.problems
-    if problems:
-        raise ConfigError(tuple(sorted(problems, key=lambda problem: problem.line or 0)))
+        diagnostics += error.diagnostics
+    if diagnostics:
+        raise ConfigError(tuple(sorted(diagnostics, key=lambda one: one.line or 0)))
     return config
 
 
-def warnings(path: Path, config: Config) -> tuple[Problem, ...]:
+def warnings(path: Path, config: Config) -> tuple[Diagnostic, ...]:
     """What is worth a thought in the configuration that was loaded from the file."""
     found = tuple(shadows(config))
     line_of = read_yaml(_text(file_bytes(path)))[0].line_of if found else None
     return tuple(
-        Problem(shown_path(at), line_of and line_of(at), message, "warning")
+        Diagnostic(shown_path(at), line_of and line_of(at), message, "warning")
         for at, message in found
     )
 
@@ -56,8 +56,8 @@ def file_bytes(path: Path) -> bytes:
         refuse(None, f"the file cannot be read: {error.strerror}")
 
 
-def _with_lines(problems: Problems, root: Node) -> list[Problem]:
-    return [Problem(shown_path(path), root.line_of(path), message) for path, message in problems]
+def _with_lines(findings: Findings, root: Node) -> list[Diagnostic]:
+    return [Diagnostic(shown_path(path), root.line_of(path), message) for path, message in findings]
 
 
 def _text(data: bytes) -> str:

@@ -6,8 +6,8 @@ from typing import Literal
 
 from server.config.as_json import to_json
 from server.config.classes import ClassifierConfig
+from server.config.diagnostics import ConfigError, Diagnostic, did_you_mean
 from server.config.parse import parse
-from server.config.problems import ConfigError, Problem, did_you_mean
 from server.config.schema import Config
 
 Section = Literal["models", "classes", "budgets"]
@@ -33,14 +33,14 @@ def updated(
     if name not in names:
         if not allow_missing:
             message = f"no entry is named {name[:64]!r}: {did_you_mean(name[:64], names)}"
-            raise ConfigError((Problem(section, None, message),))
+            raise ConfigError((Diagnostic(section, None, message),))
         names.append(name)
         entries.append({"name": name})
     index = names.index(name)
     entries[index] = _merged(entries[index], changes)
     if entries[index]["name"] != name:
         path = f"{section}[{index}].name"
-        raise ConfigError((Problem(path, None, f"{name!r} keeps its name while it runs"),))
+        raise ConfigError((Diagnostic(path, None, f"{name!r} keeps its name while it runs"),))
     return parse(data, within=(section, index))
 
 

@@ -9,14 +9,14 @@ from typing import TypeAlias, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from server.config.check import problems
+from server.config.check import findings
+from server.config.diagnostics import ConfigError, Diagnostic, Path, did_you_mean
 from server.config.hints import address_hint, number_hint, with_hint
 from server.config.match import FORM_TAGS
-from server.config.problems import ConfigError, Path, Problem, did_you_mean
 from server.config.schema import Config
 
 # Nobody reads further, and a file of 4 MiB has room for 200,000.
-PROBLEMS_MAX = 1_000
+DIAGNOSTICS_MAX = 1_000
 SHOWN_CHARS_MAX = 60  # of a value or key that is wrong
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
@@ -67,7 +67,7 @@ def parse(
     try:
         # Strict as an editor's schema check is: "yes" is no boolean and "5" no number.
         config = Config.model_validate_json(text, strict=True)
-        found = problems(config)
+        found = findings(config)
     except ValidationError as error:
         found = _problems(text, error.errors(include_url=False))
     listed = _listed((f for f in found if _concerns(f[0], within)), line_of)
@@ -82,15 +82,17 @@ def _concerns(path: Path, entry: Path) -> bool:
 
 def _listed(
     found: Iterator[tuple[Path, str]], line_of: Callable[[Path], int | None] | None
-) -> list[Problem]:
+) -> list[Diagnostic]:
     """In the order of the file."""
     listed = [
-        Problem(shown_path(path), None if line_of is None else line_of(path), message)
-        for path, message in islice(found, PROBLEMS_MAX)
+        Diagnostic(shown_path(path), None if line_of is None else line_of(path), message)
+        for path, message in islice(found, DIAGNOSTICS_MAX)
     ]
-    listed.sort(key=lambda problem: problem.line or 0)
-    if len(listed) == PROBLEMS_MAX:
-        listed.append(Problem("", None, f"only the first {PROBLEMS_MAX:,} problems are listed"))
+    listed.sort(key=lambda one: one.line or 0)
+    if len(listed) == DIAGNOSTICS_MAX:
+        listed.append(
+            Diagnostic("", None, f"only the first {DIAGNOSTICS_MAX:,} problems are listed")
+        )
     return listed
 
 
@@ -106,7 +108,7 @@ def _problems(text: str, errors: list[ErrorDetails]) -> Iterator[tuple[Path, str
         # What a section lacks is what its unknown keys were to be, if it has no others.
         misspelt = {path[:-1] for path, unknown in wrong.items() if unknown}
         emptied = {path for path in misspelt if not _at(data, path)}
-        for path, message in problems(sound, {str(path[0]) for path in wrong}):
+        for path, message in findings(sound, {str(path[0]) for path in wrong}):
             if (at := _moved_back(path, indexes)) not in emptied:
                 yield at, message
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from server.config.classes import ClassConfig, DomainConfig
+from server.config.diagnostics import Findings, Path, did_you_mean
 from server.config.match import (
     SCRIPT_OF,
     KeywordsConfig,
@@ -13,7 +14,6 @@ from server.config.match import (
     TensorsConfig,
     alternatives,
 )
-from server.config.problems import Path, Problems, did_you_mean
 from server.config.schema import Config
 from server.config.section import OTHER
 from server.config.words import folded, stands_in
@@ -25,13 +25,13 @@ KEYWORD_BYTES_MAX = 128
 _METADATA_KEY = re.compile(r"[a-z0-9._-]+")  # gRPC's, which has no other letters
 
 
-def of_classes(config: Config) -> Problems:
+def of_classes(config: Config) -> Findings:
     """The rules of classes."""
     for i, entry in enumerate(config.classes):
         yield from _of_match(("classes", i, "match"), entry.match)
 
 
-def of_domains(config: Config) -> Problems:
+def of_domains(config: Config) -> Findings:
     """The rules of domains, which cannot ask for what they decide."""
     for i, entry in enumerate(config.domains):
         at: Path = ("domains", i, "match")
@@ -41,7 +41,7 @@ def of_domains(config: Config) -> Problems:
                 yield (*place, "domains"), "a domain's rule decides the domain: leave it out"
 
 
-def of_names(config: Config) -> Problems:
+def of_names(config: Config) -> Findings:
     """The domains and intents that rules name; with a classifier only its file tells them."""
     if config.classifier is None:
         yield from unknown_names(config, (), ())
@@ -49,7 +49,7 @@ def of_names(config: Config) -> Problems:
 
 def unknown_names(
     config: Config, learned_domains: Collection[str], intents: Collection[str]
-) -> Problems:
+) -> Findings:
     """Domains and intents in rules that are neither configured nor learned."""
     domains = {domain.name for domain in config.domains}.union(learned_domains, (OTHER,))
     for at, entry in _entries(config):
@@ -61,14 +61,14 @@ def unknown_names(
                 yield from _unknown((*place, "intents"), "intent", block.intents, intents)
 
 
-def _unknown(at: Path, word: str, names: Sequence[str], known: Collection[str]) -> Problems:
+def _unknown(at: Path, word: str, names: Sequence[str], known: Collection[str]) -> Findings:
     for i, name in enumerate(names):
         if name not in known:
             message = f"no {word} is named {name[:80]!r}: {did_you_mean(name, known)}"
             yield (*at, i), message
 
 
-def keyword_count(config: Config) -> Problems:
+def keyword_count(config: Config) -> Findings:
     """All rules together have a bounded number of keywords."""
     total = 0
     for at, entry in _entries(config):
@@ -92,14 +92,14 @@ def _blocks(at: Path, match: Match | None) -> Iterator[tuple[Path, MatchConfig]]
         yield ((*at, i) if isinstance(match, tuple) else at), block
 
 
-def _of_match(at: Path, match: Match | None) -> Problems:
+def _of_match(at: Path, match: Match | None) -> Findings:
     if match == ():
         yield at, "lists no block: give one, or leave match out"
     for place, block in _blocks(at, match):
         yield from _of_block(place, block)
 
 
-def _of_block(at: Path, block: MatchConfig) -> Problems:
+def _of_block(at: Path, block: MatchConfig) -> Findings:
     if block == MatchConfig():
         yield at, "has no rule, so it would match every request: give one, or leave match out"
     for key, entries in (("labels", block.labels), ("metadata", block.metadata)):
@@ -116,13 +116,13 @@ def _of_block(at: Path, block: MatchConfig) -> Problems:
     yield from _languages((*at, "languages"), block)
 
 
-def _values(at: Path, entries: Mapping[str, tuple[str, ...]]) -> Problems:
+def _values(at: Path, entries: Mapping[str, tuple[str, ...]]) -> Findings:
     for key, values in entries.items():
         if not values:
             yield (*at, key), "lists no value: give those that match"
 
 
-def _range(at: Path, bounds: RangeConfig | None, *, least: int | None = None) -> Problems:
+def _range(at: Path, bounds: RangeConfig | None, *, least: int | None = None) -> Findings:
     if bounds is None:
         return
     if bounds.min is None and bounds.max is None:
@@ -133,7 +133,7 @@ def _range(at: Path, bounds: RangeConfig | None, *, least: int | None = None) ->
         yield at, f"nothing is at most {bounds.max}: max must be at least {least}"
 
 
-def _tensors(at: Path, tensors: TensorsConfig | None) -> Problems:
+def _tensors(at: Path, tensors: TensorsConfig | None) -> Findings:
     if tensors is None:
         return
     if tensors == TensorsConfig():
@@ -141,7 +141,7 @@ def _tensors(at: Path, tensors: TensorsConfig | None) -> Problems:
     yield from _range((*at, "elements"), tensors.elements, least=0)
 
 
-def _languages(at: Path, block: MatchConfig) -> Problems:
+def _languages(at: Path, block: MatchConfig) -> Findings:
     """A language is only found in its own script."""
     for i, language in enumerate(block.languages):
         script = SCRIPT_OF[language]
@@ -149,7 +149,7 @@ def _languages(at: Path, block: MatchConfig) -> Problems:
             yield (*at, i), f"{language!r} is written in {script}, which scripts leaves out"
 
 
-def _keywords(at: Path, keywords: KeywordsConfig | None) -> Problems:
+def _keywords(at: Path, keywords: KeywordsConfig | None) -> Findings:
     if keywords is None:
         return
     if keywords == KeywordsConfig():
@@ -163,7 +163,7 @@ def _keywords(at: Path, keywords: KeywordsConfig | None) -> Problems:
     yield from _contradictions(at, keywords)
 
 
-def _contradictions(at: Path, keywords: KeywordsConfig) -> Problems:
+def _contradictions(at: Path, keywords: KeywordsConfig) -> Findings:
     """What has to be absent cannot be part of what has to be there."""
     absent = [word for word in map(folded, keywords.none_of) if word]
     for key, words in (("any_of", keywords.any_of), ("all_of", keywords.all_of)):

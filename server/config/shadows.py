@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from server.config.classes import ClassConfig, DomainConfig
+from server.config.diagnostics import Findings, Path
 from server.config.match import (
     KeywordsConfig,
     MatchConfig,
@@ -15,7 +16,6 @@ from server.config.match import (
     TensorsConfig,
     alternatives,
 )
-from server.config.problems import Path, Problems
 from server.config.schema import Config
 from server.config.words import folded, stands_in
 
@@ -33,13 +33,13 @@ class _Block(NamedTuple):
     match: MatchConfig
 
 
-def shadows(config: Config) -> Problems:
+def shadows(config: Config) -> Findings:
     """A warning for each rule, or block of one, that never gets a request."""
     yield from _of_section("classes", "class", config.classes)
     yield from _of_section("domains", "domain", config.domains)
 
 
-def _of_section(section: str, word: str, entries: _Entries) -> Problems:
+def _of_section(section: str, word: str, entries: _Entries) -> Findings:
     tried: list[_Block] = []
     for block in _blocks(entries):
         before = next((b for b in tried if covers(b.match, block.match)), None)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from server.config.problems import ConfigError, Problem
+from server.config.diagnostics import ConfigError, Diagnostic
 from server.config.schema import Config
 
 # Linux holds 107 bytes of a Unix socket's path, BSD and macOS 103.
@@ -26,13 +26,13 @@ def state_dir(config: Config | None, environ: Mapping[str, str]) -> Path:
     folder = f"{state_home}/turnout" if given is None else given
     if folder.startswith("~/"):
         folder = home + folder[1:]
-    problem = folder_problem(folder)
-    if problem is not None:
-        raise ConfigError((Problem("state_dir", None, problem),))
+    fault = folder_fault(folder)
+    if fault is not None:
+        raise ConfigError((Diagnostic("state_dir", None, fault),))
     return Path(folder)
 
 
-def folder_problem(folder: str) -> str | None:
+def folder_fault(folder: str) -> str | None:
     """Why sockets cannot be made in the folder, if they cannot."""
     if not folder.startswith("/") or "\0" in folder:
         return f"must be an absolute path such as /var/lib/turnout, not {folder!r}"

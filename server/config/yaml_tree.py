@@ -12,8 +12,8 @@ from typing import NoReturn
 
 import yaml
 
+from server.config.diagnostics import ConfigError, Diagnostic, Path
 from server.config.parse import Json, shown_path
-from server.config.problems import ConfigError, Path, Problem
 
 # 1,000 models, 1,000 classes and 10,000 keywords have 100,000 values.
 # What an alias stands for counts each time, and long text as one for each 64 characters.
@@ -52,7 +52,7 @@ class Node:
         return node.line
 
 
-def read_yaml(text: str) -> tuple[Node, list[Problem]]:
+def read_yaml(text: str) -> tuple[Node, list[Diagnostic]]:
     """The one document of the text, and the mistakes that leave the rest readable.
 
     Raises ConfigError for the one that does not.
@@ -67,12 +67,12 @@ def read_yaml(text: str) -> tuple[Node, list[Problem]]:
     after = next(events)
     if not isinstance(after, yaml.StreamEndEvent):
         refuse(_line(after), "a second document begins: a configuration is one")
-    return root, reader.problems
+    return root, reader.diagnostics
 
 
 def refuse(line: int | None, message: str) -> NoReturn:
     """Raises ConfigError for the file as a whole."""
-    raise ConfigError((Problem("", line, message),))
+    raise ConfigError((Diagnostic("", line, message),))
 
 
 def _events(text: str) -> Iterator[yaml.Event]:
@@ -93,7 +93,7 @@ def _line(event: yaml.Event) -> int:
 
 class _Reader:
     def __init__(self, events: Iterator[yaml.Event]) -> None:
-        self.problems: list[Problem] = []
+        self.diagnostics: list[Diagnostic] = []
         self._events = events
         self._anchors: dict[str, Node] = {}
         self._values_left = VALUES_MAX
@@ -157,7 +157,7 @@ class _Reader:
             value = self.node(next(self._events), (*path, key))
             if key in keys:
                 message = f"is given in line {keys[key].line} already: leave one out"
-                self.problems.append(Problem(shown_path((*path, key)), line, message))
+                self.diagnostics.append(Diagnostic(shown_path((*path, key)), line, message))
             else:
                 keys[key] = replace(value, line=line)
         return keys
@@ -177,7 +177,7 @@ class _Reader:
             return
         if event.tag is not None and event.tag not in _TAGS:
             message = f"the tag {event.tag[:64]!r} is not read: leave it out"
-            self.problems.append(Problem(shown_path(path), _line(event), message))
+            self.diagnostics.append(Diagnostic(shown_path(path), _line(event), message))
 
 
 def _plain(text: str) -> Json:

@@ -12,7 +12,8 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from server.config.budgets import BudgetConfig
 from server.config.schema import BUDGETS_MAX
-from server.routing.catalog import NANO_PER_USD, NO_PAYER
+from server.money import to_nano_usd
+from server.routing.catalog import NO_PAYER
 from server.routing.counters import Counts
 
 # A pace never falls below this part of the even one: a spent budget asks for the cheapest mix that
@@ -114,7 +115,7 @@ class Spending:
 
     def _state(self, budget: BudgetConfig, window_s: float, now_s: float) -> BudgetState:
         start_s, end_s = period(budget.period, now_s)
-        amount = round(budget.amount_usd * NANO_PER_USD)
+        amount = to_nano_usd(budget.amount_usd)
         current = self._current(budget, now_s)
         spent = current.nano_usd
         # A period's last instant is not worth all that is left.

@@ -1,7 +1,8 @@
 """The counts of a leg on the wire: what workers write and the control plane reads."""
 
 from server.control.cell_messages import from_message, to_message
-from server.routing.counters import FIELDS, LATENCY_BUCKETS, Counts, Leg
+from server.latency_buckets import LATENCY_BUCKETS
+from server.routing.counters import FIELDS, Counts, Leg
 from turnout.v1.control_pb2 import CellStats
 
 

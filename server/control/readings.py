@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from server.control.knowledge import Knowledge
-from server.routing.catalog import NANO_PER_USD
+from server.money import to_usd
 from server.transport import limit_names
 from turnout.v1.admin_pb2 import Plan
 
@@ -60,7 +60,7 @@ def _requests(knowledge: Knowledge) -> Iterator[Point]:
 
 def _cost(knowledge: Knowledge) -> Iterator[Point]:
     for key, counts in knowledge.totals.items():
-        yield _names(key), counts.cost_nano_usd / NANO_PER_USD
+        yield _names(key), to_usd(counts.cost_nano_usd)
 
 
 def _shed(knowledge: Knowledge) -> Iterator[Point]:
@@ -116,7 +116,7 @@ def _unreported(knowledge: Knowledge, now_s: float) -> dict[str, list[Point]]:
             ({"model": name}, max(hour.unreported, 0)) for name, hour in hours.items()
         ],
         "turnout.unreported.cost": [
-            ({"model": name}, max(hour.unreported_nano_usd, 0) / NANO_PER_USD)
+            ({"model": name}, to_usd(max(hour.unreported_nano_usd, 0)))
             for name, hour in hours.items()
         ],
     }
@@ -137,15 +137,12 @@ def _floors(plan: Plan | None) -> dict[str, list[Point]]:
 
 def _budgets(knowledge: Knowledge, now_s: float) -> dict[str, list[Point]]:
     states = knowledge.spending.states(window_s=knowledge.config.window_s, now_s=now_s)
-    spent: list[Point] = [
-        ({"budget": s.name}, s.spent_nano_usd / NANO_PER_USD) for s in states.values()
-    ]
+    spent: list[Point] = [({"budget": s.name}, to_usd(s.spent_nano_usd)) for s in states.values()]
     left: list[Point] = [
-        ({"budget": s.name}, (s.amount_nano_usd - s.spent_nano_usd) / NANO_PER_USD)
-        for s in states.values()
+        ({"budget": s.name}, to_usd(s.amount_nano_usd - s.spent_nano_usd)) for s in states.values()
     ]
     unreported: list[Point] = [
-        ({"budget": s.name}, s.unreported_nano_usd / NANO_PER_USD) for s in states.values()
+        ({"budget": s.name}, to_usd(s.unreported_nano_usd)) for s in states.values()
     ]
     return {
         "turnout.budget.spent": spent,

@@ -13,13 +13,13 @@ from typing import NoReturn
 
 import structlog
 
-from server.config.changes import Change, changes, fixed_problems
+from server.config.changes import Change, changes, fixed_findings
+from server.config.diagnostics import ConfigError, Diagnostic, Findings
 from server.config.file import Check, file_bytes, read
-from server.config.problems import ConfigError, Problem, Problems
 from server.config.schema import Config
 from server.control.plane import ControlPlane
 from server.control.update_log import Author
-from server.named_files.check import named_files_problems
+from server.named_files.check import named_files_findings
 
 # Compiling a large configuration takes a worker some seconds on a busy machine.
 FOLLOWED_S_MAX = 10.0
@@ -35,7 +35,7 @@ class Reloaded:
     """What came of it."""
 
     in_force: bool
-    problems: tuple[Problem, ...] = ()  # why it is not
+    diagnostics: tuple[Diagnostic, ...] = ()  # why it is not
     changes: tuple[Change, ...] = ()
 
 
@@ -62,7 +62,9 @@ class Reloads:
     async def reload_file(self) -> Reloaded:
         """Puts the file of the start in force as it is now; the log says what came of it."""
         if self._file is None:
-            return Reloaded(False, (Problem("", None, "the service was started without a file"),))
+            return Reloaded(
+                False, (Diagnostic("", None, "the service was started without a file"),)
+            )
         _log.info("reading the configuration again", file=str(self._file))
         try:
             data = await asyncio.to_thread(file_bytes, self._file)
@@ -92,7 +94,7 @@ class Reloads:
                 return Reloaded(False, changes=tuple(changes(self._plane.config, config)))
             changed = await self._put_in_force(config, by)
         except ConfigError as error:
-            return Reloaded(False, error.problems) if dry_run else _refused(by, error)
+            return Reloaded(False, error.diagnostics) if dry_run else _refused(by, error)
         except OSError as error:
             return _refused(by, _not_kept(error))
         _log.info("configuration reloaded", changes=len(changed), **asdict(by))
@@ -111,7 +113,7 @@ class Reloads:
 
 
 def _refused(by: Author, error: ConfigError) -> Reloaded:
-    for problem in error.problems[:LOGGED_MAX]:
+    for problem in error.diagnostics[:LOGGED_MAX]:
         _log.error(
             "configuration refused, the one in force stays",
             line=problem.line,
@@ -119,21 +121,21 @@ def _refused(by: Author, error: ConfigError) -> Reloaded:
             error=problem.message,
             **asdict(by),
         )
-    return Reloaded(False, error.problems)
+    return Reloaded(False, error.diagnostics)
 
 
 def _changeable_from(running: Config) -> Check:
     """What a start checks, and that nothing changes which only a start can change."""
 
-    def check(config: Config) -> Problems:
-        fixed = list(fixed_problems(running, config))
+    def check(config: Config) -> Findings:
+        fixed = list(fixed_findings(running, config))
         yield from fixed
         if not fixed:  # or files would be looked at that are not to be used
-            yield from named_files_problems(config)
+            yield from named_files_findings(config)
 
     return check
 
 
 def _not_kept(error: OSError) -> ConfigError:
     message = f"it cannot be kept in the state folder: {error.strerror}"
-    return ConfigError((Problem("", None, message),))
+    return ConfigError((Diagnostic("", None, message),))

@@ -14,8 +14,8 @@ from server.control.knowledge import Knowledge
 from server.control.last_hour import LastHour
 from server.control.outcomes import Outcomes
 from server.control.state_file import Kept, Plain, StateInvalid
+from server.latency_buckets import LATENCY_BUCKETS
 from server.routing.catalog import Cell
-from server.routing.counters import LATENCY_BUCKETS
 
 # Raised where a value is not what it has to be, once its shape is right.
 _REFUSED = (ValueError, TypeError, LookupError, AttributeError, OverflowError)

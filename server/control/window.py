@@ -16,7 +16,8 @@ from server.config.models import ModelConfig
 from server.control.budgets import BudgetState
 from server.control.estimates import Estimates
 from server.control.facts import Given, GroupName
-from server.routing.catalog import NANO_PER_USD, Cell, TrafficClass
+from server.money import NANO_PER_USD
+from server.routing.catalog import Cell, TrafficClass
 
 # About what is solved within a window; the busiest are planned, the rest go by their class.
 CELLS_MAX = 10_000

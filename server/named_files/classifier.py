@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from server.config.problems import Problems
+from server.config.diagnostics import Findings
 from server.config.rules import unknown_names
 from server.config.schema import DOMAINS_MAX, Config
 from server.routing.learned_classifier.file_format import (
@@ -23,7 +23,7 @@ def read_classifier(path: str) -> bytes:
         raise ClassifierInvalid(f"the file cannot be read: {why}") from None
 
 
-def classifier_problems(config: Config) -> Problems:
+def classifier_findings(config: Config) -> Findings:
     """Why the classifier cannot be used with this configuration."""
     if config.classifier is None:
         return

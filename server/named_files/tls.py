@@ -2,8 +2,8 @@
 
 import os
 
+from server.config.diagnostics import Findings
 from server.config.listeners import TlsConfig
-from server.config.problems import Problems
 from server.transport.sockets.tls import TlsFiles, faults
 
 
@@ -17,7 +17,7 @@ def tls_files(tls: TlsConfig) -> TlsFiles:
     )
 
 
-def tls_problems(tls: TlsConfig) -> Problems:
+def tls_findings(tls: TlsConfig) -> Findings:
     """Why they cannot be used."""
     no_paths = [key for key, path in tls if path is not None and "\0" in path]
     for key in no_paths:

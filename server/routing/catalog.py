@@ -4,7 +4,6 @@ A model's index is its place in the configuration. While a worker runs it keeps 
 catalog to the next: `places` sees to that.
 """
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,12 +14,8 @@ from server.config.budgets import BudgetConfig
 from server.config.classes import ClassConfig
 from server.config.models import ModelConfig, PriceConfig
 from server.config.schema import Config
+from server.money import charged_nano_usd
 
-NANO_PER_USD = 1_000_000_000
-# What 64 bits hold, on the wire and in decision ids.
-NANO_USD_MAX = 2**63 - 1
-# But for a float's last bits, 0.0011 is a whole number of nano-dollars.
-_LAST_BITS_NANO_USD = 0.0005
 NO_PAYER = "-"
 
 # What a request is taken for where nothing is known of it yet: about a page in, half a page out,
@@ -74,7 +69,7 @@ class Model:
 
     def cost_nano_usd(self, *, input_tokens: float, output_tokens: float, busy_s: float) -> int:
         """What one answered attempt costs by the decision price, rounded up."""
-        return _nano(
+        return charged_nano_usd(
             input_tokens * self.price.input_usd_per_mtok * 1e-6
             + output_tokens * self.price.output_usd_per_mtok * 1e-6
             + self.price.request_usd
@@ -83,7 +78,7 @@ class Model:
 
     def failure_cost_nano_usd(self, *, busy_s: float) -> int:
         """What an attempt costs that was not answered: the time it held the model."""
-        return _nano(busy_s * self.price.busy_second_usd)
+        return charged_nano_usd(busy_s * self.price.busy_second_usd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +120,6 @@ class Catalog:
         """Bit m: model m lacks one of the capabilities."""
         wanted = frozenset(capabilities)
         return bits(i for i, model in enumerate(self.models) if not wanted <= model.capabilities)
-
-
-def _nano(usd: float) -> int:
-    return min(math.ceil(usd * NANO_PER_USD - _LAST_BITS_NANO_USD), NANO_USD_MAX)
 
 
 def bits(indexes: Iterable[int]) -> int:

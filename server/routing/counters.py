@@ -5,14 +5,11 @@ import operator
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from math import log2
 from typing import Any, NamedTuple
 
+from server.latency_buckets import LATENCY_BUCKETS
 from server.routing.catalog import Cell
 
-# Bucket i counts latencies up to 100 us * 2^(i/3), 26 % apart; the last one all above 166 s.
-LATENCY_BUCKETS = 64
-_FIRST_BUCKET_S = 100e-6
 # Legs counted apart, about 1 KB each; those beyond are counted under their class.
 COUNTED_MAX = 50_000
 OVERFLOW = "overflow"
@@ -158,11 +155,3 @@ def _each(operation: Callable[[Any, Any], Any], one: Any, other: Any) -> Any:
     if isinstance(one, list):
         return list(map(operation, one, other))
     return operation(one, other)
-
-
-def latency_bucket(latency_s: float) -> int:
-    """The bucket that counts this latency."""
-    if latency_s <= _FIRST_BUCKET_S:
-        return 0
-    steps = 3 * log2(latency_s / _FIRST_BUCKET_S)
-    return min(int(-(-steps // 1)), LATENCY_BUCKETS - 1)

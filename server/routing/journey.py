@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from math import inf
 
+from server.latency_buckets import latency_bucket
 from server.routing.catalog import Cell
-from server.routing.counters import Counters, Counts, latency_bucket
+from server.routing.counters import Counters, Counts
 from server.routing.endpoints import Target
 from server.routing.patience import NO_TAILS, Tails
 from server.routing.status_meaning import STATUS_MEANINGS, Blame

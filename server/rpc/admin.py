@@ -5,9 +5,9 @@ from typing import TypeVar
 
 from server.config.budgets import BudgetConfig
 from server.config.classes import ClassConfig
+from server.config.diagnostics import ConfigError, did_you_mean
 from server.config.live import Section, updated
 from server.config.models import ModelConfig
-from server.config.problems import ConfigError, did_you_mean
 from server.config.schema import Config
 from server.control.messages import (
     budget_message,

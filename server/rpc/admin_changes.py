@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from server.config.problems import ConfigError
+from server.config.diagnostics import ConfigError
 from server.routing.errors import InvalidRequest
 from turnout.v1 import admin_pb2 as pb
 
@@ -85,7 +85,7 @@ def in_request(error: ConfigError, section: str, field: str) -> ConfigError:
     """The same problems by their paths in the request: "model.price.request_usd"."""
     entry = re.compile(rf"{section}(\[\d+\])?")
     return ConfigError(
-        tuple(replace(p, path=entry.sub(field, p.path, count=1)) for p in error.problems)
+        tuple(replace(p, path=entry.sub(field, p.path, count=1)) for p in error.diagnostics)
     )
 
 

@@ -13,7 +13,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
-from server.config.problems import ConfigError
+from server.config.diagnostics import ConfigError
 from server.routing import errors
 from server.routing.errors import RoutingError, UpstreamFailed
 from server.rpc import method_limits
@@ -275,7 +275,7 @@ def _violations(error: Exception) -> list[error_details_pb2.BadRequest.FieldViol
     if isinstance(error, RoutingError) and error.field:
         told = [(error.field, str(error))]
     elif isinstance(error, ConfigError):
-        told = [(problem.path, problem.message) for problem in error.problems]
+        told = [(one.path, one.message) for one in error.diagnostics]
     return [
         error_details_pb2.BadRequest.FieldViolation(
             field=_cut(field, VIOLATION_BYTES_MAX),

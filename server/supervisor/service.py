@@ -16,7 +16,7 @@ from server.app.settings import Settings
 from server.config.file import load
 from server.config.schema import Config
 from server.config.state_dir import state_dir
-from server.named_files.check import named_files_problems
+from server.named_files.check import named_files_findings
 from server.rpc.admin_secret_file import AdminSecretError, read_secret_hash
 from server.supervisor.acceptor import Acceptor
 from server.supervisor.child import Child, StartError, keep, start_all
@@ -48,7 +48,7 @@ def run(config_path: Path, *, workers: int, transport: Transport) -> int:
     """
     configure_logs("supervisor")
     _refuse_workers(workers, transport)
-    config = load(config_path, further_check=named_files_problems)
+    config = load(config_path, further_check=named_files_findings)
     _raise_descriptor_limit()
     folder = state_dir(config, os.environ)
     # Absolute, but a link stays one: what it leads to may be replaced before it is read again.

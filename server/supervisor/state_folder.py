@@ -12,7 +12,7 @@ import structlog
 
 from server.app.settings import LIVE_BYTES_MAX
 from server.config.as_json import from_json, to_json
-from server.config.problems import ConfigError
+from server.config.diagnostics import ConfigError
 from server.config.schema import Config
 from server.control.kept_file import (
     FileRefused,

@@ -9,12 +9,11 @@ from opentelemetry.sdk.metrics.export import (
     Metric,
 )
 
-from server.routing.counters import LATENCY_BUCKETS
+from server.latency_buckets import LATENCY_BUCKETS, PER_DOUBLING, end_s
 
 # Workers count in 64 buckets, 26 % apart; every third bound leaves 22 series, a factor of 2 apart.
-_MERGED = 3
-_FIRST_BOUND_S = 100e-6
-BOUNDS_S = tuple(_FIRST_BOUND_S * 2.0**k for k in range(LATENCY_BUCKETS // _MERGED))
+_MERGED = PER_DOUBLING
+BOUNDS_S = tuple(end_s(k * _MERGED) for k in range(LATENCY_BUCKETS // _MERGED))
 # The middle of a worker's bucket, as a part of its upper bound.
 _MIDDLE = 2.0 ** (-0.5 / _MERGED)
 
@@ -29,11 +28,11 @@ def duration_metric(durations: Durations, *, start_ns: int, now_ns: int) -> Metr
             start_time_unix_nano=start_ns,
             time_unix_nano=now_ns,
             count=sum(counts),
-            sum=sum(n * _bound_s(i) * _MIDDLE for i, n in enumerate(counts)),
+            sum=sum(n * end_s(i) * _MIDDLE for i, n in enumerate(counts)),
             bucket_counts=_merged(counts),
             explicit_bounds=BOUNDS_S,
-            min=min((_bound_s(i - 1) for i, n in enumerate(counts) if n), default=0.0),
-            max=max((_bound_s(i) for i, n in enumerate(counts) if n), default=0.0),
+            min=min((end_s(i - 1) for i, n in enumerate(counts) if n), default=0.0),
+            max=max((end_s(i) for i, n in enumerate(counts) if n), default=0.0),
         )
         for attributes, counts in durations
     ]
@@ -43,10 +42,6 @@ def duration_metric(durations: Durations, *, start_ns: int, now_ns: int) -> Metr
         unit="s",
         data=Histogram(points, AggregationTemporality.CUMULATIVE),
     )
-
-
-def _bound_s(bucket: int) -> float:
-    return float(_FIRST_BOUND_S * 2.0 ** (bucket / _MERGED))
 
 
 def _merged(counts: Sequence[int]) -> list[int]:

@@ -39,7 +39,7 @@ def order(
         request_hex=request.hex(),
         answer_bytes_min=answer_bytes_min,
         metadata=metadata,
-        pid=os.getpid(),
+        pids=(os.getpid(),),
         connections=2,
         calls=3,
         bursts=5,
@@ -120,7 +120,7 @@ async def test_a_toll_counts_the_server_process() -> None:
 
 def test_the_time_of_several_workers_is_counted_together() -> None:
     used_s = cpu_s(os.getpid())
-    several = order("127.0.0.1:1").model_copy(update={"more_pids": (os.getpid(),) * 2})
+    several = order("127.0.0.1:1").model_copy(update={"pids": (os.getpid(),) * 3})
     assert several.cpu_s() >= 3 * used_s
 
 

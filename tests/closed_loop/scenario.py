@@ -6,7 +6,7 @@ from typing import Any
 
 from server.config.parse import parse
 from server.config.schema import Config
-from server.routing.catalog import NANO_PER_USD
+from server.money import NANO_PER_USD
 from server.status_code import Code
 
 # All times that are drawn are whole numbers of these: floats hold them and their sums exactly, and

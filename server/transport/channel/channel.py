@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from server.status_code import Code
-from server.transport.channel.call import Bytes, Message, UnaryCall
+from server.transport.channel.call import Bytes, Message
 from server.transport.channel.limits import ChannelLimits
 from server.transport.channel.pool import ConnectionPool
 from server.transport.channel.stream_call import StreamCall
+from server.transport.channel.unary_call import UnaryCall
 from server.transport.grpc.answer import CallFailed
 from server.transport.grpc.metadata import CONTENT_TYPE, Metadata, metadata_headers
 from server.transport.held_bytes import HeldBytes

@@ -4,36 +4,45 @@ import asyncio
 from collections.abc import Callable
 from math import inf
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import Any, Protocol, cast
 
 from server.status_code import Code
 from server.transport.channel.call import ClientCall
+from server.transport.channel.calls import Calls
 from server.transport.channel.keepalive import Act, Silence
 from server.transport.channel.limits import ChannelLimits
-from server.transport.grpc.answer import CallFailed, reset_failure, says_status
 from server.transport.http2.connection import Connection
-from server.transport.http2.errors import ErrorCode, NoStreamFree
 from server.transport.http2.events import (
     ConnectionEnded,
-    DataReceived,
-    Event,
     GoAwayReceived,
-    Headers,
-    HeadersReceived,
     SettingsChanged,
-    StreamReset,
     StreamWritable,
-    TrailersReceived,
 )
 from server.transport.loop.intake import Intake
 from server.transport.loop.link import Link
 from server.transport.loop.turns import AT_ONCE_S, TURN_S
 
-if TYPE_CHECKING:
-    from server.transport.channel.pool import ConnectionPool
-
 _PING = b"turnout."  # the eight bytes of a PING say nothing
-_EVENTS: tuple[type, ...] = get_args(Event)
+
+
+class Owner(Protocol):
+    """Whoever makes connections for calls: a pool."""
+
+    @property
+    def reached(self) -> Callable[[str], None]:
+        """Is told the limit of ours that ended a connection."""
+
+    def begin(self, call: ClientCall) -> None:
+        """The peer has not processed the call: it is made again."""
+
+    def freed(self) -> None:
+        """There may be room for a call, or no call any more."""
+
+    def retired(self, connection: "ClientConnection") -> None:
+        """The connection takes no more calls."""
+
+    def lost(self, connection: "ClientConnection") -> None:
+        """The connection's socket is closed."""
 
 
 class ClientConnection(asyncio.Protocol):
@@ -41,28 +50,34 @@ class ClientConnection(asyncio.Protocol):
 
     def __init__(
         self,
-        pool: "ConnectionPool",
+        owner: Owner,
         limits: ChannelLimits,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
         """`clock` measures turns."""
         self._loop = asyncio.get_running_loop()
-        self._pool = pool
+        self._owner = owner
         self._limits = limits
-        self._calls: dict[int, ClientCall] = {}
         self._http2 = Connection(client=True)
         self._link = Link(self._http2, self._loop, self._on_flushed)
         self._clock = clock
+        self._silence = Silence(limits.keepalive, now_s=self._loop.time())
+        self._calls = Calls(
+            self._link,
+            self._silence,
+            on_last=self._end_if_retired,
+            on_ended=owner.freed,
+            again=owner.begin,
+        )
         handlers: dict[type, Callable[[Any], None]] = {
-            **dict.fromkeys(_EVENTS, self._on_other),
-            HeadersReceived: self._on_head,
-            DataReceived: self._on_data,
-            TrailersReceived: self._on_trailers,
+            **self._calls.handlers,
+            StreamWritable: self._on_writable,
+            SettingsChanged: self._greet,
+            GoAwayReceived: self._take_leave,
+            ConnectionEnded: self._broken,
         }
         self._intake = Intake(self._http2, handlers, clock)
         self._waits_for_turn = False
-        self._heard_s = self._loop.time()
-        self._silence = Silence(limits.keepalive, now_s=self._heard_s)
         self._tick_timer: asyncio.TimerHandle | None = None
         self._abort_timer: asyncio.TimerHandle | None = None
         self._last_stream_id = 2 * limits.calls_ever - 2  # those above it are the last
@@ -74,11 +89,7 @@ class ClientConnection(asyncio.Protocol):
 
     @property
     def calls_out(self) -> int:
-        return len(self._calls)
-
-    @property
-    def _waiting_bytes(self) -> int:
-        return self._http2.held_bytes + self._link.buffered_bytes
+        return len(self._calls.out)
 
     async def ready(self) -> None:
         """Returns when calls can be made; raises ConnectionError."""
@@ -86,33 +97,25 @@ class ClientConnection(asyncio.Protocol):
         if self._why_over:
             raise ConnectionError(self._why_over)
 
-    def open(self, call: ClientCall) -> bool:
-        """Begins the call if there is room for it."""
-        if len(self._calls) >= self._limits.calls:
-            return False
-        if call.large_bytes and self._waiting_bytes + call.large_bytes > self._limits.waiting_bytes:
-            return False
-        try:
-            stream_id = call.open(self._link)
-        except NoStreamFree:
-            return False
-        self._calls[stream_id] = call
-        call.place, call.stream_id = self, stream_id
-        self._link.flush_soon()
-        if stream_id > self._last_stream_id:
+    @property
+    def streams_free(self) -> int:
+        """How many more calls may begin now."""
+        return min(self._limits.calls - len(self._calls.out), self._http2.streams_free)
+
+    @property
+    def bytes_free(self) -> int:
+        """What a large request may have."""
+        waiting_bytes = self._http2.held_bytes + self._link.buffered_bytes
+        return self._limits.waiting_bytes - waiting_bytes
+
+    def begin(self, call: ClientCall) -> None:
+        """Sends the call; raises NoStreamFree."""
+        if self._calls.begin(call) > self._last_stream_id:
             self._retire()
         if self._tick_timer is None:
             self.was_used = True
             self._silence.begun(self._loop.time())
             self._tick()
-        return True
-
-    def leave(self, call: ClientCall) -> None:
-        """The call is cancelled at the peer."""
-        del self._calls[call.stream_id]
-        self._http2.reset(call.stream_id, ErrorCode.CANCEL)
-        self._link.flush_soon()
-        self._freed()
 
     def end(self, code: Code, reason: str) -> None:
         """Says goodbye and closes the socket; calls that are out fail so."""
@@ -120,7 +123,8 @@ class ClientConnection(asyncio.Protocol):
             self._why_over = reason
             self._greeted.set()
             self._retire()
-            self._fail_all(code, reason)
+            self._calls.fail_all(code, reason)
+            self._owner.freed()
             self._say_goodbye()
 
     # What asyncio tells.
@@ -128,10 +132,9 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._link.transport = cast(asyncio.Transport, transport)
         self._link.flush()
-        self._pool.opened(self)
 
     def data_received(self, data: bytes) -> None:
-        now_s = self._heard_s = self._loop.time()
+        now_s = self._loop.time()
         self._silence.heard(now_s)
         if self._waits_for_turn:
             self._intake.add(data, now_s)
@@ -144,9 +147,8 @@ class ClientConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._link.resume()
-        for call in self._calls.values():
-            call.on_writable()
-        self._pool.freed()
+        self._calls.wake_all()
+        self._owner.freed()
 
     def connection_lost(self, error: Exception | None) -> None:
         try:
@@ -161,7 +163,7 @@ class ClientConnection(asyncio.Protocol):
         if self._abort_timer is not None:
             self._abort_timer.cancel()
         self.closed.set()
-        self._pool.lost(self)
+        self._owner.lost(self)
 
     # What the peer says.
 
@@ -193,79 +195,20 @@ class ClientConnection(asyncio.Protocol):
         else:
             transport.resume_reading()
 
-    def _on_head(self, event: HeadersReceived) -> None:
-        if self._silence.pings:
-            self._silence.ended(self._heard_s)
-        stream_id, headers, end_stream = event
-        if end_stream and says_status(headers):
-            self._on_end(stream_id, headers)
-        elif (call := self._calls.get(stream_id)) is not None:  # else it has left
-            try:
-                call.on_head(headers)
-            except CallFailed as failure:
-                call.fail(failure)
-            if end_stream:
-                self._on_end(stream_id, ())
+    def _greet(self, _event: SettingsChanged) -> None:
+        self._greeted.set()
+        self._owner.freed()
 
-    def _on_data(self, event: DataReceived) -> None:
-        if self._silence.pings:
-            self._silence.ended(self._heard_s)
-        stream_id, data, flow_bytes, end_stream = event
-        if (call := self._calls.get(stream_id)) is not None:
-            try:
-                if taken_bytes := call.on_data(data, flow_bytes):
-                    self._http2.consumed(stream_id, taken_bytes)
-            except CallFailed as failure:
-                call.fail(failure)
-            if end_stream:
-                self._on_end(stream_id, ())
-
-    def _on_trailers(self, event: TrailersReceived) -> None:
-        if self._silence.pings:
-            self._silence.ended(self._heard_s)
-        self._on_end(event.stream_id, event.headers)
-
-    def _on_end(self, stream_id: int, trailers: Headers) -> None:
-        call = self._calls.pop(stream_id, None)
-        if call is not None:
-            call.place = None
-            self._http2.reset(stream_id, ErrorCode.CANCEL)  # nobody wants what was not sent
-            self._freed()
-            try:
-                call.on_end(trailers)
-            except CallFailed as failure:
-                call.fail(failure)
-
-    def _on_other(self, event: Event) -> None:
-        if isinstance(event, StreamReset):
-            self._on_reset(event)
-        elif isinstance(event, StreamWritable):
-            self._on_writable(event)
-        elif isinstance(event, SettingsChanged):
-            self._greeted.set()
-            self._pool.freed()
-        elif isinstance(event, GoAwayReceived):
-            self._retire()
-            self._freed()
-        elif isinstance(event, ConnectionEnded):
-            self._broken(event)
+    def _take_leave(self, _event: GoAwayReceived) -> None:
+        self._retire()
+        if not self._calls.out:
+            self._end_if_retired()
+        self._owner.freed()
 
     def _on_writable(self, event: StreamWritable) -> None:
-        if (call := self._calls.get(event.stream_id)) is not None:
-            call.on_writable()
+        self._calls.wake(event)
         self._link.flush_soon()
-        self._loop.call_soon(self._pool.freed)  # when what was let go is written
-
-    def _on_reset(self, event: StreamReset) -> None:
-        call = self._calls.pop(event.stream_id, None)
-        if call is None:
-            return
-        call.place = None
-        if event.code == ErrorCode.REFUSED_STREAM and call.again():
-            self._pool.begin(call)
-        else:
-            call.fail(_failure(event))
-        self._freed()
+        self._loop.call_soon(self._owner.freed)  # when what was let go is written
 
     # What becomes of it.
 
@@ -274,14 +217,13 @@ class ClientConnection(asyncio.Protocol):
         if (ended := self._http2.ended) is not None and not self._why_over:
             self._broken(ended)
         if self._http2.writable:
-            writable, self._http2.writable = self._http2.writable, []
-            for event in writable:
+            for event in self._http2.take_writable():
                 self._on_writable(event)
 
     def _broken(self, ended: ConnectionEnded) -> None:
         """The peer has broken HTTP/2, or reached one of its limits."""
         if ended.limit and not self._why_over:
-            self._pool.reached(ended.limit)
+            self._owner.reached(ended.limit)
         self._give_up(f"HTTP/2 failed: {ended.reason}")
 
     def _give_up(self, reason: str) -> None:
@@ -290,23 +232,16 @@ class ClientConnection(asyncio.Protocol):
         if self._link.is_congested and self._link.transport is not None:
             self._link.transport.abort()
 
-    def _freed(self) -> None:
-        if self._is_retired and not self._calls:
+    def _end_if_retired(self) -> None:
+        """No call is out, and it may be that none comes any more."""
+        if self._is_retired:
             self.end(Code.UNAVAILABLE, "the connection was closed")
-        self._pool.freed()
 
     def _retire(self) -> None:
         """Takes no more calls; those that are out go on."""
         if not self._is_retired:
             self._is_retired = True
-            self._pool.retired(self)
-
-    def _fail_all(self, code: Code, reason: str) -> None:
-        calls, self._calls = self._calls, {}
-        for call in calls.values():
-            call.place = None
-            call.fail(CallFailed(code, reason))
-        self._pool.freed()
+            self._owner.retired(self)
 
     def _say_goodbye(self) -> None:
         if self._tick_timer is not None:
@@ -321,22 +256,15 @@ class ClientConnection(asyncio.Protocol):
 
     def _tick(self) -> None:
         """Looks after the peer while calls are out."""
-        if not self._calls:
+        if not self._calls.out:
             self._tick_timer = None
             return
         act, next_s = self._silence.step(self._loop.time())
         if act is Act.GIVE_UP:
-            self._pool.reached("keepalive")
+            self._owner.reached("keepalive")
             self._give_up("the peer is silent: it does not answer a ping")
             return
         if act is Act.PING:
             self._http2.ping(_PING)
             self._link.flush_soon()
         self._tick_timer = self._loop.call_at(next_s, self._tick)
-
-
-def _failure(event: StreamReset) -> CallFailed:
-    """A stream that the peer has broken says of the peer what a broken connection says."""
-    if not event.error or event.code == ErrorCode.ENHANCE_YOUR_CALM:  # that is a limit of ours
-        return reset_failure(event.code)
-    return CallFailed(Code.UNAVAILABLE, f"HTTP/2 failed: {event.error}")

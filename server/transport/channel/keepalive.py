@@ -37,6 +37,7 @@ class Silence:
 
     def __init__(self, keepalive: Keepalive, *, now_s: float) -> None:
         self._keepalive = keepalive
+        self._heard_s = now_s  # the peer said something
         self._since_s = now_s  # it began, or was interrupted by a ping's answer
         self.pings = 0  # since the peer answered a call
         self._unanswered_s: float | None = None  # when the ping was sent that has no answer
@@ -46,9 +47,9 @@ class Silence:
         self._since_s = now_s
         self._unanswered_s = None
 
-    def ended(self, now_s: float) -> None:
-        """The peer answers a call, and forgets the pings that it has counted."""
-        self._since_s = now_s
+    def ended(self) -> None:
+        """What was heard last answers a call: the peer forgets the pings that it has counted."""
+        self._since_s = self._heard_s
         self.pings = 0
         self._unanswered_s = None
 
@@ -57,7 +58,7 @@ class Silence:
 
         Whatever it says will do: the answer to a ping may be late behind a large request.
         """
-        self._since_s = now_s
+        self._heard_s = self._since_s = now_s
         self._unanswered_s = None
 
     def step(self, now_s: float) -> Step:

@@ -1,7 +1,6 @@
 """The connections to one endpoint: made when they are needed, made again when they break."""
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,7 +8,16 @@ from contextlib import suppress
 from server.status_code import Code
 from server.transport.channel.backoff import Backoff
 from server.transport.channel.call import ClientCall
+from server.transport.channel.choice import (
+    Growth,
+    Standing,
+    WithoutRoom,
+    choose,
+    growth,
+    without_room,
+)
 from server.transport.channel.connection import ClientConnection
+from server.transport.channel.dialing import open_socket, why_failed
 from server.transport.channel.limits import ChannelLimits
 from server.transport.channel.waiting_calls import WaitingCalls
 from server.transport.grpc.answer import CallFailed
@@ -45,12 +53,14 @@ class ConnectionPool:
 
     def begin(self, call: ClientCall) -> None:
         """Puts the call on a connection, or makes it wait for one; or it fails, soon."""
-        for connection in self._taking:
-            if connection.open(call):
-                return
-        if not self._taking and self._is_backing_off:
+        connection = choose(self._taking, call.large_bytes)
+        if connection is not None:
+            connection.begin(call)
+            return
+        fate = without_room(self._standing, self._limits)
+        if fate is WithoutRoom.UNREACHABLE:
             self._fail_soon(call, Code.UNAVAILABLE, self._why_down)
-        elif len(self._waiting) >= self._limits.waiting_calls:
+        elif fate is WithoutRoom.BEHIND:
             self.reached("waiting_calls")
             self._fail_soon(call, Code.RESOURCE_EXHAUSTED, "too many calls wait for the endpoint")
         else:
@@ -63,10 +73,6 @@ class ConnectionPool:
             pass
         if self._idle is not None and not self._calls_left:
             self._idle.set()
-
-    def opened(self, connection: ClientConnection) -> None:
-        """The connection has a socket."""
-        self._open.add(connection)
 
     def retired(self, connection: ClientConnection) -> None:
         """The connection takes no more calls."""
@@ -110,24 +116,30 @@ class ConnectionPool:
         return bool(self._waiting) or any(one.calls_out for one in self._open)
 
     @property
-    def _is_backing_off(self) -> bool:
-        return self._loop.time() < self._backoff.until_s
+    def _standing(self) -> Standing:
+        return Standing(
+            taking=len(self._taking),
+            open=len(self._open),
+            waiting=len(self._waiting),
+            is_connecting=self._connecting is not None,
+            is_backing_off=self._loop.time() < self._backoff.until_s,
+        )
 
     def _start(self, call: ClientCall) -> bool:
         """Puts a call that waits on a connection, if there is room."""
-        if not any(connection.open(call) for connection in self._taking):
+        connection = choose(self._taking, call.large_bytes)
+        if connection is None:
             return False
+        connection.begin(call)
         del self._waiting[call]
         return True
 
     def _grow(self) -> None:
         """Makes another connection if calls wait for one and it may be made."""
-        is_full = len(self._open) >= self._limits.connections
-        if not self._waiting or self._connecting is not None or is_full:
-            return
-        if not self._is_backing_off:
+        due = growth(self._standing, self._limits)
+        if due is Growth.CONNECT:
             self._connecting = self._loop.create_task(self._connect())
-        elif not self._taking:
+        elif due is Growth.GIVE_UP:
             self._fail_waiting()
 
     async def _connect(self) -> None:
@@ -138,7 +150,7 @@ class ConnectionPool:
             self._connecting = None
             if isinstance(error, TimeoutError):
                 self.reached("connect")
-            self._failed(_why(error))
+            self._failed(why_failed(error))
             if not self._taking:
                 self._fail_waiting()
         else:
@@ -151,8 +163,9 @@ class ConnectionPool:
     async def _dial(self) -> ClientConnection:
         """A connection that is ready; raises OSError."""
         connection = ClientConnection(self, self._limits)
+        self._open.add(connection)
         try:
-            transport = await self._open_socket(connection)
+            transport = await open_socket(connection, self._address, self._tls)
         except BaseException:
             self.lost(connection)  # uvloop does not tell of one that is given up so early
             raise
@@ -164,36 +177,6 @@ class ConnectionPool:
             connection.end(Code.UNAVAILABLE, "the connection was given up")
             raise
         return connection
-
-    async def _open_socket(self, connection: ClientConnection) -> asyncio.BaseTransport:
-        host, port, path = self._address
-        if not path:
-            return await self._open_tcp(connection, host, port)
-        name = None if self._tls is None else self._address.authority
-        transport, _ = await self._loop.create_unix_connection(
-            lambda: connection, path, ssl=self._tls, server_hostname=name
-        )
-        return transport
-
-    async def _open_tcp(
-        self, connection: ClientConnection, host: str, port: int
-    ) -> asyncio.BaseTransport:
-        """To the first of the host's addresses that answers."""
-        # Looked up here: uvloop forgets a look-up of its own when it is given up, and when that
-        # fails later it is an error that nobody handles.
-        found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        name = None if self._tls is None else host
-        failure = OSError("the host has no address")
-        for *_, where in found:
-            try:
-                transport, _ = await self._loop.create_connection(
-                    lambda: connection, str(where[0]), port, ssl=self._tls, server_hostname=name
-                )
-            except OSError as error:
-                failure = error
-            else:
-                return transport
-        raise failure
 
     def _failed(self, why: str) -> None:
         self._backoff.failed(self._loop.time())
@@ -207,9 +190,3 @@ class ConnectionPool:
         for call in self._waiting.take_all():
             call.fail(CallFailed(Code.UNAVAILABLE, self._why_down))
         self.freed()
-
-
-def _why(error: OSError | ValueError) -> str:
-    if isinstance(error, TimeoutError):
-        return "no connection came about in time"
-    return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -2,13 +2,11 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from server.transport.channel.call import ClientCall
+from server.transport.channel.call import ClientCall
 
 
-class WaitingCalls(OrderedDict["ClientCall", None]):
+class WaitingCalls(OrderedDict[ClientCall, None]):
     """First come, first served; to leave costs the same for all."""
 
     def __init__(self, on_left: Callable[[], None]) -> None:
@@ -17,20 +15,20 @@ class WaitingCalls(OrderedDict["ClientCall", None]):
         self._on_left = on_left
 
     @property
-    def first(self) -> "ClientCall":
+    def first(self) -> ClientCall:
         return next(iter(self))
 
-    def enter(self, call: "ClientCall") -> None:
+    def enter(self, call: ClientCall) -> None:
         """The call waits until it is put elsewhere, or ends."""
         self[call] = None
         call.place = self
 
-    def leave(self, call: "ClientCall") -> None:
+    def leave(self, call: ClientCall) -> None:
         """The call has ended."""
         del self[call]
         self._on_left()
 
-    def take_all(self) -> "list[ClientCall]":
+    def take_all(self) -> list[ClientCall]:
         """All calls, which have no place now."""
         calls = list(self)
         self.clear()

@@ -2,6 +2,7 @@
 
 import zlib
 from collections import deque
+from collections.abc import Sequence
 from struct import Struct
 
 from server.status_code import Code
@@ -13,6 +14,8 @@ _GZIP_WINDOW = 16 + zlib.MAX_WBITS  # zlib's way to say "with a gzip header"
 prefix = Struct(">BL").pack
 # Chunks are joined up to this size: many that are tiny would take more than their bytes.
 _CHUNK_BYTES = 4 * 2**10
+# Larger messages are not copied behind their prefix.
+JOINED_BYTES_MAX = 64 * 2**10
 # A larger message is gathered in one place as it comes, and given as a view of it: joined at its
 # end it would be held twice, and stand in the way while it is copied.
 LARGE_BYTES = 64 * 2**10
@@ -27,6 +30,16 @@ INFLATED_RATIO_MAX = 100
 def framed(message: bytes) -> bytes:
     """A message as it travels, uncompressed."""
     return prefix(0, len(message)) + message
+
+
+def in_pieces(parts: Sequence[bytes | memoryview], *, gzip: bool) -> Sequence[bytes | memoryview]:
+    """A message as it travels: in one piece, or, if it is large, its prefix and its parts."""
+    size = sum(map(len, parts))
+    if gzip:
+        return (framed_gzip(b"".join(parts)),)
+    if size > JOINED_BYTES_MAX:
+        return (prefix(0, size), *parts)
+    return (b"".join((prefix(0, size), *parts)),)
 
 
 def framed_gzip(message: bytes) -> bytes:

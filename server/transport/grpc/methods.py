@@ -6,7 +6,9 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 import grpc
 
+from server.status_code import Code
 from server.transport.grpc.metadata import Metadata, read_metadata
+from server.transport.grpc.status import CallRefused
 from server.transport.http2.hpack.table import Header
 
 # Generic in the stubs alone; what servicers take and return is their own affair.
@@ -28,8 +30,8 @@ class Method(NamedTuple):
     servicer: Servicer
     takes_stream: bool
     gives_stream: bool
-    # None where it takes or gives bytes: if it takes views, parts or a view too.
-    parse: Callable[[Any], Any] | None
+    parse: Callable[[bytes | memoryview], Any]  # raises CallRefused
+    # None where it gives bytes: if it takes views, parts or a view too.
     serialize: Callable[[Any], Any] | None
     message_bytes_max: int
     in_task: bool  # of a unary servicer: a task runs it from the start
@@ -111,7 +113,7 @@ class Methods:
             path,
             servicer,
             *kind,
-            parse=None if takes_views else _parser(handler),
+            parse=_as_it_is if takes_views else _parser(handler),
             serialize=None if takes_views else handler.response_serializer,
             message_bytes_max=self._bytes_max_by_path.get(path, self._bytes_max),
             in_task=is_in_task(servicer),
@@ -124,6 +126,14 @@ def _parser(handler: RpcHandler) -> Callable[[bytes | memoryview], Any]:
 
     def parse(data: bytes | memoryview) -> Any:
         whole = data if type(data) is bytes else bytes(data)
-        return whole if deserialize is None else deserialize(whole)
+        try:
+            return whole if deserialize is None else deserialize(whole)
+        except Exception:  # noqa: BLE001 - whatever a parser raises, the caller's bytes are bad
+            message = "the request is not a message of this method"
+            raise CallRefused(Code.INTERNAL, message) from None
 
     return parse
+
+
+def _as_it_is(data: bytes | memoryview) -> bytes | memoryview:
+    return data

@@ -1,9 +1,10 @@
-"""Header blocks: HEADERS and the CONTINUATION frames behind it, put together (RFC 9113, 4.3)."""
+"""Header blocks in HEADERS and CONTINUATION frames: put together, and cut (RFC 9113, 4.3)."""
 
 from server.transport.http2 import frames
 from server.transport.http2.errors import ConnectionFault, ErrorCode, limit_reached
 from server.transport.http2.floods import Floods
-from server.transport.http2.limits import Limits
+from server.transport.http2.frames import pack_head
+from server.transport.http2.limits import FRAME_BYTES_MIN, Limits
 
 _PLAIN = frames.END_HEADERS
 _NOT_PLAIN = frames.END_HEADERS | frames.PADDED | frames.WITH_PRIORITY
@@ -66,3 +67,17 @@ def _fragment(flags: int, payload: bytes) -> bytes:
     if len(payload) < frames.PRIORITY_BYTES:
         raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "HEADERS lacks the priority it announces")
     return payload[frames.PRIORITY_BYTES :]
+
+
+def header_frames(stream_id: int, block: bytes, flags: int) -> bytes:
+    """A block as it is sent: one HEADERS frame, nearly always; of a longer one CONTINUATION too."""
+    size = len(block)
+    if size <= FRAME_BYTES_MIN:
+        flags |= frames.END_HEADERS
+        return pack_head(size >> 8, size & 0xFF, frames.HEADERS, flags, stream_id) + block
+    parts = [frames.frame(frames.HEADERS, flags, stream_id, block[:FRAME_BYTES_MIN])]
+    for at in range(FRAME_BYTES_MIN, size, FRAME_BYTES_MIN):
+        last = frames.END_HEADERS if at + FRAME_BYTES_MIN >= size else 0
+        part = block[at : at + FRAME_BYTES_MIN]
+        parts.append(frames.frame(frames.CONTINUATION, last, stream_id, part))
+    return b"".join(parts)

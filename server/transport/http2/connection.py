@@ -1,6 +1,7 @@
 """One HTTP/2 connection (RFC 9113), either end: bytes in, events out. No socket, no clock."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVarTuple
 
 from server.transport.http2 import frames, settings
 from server.transport.http2.errors import ConnectionFault, ErrorCode
@@ -10,10 +11,14 @@ from server.transport.http2.frames import NUMBER_MAX, PREFACE, frame
 from server.transport.http2.hpack.table import Header
 from server.transport.http2.inflow import Inflow
 from server.transport.http2.limits import Limits
+from server.transport.http2.output import Output
 from server.transport.http2.receiver import Receiver
-from server.transport.http2.sender import ROOM_BYTES, Sender
+from server.transport.http2.sender import Sender
+from server.transport.http2.states import CLOSED, HALF_CLOSED_LOCAL
 from server.transport.http2.stream import Stream
 from server.transport.http2.streams import StreamsInAll, StreamTable
+
+Given = TypeVarTuple("Given")
 
 _DEFAULT_LIMITS = Limits()
 # What was made in the turn that reaches one of these is too much to be sent.
@@ -35,15 +40,16 @@ class Connection:
         `streams_in_all` is shared by the connections of a server.
         """
         self.ended: ConnectionEnded | None = None  # a send may end it too: look after sending
-        self.writable: list[StreamWritable] = []  # by `take_output`; whoever calls it clears this
+        self.writable: list[StreamWritable] = []  # since `take_output`; `take_writable` empties it
         self._receive_window = limits.stream_window_bytes
         self._floods = Floods(limits)
-        self._sender = Sender(limits, self._floods)
-        self._sender.control(
+        self._output = Output(limits)
+        self._sender = Sender(self._output, limits, self._floods)
+        self._output.control(
             (PREFACE if client else b"")
             + frame(frames.SETTINGS, 0, 0, settings.settings_payload(limits, client=client))
         )
-        self._inflow = Inflow(limits, self._sender)
+        self._inflow = Inflow(limits, self._output)
         self._streams = StreamTable(
             self._sender, self._inflow, streams_in_all or StreamsInAll(), client=client
         )
@@ -57,10 +63,15 @@ class Connection:
         return len(self._streams)
 
     @property
+    def streams_free(self) -> int:
+        """How many more may be opened now (client)."""
+        return self._streams.free
+
+    @property
     def held_bytes(self) -> int:
         """What is kept now: for the peer to take, and of frames and heads that are not complete."""
         sender = self._sender
-        return self._receiver.held_bytes + sender.output_bytes + sender.kept_bytes
+        return self._receiver.held_bytes + self._output.size + sender.kept_bytes
 
     @property
     def data_bytes(self) -> int:
@@ -122,29 +133,20 @@ class Connection:
     def request(self, headers: Sequence[Header], data: bytes | memoryview) -> int:
         """Sends a whole request (client) in one go: cheaper than head, then data and end."""
         stream = self._streams.open(self._receive_window)
-        self._send_whole(stream, headers, data, None)
+        self._do(self._sender.whole, stream, headers, data, None)
         return stream.id
 
     def respond(
         self, stream_id: int, headers: Sequence[Header], data: bytes, trailers: Sequence[Header]
     ) -> None:
         """Sends a whole response in one go: cheaper than head, data, then trailers."""
-        stream = self._sendable(stream_id)
-        if stream is not None:
-            self._send_whole(stream, headers, data, trailers)
+        self._do(self._send, stream_id, self._sender.whole, headers, data, trailers)
 
     def send_headers(
         self, stream_id: int, headers: Sequence[Header], *, end_stream: bool = False
     ) -> None:
         """Sends a head, or trailers; they wait behind data that waits for a window."""
-        stream = self._sendable(stream_id)
-        if stream is None:
-            return
-        try:
-            self._sender.headers(stream, headers, end_stream=end_stream)
-            self._sent(stream, end_stream=end_stream)
-        except ConnectionFault as fault:
-            self._end(fault)
+        self._do(self._send, stream_id, self._sender.headers, headers, end_stream)
 
     def send_data(
         self, stream_id: int, data: bytes | memoryview, *, end_stream: bool = False
@@ -153,14 +155,7 @@ class Connection:
 
         On a stream that is gone, every kind of sending does nothing: its end is told by an event.
         """
-        stream = self._sendable(stream_id)
-        if stream is None:
-            return
-        try:
-            self._sender.data(stream, data, end_stream=end_stream)
-            self._sent(stream, end_stream=end_stream)
-        except ConnectionFault as fault:
-            self._end(fault)
+        self._do(self._send, stream_id, self._sender.data, data, end_stream)
 
     def waiting_bytes(self, stream_id: int) -> int:
         """How much of its data waits; StreamWritable tells when it is none."""
@@ -177,30 +172,20 @@ class Connection:
 
         A server that has answered all while the client still sends does this with NO_ERROR.
         """
-        stream = self._streams.get(stream_id)
-        if stream is None:
-            return
-        try:
-            self._streams.reset(stream, code)
-        except ConnectionFault as fault:
-            self._end(fault)
+        if (stream := self._streams.get(stream_id)) is not None:
+            self._do(self._streams.reset, stream, code)
 
     def consumed(self, stream_id: int, flow_bytes: int) -> None:
         """The application took so much of what DataReceived brought: the windows open again.
 
         What a stream has not given back is given back when it closes.
         """
-        stream = self._streams.get(stream_id)
-        if stream is None:
-            return
-        try:
-            self._inflow.consumed(stream, flow_bytes)
-        except ConnectionFault as fault:
-            self._end(fault)
+        if (stream := self._streams.get(stream_id)) is not None:
+            self._do(self._inflow.consumed, stream, flow_bytes)
 
     def ping(self, payload: bytes) -> None:
         """Asks for PingAcknowledged with the same 8 bytes."""
-        self._send_control(frame(frames.PING, 0, 0, payload))
+        self._say(frame(frames.PING, 0, 0, payload))
 
     def goaway(
         self,
@@ -219,7 +204,7 @@ class Connection:
         last = self._streams.last_accepted = min(last, self._streams.last_accepted)
         if last < NUMBER_MAX:
             self._streams.going_away = True
-        self._send_control(_goaway_frame(last, code, debug))
+        self._say(_goaway_frame(last, code, debug))
 
     def take_output(self) -> bytes:
         """What is to be written now, of data as much as a write should carry; empty: nothing.
@@ -227,81 +212,74 @@ class Connection:
         After ROOM_BYTES there may be more at once.
         """
         if self._sender.ready:
-            self._go_on_sending()
-        return self._sender.take_output()
+            self._do(self._go_on_sending)
+        return self._output.take()
 
-    def _go_on_sending(self) -> None:
-        """Data that waited for a write has its turn."""
-        try:
-            for stream in self._sender.flush():
-                self.writable.append(StreamWritable(stream.id))
-                self._streams.remove_if_over(stream)
-        except ConnectionFault as fault:
-            self._end(fault)
+    def take_writable(self) -> list[StreamWritable]:
+        """The streams on which nothing waits any more since output was taken."""
+        writable, self.writable = self.writable, []
+        return writable
 
     def close(self) -> None:
         """Nothing comes or goes any more, and nothing is kept: not until a collector comes by."""
         if self.ended is None:
             self.ended = ConnectionEnded(ErrorCode.NO_ERROR, "the connection was closed", "")
         self._drop()
-        self._sender.take_output()
+        self._output.take()
         self._receiver.events, self.writable = [], []
 
     def hold_back(self) -> None:
         """Whoever writes is behind: data waits until `let_go`, or until the output is taken."""
-        self._sender.room = 0
+        self._output.hold_back()
 
     def let_go(self) -> None:
         """Whoever writes takes more."""
-        self._sender.room = ROOM_BYTES
+        self._output.let_go()
 
-    def _sendable(self, stream_id: int) -> Stream | None:
-        stream = self._streams.get(stream_id)
-        if stream is not None and not stream.local_open:
-            raise ValueError(f"stream {stream_id} was ended before: nothing more can be sent")
-        return stream
+    def _do(self, act: Callable[[*Given], object], *given: *Given) -> None:
+        """All that our own side asks for: a limit that it reaches ends the connection."""
+        try:
+            act(*given)
+        except ConnectionFault as fault:
+            self._end(fault)
 
-    def _send_whole(
+    def _send(
         self,
-        stream: Stream,
-        head: Sequence[Header],
-        data: bytes | memoryview,
-        trailers: Sequence[Header] | None,
+        stream_id: int,
+        send: Callable[[Stream, *Given], None],
+        *given: *Given,
     ) -> None:
-        sender = self._sender
-        try:
-            if not sender.whole(stream, head, data, trailers):
-                sender.headers(stream, head, end_stream=False)
-                sender.data(stream, data, end_stream=not trailers)
-                if trailers:
-                    sender.headers(stream, trailers, end_stream=True)
-            stream.local_open = False
-            self._streams.remove_if_over(stream)
-        except ConnectionFault as fault:
-            self._end(fault)
-
-    def _sent(self, stream: Stream, *, end_stream: bool) -> None:
-        if end_stream:
-            stream.local_open = False
-            self._streams.remove_if_over(stream)
-
-    def _send_control(self, octets: bytes) -> None:
-        if self.ended is not None:
+        """On a stream that is gone this does nothing; one whose end is sent may be gone then."""
+        stream = self._streams.get(stream_id)
+        if stream is None:
             return
-        try:
-            self._sender.control(octets)
-        except ConnectionFault as fault:
-            self._end(fault)
+        if stream.state is HALF_CLOSED_LOCAL or (stream.queue and stream.queue[-1].end_stream):
+            raise ValueError(f"stream {stream_id} was ended before: nothing more can be sent")
+        send(stream, *given)
+        if stream.state is CLOSED:
+            self._streams.remove(stream)
+
+    def _say(self, octets: bytes) -> None:
+        """A frame of the whole connection, unless that has ended."""
+        if self.ended is None:
+            self._do(self._output.control, octets)
+
+    def _go_on_sending(self) -> None:
+        """Data that waited for a write has its turn."""
+        for stream in self._sender.flush():
+            self.writable.append(StreamWritable(stream.id))
+            if stream.state is CLOSED:
+                self._streams.remove(stream)
 
     def _end(self, fault: ConnectionFault) -> None:
         """The last word: a GOAWAY that says what was wrong; of the streams nothing is kept."""
         self.ended = ConnectionEnded(fault.code, fault.reason, fault.limit)
         self._receiver.events.append(self.ended)
         if fault.limit in _OF_A_TURN:
-            self._sender.take_output()
+            self._output.take()
         last = max(self._streams.last_peer, 0)
         self._drop()
-        self._sender.end(_goaway_frame(last, fault.code, fault.reason.encode()))
+        self._output.end(_goaway_frame(last, fault.code, fault.reason.encode()))
 
     def _drop(self) -> None:
         """Of streams and of what waits or came in part, nothing is kept."""

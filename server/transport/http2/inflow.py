@@ -4,15 +4,16 @@ from server.transport.http2 import frames
 from server.transport.http2.errors import ConnectionFault, ErrorCode, StreamFault
 from server.transport.http2.frames import long_frame
 from server.transport.http2.limits import WINDOW_BYTES_MIN, Limits
-from server.transport.http2.sender import Sender
+from server.transport.http2.output import Output
+from server.transport.http2.states import HALF_CLOSED_REMOTE
 from server.transport.http2.stream import Stream
 
 
 class Inflow:
     """Opens a window again when half of it is used and given back: few updates, and no stall."""
 
-    def __init__(self, limits: Limits, sender: Sender) -> None:
-        self._sender = sender
+    def __init__(self, limits: Limits, output: Output) -> None:
+        self._output = output
         self._stream_window = limits.stream_window_bytes
         self._window_bytes = limits.connection_window_bytes
         self._window = self._window_bytes  # what the peer may send now
@@ -36,7 +37,7 @@ class Inflow:
                 )
 
     def discard(self, flow_bytes: int) -> None:
-        """They belong to no stream any more."""
+        """They are of no stream that is open: only the connection's window counts them."""
         self._returned_bytes += flow_bytes
         if self._returned_bytes * 2 >= self._window_bytes:
             self._window += self._returned_bytes
@@ -49,9 +50,10 @@ class Inflow:
         stream.unreturned_bytes -= flow_bytes
         self.discard(flow_bytes)
         usable = self._stream_window - stream.unreturned_bytes
-        if stream.remote_open and (usable - stream.receive_window) * 2 >= self._stream_window:
+        has_room = (usable - stream.receive_window) * 2 >= self._stream_window
+        if has_room and stream.state is not HALF_CLOSED_REMOTE:
             self._announce(stream.id, usable - stream.receive_window)
             stream.receive_window = usable
 
     def _announce(self, stream_id: int, increment: int) -> None:
-        self._sender.control(long_frame(frames.WINDOW_UPDATE, stream_id, increment))
+        self._output.control(long_frame(frames.WINDOW_UPDATE, stream_id, increment))

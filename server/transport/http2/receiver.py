@@ -3,7 +3,7 @@
 A StreamFault becomes RST_STREAM here; a ConnectionFault goes on to the connection, which it ends.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 
 from server.transport.http2 import frames
 from server.transport.http2.blocks import Blocks
@@ -12,19 +12,19 @@ from server.transport.http2.errors import ConnectionFault, ErrorCode, StreamFaul
 from server.transport.http2.events import (
     DataReceived,
     Event,
-    SettingsChanged,
     StreamRefused,
     StreamReset,
     StreamWritable,
 )
 from server.transport.http2.fields import NO_LENGTH
 from server.transport.http2.floods import Floods
-from server.transport.http2.frames import NUMBER_MAX, PREFACE, FrameReader, read_long
+from server.transport.http2.frames import PREFACE, FrameReader
 from server.transport.http2.heads import Heads
 from server.transport.http2.hpack.decoder import Decoder
 from server.transport.http2.inflow import Inflow
 from server.transport.http2.limits import Limits
 from server.transport.http2.sender import Sender
+from server.transport.http2.states import CLOSED, HALF_CLOSED_REMOTE, check_may_come
 from server.transport.http2.stream import Stream
 from server.transport.http2.streams import STREAMS_ALWAYS, StreamTable
 
@@ -42,7 +42,6 @@ class Receiver:
         *, client: bool
     ) -> None:  # fmt: skip
         self.events: list[Event] = []
-        self.control = Control(floods, sender, streams, client=client)
         self._client = client
         self._limits = limits
         self._floods = floods
@@ -51,8 +50,11 @@ class Receiver:
         self._streams = streams
         self._reader = FrameReader(limits.frame_bytes)
         self._blocks = Blocks(limits, floods)
-        self._decoder = Decoder(list_bytes_max=limits.header_list_bytes)
-        self._heads = Heads(self._decoder, floods, streams, client=client)
+        decoder = Decoder(list_bytes_max=limits.header_list_bytes)
+        self._heads = Heads(decoder, floods, streams, client=client)
+        self._control = Control(
+            limits, floods=floods, sender=sender, streams=streams, decoder=decoder, client=client
+        )
         self._preface_left = b"" if client else PREFACE
         self._frames: Iterator[frames.Frame] = iter(())  # of the read, that are left
         self._work = 0  # of this stretch, in frames
@@ -110,7 +112,8 @@ class Receiver:
     def _go_on_sending(self) -> None:
         for stream in self._sender.flush():
             self.events.append(StreamWritable(stream.id))
-            self._streams.remove_if_over(stream)
+            if stream.state is CLOSED:
+                self._streams.remove(stream)
 
     def _without_preface(self, data: bytes) -> bytes:
         expected = self._preface_left[: len(data)]
@@ -127,11 +130,11 @@ class Receiver:
             self._take_block(stream_id, block, flags & frames.END_STREAM != 0)
 
     def _take_other(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
-        take = _OTHERS.get(kind)
-        if take is None:
-            self._floods.count("ignored_frames")
-        else:
-            take(self, flags, stream_id, payload)
+        if kind == frames.CONTINUATION:
+            self._take_continuation(flags, stream_id, payload)
+            return
+        self.events += self._control.take(kind, flags, stream_id, payload)
+        self._only = None  # if it was the first SETTINGS
 
     def _answer(self, stream_id: int, fault: StreamFault) -> None:
         self._floods.count("stream_errors")
@@ -159,8 +162,8 @@ class Receiver:
                 if headers is None:  # it was work to read all the same
                     self._floods.count("ignored_frames")
                 return
-        if not stream.remote_open:
-            raise StreamFault(ErrorCode.STREAM_CLOSED, "HEADERS after the end of the stream")
+        if stream.state is HALF_CLOSED_REMOTE:
+            check_may_come(frames.HEADERS, HALF_CLOSED_REMOTE)
         if headers is None:
             raise self._too_large(stream)
         event = self._heads.take(stream, headers, end_stream)
@@ -171,9 +174,7 @@ class Receiver:
         """The stream of a request; None for a head that is to be ignored."""
         streams = self._streams
         if self._client or stream_id & 1 == 0 or stream_id <= streams.last_peer:
-            if streams.was_left_out(stream_id):
-                raise _wrong("the numbers of streams go up only")
-            self._check_late(stream_id)
+            check_may_come(frames.HEADERS, streams.state(stream_id))
             return None
         streams.peer_opens(stream_id)
         if stream_id > streams.last_accepted:
@@ -207,8 +208,8 @@ class Receiver:
         if stream is None:
             self._take_late_data(stream_id, data, flow_bytes)
             return
-        if not stream.remote_open:
-            raise StreamFault(ErrorCode.STREAM_CLOSED, "DATA after the end of the stream")
+        if stream.state is HALF_CLOSED_REMOTE:
+            check_may_come(frames.DATA, HALF_CLOSED_REMOTE)
         if not stream.head_received:
             raise StreamFault(ErrorCode.PROTOCOL_ERROR, "DATA before the head of the response")
         if stream.content_left != NO_LENGTH:
@@ -223,103 +224,11 @@ class Receiver:
         self.events.append(DataReceived(stream_id, data, flow_bytes, end_stream))
 
     def _take_late_data(self, stream_id: int, data: bytes, flow_bytes: int) -> None:
-        self._check_late(stream_id)
+        check_may_come(frames.DATA, self._streams.state(stream_id))
         if not data:
             self._floods.count("ignored_frames")
         self._inflow.discard(flow_bytes)
 
-    def _check_late(self, stream_id: int) -> None:
-        """HEADERS and DATA on a stream that is not open are right only if we closed it."""
-        if stream_id == 0 or self._streams.is_idle(stream_id):
-            raise _wrong("a frame on a stream that was never opened")
-        if not self._streams.was_reset(stream_id):
-            raise ConnectionFault(ErrorCode.STREAM_CLOSED, "a frame after the end of the stream")
-
-    def _take_priority(self, _flags: int, stream_id: int, payload: bytes) -> None:
-        if stream_id == 0:
-            raise _wrong("PRIORITY needs a stream")
-        self._floods.count("ignored_frames")
-        if len(payload) == frames.PRIORITY_BYTES:
-            return
-        if self._streams.is_idle(stream_id):  # on which nothing can be answered
-            raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "PRIORITY takes 5 bytes")
-        raise StreamFault(ErrorCode.FRAME_SIZE_ERROR, "PRIORITY takes 5 bytes")
-
-    def _take_reset(self, _flags: int, stream_id: int, payload: bytes) -> None:
-        code = read_long(payload, "RST_STREAM")
-        if stream_id == 0 or self._streams.is_idle(stream_id):
-            raise _wrong("RST_STREAM needs a stream that was opened")
-        stream = self._streams.get(stream_id)
-        if not self._client:
-            self._floods.count("peer_resets")
-        elif stream is None:  # a server cannot reset more than we opened
-            self._floods.count("ignored_frames")
-        if stream is not None:
-            self._streams.remove(stream)
-            self.events.append(StreamReset(stream_id, code))
-
-    def _take_window_update(self, _flags: int, stream_id: int, payload: bytes) -> None:
-        increment = read_long(payload, "WINDOW_UPDATE") & NUMBER_MAX
-        self._floods.count("window_updates")
-        if stream_id == 0:
-            if increment == 0:
-                raise _wrong("WINDOW_UPDATE opens a window by 1 at least")
-            self._sender.open_window(increment)
-        elif (stream := self._streams.get(stream_id)) is not None:
-            if increment == 0:
-                raise StreamFault(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE by nothing")
-            self._sender.open_stream_window(stream, increment)
-        elif self._streams.is_idle(stream_id):
-            raise _wrong("WINDOW_UPDATE needs a stream that was opened")
-
-    def _take_settings(self, flags: int, stream_id: int, payload: bytes) -> None:
-        _check_no_stream(stream_id, "SETTINGS")
-        self._floods.count("settings")
-        if flags & frames.ACK:
-            self._take_settings_ack(payload)
-            return
-        if self._only is not None:  # the first: what they do not limit is free
-            self._only = None
-            self._streams.own_max = NUMBER_MAX
-        self.control.settings(payload)
-        self.events.append(SettingsChanged())
-
-    def _take_settings_ack(self, payload: bytes) -> None:
-        if payload:
-            raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "an acknowledgement is empty")
-        if self._only is not None:
-            raise _wrong("SETTINGS come before their acknowledgement")
-        self._decoder.table_size(self._limits.header_table_bytes)
-
-    def _take_ping(self, flags: int, stream_id: int, payload: bytes) -> None:
-        _check_no_stream(stream_id, "PING")
-        self.events += self.control.ping(flags, payload)
-
-    def _take_goaway(self, _flags: int, stream_id: int, payload: bytes) -> None:
-        _check_no_stream(stream_id, "GOAWAY")
-        self.events += self.control.goaway(payload)
-
-    def _take_push(self, _flags: int, _stream_id: int, _payload: bytes) -> None:
-        raise _wrong("PUSH_PROMISE was not allowed")
-
-
-def _check_no_stream(stream_id: int, kind: str) -> None:
-    if stream_id != 0:
-        raise _wrong(f"{kind} belongs to no stream")
-
 
 def _wrong(reason: str) -> ConnectionFault:
     return ConnectionFault(ErrorCode.PROTOCOL_ERROR, reason)
-
-
-# HEADERS and DATA, which come with each call, are not looked up.
-_OTHERS: Mapping[int, Callable[[Receiver, int, int, bytes], None]] = {
-    frames.PRIORITY: Receiver._take_priority,
-    frames.RST_STREAM: Receiver._take_reset,
-    frames.SETTINGS: Receiver._take_settings,
-    frames.PUSH_PROMISE: Receiver._take_push,
-    frames.PING: Receiver._take_ping,
-    frames.GOAWAY: Receiver._take_goaway,
-    frames.WINDOW_UPDATE: Receiver._take_window_update,
-    frames.CONTINUATION: Receiver._take_continuation,
-}

@@ -8,19 +8,19 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 
 from server.transport.http2 import frames
+from server.transport.http2.blocks import header_frames
 from server.transport.http2.errors import ConnectionFault, ErrorCode, StreamFault, limit_reached
 from server.transport.http2.floods import TINY_FRAME_BYTES, Floods
 from server.transport.http2.frames import NUMBER_MAX, frame_head, pack_head
 from server.transport.http2.hpack.encoder import Encoder
 from server.transport.http2.hpack.table import Header
-from server.transport.http2.limits import FRAME_BYTES_MIN, KIB, WINDOW_BYTES_MIN, Limits
+from server.transport.http2.limits import FRAME_BYTES_MIN, WINDOW_BYTES_MIN, Limits
+from server.transport.http2.output import ROOM_BYTES, Output
+from server.transport.http2.states import AFTER_SENT_END
 from server.transport.http2.stream import Stream, WaitingData, WaitingHead
 
 # A peer may allow frames of 16 MB; in such a turn no other stream would be served for long.
 TURN_BYTES_MAX = 65_536
-# Data beyond this waits for the next write: what windows of 2^31 allow would be copied at a
-# stretch, and held once more by the socket. Half of it makes an answer of 1 MiB cost a sixth more.
-ROOM_BYTES = 512 * KIB
 # What is sent in one go, as most answers are, needs no room until there is so much output.
 OUTPUT_BYTES = 2 * ROOM_BYTES
 
@@ -28,17 +28,14 @@ OUTPUT_BYTES = 2 * ROOM_BYTES
 class Sender:
     """The sending half of a connection: windows, turns and the output."""
 
-    def __init__(self, limits: Limits, floods: Floods) -> None:
+    def __init__(self, output: Output, limits: Limits, floods: Floods) -> None:
+        self.output = output
         self.encoder = Encoder()
         self.window = WINDOW_BYTES_MIN  # of the connection
         self._opened_bytes = WINDOW_BYTES_MIN  # of it, ever
         self.stream_window = WINDOW_BYTES_MIN  # that a new stream begins with
         self.waiting_bytes = 0  # data that waits, of all streams
         self.kept_bytes = 0  # of all that it is a part of
-        self.output_bytes = 0
-        self._output: list[bytes | memoryview] = []
-        self._control_bytes = 0  # of the output: what the peer made us send
-        self.room = ROOM_BYTES  # for data, until the output is taken; a last frame may exceed it
         self._waiting: dict[int, Stream] = {}  # that have a queue
         self.ready: OrderedDict[int, Stream] = OrderedDict()  # and a window of their own
         self._frame_bytes_max = FRAME_BYTES_MIN
@@ -55,38 +52,19 @@ class Sender:
         """Whether data waits that only the connection's window holds back."""
         return bool(self.ready) and self.window <= 0
 
-    def take_output(self) -> bytes:
-        """What can be written now, with data for one write; more may be there at once."""
-        output, self._output = self._output, []
-        self.output_bytes = self._control_bytes = 0
-        self.room = ROOM_BYTES
-        return output[0] if len(output) == 1 and type(output[0]) is bytes else b"".join(output)
-
-    def control(self, frame: bytes) -> None:
-        """A frame that does not wait; raises ConnectionFault when a turn makes too many."""
-        self._write(frame)
-        self._control_bytes += len(frame)
-        if self._control_bytes > self._limits.control_output_bytes:
-            raise limit_reached("too many answers in one turn", "control_output_bytes")
-
     def drop(self) -> None:
         """What waits will not be sent."""
         for stream in list(self._waiting.values()):
             self.forget(stream)
 
-    def end(self, frame: bytes) -> None:
-        """The last frame, whatever it is."""
-        self._output.append(frame)
-        self.output_bytes += len(frame)
-
-    def headers(self, stream: Stream, headers: Sequence[Header], *, end_stream: bool) -> None:
+    def headers(self, stream: Stream, headers: Sequence[Header], end_stream: bool) -> None:
         """A head or trailers, behind what waits of the stream's data."""
         if stream.queue:
             stream.queue.append(WaitingHead(headers, end_stream))
         else:
-            self._write_headers(stream.id, headers, end_stream)
+            self._write_headers(stream, headers, end_stream)
 
-    def data(self, stream: Stream, data: bytes | memoryview, *, end_stream: bool) -> None:
+    def data(self, stream: Stream, data: bytes | memoryview, end_stream: bool) -> None:
         """What can be written now is output; the rest waits, behind those that waited before."""
         if not data and not end_stream:
             return
@@ -114,33 +92,46 @@ class Sender:
         head: Sequence[Header],
         data: bytes | memoryview,
         trailers: Sequence[Header] | None,
-    ) -> bool:
-        """Head, data and end in one go; False, and nothing done, when the data has to be cut."""
+    ) -> None:
+        """Head, data and end: in one go, unless the data has to be cut."""
         size = len(data)
         if (
             size > self.window
             or size > stream.send_window
             or size > FRAME_BYTES_MIN
-            or self.output_bytes > OUTPUT_BYTES
+            or self.output.size > OUTPUT_BYTES
         ):
-            return False
+            self._in_parts(stream, head, data, trailers)
+            return
         stream_id = stream.id
         end = 0 if trailers else frames.END_STREAM
         octets = b"".join(
             (
-                _header_frames(stream_id, self.encoder.encode(head), 0),
+                header_frames(stream_id, self.encoder.encode(head), 0),
                 pack_head(size >> 8, size & 0xFF, frames.DATA, end, stream_id),
                 data,
-                _header_frames(stream_id, self.encoder.encode(trailers), frames.END_STREAM)
+                header_frames(stream_id, self.encoder.encode(trailers), frames.END_STREAM)
                 if trailers
                 else b"",
             )
         )
         self.window -= size
         stream.send_window -= size
+        stream.state = AFTER_SENT_END[stream.state]
         self._floods.data_frames += 1
-        self._write(octets)
-        return True
+        self.output.write(octets)
+
+    def _in_parts(
+        self,
+        stream: Stream,
+        head: Sequence[Header],
+        data: bytes | memoryview,
+        trailers: Sequence[Header] | None,
+    ) -> None:
+        self.headers(stream, head, False)
+        self.data(stream, data, not trailers)
+        if trailers:
+            self.headers(stream, trailers, True)
 
     def forget(self, stream: Stream) -> None:
         """The stream is gone, and what waited of it."""
@@ -201,7 +192,7 @@ class Sender:
 
     @property
     def _can_turn(self) -> bool:
-        return self.window > 0 and self.room > 0
+        return self.window > 0 and self.output.room > 0
 
     @property
     def _beyond_windows(self) -> int:
@@ -241,7 +232,7 @@ class Sender:
     def _write_windowless(self, stream: Stream, item: WaitingHead | WaitingData) -> bool:
         """Sends what no window holds back: heads, and an end without data."""
         if isinstance(item, WaitingHead):
-            self._write_headers(stream.id, item.headers, item.end_stream)
+            self._write_headers(stream, item.headers, item.end_stream)
             return True
         if not item.data:
             self._write_frame(stream, item.data, end_stream=item.end_stream)
@@ -269,32 +260,14 @@ class Sender:
         stream.send_window -= size
         stream.sent_bytes += size
         self.window -= size
-        self.room -= size
-        flags = frames.END_STREAM if end_stream and not left else 0
-        self._write(frame_head(size, frames.DATA, flags, stream.id))
-        self._write(data[:size])
+        flags = 0
+        if end_stream and not left:
+            flags, stream.state = frames.END_STREAM, AFTER_SENT_END[stream.state]
+        self.output.data(frame_head(size, frames.DATA, flags, stream.id), data[:size])
         return left
 
-    def _write_headers(self, stream_id: int, headers: Sequence[Header], end_stream: bool) -> None:
-        flags = frames.END_STREAM if end_stream else 0
-        self._write(_header_frames(stream_id, self.encoder.encode(headers), flags))
-
-    def _write(self, octets: bytes | memoryview) -> None:
-        self._output.append(octets)
-        self.output_bytes += len(octets)
-        if self.output_bytes > self._limits.output_bytes:
-            raise limit_reached("too much output in one turn", "output_bytes")
-
-
-def _header_frames(stream_id: int, block: bytes, flags: int) -> bytes:
-    """One HEADERS frame, nearly always; CONTINUATION behind it for a block that is longer."""
-    size = len(block)
-    if size <= FRAME_BYTES_MIN:
-        flags |= frames.END_HEADERS
-        return pack_head(size >> 8, size & 0xFF, frames.HEADERS, flags, stream_id) + block
-    parts = [frames.frame(frames.HEADERS, flags, stream_id, block[:FRAME_BYTES_MIN])]
-    for at in range(FRAME_BYTES_MIN, size, FRAME_BYTES_MIN):
-        last = frames.END_HEADERS if at + FRAME_BYTES_MIN >= size else 0
-        part = block[at : at + FRAME_BYTES_MIN]
-        parts.append(frames.frame(frames.CONTINUATION, last, stream_id, part))
-    return b"".join(parts)
+    def _write_headers(self, stream: Stream, headers: Sequence[Header], end_stream: bool) -> None:
+        flags = 0
+        if end_stream:
+            flags, stream.state = frames.END_STREAM, AFTER_SENT_END[stream.state]
+        self.output.write(header_frames(stream.id, self.encoder.encode(headers), flags))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from server.transport.http2.fields import NO_LENGTH
 from server.transport.http2.hpack.table import Header
+from server.transport.http2.states import OPEN
 
 
 class WaitingHead(NamedTuple):
@@ -34,12 +35,11 @@ class Stream:
         "content_left",
         "head_received",
         "id",
-        "local_open",
         "queue",
         "receive_window",
-        "remote_open",
         "send_window",
         "sent_bytes",
+        "state",
         "unreturned_bytes",
         "waiting_bytes",
     )
@@ -49,8 +49,7 @@ class Stream:
         self.send_window = send_window
         self.sent_bytes = 0  # of data, unless all went in one go
         self.receive_window = receive_window
-        self.local_open = True
-        self.remote_open = True
+        self.state = OPEN  # one that is idle or closed is in no table
         self.head_received = False
         self.content_left = NO_LENGTH  # of content-length
         self.unreturned_bytes = 0  # received and not consumed yet

@@ -5,6 +5,12 @@ from server.transport.http2.errors import ErrorCode, NoStreamFree, StreamFault
 from server.transport.http2.frames import NUMBER_MAX, long_frame
 from server.transport.http2.inflow import Inflow
 from server.transport.http2.sender import Sender
+from server.transport.http2.states import (
+    AFTER_RECEIVED_END,
+    CLOSED,
+    HALF_CLOSED_REMOTE,
+    State,
+)
 from server.transport.http2.stream import Stream
 
 # Frames of a stream that we reset may be on their way for a round trip; so may those of as many.
@@ -49,27 +55,30 @@ class StreamTable(dict[int, Stream]):
         self._reset_forgotten = 0  # the highest that was dropped
         self._gaps: list[range] = []  # oldest first
 
-    def is_own(self, stream_id: int) -> bool:
-        """Whether the number is one of those that this end opens."""
-        return stream_id & 1 == self._own_parity
-
-    def is_idle(self, stream_id: int) -> bool:
-        """Whether no one has opened it yet."""
-        return stream_id > (self.last_own if self.is_own(stream_id) else self.last_peer)
-
-    def was_left_out(self, stream_id: int) -> bool:
-        """Whether it was closed only by the opening of one with a higher number."""
-        return any(stream_id in gap for gap in self._gaps)
-
-    def was_reset(self, stream_id: int) -> bool:
-        """Whether we reset it, so that more of it may come from a peer that has not heard."""
-        return stream_id in self._reset or stream_id <= self._reset_forgotten
+    def state(self, stream_id: int) -> State:
+        """Of any number; 0, which is the connection's, stays idle for ever."""
+        stream = self.get(stream_id)
+        if stream is not None:
+            return stream.state
+        is_own = stream_id & 1 == self._own_parity
+        if not stream_id or stream_id > (self.last_own if is_own else self.last_peer):
+            return State.IDLE
+        if any(stream_id in gap for gap in self._gaps):
+            return State.SKIPPED
+        was_reset = stream_id in self._reset or stream_id <= self._reset_forgotten
+        return State.RESET if was_reset else State.CLOSED
 
     def peer_opens(self, stream_id: int) -> None:
         """From now on, no number up to this is idle."""
         if stream_id > self.last_peer + 2:
             self._gaps = [*self._gaps[1 - GAPS_REMEMBERED :], range(self.last_peer + 2, stream_id)]
         self.last_peer = stream_id
+
+    @property
+    def free(self) -> int:
+        """How many of our own may be opened now."""
+        left = (NUMBER_MAX - self.last_own) // 2
+        return 0 if self.going_away else min(self.own_max - len(self), left)
 
     def open(self, receive_window: int) -> Stream:
         """The next of our own; raises NoStreamFree."""
@@ -93,30 +102,26 @@ class StreamTable(dict[int, Stream]):
         """Nothing more comes of it; raises StreamFault if more was promised."""
         if stream.content_left > 0:
             raise StreamFault(ErrorCode.PROTOCOL_ERROR, "less DATA than content-length says")
-        stream.remote_open = False
-        if not stream.local_open:
-            self.remove_if_over(stream)
+        stream.state = AFTER_RECEIVED_END[stream.state]
+        if stream.state is CLOSED:
+            self.remove(stream)
 
     def remove(self, stream: Stream) -> None:
-        """It is gone, with what waited of it; what it holds of the connection's window is free."""
+        """It is closed: nothing waits of it, and it holds nothing of the connection's window."""
         del self[stream.id]
+        stream.state = CLOSED
         self.in_all.open -= 1
         if stream.queue:
             self._sender.forget(stream)
         if stream.unreturned_bytes:
             self._inflow.discard(stream.unreturned_bytes)
 
-    def remove_if_over(self, stream: Stream) -> None:
-        """It is gone once both have ended it."""
-        if not stream.remote_open and not stream.local_open and not stream.queue:
-            self.remove(stream)
-
     def reset(self, stream: Stream, code: int) -> None:
         """Ends it for both."""
-        if stream.remote_open:
+        if stream.state is not HALF_CLOSED_REMOTE:
             self.discard_rest(stream.id)
         self.remove(stream)
-        self._sender.control(long_frame(frames.RST_STREAM, stream.id, code))
+        self._sender.output.control(long_frame(frames.RST_STREAM, stream.id, code))
 
     def end(self) -> None:
         """The connection is over."""

@@ -92,7 +92,7 @@ class Inbox:
         if message is not None:
             self._give_back(self._buffer.taken_bytes - self._taken_bytes)
             self._taken_bytes = self._buffer.taken_bytes
-        elif self.is_ended and not (self._buffer.is_between or self.is_behind):
+        elif self.is_ended and not (self._buffer.is_between or self._buffer.is_behind):
             raise CallRefused(Code.INTERNAL, "a message is cut short: the stream ends inside it")
         return message
 
@@ -101,10 +101,10 @@ class Inbox:
         self.give_back()
         if self._only is None and (message := self.take()) is not None:
             self._only = message
-            self._link.unread_bytes += len(message)
+            self._link.count_unread(len(message))
         if self._only is not None and not self._buffer.is_between:
             raise CallRefused(Code.UNIMPLEMENTED, "the method takes one message, not more")
-        if self.is_ended and self._only is None and not self.is_behind:
+        if self.is_ended and self._only is None and not self._buffer.is_behind:
             raise CallRefused(Code.UNIMPLEMENTED, "the method takes one message, not none")
         return self._give_only() if self.is_ended else None
 
@@ -124,15 +124,18 @@ class Inbox:
 
     def _count_held(self) -> None:
         held_bytes = self._buffer.held_bytes
-        self._link.unread_bytes += held_bytes - self._held_bytes
-        self._held_bytes = held_bytes
-        if self.is_behind:  # nothing comes, and more is held all the same: a flush looks at it
+        if held_bytes != self._held_bytes:
+            self._link.count_unread(held_bytes - self._held_bytes)
+            self._held_bytes = held_bytes
+        if (
+            self._buffer.is_behind
+        ):  # nothing comes, and more is held all the same: a flush looks at it
             self._link.flush_soon()
 
     def _give_only(self) -> bytes | memoryview | None:
         message, self._only = self._only, None
         if message is not None:
-            self._link.unread_bytes -= len(message)
+            self._link.count_unread(-len(message))
         return message
 
     def _give_back(self, count: int) -> None:

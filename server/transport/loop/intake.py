@@ -29,7 +29,7 @@ class Intake:
         self._http2 = http2
         self._handlers = dict(handlers)
         self._clock = clock
-        self._on_read = on_read or _ignore
+        self._on_read = on_read
         self._reads: deque[tuple[bytes, float]] = deque()
         self._size = 0  # of the read that is being handled
         self._stretches: Iterator[list[Event]] = iter(())
@@ -40,7 +40,8 @@ class Intake:
     def begin(self, data: bytes, now_s: float) -> None:
         """Takes a read when nothing waits."""
         if len(data) <= _ONE_STRETCH_BYTES:
-            self._on_read(now_s)
+            if self._on_read is not None:
+                self._on_read(now_s)
             self._events = iter(self._http2.receive(data, now_s))
         else:
             self.add(data, now_s)
@@ -84,13 +85,10 @@ class Intake:
         self._size = 0
         if self._reads:
             data, now_s = self._reads.popleft()
-            self._on_read(now_s)
+            if self._on_read is not None:
+                self._on_read(now_s)
             self._size = len(data)
             if self._size <= _ONE_STRETCH_BYTES:
                 self._events = iter(self._http2.receive(data, now_s))
             else:
                 self._stretches = self._http2.receive_in_stretches(data, now_s)
-
-
-def _ignore(now_s: float) -> None:
-    """Of answers nobody asks when they came."""

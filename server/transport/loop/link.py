@@ -10,7 +10,7 @@ import termios
 from collections.abc import Callable
 
 from server.transport.http2.connection import Connection
-from server.transport.http2.sender import ROOM_BYTES
+from server.transport.http2.output import ROOM_BYTES
 from server.transport.loop.turns import Flow
 
 # A handler that writes without end gives way to others after this much.
@@ -43,7 +43,7 @@ class Link:
         self.is_congested = False  # by the transport's word
         self.is_reading = False  # whoever reads flushes at the end
         self.written_bytes = 0
-        self.unread_bytes = 0  # of what came and is not complete, not read or not answered
+        self.unread_bytes = 0
         self._on_flushed = on_flushed
         self._flush_is_due = False
         self._turn_bytes = 0
@@ -90,6 +90,10 @@ class Link:
         """Whether the peer keeps data of this stream waiting."""
         waits = self.is_congested and self.connection.waiting_bytes(stream_id) > 0
         return waits or self.connection.is_held_back(stream_id)
+
+    def count_unread(self, more_bytes: int) -> None:
+        """So much more, or less, of what came is not complete, not read or not answered."""
+        self.unread_bytes += more_bytes
 
     def wake(self, stream_id: int) -> None:
         """The stream can be written, or has ended."""

@@ -48,6 +48,31 @@ class Flow(Share):
         self.work: deque[Work] = deque()
 
 
+class Stretches:
+    """Work that a flow does in stretches, a turn for each, whoever it is that awaits them."""
+
+    __slots__ = ("_began_s", "_flow", "_turns")
+
+    def __init__(self, turns: "Turns", flow: Flow) -> None:
+        self._turns = turns
+        self._flow = flow
+        self._began_s: float | None = None  # the turn that it is in
+
+    async def wait(self) -> None:
+        """Returns when it is the flow's turn again; what is done until the next wait counts."""
+        self.end()
+        await self._turns.wait(self._flow)
+        self._began_s = self._turns.clock()
+        # Behind this step of the work: what it then waits for is no work of the flow's.
+        asyncio.get_running_loop().call_soon(self.end)
+
+    def end(self) -> None:
+        """Counts the stretch, if one has begun."""
+        if self._began_s is not None:
+            self._turns.charge(self._flow, self._turns.clock() - self._began_s)
+            self._began_s = None
+
+
 class Turns:
     """Of one server."""
 

@@ -9,7 +9,7 @@ import grpc
 from grpc.aio import EOF, AbortError
 
 from server.status_code import Code
-from server.transport.grpc.messages import framed, framed_gzip, prefix, too_large
+from server.transport.grpc.messages import JOINED_BYTES_MAX, in_pieces, prefix, too_large
 from server.transport.grpc.metadata import Metadata, metadata_headers, read_metadata
 from server.transport.grpc.request import GZIP_RESPONSE_HEAD, RESPONSE_HEAD, RequestHead
 from server.transport.grpc.status import CallRefused, failure_trailers, trailers
@@ -17,12 +17,11 @@ from server.transport.http2.errors import ErrorCode
 from server.transport.http2.hpack.table import Header
 from server.transport.loop.inbox import Inbox
 from server.transport.loop.link import Link
+from server.transport.loop.turns import Stretches
 from server.transport.serving.tally import Tally
 
 Message: TypeAlias = Any  # what the method's serializer takes and its parser gives
 _Pairs = Iterable[tuple[str, str | bytes]]
-# Larger messages are not copied behind their prefix.
-_JOINED_BYTES_MAX = 64 * 2**10
 # What gRPC makes a status of that cannot be sent; of others, CANCELLED.
 _RESETS = {Code.RESOURCE_EXHAUSTED: ErrorCode.ENHANCE_YOUR_CALM}
 
@@ -35,7 +34,7 @@ class ServerCall:
 
     __slots__ = (
         "_beside", "_callbacks", "_code", "_deadline_s", "_details", "_gzip", "_has_head",
-        "_held_bytes", "_link", "_tally", "_timer", "_trailing", "_turn_s", "began_s", "head",
+        "_held_bytes", "_link", "_tally", "_timer", "_trailing", "_turn", "began_s", "head",
         "inbox", "is_cancelled", "is_ended", "is_requested", "method", "stream_id", "task",
     )  # fmt: skip
 
@@ -65,7 +64,7 @@ class ServerCall:
         self._timer: asyncio.TimerHandle | None = None
         self._callbacks: list[Callable[[ServerCall], object]] | None = None
         self._held_bytes = 0  # of a request whose servicer waits
-        self._turn_s: float | None = None  # when its turn began, if it takes turns
+        self._turn: Stretches | None = None  # if it takes turns
         self._has_head = False  # the head of the response was sent
         self._code = 0
         self._details = ""
@@ -137,27 +136,21 @@ class ServerCall:
             if data is None:
                 return EOF
             await self.turn()  # messages that are there already would be read in one go
-            return self.parsed(data)
+            return self.method.parse(data)
         except CallRefused as refusal:
             self.refuse(refusal)
             raise AbortError from refusal
 
     async def turn(self) -> None:
-        """Returns when it is this connection's turn again: for work of more than a moment.
-
-        What the servicer does until it waits for something counts as its connection's.
-        """
-        turns, flow = self._tally.turns, self._link.flow
-        self._end_turn()
-        await turns.wait(flow)
-        self._turn_s = turns.clock()
-        # Behind this step of the servicer: what it then waits for is no work of its connection's.
-        self._link.loop.call_soon(self._end_turn)
+        """Returns when it is this connection's turn again: for work of more than a moment."""
+        if self._turn is None:
+            self._turn = Stretches(self._tally.turns, self._link.flow)
+        await self._turn.wait()
 
     def hold(self, more_bytes: int) -> None:
         """Counts so much more as held for the caller, until the call ends."""
         self._held_bytes += more_bytes
-        self._link.unread_bytes += more_bytes
+        self._link.count_unread(more_bytes)
         self._link.flush_soon()  # which looks at what is held
 
     async def write(self, message: Message) -> None:
@@ -169,21 +162,10 @@ class ServerCall:
         if len(data) > self._tally.limits.message_bytes_max:
             self.refuse(too_large(self._tally.limits.message_bytes_max))
             raise AbortError
-        self._send_message(data)
+        self._send_message((data,))
         await self._link.drained(self.stream_id, len(data))
 
     # What those that run servicers call.
-
-    def parsed(self, data: bytes | memoryview) -> Message:
-        """Raises CallRefused."""
-        parse = self.method.parse
-        if parse is None:
-            return data
-        try:
-            return parse(data)
-        except Exception:  # noqa: BLE001 - whatever a parser raises, the caller's bytes are bad
-            message = "the request is not a message of this method"
-            raise CallRefused(Code.INTERNAL, message) from None
 
     def answer(self, message: Message) -> None:
         """Ends a call that has one response; one in bytes may come in parts, or as a view."""
@@ -194,21 +176,17 @@ class ServerCall:
             return
         serialize = self.method.serialize
         data = message if serialize is None else serialize(message)
-        if type(data) is not bytes:
-            parts = (data,) if isinstance(data, memoryview) else data
-            size = sum(map(len, parts))
-            if size > _JOINED_BYTES_MAX and not self._gzip:
-                self._answer_in_parts(parts, size)
-                return
-            data = b"".join(parts)
-        if len(data) > self._tally.limits.message_bytes_max:
+        parts = (data,) if isinstance(data, bytes | memoryview) else data
+        size = sum(map(len, parts))
+        if size > self._tally.limits.message_bytes_max:
             self.refuse(too_large(self._tally.limits.message_bytes_max))
-        elif self._has_head or self._gzip or len(data) > _JOINED_BYTES_MAX:
-            self._send_message(data)
+        elif self._has_head or self._gzip or size > JOINED_BYTES_MAX:
+            self._send_message(parts)
             self.end(0, self._details)
         else:
+            whole = b"".join((prefix(0, size), *parts))
             status = trailers(0, self._details, self._trailing)
-            self._link.connection.respond(self.stream_id, RESPONSE_HEAD, framed(data), status)
+            self._link.connection.respond(self.stream_id, RESPONSE_HEAD, whole, status)
             self._close()
 
     def finish(self) -> None:
@@ -230,8 +208,7 @@ class ServerCall:
         """Sends the status, unless one was sent."""
         if self.is_ended:
             return
-        ending = failure_trailers if code else trailers
-        status = ending(code, details, self._trailing)
+        status = (failure_trailers if code else trailers)(code, details, self._trailing)
         if not self._has_head:
             status = (*RESPONSE_HEAD, *status)
         self._link.connection.send_headers(self.stream_id, status, end_stream=True)
@@ -286,47 +263,23 @@ class ServerCall:
         self._has_head = True
         self._link.connection.send_headers(self.stream_id, head + metadata if metadata else head)
 
-    def _send_message(self, data: bytes) -> None:
+    def _send_message(self, parts: Sequence[bytes | memoryview]) -> None:
         if not self._has_head:
             self._send_head()
-        connection = self._link.connection
-        if self._gzip:
-            connection.send_data(self.stream_id, framed_gzip(data))
-        elif len(data) > _JOINED_BYTES_MAX:
-            connection.send_data(self.stream_id, prefix(0, len(data)))
-            connection.send_data(self.stream_id, data)
-        else:
-            connection.send_data(self.stream_id, framed(data))
-
-    def _answer_in_parts(self, parts: Sequence[bytes | memoryview], size: int) -> None:
-        """Without joining them: most of it is in one of them, and is not copied."""
-        if size > self._tally.limits.message_bytes_max:
-            self.refuse(too_large(self._tally.limits.message_bytes_max))
-            return
-        if not self._has_head:
-            self._send_head()
-        connection = self._link.connection
-        for part in (prefix(0, size), *parts):
-            connection.send_data(self.stream_id, part)
-        self.end(0, self._details)
-
-    def _end_turn(self) -> None:
-        if self._turn_s is not None:
-            turns = self._tally.turns
-            turns.charge(self._link.flow, turns.clock() - self._turn_s)
-            self._turn_s = None
+        for piece in in_pieces(parts, gzip=self._gzip):
+            self._link.connection.send_data(self.stream_id, piece)
 
     def _close(self) -> None:
         self.is_ended = True
-        if self._turn_s is not None:
-            self._end_turn()
+        if self._turn is not None:
+            self._turn.end()
         if self._timer is not None:
             self._timer.cancel()
         if self.inbox is not None:
             self.inbox.close()
         link = self._link
         if self._held_bytes:  # by most calls nothing
-            link.unread_bytes -= self._held_bytes
+            link.count_unread(-self._held_bytes)
         self._beside.pop(self.stream_id, None)
         link.wake(self.stream_id)
         if not (

@@ -32,7 +32,7 @@ class Calls:
     """Begins calls, and hands the requests of unary ones over once they are whole."""
 
     def __init__(self, link: Link, tally: Tally, methods: Methods) -> None:
-        self._link = link
+        self.link = link
         self._tally = tally
         self._methods = methods
         self._open: dict[int, ServerCall] = {}
@@ -65,19 +65,19 @@ class Calls:
         for call in list(self._open.values()):
             waits = not (call.is_requested or call.method.takes_stream)
             if waits and now_s - call.began_s >= seconds:
-                self._tally.reached("request", self._link.peer)
+                self._tally.reached("request", self.link.peer)
                 call.interrupt(
                     Code.DEADLINE_EXCEEDED, f"the request took longer than {seconds:g} s"
                 )
 
     def end_stalled(self, stream_id: int) -> None:
         """Ends a call whose reader has stalled, or what is left of its answer."""
-        self._tally.reached("stall", self._link.peer)
+        self._tally.reached("stall", self.link.peer)
         if (call := self._open.get(stream_id)) is not None:
             call.interrupt(Code.RESOURCE_EXHAUSTED, "the caller has stopped reading")
         else:
-            self._link.connection.reset(stream_id, ErrorCode.ENHANCE_YOUR_CALM)
-            self._link.flush_soon()
+            self.link.connection.reset(stream_id, ErrorCode.ENHANCE_YOUR_CALM)
+            self.link.flush_soon()
 
     def interrupt(self, code: Code, message: str) -> None:
         """Ends all calls under their servicers."""
@@ -89,7 +89,7 @@ class Calls:
         for call in list(islice(self._open.values(), CANCELLED_AT_ONCE)):
             call.cancel()
         if self._open:
-            self._tally.turns.ask(self._link.flow, self.cancel)
+            self._tally.turns.ask(self.link.flow, self.cancel)
 
     def _begin(self, event: HeadersReceived) -> None:
         stream_id, headers, end_stream = event
@@ -101,7 +101,7 @@ class Calls:
             return
         self._tally.calls += 1
         self.called_s = self._came_s
-        call = ServerCall(self._link, self._tally, self._open, stream_id, head, self._came_s)
+        call = ServerCall(self.link, self._tally, self._open, stream_id, head, self._came_s)
         self._open[stream_id] = call
         if head.timeout_s is not None:
             self._timed.append(call)
@@ -115,7 +115,7 @@ class Calls:
         stream_id, data, flow_bytes, end_stream = event
         call = self._open.get(stream_id)
         if call is None:
-            self._link.connection.consumed(stream_id, flow_bytes)
+            self.link.connection.consumed(stream_id, flow_bytes)
         elif end_stream and call.inbox is None and (message := only_message(data)) is not None:
             call.is_requested = True
             self._answer(call, message)
@@ -176,17 +176,17 @@ class Calls:
 
     def wake(self, event: StreamWritable) -> None:
         """Nothing of a stream waits any more."""
-        self._link.wake(event.stream_id)
+        self.link.wake(event.stream_id)
         if event.stream_id not in self._open:
             # It was answered before its request ended, and now all of the answer has left.
-            self._link.connection.reset(event.stream_id, ErrorCode.NO_ERROR)
+            self.link.connection.reset(event.stream_id, ErrorCode.NO_ERROR)
 
     def _refuse(self, stream_id: int, response: Headers, end_stream: bool) -> None:
-        connection = self._link.connection
+        connection = self.link.connection
         connection.send_headers(stream_id, response, end_stream=True)
         if not end_stream:
             connection.reset(stream_id, ErrorCode.NO_ERROR)
 
     def _inbox(self, call: ServerCall) -> Inbox:
         bytes_max = call.method.message_bytes_max
-        return Inbox(self._link, call.stream_id, bytes_max, gzip=call.head.gzip, turn=call.turn)
+        return Inbox(self.link, call.stream_id, bytes_max, gzip=call.head.gzip, turn=call.turn)

@@ -13,16 +13,13 @@ from server.status_code import Code
 from server.transport.grpc.methods import Methods, RpcHandler
 from server.transport.held_bytes import HeldBytes
 from server.transport.limit_log import LimitLog
-from server.transport.serving.connection import (
-    LINGER_S,
-    ServerConnection,
-    counted_address,
-    written_address,
-)
+from server.transport.serving.connection import ServerConnection
+from server.transport.serving.last_words import LINGER_S
 from server.transport.serving.limits import ServerLimits
 from server.transport.serving.tally import Tally, TooLarge, bare
 from server.transport.sockets.accepting import Accepting
 from server.transport.sockets.listen import listen
+from server.transport.sockets.peer_name import counted_address, written_address
 from server.transport.sockets.tls import why_failed
 
 # For the handlers of calls that were cut off: to clean up, not to go on.

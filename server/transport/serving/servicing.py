@@ -45,7 +45,7 @@ def answer(call: ServerCall, data: bytes | memoryview) -> None:
         return
     variables = copy_context()
     try:
-        coroutine = call.method.servicer(call.parsed(data), call)
+        coroutine = call.method.servicer(call.method.parse(data), call)
         awaited = variables.run(coroutine.send, None)
     except StopIteration as end:
         _give(call, end.value)
@@ -63,7 +63,7 @@ def _answer_in_task(call: ServerCall, data: bytes | memoryview) -> None:
     variables = copy_context()
     first: list[Any] = []
     try:
-        coroutine = call.method.servicer(call.parsed(data), call)
+        coroutine = call.method.servicer(call.method.parse(data), call)
         task = call.work(_begun(_finish(call, coroutine, first)), variables)
         first.append(_first_step(task, coroutine, variables))
     except StopIteration as end:
@@ -97,7 +97,7 @@ def start(call: ServerCall, data: bytes | memoryview | None) -> None:
 async def _run(call: ServerCall, data: bytes | memoryview | None) -> None:
     method = call.method
     try:
-        request = Requests(call) if data is None else call.parsed(data)
+        request = Requests(call) if data is None else call.method.parse(data)
         response = method.servicer(request, call)
         if not method.gives_stream:
             call.answer(await response)

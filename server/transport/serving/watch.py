@@ -30,6 +30,7 @@ class Look(NamedTuple):
 
     calls: int  # open, of any kind
     is_congested: bool  # the peer reads more slowly than we write
+    is_behind: bool = False  # what it said last may wait to be handled
 
 
 _WAIT = Verdict(Act.WAIT)
@@ -74,6 +75,13 @@ class Watch:
         self._retired_s = now_s
         return True
 
+    def leave(self) -> bool:
+        """True the first time: then the second GOAWAY is due."""
+        if self.has_left:
+            return False
+        self.has_left = True
+        return True
+
     def look(self, look: Look, *, now_s: float) -> Verdict:
         """What to do now."""
         if look.calls:
@@ -87,7 +95,8 @@ class Watch:
 
     def _silence(self, look: Look, now_s: float) -> Verdict | None:
         """A dead peer's calls would stay open for ever; one without calls is merely idle."""
-        if look.is_congested:  # we do not read then, so no answer can come; a stall ends it
+        # We do not read while the peer does not, so no answer can come; a stall ends it.
+        if look.is_congested or look.is_behind:
             self.received_s = now_s
         if self.received_s is None:
             dead = now_s - self._pinged_s >= self._limits.keepalive_answer_s_max

@@ -7,15 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optimizer.estimate.latency import BUCKETS, LatencyEstimate
+from optimizer.estimate.latency import LatencyEstimate
+from server.latency_buckets import LATENCY_BUCKETS
 
 
 def counts(*latencies_s: float) -> list[int]:
     """As a worker counts them."""
-    found = [0] * BUCKETS
+    found = [0] * LATENCY_BUCKETS
     for latency_s in latencies_s:
-        ends = [i for i in range(BUCKETS) if latency_s <= 100e-6 * 2 ** (i / 3)]
-        found[ends[0] if ends else BUCKETS - 1] += 1
+        ends = [i for i in range(LATENCY_BUCKETS) if latency_s <= 100e-6 * 2 ** (i / 3)]
+        found[ends[0] if ends else LATENCY_BUCKETS - 1] += 1
     return found
 
 
@@ -44,14 +45,14 @@ def test_a_failure_is_a_miss_however_quick() -> None:
 
 def test_inside_a_bucket_latencies_are_even_on_the_log_scale() -> None:
     start_s, end_s = 100e-6 * 2 ** (19 / 3), 100e-6 * 2 ** (20 / 3)
-    found = told([0] * 20 + [1_000_000] + [0] * (BUCKETS - 21))
+    found = told([0] * 20 + [1_000_000] + [0] * (LATENCY_BUCKETS - 21))
     assert found.miss("svc", start_s, 0.0) == pytest.approx(1, abs=1e-4)
     assert found.miss("svc", (start_s * end_s) ** 0.5, 0.0) == pytest.approx(0.5, abs=1e-4)
     assert found.miss("svc", end_s, 0.0) == pytest.approx(0, abs=1e-4)
 
 
 def test_beyond_the_last_bucket_half_is_taken_to_be_slower_than_twice_its_start() -> None:
-    found = told([0] * (BUCKETS - 1) + [1_000_000])
+    found = told([0] * (LATENCY_BUCKETS - 1) + [1_000_000])
     start_s = 100e-6 * 2 ** (62 / 3)
     assert found.miss("svc", start_s, 0.0) == pytest.approx(1, abs=1e-4)
     assert found.miss("svc", 2 * start_s, 0.0) == pytest.approx(0.5, abs=1e-4)

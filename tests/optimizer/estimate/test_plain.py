@@ -10,9 +10,10 @@ from optimizer.estimate.account import FloorAccount
 from optimizer.estimate.accuracy import AccuracyEstimate, Prior
 from optimizer.estimate.chain import ChainEstimate
 from optimizer.estimate.demand import DemandEstimate
-from optimizer.estimate.latency import BUCKETS, LatencyEstimate
+from optimizer.estimate.latency import LatencyEstimate
 from optimizer.estimate.miss import MissEstimate, Promise
 from optimizer.estimate.usage import UsageEstimate
+from server.latency_buckets import LATENCY_BUCKETS
 
 CELL = ("code", "-", "law", "s0")
 PRIORS = {"svc": Prior(0.8)}
@@ -29,7 +30,7 @@ def accuracy() -> AccuracyEstimate:
 
 def latency() -> LatencyEstimate:
     estimate = LatencyEstimate(half_life_s=3_600.0)
-    estimate.told("svc", [1] * BUCKETS, 3, 9.0)
+    estimate.told("svc", [1] * LATENCY_BUCKETS, 3, 9.0)
     return estimate
 
 

@@ -14,9 +14,10 @@ from optimizer.estimate.accuracy import AccuracyEstimate, Prior
 from optimizer.estimate.chain import ChainEstimate
 from optimizer.estimate.decayed import DecayedSums
 from optimizer.estimate.demand import DemandEstimate
-from optimizer.estimate.latency import BUCKETS, LatencyEstimate
+from optimizer.estimate.latency import LatencyEstimate
 from optimizer.estimate.miss import MissEstimate, Promise
 from optimizer.estimate.usage import UsageEstimate
+from server.latency_buckets import LATENCY_BUCKETS
 
 few = settings(max_examples=30)  # each fits and reads several times
 
@@ -81,7 +82,9 @@ def test_accuracy(said: tuple[Told, Told]) -> None:
     check(AccuracyEstimate(PRIORS), again, AccuracyEstimate.told, read, said)
 
 
-latencies = told(models, st.lists(counts, min_size=BUCKETS, max_size=BUCKETS), counts)
+latencies = told(
+    models, st.lists(counts, min_size=LATENCY_BUCKETS, max_size=LATENCY_BUCKETS), counts
+)
 
 
 @few

@@ -3,29 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optimizer import explain
-from server.cli.figures import estimate, percent, rate, usd
+from server.cli.figures import estimate, percent, rate
+from server.money import usd
 from turnout.v1 import admin_pb2 as pb
-
-
-@pytest.mark.parametrize(
-    ("nano_usd", "text"),
-    [
-        (0, "$0.00"),
-        (1, "$0.0000000010"),
-        (4_200, "$0.0000042"),
-        (210_000, "$0.00021"),
-        (31_000_000, "$0.031"),
-        (400_000_000, "$0.40"),
-        (999_000_000, "$1.00"),
-        (3_100_000_000, "$3.10"),
-        (-3_100_000_000, "-$3.10"),
-        (999_990_000_000, "$999.99"),
-        (12_345_678_000_000, "$12,346"),
-        (9_000_000_000_000_000_000, "$9,000,000,000"),
-    ],
-)
-def test_money_is_readable_from_micro_dollars_to_billions(nano_usd: int, text: str) -> None:
-    assert usd(nano_usd) == text
 
 
 @given(nano_usd=st.integers(-(2**63), 2**63 - 1))

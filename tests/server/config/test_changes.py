@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from server.config.changes import FIXED, SHOWN_CHARS_MAX, changes, fixed_problems
+from server.config.changes import FIXED, SHOWN_CHARS_MAX, changes, fixed_findings
 from server.config.parse import parse
 from server.config.schema import Config
 from tests.server.configs import configs, plain
@@ -126,11 +126,11 @@ def _sorted(config: Config) -> Config:
 def test_what_only_a_restart_changes_is_named_without_its_value(
     put: tuple[tuple[str | int, ...], object], path: tuple[str, ...]
 ) -> None:
-    found = list(fixed_problems(config(), config(put)))
+    found = list(fixed_findings(config(), config(put)))
     assert found[0] == (path, "cannot change while the service runs: restart it to change this")
     assert not any("s3cret" in message for _, message in found)
 
 
 def test_every_key_either_can_change_or_is_refused() -> None:
     assert set(FIXED) <= set(Config.model_fields)
-    assert not list(fixed_problems(config(), config((PRICE, 0.5))))
+    assert not list(fixed_findings(config(), config((PRICE, 0.5))))

@@ -1,9 +1,9 @@
 import pytest
 from hypothesis import given, settings
 
-from server.config.check import problems
+from server.config.check import findings
+from server.config.diagnostics import ConfigError
 from server.config.parse import parse
-from server.config.problems import ConfigError
 from server.config.rules import KEYWORDS_MAX
 from server.config.schema import Config
 from tests.server.configs import configs, plain
@@ -83,7 +83,7 @@ def test_a_mistake_is_named_with_its_path_and_what_would_be_right(
 ) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(plain((at, value)))
-    found = [problem for problem in caught.value.problems if problem.path == path]
+    found = [problem for problem in caught.value.diagnostics if problem.path == path]
     assert [words in problem.message for problem in found] == [True]
 
 
@@ -181,14 +181,14 @@ def test_one_mistake_hides_no_other() -> None:
 @given(config=configs())
 @settings(max_examples=50)
 def test_what_was_accepted_has_no_problems(config: Config) -> None:
-    assert list(problems(config)) == []
+    assert list(findings(config)) == []
 
 
 def _paths(document: object) -> list[str]:
     try:
         parse(document)
     except ConfigError as error:
-        return [problem.path for problem in error.problems]
+        return [problem.path for problem in error.diagnostics]
     return []
 
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 
 from server.config import classes, file, models, rules, schema, section, state_dir, yaml_tree
 from server.config.as_json import from_json, json_schema, to_json
+from server.config.diagnostics import ConfigError, Diagnostic
 from server.config.parse import parse
-from server.config.problems import ConfigError, Problem
 from server.config.schema import Config
 from tests.server.configs import configs, documents, plain
 
@@ -97,7 +97,9 @@ def test_the_reference_states_the_limits(words: str, number: int, unit: int) -> 
 
 
 def test_a_problem_says_where_and_what() -> None:
-    error = ConfigError((Problem("window_s", 3, "must be above 0"), Problem("", None, "is empty")))
+    error = ConfigError(
+        (Diagnostic("window_s", 3, "must be above 0"), Diagnostic("", None, "is empty"))
+    )
     assert str(error) == "window_s (line 3): must be above 0\nis empty"
 
 

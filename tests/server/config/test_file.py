@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.config.diagnostics import ConfigError
 from server.config.file import FILE_BYTES_MAX, load
-from server.config.problems import ConfigError
 
 EXAMPLE = Path(__file__).parents[3] / "deploy/example.yaml"
 LINES = EXAMPLE.read_text().splitlines(keepends=True)
@@ -40,7 +40,7 @@ budgets:
 """
     with pytest.raises(ConfigError) as caught:
         load(_file(tmp_path, text.encode()))
-    assert [(problem.line, problem.path) for problem in caught.value.problems] == [
+    assert [(problem.line, problem.path) for problem in caught.value.diagnostics] == [
         (5, "models[0].price.request_usd"),
         (6, "models[0].price"),
         (11, "classes[0].flor"),
@@ -51,7 +51,7 @@ budgets:
 def test_a_key_that_is_missing_is_looked_for_in_the_line_of_its_entry(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(_file(tmp_path, b"window_s: 5\nclasses:\n- name: a\n  default: true\nmodels:\n- {}\n"))
-    found = {(problem.line, problem.path) for problem in caught.value.problems}
+    found = {(problem.line, problem.path) for problem in caught.value.diagnostics}
     assert (6, "models[0].name") in found
 
 
@@ -119,7 +119,7 @@ def _read_or_refuse(path: Path, data: bytes) -> None:
     try:
         load(path)
     except ConfigError as error:
-        messages = [problem.message for problem in error.problems]
+        messages = [problem.message for problem in error.diagnostics]
     assert messages
     assert all(messages)
 

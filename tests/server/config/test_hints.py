@@ -1,8 +1,8 @@
 import pytest
 
+from server.config.diagnostics import ConfigError
 from server.config.hints import address_hint, number_hint
 from server.config.parse import parse
-from server.config.problems import ConfigError
 from tests.server.configs import plain
 
 DATA, AMOUNT = ("listeners", "data"), ("budgets", 0, "amount_usd")

@@ -2,10 +2,10 @@ import pytest
 from hypothesis import given, settings
 
 from server.config.classes import SloConfig
+from server.config.diagnostics import ConfigError
 from server.config.live import Section, updated
 from server.config.models import PriceConfig
 from server.config.parse import parse
-from server.config.problems import ConfigError
 from server.config.schema import Config
 from tests.server.configs import configs, plain
 

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.config.parse import PROBLEMS_MAX, parse
-from server.config.problems import ConfigError
+from server.config.diagnostics import ConfigError
+from server.config.parse import DIAGNOSTICS_MAX, parse
 from tests.server.configs import documents, plain
 
 Path = tuple[str | int, ...]
@@ -79,7 +79,7 @@ def test_what_an_unknown_key_leaves_empty_is_no_second_mistake() -> None:
     data["classes"][0]["match"] = {"lables": {"app": ["a"]}}
     with pytest.raises(ConfigError) as error:
         parse(data)
-    assert [p.path for p in error.value.problems] == ["classes[0].match.lables"]
+    assert [p.path for p in error.value.diagnostics] == ["classes[0].match.lables"]
 
 
 def test_an_empty_mapping_lacks_what_is_needed() -> None:
@@ -105,11 +105,11 @@ def test_the_value_of_an_unknown_key_is_not_repeated_for_it_may_be_a_secret() ->
 
 
 def test_a_long_list_of_problems_is_cut_and_says_so() -> None:
-    document = plain((("budgets",), (PROBLEMS_MAX + 5) * [{}]))
+    document = plain((("budgets",), (DIAGNOSTICS_MAX + 5) * [{}]))
     with pytest.raises(ConfigError) as caught:
         parse(document)
-    assert len(caught.value.problems) == PROBLEMS_MAX + 1
-    assert caught.value.problems[-1].message == "only the first 1,000 problems are listed"
+    assert len(caught.value.diagnostics) == DIAGNOSTICS_MAX + 1
+    assert caught.value.diagnostics[-1].message == "only the first 1,000 problems are listed"
 
 
 def test_problems_come_in_the_order_of_the_file() -> None:
@@ -117,7 +117,7 @@ def test_problems_come_in_the_order_of_the_file() -> None:
     document = plain(*((path, -1) for path in lines))
     with pytest.raises(ConfigError) as caught:
         parse(document, lambda path: lines[path])
-    assert [problem.line for problem in caught.value.problems] == [2, 9, 30]
+    assert [problem.line for problem in caught.value.diagnostics] == [2, 9, 30]
 
 
 json_values = st.recursive(
@@ -148,7 +148,7 @@ def _read_or_refuse(document: object) -> None:
     try:
         parse(document)
     except ConfigError as error:
-        messages = [problem.message for problem in error.problems]
+        messages = [problem.message for problem in error.diagnostics]
     assert messages
     assert all(messages)
 

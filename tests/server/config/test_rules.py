@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from server.config.as_json import from_json, to_json
+from server.config.diagnostics import ConfigError
 from server.config.match import ALTERNATIVES_MAX, SCRIPT_OF, MatchConfig, alternatives
 from server.config.parse import parse
-from server.config.problems import ConfigError
 from server.config.rules import unknown_names
 from tests.server.configs import plain
 
@@ -18,7 +18,7 @@ def problems(match: object, *changes: tuple[tuple[str | int, ...], object]) -> l
     try:
         parse(plain((AT, match), *changes))
     except ConfigError as error:
-        return [str(problem) for problem in error.problems]
+        return [str(problem) for problem in error.diagnostics]
     return []
 
 

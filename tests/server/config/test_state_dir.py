@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from server.config.diagnostics import ConfigError
 from server.config.parse import parse
-from server.config.problems import ConfigError
 from server.config.state_dir import STATE_DIR_BYTES_MAX, state_dir
 from tests.server.configs import plain
 

@@ -1,6 +1,6 @@
 import pytest
 
-from server.config.problems import ConfigError
+from server.config.diagnostics import ConfigError
 from server.config.yaml_tree import DEPTH_MAX, VALUE_CHARS, VALUES_MAX, read_yaml
 
 
@@ -29,8 +29,8 @@ from server.config.yaml_tree import DEPTH_MAX, VALUE_CHARS, VALUES_MAX, read_yam
     ],
 )
 def test_scalars_are_those_of_yaml_1_2(text: str, data: object) -> None:
-    root, problems = read_yaml(text)
-    assert (root.data, problems) == (data, [])
+    root, diagnostics = read_yaml(text)
+    assert (root.data, diagnostics) == (data, [])
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_what_cannot_be_read_is_refused_with_its_line(
 ) -> None:
     with pytest.raises(ConfigError) as caught:
         read_yaml(text)
-    (problem,) = caught.value.problems
+    (problem,) = caught.value.diagnostics
     assert problem.path == ""
     assert problem.line == line
     assert words in problem.message

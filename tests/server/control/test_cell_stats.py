@@ -1,5 +1,6 @@
 from server.control.cell_stats import cell_stats, counts_of, leg_of
-from server.routing.counters import LATENCY_BUCKETS, Counts, Leg
+from server.latency_buckets import LATENCY_BUCKETS
+from server.routing.counters import Counts, Leg
 from tests.server.control.told import CODE
 from turnout.v1.control_pb2 import CellStats
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from server.config.as_json import from_json, to_json
-from server.config.problems import ConfigError
+from server.config.diagnostics import ConfigError
 from server.config.schema import Config
 from server.control.budgets import Spending
 from server.control.kept_requests import KeptRequests, kept_ids, read_kept

@@ -7,8 +7,8 @@ from typing import Any
 from server.config.schema import Config
 from server.control.cell_messages import to_message
 from server.control.update_log import Author
+from server.latency_buckets import LATENCY_BUCKETS
 from server.routing.catalog import Cell
-from server.routing.counters import LATENCY_BUCKETS
 from server.routing.decision_id import Kind, Sealer
 from turnout.v1 import control_pb2 as pb
 from turnout.v1 import routing_pb2

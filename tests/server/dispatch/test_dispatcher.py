@@ -15,8 +15,9 @@ from server.config.classes import ClassConfig, SloConfig
 from server.config.models import CapacityConfig, HealthConfig, PriceConfig
 from server.dispatch.dispatcher import DETAIL_CHARS_MAX, Answer, Dispatcher
 from server.dispatch.exchange import Bytes, EndpointError, Metadata
+from server.latency_buckets import latency_bucket
 from server.routing.catalog import Cell, Model, PayloadKind
-from server.routing.counters import NO_MODEL, Counters, Counts, Leg, latency_bucket
+from server.routing.counters import NO_MODEL, Counters, Counts, Leg
 from server.routing.decision_id import KEY_BYTES, Kind, Sealer, open_decision
 from server.routing.errors import DeadlinePast, NoCandidate, Shed, UpstreamFailed
 from server.routing.journey import MARGIN_S

@@ -5,7 +5,7 @@ import pytest
 from server.config.classes import ClassifierConfig, DomainConfig
 from server.config.match import MatchConfig
 from server.config.schema import DOMAINS_MAX, Config
-from server.named_files.classifier import classifier_problems, fitting, read_classifier
+from server.named_files.classifier import classifier_findings, fitting, read_classifier
 from server.routing.learned_classifier.file_format import FILE_BYTES_MAX, ClassifierInvalid, dump
 from tests.server.control.told import service
 from tests.server.routing.learned_classifier.made import contents
@@ -21,15 +21,15 @@ def config_with(file: Path, domains: int = 0) -> Config:
 def test_a_classifier_that_fits_is_no_problem(tmp_path: Path) -> None:
     file = tmp_path / "classifier.bin"
     file.write_bytes(dump(contents()))
-    assert list(classifier_problems(config_with(file, DOMAINS_MAX - 2))) == []
+    assert list(classifier_findings(config_with(file, DOMAINS_MAX - 2))) == []
 
 
 def test_without_a_classifier_there_is_nothing_to_check() -> None:
-    assert list(classifier_problems(service())) == []
+    assert list(classifier_findings(service())) == []
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    problems = list(classifier_problems(config_with(tmp_path / "nowhere")))
+    problems = list(classifier_findings(config_with(tmp_path / "nowhere")))
     assert problems == [
         (("classifier", "file"), "the file cannot be read: No such file or directory")
     ]
@@ -38,7 +38,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_what_is_no_classifier_is_named(tmp_path: Path) -> None:
     file = tmp_path / "classifier.bin"
     file.write_bytes(b"hello")
-    [(path, message)] = classifier_problems(config_with(file))
+    [(path, message)] = classifier_findings(config_with(file))
     assert path == ("classifier", "file")
     assert "turnout train" in message
 
@@ -46,7 +46,7 @@ def test_what_is_no_classifier_is_named(tmp_path: Path) -> None:
 def test_its_domains_make_no_more_cells_than_others(tmp_path: Path) -> None:
     file = tmp_path / "classifier.bin"
     file.write_bytes(dump(contents()))
-    [(_, message)] = classifier_problems(config_with(file, DOMAINS_MAX - 1))
+    [(_, message)] = classifier_findings(config_with(file, DOMAINS_MAX - 1))
     assert f"are {DOMAINS_MAX + 1}: at most {DOMAINS_MAX}" in message
 
 

@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from server.config.diagnostics import ConfigError
 from server.config.file import load
 from server.config.parse import parse
-from server.config.problems import ConfigError
-from server.named_files.check import named_files_problems
+from server.named_files.check import named_files_findings
 from server.named_files.tls import tls_files
 from server.transport.sockets.tls import TlsFiles
 from tests.server.certificates import Authority
@@ -24,15 +24,15 @@ def written(folder: Path, files: TlsFiles) -> Path:
 def test_files_that_can_be_used_are_no_problem(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     files = authority.issue("server", "localhost")._replace(client_ca_file=str(authority.file))
-    load(written(tmp_path, files), further_check=named_files_problems)
+    load(written(tmp_path, files), further_check=named_files_findings)
 
 
 def test_every_file_that_cannot_be_used_is_listed_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello")
     files = TlsFiles("/nowhere/cert.pem", str(tmp_path), str(tmp_path / "text"))
     with pytest.raises(ConfigError) as caught:
-        load(written(tmp_path, files), further_check=named_files_problems)
-    assert [(p.line, p.path, p.message) for p in caught.value.problems] == [
+        load(written(tmp_path, files), further_check=named_files_findings)
+    assert [(p.line, p.path, p.message) for p in caught.value.diagnostics] == [
         (3, "listeners.tls.cert_file", "cannot be read: No such file or directory"),
         (4, "listeners.tls.key_file", "cannot be read: Is a directory"),
         (
@@ -48,7 +48,7 @@ def test_a_key_that_does_not_fit_is_a_problem(tmp_path: Path) -> None:
     other = authority.issue("other", "localhost")
     files = authority.issue("server", "localhost")._replace(key_file=other.key_file)
     with pytest.raises(ConfigError, match="is not the key of the certificate in cert_file"):
-        load(written(tmp_path, files), further_check=named_files_problems)
+        load(written(tmp_path, files), further_check=named_files_findings)
 
 
 def test_who_does_not_serve_need_not_be_able_to_read_them(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_home_of_nobody_and_a_path_that_is_none_are_listed(tmp_path: Path) -> 
     with pytest.raises(
         ConfigError, match=r"tls.cert_file \(line 3\): cannot be read: No such file"
     ):
-        load(of_nobody, further_check=named_files_problems)
+        load(of_nobody, further_check=named_files_findings)
     no_path = written(tmp_path, files._replace(key_file="~key\0.pem"))
     with pytest.raises(ConfigError, match=r"tls.key_file \(line 4\): cannot be read: no path has"):
-        load(no_path, further_check=named_files_problems)
+        load(no_path, further_check=named_files_findings)

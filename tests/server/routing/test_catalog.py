@@ -5,8 +5,8 @@ import pytest
 from server.config.budgets import BudgetConfig, ScopeConfig
 from server.config.classes import ClassConfig
 from server.config.models import PriceConfig
+from server.money import NANO_USD_MAX
 from server.routing.catalog import (
-    NANO_USD_MAX,
     NO_PAYER,
     PayloadKind,
     bits,

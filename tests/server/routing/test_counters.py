@@ -6,17 +6,9 @@ from typing import Any
 
 import pytest
 
+from server.latency_buckets import LATENCY_BUCKETS
 from server.routing.catalog import Cell
-from server.routing.counters import (
-    LATENCY_BUCKETS,
-    NO_MODEL,
-    OVERFLOW,
-    REASONS_MAX,
-    Counters,
-    Counts,
-    Leg,
-    latency_bucket,
-)
+from server.routing.counters import NO_MODEL, OVERFLOW, REASONS_MAX, Counters, Counts, Leg
 
 CELL = Cell("chat", "-", "other", "s0")
 
@@ -84,31 +76,6 @@ def test_reasons_beyond_the_bound_are_counted_together() -> None:
     assert len(refusals) == REASONS_MAX + 1
     assert refusals[OVERFLOW] == 5
     assert refusals["R0"] == 2
-
-
-@pytest.mark.parametrize(
-    ("latency_s", "bucket"),
-    [
-        (0.0, 0),
-        (100e-6, 0),
-        (100.1e-6, 1),
-        (199e-6, 3),
-        (201e-6, 4),
-        (0.1, 30),
-        (160, 62),
-        (170, 63),
-        (1e9, LATENCY_BUCKETS - 1),
-    ],
-)
-def test_a_latency_is_counted_up_to_its_buckets_bound(latency_s: float, bucket: int) -> None:
-    assert latency_bucket(latency_s) == bucket
-
-
-@pytest.mark.parametrize("bucket", range(LATENCY_BUCKETS - 1))
-def test_bucket_i_ends_at_100_us_times_2_to_the_i_thirds(bucket: int) -> None:
-    end_s = 100e-6 * 2 ** (bucket / 3)
-    assert latency_bucket(end_s * 0.999) == bucket
-    assert latency_bucket(end_s * 1.001) == bucket + 1
 
 
 def test_touched_counts_can_be_taken_a_few_at_a_time() -> None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.routing.catalog import NANO_USD_MAX, Cell, PayloadKind
+from server.money import NANO_USD_MAX
+from server.routing.catalog import Cell, PayloadKind
 from server.routing.decision_id import (
     DECISION_ID_CHARS_MAX,
     KEY_BYTES,

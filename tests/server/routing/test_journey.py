@@ -3,8 +3,9 @@
 import pytest
 
 from server.config.models import PriceConfig
+from server.latency_buckets import latency_bucket
 from server.routing.catalog import Cell, compile_catalog
-from server.routing.counters import Counters, Counts, Leg, latency_bucket
+from server.routing.counters import Counters, Counts, Leg
 from server.routing.endpoints import Target
 from server.routing.journey import MARGIN_S, Fate, Journey, Purpose, counted
 from server.routing.status_meaning import STATUS_MEANINGS

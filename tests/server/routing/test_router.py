@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from server.config.classes import ClassConfig
 from server.config.models import HealthConfig, ModelConfig, PriceConfig
 from server.config.schema import Config
+from server.money import NANO_PER_USD
 from server.routing.asked import Asked
-from server.routing.catalog import NANO_PER_USD, Cell, PayloadKind
+from server.routing.catalog import Cell, PayloadKind
 from server.routing.counters import NO_MODEL, Counters, Leg
 from server.routing.decision_id import KEY_BYTES, Kind, Sealer, open_decision
 from server.routing.errors import DecisionInvalid, NoCandidate, NotReady, Shed, UnknownClass

@@ -11,7 +11,7 @@ import pytest
 from grpc import StatusCode
 from structlog.testing import capture_logs
 
-from server.config.problems import ConfigError, Problem
+from server.config.diagnostics import ConfigError, Diagnostic
 from server.routing import errors
 from server.routing.errors import RoutingError, UpstreamFailed
 from server.rpc.errors import (
@@ -166,7 +166,10 @@ async def test_a_failure_of_an_endpoint_is_told_as_the_endpoints(
 
 async def test_problems_of_a_configuration_are_told_each_by_its_path(scene: Scene) -> None:
     scene.servicer.error = ConfigError(
-        (Problem("models[0].price", None, "is missing"), Problem("window_s", None, "must be > 0"))
+        (
+            Diagnostic("models[0].price", None, "is missing"),
+            Diagnostic("window_s", None, "must be > 0"),
+        )
     )
     found = await scene.unary()
     assert (found.code, found.reason) == (StatusCode.INVALID_ARGUMENT, "CONFIG_INVALID")
@@ -176,7 +179,7 @@ async def test_problems_of_a_configuration_are_told_each_by_its_path(scene: Scen
 
 async def test_of_many_long_problems_the_first_reach_the_caller(scene: Scene) -> None:
     scene.servicer.error = ConfigError(
-        tuple(Problem(f"models[{i}].name" + "é" * 500, None, "é" * 5_000) for i in range(100))
+        tuple(Diagnostic(f"models[{i}].name" + "é" * 500, None, "é" * 5_000) for i in range(100))
     )
     for _ in range(20):  # gRPC refuses what is a little too long by chance
         found = await scene.unary()

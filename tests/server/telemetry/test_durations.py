@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.metrics.export import HistogramDataPoint
 
-from server.routing.counters import LATENCY_BUCKETS, latency_bucket
+from server.latency_buckets import LATENCY_BUCKETS, latency_bucket
 from server.telemetry.durations import BOUNDS_S, duration_metric
 
 

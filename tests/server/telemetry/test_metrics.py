@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import pytest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
-from server.routing.counters import LATENCY_BUCKETS
+from server.latency_buckets import LATENCY_BUCKETS
 from server.telemetry.labels import VALUES_MAX
 from server.telemetry.metrics import Metrics, Points
 from tests.server.telemetry.collector import Collector, collecting

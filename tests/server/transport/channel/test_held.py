@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from server.status_code import Code
-from server.transport.channel.call import HELD_STEP_BYTES
 from server.transport.channel.channel import Channel
+from server.transport.channel.unary_call import HELD_STEP_BYTES
 from server.transport.grpc.answer import CallFailed
 from server.transport.held_bytes import HeldBytes
 from tests.server.transport.channel.raw_peer import (

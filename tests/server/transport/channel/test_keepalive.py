@@ -25,7 +25,8 @@ def pings_s(silence: Silence, *, until_s: float) -> list[float]:
 
 def test_a_peer_that_talks_is_not_asked() -> None:
     silence = Silence(TIMES, now_s=0.0)
-    silence.ended(9.0)
+    silence.heard(9.0)
+    silence.ended()
     assert silence.step(10.0) == (Act.WAIT, 19.0)
 
 
@@ -60,7 +61,8 @@ def test_a_call_that_begins_in_the_step_of_a_ping_begins_the_silence_anew(late_s
 def test_an_answer_to_a_call_is_as_good_as_one_to_a_ping() -> None:
     silence = Silence(TIMES, now_s=0.0)
     silence.step(10.0)
-    silence.ended(14.0)
+    silence.heard(14.0)
+    silence.ended()
     assert silence.step(15.0) == (Act.WAIT, 24.0)
 
 

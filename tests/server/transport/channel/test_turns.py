@@ -3,11 +3,10 @@
 import asyncio
 from collections.abc import Callable
 from itertools import count
-from typing import cast
 
+from server.transport.channel.call import ClientCall
 from server.transport.channel.connection import ClientConnection
 from server.transport.channel.limits import ChannelLimits
-from server.transport.channel.pool import ConnectionPool
 from server.transport.loop.turns import TURN_S
 from tests.server.transport.http2.by_hand import PING, SETTINGS, raw
 
@@ -25,10 +24,13 @@ class Pool:
     def freed(self) -> None:
         """There is nothing to begin."""
 
-    def opened(self, _connection: object) -> None:
+    def begin(self, call: ClientCall) -> None:
+        raise AssertionError(f"no call was made, so {call} was not refused")
+
+    def lost(self, _connection: object) -> None:
         """It is the only one."""
 
-    retired = lost = opened
+    retired = lost
 
     def reached(self, limit: str) -> None:
         self.limits.append(limit)
@@ -63,7 +65,7 @@ class Wire(asyncio.Transport):
 
 def connected(clock: Callable[[], float]) -> tuple[ClientConnection, Pool, Wire]:
     pool, wire = Pool(), Wire()
-    connection = ClientConnection(cast(ConnectionPool, pool), ChannelLimits(), clock)
+    connection = ClientConnection(pool, ChannelLimits(), clock)
     connection.connection_made(wire)
     return connection, pool, wire
 

@@ -14,10 +14,12 @@ from server.transport.grpc.messages import (
     INFLATED_AT_ONCE_BYTES,
     INFLATED_FREE_BYTES,
     INFLATED_RATIO_MAX,
+    JOINED_BYTES_MAX,
     LARGE_BYTES,
     MessageBuffer,
     framed,
     framed_gzip,
+    in_pieces,
     only_message,
 )
 from server.transport.grpc.status import CallRefused
@@ -258,3 +260,23 @@ def test_the_only_message_is_found_at_once(message: bytes) -> None:
 )
 def test_anything_else_is_not_the_only_message(data: bytes) -> None:
     assert only_message(data) is None
+
+
+@given(st.lists(st.binary(max_size=60), max_size=4), st.booleans())
+def test_a_small_message_travels_in_one_piece_however_many_its_parts(
+    parts: list[bytes], gzip: bool
+) -> None:
+    (piece,) = in_pieces(parts, gzip=gzip)
+    buffer = MessageBuffer(LIMIT, gzip=gzip)
+    buffer.append(bytes(piece))
+    assert everything(buffer) == [b"".join(parts)]
+
+
+def test_the_parts_of_a_large_message_are_not_copied() -> None:
+    parts = (b"few", bytes(JOINED_BYTES_MAX))
+    _, *sent = in_pieces(parts, gzip=False)
+    assert [piece is part for piece, part in zip(sent, parts, strict=True)] == [True, True]
+
+
+def test_a_message_of_no_parts_is_an_empty_one() -> None:
+    assert in_pieces((), gzip=False) == (framed(b""),)

@@ -3,8 +3,11 @@
 from typing import Any
 
 import grpc
+import pytest
 
-from server.transport.grpc.methods import FOUND_MAX, Methods
+from server.status_code import Code
+from server.transport.grpc.methods import FOUND_MAX, Methods, RpcHandler
+from server.transport.grpc.status import CallRefused
 
 HEADERS = ((b":path", b"/a/b"), (b"x", b"1"))
 
@@ -37,7 +40,6 @@ def test_a_registered_method_is_found() -> None:
     method = methods.find(b"/a/b", HEADERS)
     assert method is not None
     assert (method.path, method.takes_stream, method.gives_stream) == ("/a/b", True, False)
-    assert method.parse is not None
     assert method.serialize is not None
     assert (method.parse(b"x"), method.serialize("x")) == ("x", b"x")
     assert method.servicer is servicer
@@ -48,7 +50,6 @@ def test_a_method_without_serializers_takes_and_gives_what_it_is() -> None:
     methods.register("a", {"b": grpc.unary_unary_rpc_method_handler(servicer)})
     method = methods.find(b"/a/b", HEADERS)
     assert method is not None
-    assert method.parse is not None
     assert (method.parse(b"x"), method.parse(memoryview(b"x"))) == (b"x", b"x")
     assert method.serialize is None
 
@@ -78,3 +79,16 @@ def test_paths_that_were_found_are_kept_up_to_a_limit() -> None:
     assert len(taking.asked) == FOUND_MAX + 1
     methods.find(b"/a/0", HEADERS)
     assert len(taking.asked) == FOUND_MAX + 2
+
+
+def test_bytes_that_a_parser_does_not_take_are_refused() -> None:
+    methods = Methods(1_000)
+    handler: RpcHandler = grpc.unary_unary_rpc_method_handler(
+        servicer, request_deserializer=bytes.decode
+    )
+    methods.register("a", {"b": handler})
+    method = methods.find(b"/a/b", HEADERS)
+    assert method is not None
+    with pytest.raises(CallRefused, match="not a message of this method") as refused:
+        method.parse(b"\xff")
+    assert refused.value.code is Code.INTERNAL

@@ -16,9 +16,11 @@ from server.transport.http2.events import (
     StreamReset,
 )
 from server.transport.http2.floods import Floods
+from server.transport.http2.hpack.decoder import Decoder
 from server.transport.http2.hpack.encoder import Encoder
 from server.transport.http2.inflow import Inflow
 from server.transport.http2.limits import Limits
+from server.transport.http2.output import Output
 from server.transport.http2.sender import Sender
 from server.transport.http2.streams import StreamsInAll, StreamTable
 from tests.server.transport.http2 import by_hand
@@ -199,12 +201,14 @@ class NotingEncoder(Encoder):
 
 
 def test_the_table_is_made_anew_twice_a_frame_however_often_its_size_changes() -> None:
-    floods = Floods(Limits())
-    sender = Sender(Limits(), floods)
+    floods, output = Floods(Limits()), Output(Limits())
+    sender = Sender(output, Limits(), floods)
     encoder = sender.encoder = NotingEncoder()
-    streams = StreamTable(sender, Inflow(Limits(), sender), StreamsInAll(), client=True)
-    sizes = (9, *range(1, 2_730))
-    Control(floods, sender, streams, client=True).settings(b"".join(setting(1, n) for n in sizes))
+    streams = StreamTable(sender, Inflow(Limits(), output), StreamsInAll(), client=True)
+    control = Control(
+        Limits(), floods=floods, sender=sender, streams=streams, decoder=Decoder(), client=True
+    )
+    control.settings(b"".join(setting(1, n) for n in (9, *range(1, 2_730))))
     assert encoder.sizes == [1, 2_729]
 
 
@@ -326,8 +330,9 @@ def test_a_client_that_has_not_heard_of_a_limit_opens_a_hundred() -> None:
 
 def test_a_client_that_has_used_every_number_opens_no_more() -> None:
     limits = Limits()
-    sender = Sender(limits, Floods(limits))
-    streams = StreamTable(sender, Inflow(limits, sender), StreamsInAll(), client=True)
+    output = Output(limits)
+    sender = Sender(output, limits, Floods(limits))
+    streams = StreamTable(sender, Inflow(limits, output), StreamsInAll(), client=True)
     streams.last_own = 2**31 - 3
     assert streams.open(65_535).id == 2**31 - 1
     with pytest.raises(NoStreamFree):

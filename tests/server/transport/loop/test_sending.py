@@ -8,7 +8,8 @@ import pytest
 from server.transport.http2.connection import Connection
 from server.transport.http2.events import StreamWritable
 from server.transport.http2.limits import Limits
-from server.transport.http2.sender import OUTPUT_BYTES, ROOM_BYTES, TURN_BYTES_MAX
+from server.transport.http2.output import ROOM_BYTES
+from server.transport.http2.sender import OUTPUT_BYTES, TURN_BYTES_MAX
 from server.transport.loop.link import Link
 from tests.server.transport.http2 import by_hand
 from tests.server.transport.http2.by_hand import (

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from server.transport.loop.turns import AT_ONCE_S, TURN_S, Flow, Turns
+from server.transport.loop.turns import AT_ONCE_S, TURN_S, Flow, Stretches, Turns
 
 
 class Clock:
@@ -160,3 +160,26 @@ async def test_an_address_is_forgotten_with_its_last_connection() -> None:
     assert turns.addresses == 1
     turns.leave(flows[1])
     assert turns.addresses == 0
+
+
+async def test_a_stretch_counts_until_what_awaited_it_waits_for_something_else() -> None:
+    world = World()
+    flow = world.turns.join("host")
+    stretches = Stretches(world.turns, flow)
+    await stretches.wait()
+    world.clock.now_s += 2.0
+    await asyncio.sleep(0)
+    world.clock.now_s += 5.0  # waits for a model, say
+    stretches.end()
+    assert flow.mark_s == flow.address.mark_s == 2.0
+
+
+async def test_each_stretch_is_counted_when_the_next_is_asked_for() -> None:
+    world = World()
+    flow = world.turns.join("host")
+    stretches = Stretches(world.turns, flow)
+    for _ in range(3):
+        await stretches.wait()
+        world.clock.now_s += 1.0
+    stretches.end()
+    assert flow.mark_s == 3.0

@@ -6,7 +6,8 @@ from typing import Any
 from server.transport.grpc.methods import Methods
 from server.transport.http2.frames import PREFACE
 from server.transport.limit_log import LimitLog
-from server.transport.serving.connection import HELD_STEP_BYTES, ServerConnection
+from server.transport.serving.connection import ServerConnection
+from server.transport.serving.holding import HELD_STEP_BYTES
 from server.transport.serving.limits import ServerLimits
 from server.transport.serving.tally import Tally
 from tests.server.transport.http2.by_hand import SETTINGS, raw

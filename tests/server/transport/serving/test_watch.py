@@ -55,6 +55,18 @@ def test_a_silent_peer_with_calls_is_asked_and_then_given_up(step_s: float) -> N
     assert watched.look(BUSY, now_s=asked_s + 20.0) == Verdict(Act.GIVE_UP, "keepalive")
 
 
+def test_what_waits_to_be_handled_may_be_the_sign_of_life_that_was_asked_for() -> None:
+    watched = watch()
+    assert watched.look(BUSY, now_s=60.0) == Verdict(Act.PING)
+    assert watched.look(BUSY._replace(is_behind=True), now_s=79.0) == WAIT
+    assert watched.look(BUSY, now_s=80.0) == WAIT
+
+
+def test_a_connection_leaves_once() -> None:
+    watched = watch()
+    assert [watched.leave(), watched.leave(), watched.has_left] == [True, False, True]
+
+
 @pytest.mark.parametrize("round_trip_s", [*STEPS_S, 1.0, 19.5])
 def test_a_peer_that_answers_is_asked_again_after_the_next_silence(round_trip_s: float) -> None:
     watched = watch()

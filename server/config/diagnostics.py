@@ -10,11 +10,11 @@ NEAR_MAX = 50
 LISTED_MAX = 20
 
 Path = tuple[str | int, ...]  # ("models", 2, "price", "request_usd")
-Problems = Iterator[tuple[Path, str]]
+Findings = Iterator[tuple[Path, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class Diagnostic:
     """One mistake, for the person who made it."""
 
     path: str  # "models[2].price.request_usd"; empty for the file as a whole
@@ -32,9 +32,9 @@ class Problem:
 class ConfigError(Exception):
     """A configuration cannot be used; says every reason at once."""
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__("\n".join(map(str, problems)))
-        self.problems = problems
+    def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
+        super().__init__("\n".join(map(str, diagnostics)))
+        self.diagnostics = diagnostics
 
 
 def did_you_mean(wrong: str, right: Iterable[str]) -> str:
