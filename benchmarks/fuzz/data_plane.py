@@ -23,7 +23,7 @@ from server.rpc.errors import ErrorAnswering
 from server.rpc.health import HEALTH, OIP, ROUTING, HealthServicer
 from server.rpc.oip import OipServicer
 from server.rpc.openai_chat import Chat
-from server.rpc.reflection import REFLECTION, add_reflection
+from server.rpc.reflection import add_reflection
 from server.rpc.routing import RoutingServicer
 from server.rpc.wire import Bytes
 from server.transport.serving.server import Server
@@ -41,7 +41,7 @@ _TABLE = WeightTable(
     {Cell("chat", "all", domain, "s0"): ((0, 0.5, 1_000), (1, 0.5, 9_000)) for domain in _DOMAINS},
     {"acme": ((1, 1.0, 9_000),)},
 )
-_SERVICES = (ROUTING, OIP, HEALTH, REFLECTION)
+_SERVICES = (ROUTING, OIP, HEALTH)
 
 
 @asynccontextmanager

@@ -37,7 +37,7 @@ from server.rpc.admin_secret import AdminSecretCheck
 from server.rpc.admin_secret_file import read_secret_hash
 from server.rpc.control import ControlServicer
 from server.rpc.errors import ErrorAnswering
-from server.rpc.reflection import REFLECTION, add_reflection
+from server.rpc.reflection import add_reflection
 from server.telemetry.logs import configure_logs
 from server.telemetry.loop_errors import log_loop_errors
 from server.telemetry.metrics import Metrics
@@ -131,7 +131,7 @@ def _add_services(
     )
     for server, service in ((admin, _ADMIN), (control, _CONTROL)):
         health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(), server)
-        add_reflection(server, (service, _HEALTH, REFLECTION))
+        add_reflection(server, (service, _HEALTH))
 
 
 async def main() -> None:

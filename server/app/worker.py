@@ -36,7 +36,7 @@ from server.routing.slices import Slices
 from server.rpc.errors import ErrorAnswering
 from server.rpc.health import HEALTH, OIP, ROUTING, HealthServicer
 from server.rpc.oip import OipServicer
-from server.rpc.reflection import REFLECTION, add_reflection
+from server.rpc.reflection import add_reflection
 from server.rpc.routing import RoutingServicer
 from server.telemetry.logs import configure_logs
 from server.telemetry.loop_errors import log_loop_errors
@@ -48,7 +48,7 @@ from server.version import VERSION
 from server.wire import oip_pb2_grpc
 from turnout.v1 import routing_pb2_grpc
 
-_SERVICES = (ROUTING, OIP, HEALTH, REFLECTION)
+_SERVICES = (ROUTING, OIP, HEALTH)
 # Calls that are out have some 50 objects each, which are gone when they end: of less than a hundred
 # calls the collector need not look at any. Where many objects come to stay, as those of a plan do,
 # whoever makes them has the collector look at few at a time.
@@ -57,6 +57,9 @@ YOUNG_OBJECTS = 5_000
 # come by the thousand and stay, ten times as many at once, as by default, are 20 ms; all are looked
 # at as seldom as by default.
 _MIDDLE_ROUNDS, _OLD_ROUNDS = 2, 40
+# A large configuration is compiled in a thread, for which the loop then waits so long each time: a
+# fifth of what is usual.
+_SWITCH_S = 0.001
 _log = structlog.get_logger()
 
 
@@ -152,6 +155,7 @@ def _dispatcher(
 
 
 async def main() -> None:
+    sys.setswitchinterval(_SWITCH_S)
     gc.set_threshold(YOUNG_OBJECTS, _MIDDLE_ROUNDS, _OLD_ROUNDS)
     map_large_buffers()
     settings = read_settings()

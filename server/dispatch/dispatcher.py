@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from server.dispatch.exchange import Bytes, EndpointError, Exchanges, Metadata
 from server.dispatch.overtime import Overtime, Reserved, Trip
 from server.routing.counters import Counters
+from server.routing.decision import Decision
 from server.routing.decision_id import Kind
 from server.routing.endpoints import EndpointLoad, Target
 from server.routing.errors import DeadlinePast, UpstreamFailed
 from server.routing.experience import Experience
 from server.routing.journey import MARGIN_S, Attempt, Fate, Journey, counted
 from server.routing.query import Query
-from server.routing.router import Decision, Router
+from server.routing.router import Router
 from server.routing.status_meaning import STATUS_MEANINGS
 from server.status_code import Code
 
@@ -95,16 +96,17 @@ class Dispatcher:
 
     async def _ask_until_answered(self, trip: Trip) -> Bytes:
         target: Target | None = trip.decision.target
+        failures: list[UpstreamFailed] = []
         while target is not None:
             try:
                 return await self._ask(trip, target)
             except EndpointError as error:
-                failure = _failure(trip.journey.attempts[-1], error)
+                failures.append(_failure(trip.journey.attempts[-1], error))
             target = self._next_target(trip)
         try:
-            raise failure
+            raise _telling(failures)
         finally:
-            del failure  # or with its traceback, which has this frame, it would be a cycle
+            del failures  # or with a traceback, which has this frame, they would be a cycle
 
     def _next_target(self, trip: Trip) -> Target | None:
         """Whom to ask where an attempt was not answered."""
@@ -227,10 +229,16 @@ def _hold_time(timeout_s: float) -> None:
         raise DeadlinePast("the deadline leaves no time to ask a model: allow more")
 
 
+def _telling(failures: list[UpstreamFailed]) -> UpstreamFailed:
+    """The last that an endpoint was asked in, for that may be paid; else the last."""
+    return next((one for one in reversed(failures) if one.is_sent), failures[-1])
+
+
 def _failure(attempt: Attempt, error: EndpointError) -> UpstreamFailed:
     """What the caller hears if nothing better follows."""
     return UpstreamFailed(
         f"model {attempt.target.model.name}: {str(error)[:DETAIL_CHARS_MAX]}",
         reason=f"UPSTREAM_{error.code.name}",
         code=STATUS_MEANINGS[error.code].caller_sees,
+        is_sent=error.is_sent,
     )

@@ -22,6 +22,8 @@ Exchanges = Mapping[str, OpenExchange]
 class EndpointError(Exception):
     """An endpoint answered with a status, or could not be reached."""
 
-    def __init__(self, code: Code, message: str) -> None:
+    def __init__(self, code: Code, message: str, *, is_sent: bool = True) -> None:
+        """`is_sent` is False where it is certain that nothing left for the endpoint."""
         super().__init__(message)
         self.code = code
+        self.is_sent = is_sent

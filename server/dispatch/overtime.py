@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from server.dispatch.exchange import Bytes, Metadata
+from server.routing.decision import Decision
 from server.routing.endpoints import EndpointLoad, Target
 from server.routing.journey import Journey
-from server.routing.router import Decision
 from server.routing.timing_wheel import TimingWheel
 
 # All that are out share this timer. Nothing is looked at until it has been out for as long, and no

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from server.routing.asked import Asked
+from server.routing.decision import Decision
 from server.routing.decision_id import Kind
 from server.routing.errors import NoCandidate, Shed
-from server.routing.router import Decision, Router
+from server.routing.router import Router
 
 
 @dataclass(slots=True)

@@ -150,9 +150,10 @@ class Unauthenticated(RoutingError):
 
 
 class UpstreamFailed(RoutingError):
-    """Every attempt that was allowed failed; tells of the last one."""
+    """Every attempt that was allowed failed; tells of the last that an endpoint was asked in."""
 
-    def __init__(self, message: str, *, reason: str, code: int) -> None:
+    def __init__(self, message: str, *, reason: str, code: int, is_sent: bool = True) -> None:
         super().__init__(message)
         self.reason = reason  # "UPSTREAM_" and the endpoint's own status
         self.code = code  # google.rpc.Code for the caller
+        self.is_sent = is_sent  # False: no attempt left, so no model can have been paid

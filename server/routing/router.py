@@ -1,79 +1,27 @@
 """Decides which model answers a request: read, find who may, pick, say why."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from operator import itemgetter
-from typing import NamedTuple
 
 from server.config.models import HealthConfig
 from server.config.schema import Config
 from server.routing.admission import Admission
 from server.routing.asked import Asked, hold_size, no_candidate
-from server.routing.catalog import (
-    Catalog,
-    Cell,
-    Model,
-    TrafficClass,
-    bits,
-    compile_catalog,
-    nominal_cost_nano_usd,
-)
+from server.routing.catalog import Catalog, Model, bits
 from server.routing.counters import Counters
+from server.routing.decision import Decision, Decisions, Grounds
 from server.routing.decision_id import Kind, Sealer
 from server.routing.endpoints import Endpoints, Target
 from server.routing.errors import NotReady
 from server.routing.health import HealthTracker
 from server.routing.learned_classifier.classifier import LearnedClassifier
+from server.routing.picking import Picker
 from server.routing.query import Query
 from server.routing.readiness import Readiness, readiness
-from server.routing.reading.classifier import Classifier, Reading
 from server.routing.recent_texts import RecentTexts
 from server.routing.reported import Reported, Told, observe
-from server.routing.selector import Basis, Pick, Selector, WeightTable
+from server.routing.routes import Routes, compile_routes
+from server.routing.selector import Selector, WeightTable
 from server.routing.slices import Slices
-
-# Named to a caller of Route: as many as a caller would try within one deadline.
-FALLBACKS_MAX = 3
-# Kept for decisions that have the same, a KB each; those of any further pick are made anew.
-GROUNDS_MAX = 2_000
-
-
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
-class Grounds:
-    """What a decision rests on, and what follows; decisions by one pick share one object."""
-
-    plan_id: str
-    cell: Cell
-    rule: str
-    traffic_class: TrafficClass
-    pick: Pick
-    fallbacks: tuple[int, ...]  # models, in the order to try them
-    reason: str  # but for what was read
-    reuse_for_s: float  # how long requests of the same cell may use such a decision
-
-
-@dataclass(slots=True)
-class Decision:
-    """One routed request."""
-
-    grounds: Grounds
-    reading: Reading
-    target: Target
-    audit_probability: float  # 0: not in the audit sample
-    text: str  # of the request
-
-    @property
-    def reason(self) -> str:
-        """One sentence: what was read, and why it makes this model."""
-        return self.reading.why + self.grounds.reason
-
-
-class _Routes(NamedTuple):
-    """What one configuration compiles to."""
-
-    catalog: Catalog
-    classifier: Classifier
-    window_s: float
 
 
 class Router:
@@ -97,10 +45,10 @@ class Router:
         self.admission = Admission(counters, self.slices)
         self._sealer = sealer
         self._counters = counters
-        self._routes: _Routes | None = None
-        # By cell, what is blocked, model and rule: with the plan in force, they make a pick.
-        self._grounds: dict[tuple[Cell, int, int, str], Grounds] = {}
+        self._routes: Routes | None = None
         self.health = HealthTracker(HealthConfig())
+        self._picker = Picker(selector, self.health)
+        self._decisions = Decisions(selector, self.admission)
         self.endpoints = Endpoints(self.health, chance)
         self.recent_texts = RecentTexts()
 
@@ -110,18 +58,22 @@ class Router:
         return self._ready().catalog
 
     def configure(self, config: Config, learned: LearnedClassifier | None = None) -> None:
-        """Puts a configuration in force. Calls that are out end by the old one."""
-        catalog = compile_catalog(config)
+        """Compiles a configuration, and puts it in force."""
+        self.put_in_force(compile_routes(config, learned))
+
+    def put_in_force(self, routes: Routes) -> None:
+        """Calls that are out end by the configuration of before."""
+        config = routes.config
         self.health.tune(config.health)
         self.endpoints.track(
             (index, address)
-            for index, model in enumerate(catalog.models)
+            for index, model in enumerate(routes.catalog.models)
             for address in model.endpoints
         )
         self.admission.configure(config)
         self.recent_texts.on = config.classifier is not None and config.classifier.keep_requests > 0
-        self._routes = _Routes(catalog, Classifier(config, catalog, learned), config.window_s)
-        self._grounds = {}
+        self._routes = routes
+        self._decisions.forget()
 
     @property
     def table(self) -> WeightTable:
@@ -132,11 +84,11 @@ class Router:
         """Puts a plan in force."""
         self._selector.publish(table)
         self.admission.publish(table)
-        self._grounds = {}
+        self._decisions.forget()
 
     def read(self, query: Query, *, forwarded: bool = False) -> Asked:
         """Reads a request, which Infer forwards or its caller does; raises RoutingError."""
-        catalog, classifier, _ = self._ready()
+        _, catalog, classifier = self._ready()
         reading = classifier.read(query)
         if query.size_bytes:
             hold_size(query.size_bytes, catalog.classes[reading.cell.traffic_class])
@@ -192,12 +144,7 @@ class Router:
 
     def is_planned(self, asked: Asked) -> bool:
         """Whether `decide_alike` finds a model for such requests, as far as can be told now."""
-        for blocked in (asked.unfit | self.health.down, asked.unfit):
-            if self._selector.is_open(asked.reading.cell, blocked):
-                return True
-            if self._greedy(asked, blocked):
-                return False
-        return False
+        return self._picker.is_planned(asked, self.catalog)
 
     def decide_alike(self, asked: Asked, count: int, *, now_s: float) -> list[tuple[Decision, int]]:
         """Decides and counts so many requests of one cell by the plan: who answers how many.
@@ -205,13 +152,14 @@ class Router:
         Empty where the plan has no open model for them. None of them is audited.
         """
         self.endpoints.refresh(now_s)
-        picks, blocked = self._pick_many(asked, count)
+        routes = self._ready()
+        picks, blocked = self._picker.pick_many(asked, routes.catalog, count)
         decided = []
         for pick, taken in picks:
-            model = self.catalog.models[pick.model]
+            model = routes.catalog.models[pick.model]
             for address, part in self.endpoints.choose_many(pick.model, model, taken):
                 target = Target(pick.model, model, address)
-                decision = self._decision(asked, pick, blocked, target)
+                decision = self._decisions.make(asked, pick, blocked, target, routes)
                 self._count(decision, part, forwarded=False)
                 decided.append((decision, part))
         return decided
@@ -271,48 +219,21 @@ class Router:
         """Those of the configuration in force; none before there is one."""
         return () if self._routes is None else self._routes.catalog.models
 
-    def _ready(self) -> _Routes:
+    def _ready(self) -> Routes:
         if self._routes is None:
             raise NotReady("no configuration has come from the control plane yet: try again")
         return self._routes
 
     def _decide(self, asked: Asked, now_s: float, *, spend: bool) -> Decision:
         self.endpoints.refresh(now_s)
-        picked = self._pick(asked, spend=spend)
+        routes = self._ready()
+        picked = self._picker.pick(asked, routes.catalog, spend=spend)
         if picked is None:
             raise no_candidate(asked)
         pick, blocked = picked
-        return self._decision(asked, pick, blocked, self.target(pick.model))
-
-    def _decision(self, asked: Asked, pick: Pick, blocked: int, target: Target) -> Decision:
-        reading = asked.reading
-        key = (reading.cell, blocked, pick.model, reading.rule)
-        grounds = self._grounds.get(key)
-        if grounds is None:
-            grounds = self._grounds_of(reading, pick, blocked)
-            # Priced by its own tokens, a greedy pick is made for one request.
-            if pick.basis is not Basis.GREEDY and len(self._grounds) < GROUNDS_MAX:
-                self._grounds[key] = grounds
-        return Decision(grounds, reading, target, 0.0, asked.text)
-
-    def _grounds_of(self, reading: Reading, pick: Pick, blocked: int) -> Grounds:
-        catalog, _, window_s = self._ready()
-        traffic_class = catalog.classes[reading.cell.traffic_class]
-        plan_id = self._selector.table.plan_id
-        # Others of the cell may ask for what only some models have: the mask is not the cell's.
-        # And whoever names an endpoint again and again spreads nothing over others.
-        alone = pick.basis is Basis.PLAN and len(pick.shares) == 1 and not self._spreads(pick.model)
-        alone = alone and not self.admission.sheds(reading.cell)
-        return Grounds(
-            plan_id=plan_id,
-            cell=reading.cell,
-            rule=reading.rule,
-            traffic_class=traffic_class,
-            pick=pick,
-            fallbacks=_fallbacks(pick, traffic_class, blocked),
-            reason=_reason(reading.cell, pick, plan_id, catalog),
-            reuse_for_s=window_s if alone else 0.0,
-        )
+        model = routes.catalog.models[pick.model]
+        target = Target(pick.model, model, self.endpoints.choose(pick.model, model))
+        return self._decisions.make(asked, pick, blocked, target, routes)
 
     def target(self, index: int) -> Target:
         """A model and the endpoint of it to ask now."""
@@ -355,59 +276,3 @@ class Router:
 
     def _spreads(self, index: int) -> bool:
         return len(self._ready().catalog.models[index].endpoints) > 1
-
-    def _pick(self, asked: Asked, *, spend: bool) -> tuple[Pick, int] | None:
-        """The pick, and what was blocked for it; None without a candidate."""
-        choose = self._selector.pick if spend else self._selector.peek
-        # Where every candidate is ejected, ejection is ignored: one of them has to be asked.
-        for blocked in (asked.unfit | self.health.down, asked.unfit):
-            pick = choose(asked.reading.cell, blocked) or self._greedy(asked, blocked)
-            if pick is not None:
-                return pick, blocked
-        return None
-
-    def _pick_many(self, asked: Asked, count: int) -> tuple[list[tuple[Pick, int]], int]:
-        """As `_pick` does, but for picks that are not the plan's: of those there are none."""
-        for blocked in (asked.unfit | self.health.down, asked.unfit):
-            picks = self._selector.pick_many(asked.reading.cell, blocked, count)
-            if picks or self._greedy(asked, blocked):
-                return picks, blocked
-        return [], asked.unfit
-
-    def _greedy(self, asked: Asked, blocked: int) -> Pick | None:
-        reading, catalog = asked.reading, self.catalog
-        greedy = catalog.classes[reading.cell.traffic_class].greedy
-        index = next((i for i in greedy if not blocked >> i & 1), None)
-        if index is None:
-            return None
-        cost = nominal_cost_nano_usd(catalog.models[index], reading.input_tokens or None)
-        return Pick(index, 1.0, cost, Basis.GREEDY, shares=(), owed=False)
-
-
-def _fallbacks(pick: Pick, traffic_class: TrafficClass, blocked: int) -> tuple[int, ...]:
-    """The plan's other models by share, then the class's others in greedy order."""
-    seen = blocked | 1 << pick.model
-    shares = pick.shares
-    by_share = sorted(shares, key=itemgetter(1), reverse=True) if len(shares) > 1 else shares
-    fallbacks: list[int] = []
-    for index in (*[model for model, _, _ in by_share], *traffic_class.greedy):
-        if not seen >> index & 1:
-            seen |= 1 << index
-            fallbacks.append(index)
-            if len(fallbacks) == FALLBACKS_MAX:
-                break
-    return tuple(fallbacks)
-
-
-def _reason(cell: Cell, pick: Pick, plan_id: str, catalog: Catalog) -> str:
-    name = catalog.models[pick.model].name
-    traffic_class = cell.traffic_class
-    if pick.basis is Basis.GREEDY:
-        why = f"plan {plan_id} has no open model" if plan_id else "there is no plan yet"
-        return f"{why} for class {traffic_class}: {name} is the first that is fit"
-    of_cell = pick.basis is Basis.PLAN
-    whose = "this cell" if of_cell else "the class, for it has no open model in this cell"
-    share = f"plan {plan_id} gives {name} {pick.share:.0%} of {whose}"
-    if pick.owed:
-        return f"{share}, and {name} is owed most"
-    return share if len(pick.shares) == 1 else f"{share}, and no other model of it is open"

@@ -11,7 +11,7 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError, Message
 
 from server.routing.errors import InvalidRequest, PayloadMalformed
-from server.rpc.errors import parsed
+from server.rpc.malformed import malformed, parsed
 from server.rpc.shapes import STEPS_MAX, Shape, hold_shape, refuse, shape_of
 from server.rpc.wire import Bytes, Malformed, Steps, TooManySteps, fields, tag
 from turnout.v1 import routing_pb2 as pb
@@ -52,7 +52,7 @@ class Carver(Generic[_Request]):
             try:
                 return self._parse(data), None
             except DecodeError:
-                refuse(Malformed())
+                raise malformed(data, self._parse) from None
         try:
             content, rest = self._cut(memoryview(data))
         except (Malformed, TooManySteps) as error:

@@ -10,17 +10,17 @@ import grpc
 import structlog
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from server.config.diagnostics import ConfigError
 from server.routing import errors
 from server.routing.errors import RoutingError, UpstreamFailed
 from server.rpc import method_limits
+from server.rpc.malformed import parsed
 from server.rpc.wire import Bytes
 from server.transport.grpc.methods import takes_views
 
-_Parsed = TypeVar("_Parsed")
 _Read: TypeAlias = Callable[[Bytes], Any]
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 _RAW = "takes_and_returns_bytes"
@@ -206,14 +206,6 @@ def _reader(path: str, parse: Callable[[bytes], Any] | None) -> _Read:
     return read
 
 
-def parsed(data: Bytes, parse: Callable[[Any], _Parsed]) -> _Parsed:
-    """Raises PayloadMalformed."""
-    try:
-        return parse(data)
-    except DecodeError:
-        raise errors.PayloadMalformed("the request is not a message of this method") from None
-
-
 def whole(message: bytes | memoryview | Sequence[bytes | memoryview]) -> bytes:
     """For grpcio; our own transport sends parts as they are."""
     return b"".join((message,) if isinstance(message, bytes | memoryview) else message)
@@ -247,7 +239,7 @@ def status_of(error: Exception, *, chance: Callable[[], float] = lambda: 0.0) ->
     ]
     if violations := _violations(error):
         details.append(error_details_pb2.BadRequest(field_violations=violations))
-    if code is grpc.StatusCode.UNAVAILABLE and not isinstance(error, UpstreamFailed):
+    if code is grpc.StatusCode.UNAVAILABLE and not _may_have_been_asked(error):
         later_s = SHED_SPREAD_S * chance() if isinstance(error, errors.Shed) else 0.0
         delay = Duration()
         delay.FromMilliseconds(int((RETRY_AFTER_S + later_s) * 1_000))
@@ -257,6 +249,11 @@ def status_of(error: Exception, *, chance: Callable[[], float] = lambda: 0.0) ->
         message=_cut(message, MESSAGE_BYTES_MAX),
         details=[_packed(detail) for detail in details],
     )
+
+
+def _may_have_been_asked(error: Exception) -> bool:
+    """Whether a model may have heard of the request: RetryInfo says that none has."""
+    return isinstance(error, UpstreamFailed) and error.is_sent
 
 
 def _code(error: Exception) -> grpc.StatusCode:

@@ -40,7 +40,7 @@ def statuses(ready: Readiness) -> Mapping[str, bool]:
         ROUTING: answers_some,
         OIP: PayloadKind.TENSORS in ready.forwarded,
         HEALTH: True,
-        REFLECTION: True,
+        **dict.fromkeys(REFLECTION, True),
     }
     for name in ready.classes:
         serving[CLASS_PREFIX + name] = answers_some

@@ -30,5 +30,6 @@ MESSAGE_BYTES_MAX: Mapping[str, int] = {
     "/grpc.health.v1.Health/Check": _SMALL,
     "/grpc.health.v1.Health/Watch": _SMALL,
     "/grpc.health.v1.Health/List": _SMALL,
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": _SMALL,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": _SMALL,
 }

@@ -4,10 +4,11 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 
 from server.control.outcome_messages import asked_of, reported_of
-from server.routing.errors import InvalidRequest, RoutingError
+from server.routing.errors import InvalidRequest, PayloadMalformed, RoutingError
 from server.routing.outcomes import check_attempts_count, check_feedback_count
 from server.routing.reported import Reported
-from server.rpc.errors import parsed
+from server.rpc.malformed import parsed
+from server.rpc.oip_wire import within
 from server.rpc.parts import cut
 from server.rpc.turns import Turn
 from server.rpc.wire import Bytes
@@ -71,6 +72,10 @@ async def _read(
             good.append(_outcome(data))
         except InvalidRequest as error:
             refused[place] = pb.OutcomeResult(reason=error.reason, message=error.with_field)
+        except PayloadMalformed as error:
+            path = f"outcomes[{place}]"
+            where = within(path, error.field) if error.field else path
+            raise PayloadMalformed(str(error), field=where) from None
         stretch_bytes += len(data)
         if stretch_bytes >= STRETCH_BYTES:
             stretch_bytes = 0

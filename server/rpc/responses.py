@@ -14,8 +14,9 @@ from google.protobuf.duration_pb2 import Duration
 from server.dispatch.dispatcher import Answer
 from server.dispatch.exchange import Bytes
 from server.routing.catalog import Cell
+from server.routing.decision import Decision, Grounds
 from server.routing.endpoints import Target
-from server.routing.router import Decision, Grounds, Router
+from server.routing.router import Router
 from turnout.v1 import routing_pb2 as pb
 
 # Larger answers of endpoints are not copied behind what we say of them.

@@ -12,7 +12,7 @@ from server.dispatch.exchange import Bytes, EndpointError, Metadata
 from server.routing.catalog import Model
 from server.status_code import Code
 from server.transport.channel.channel import Channel
-from server.transport.grpc.answer import CallFailed
+from server.transport.grpc.answer import CallFailed, NeverSent
 from server.transport.held_bytes import HeldBytes
 from server.wire import oip_pb2
 
@@ -60,7 +60,8 @@ class OipUpstream:
                 _METHOD, (request, addressing(model)), timeout_s=timeout_s, metadata=metadata
             )
         except CallFailed as failure:
-            raise EndpointError(failure.code, str(failure)) from None
+            is_sent = not isinstance(failure, NeverSent)
+            raise EndpointError(failure.code, str(failure), is_sent=is_sent) from None
 
     async def is_ready(self, address: str, model: Model, timeout_s: float) -> bool:
         """Whether the endpoint says that it can answer for the model.

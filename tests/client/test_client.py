@@ -1,6 +1,7 @@
 """What callers see of the two clients against a server that keeps the contract."""
 
 import asyncio
+import inspect
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -182,6 +183,17 @@ def test_an_async_client_can_be_made_before_its_loop_runs(address: str) -> None:
             return await client.route()
 
     assert asyncio.run(route()).model == "small"
+
+
+def test_both_clients_have_the_same_methods_with_the_same_keywords() -> None:
+    def methods(client: AnyClientClass) -> dict[str, list[inspect.Parameter]]:
+        named = {name: each for name, each in vars(client).items() if not name.startswith("_")}
+        return {
+            name: list(inspect.signature(method).parameters.values())
+            for name, method in named.items()
+        }
+
+    assert methods(AsyncClient) == methods(Client)
 
 
 def test_threads_share_a_client(address: str) -> None:

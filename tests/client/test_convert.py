@@ -11,8 +11,15 @@ from hypothesis import strategies as st
 
 from server.wire import oip_pb2
 from turnout import Attempt, Outcome, Target
-from turnout.convert import decision, infer_request, report_request, route_request
-from turnout.request import ContextFields, FeatureFields, OutcomeFields, RequestFields
+from turnout.convert import decision, infer_request, route_request
+from turnout.reporting import report_request
+from turnout.request import (
+    BatchFields,
+    ContextFields,
+    FeatureFields,
+    OutcomeFields,
+    RequestFields,
+)
 from turnout.v1 import routing_pb2 as pb
 
 texts = st.text("aé€😀\n\0", max_size=5)
@@ -76,7 +83,7 @@ def stated(fields: RequestFields) -> dict[str, object]:
 def test_a_route_request_loses_no_field(
     fields: RequestFields, text: str | None, dry_run: bool
 ) -> None:
-    built = route_request(text=text, oip_request=None, dry_run=dry_run, fields=fields)
+    built = route_request(cast("BatchFields", {**fields, "text": text}), dry_run=dry_run)
     sent = pb.RouteRequest.FromString(built.SerializeToString())
     assert read_back(sent.context, sent.features) == stated(fields)
     assert (sent.text if sent.HasField("text") else None) == text
@@ -129,16 +136,14 @@ def test_the_keywords_of_report_are_the_fields_of_an_outcome() -> None:
 
 def test_a_route_request_carries_the_callers_own_oip_message() -> None:
     message = oip_pb2.ModelInferRequest(id="i-1")
-    built = route_request(text=None, oip_request=message, dry_run=False, fields={})
+    built = route_request({"oip_request": message})
     assert built.oip_request == message.SerializeToString()
 
 
 def test_a_chat_is_sent_as_it_is_or_made_of_a_dict() -> None:
     chat: dict[str, object] = {"messages": [{"role": "user", "content": "grüße"}]}
     for said in (chat, json.dumps(chat).encode()):
-        built = route_request(
-            text=None, oip_request=None, openai_chat=said, dry_run=False, fields={}
-        )
+        built = route_request({"openai_chat": said})
         assert json.loads(built.openai_chat) == chat
 
 
@@ -151,9 +156,9 @@ def test_a_chat_is_sent_as_it_is_or_made_of_a_dict() -> None:
         {"text": "", "oip_request": b"", "openai_chat": b""},
     ],
 )
-def test_several_contents_together_are_refused(contents: Any) -> None:
+def test_several_contents_together_are_refused(contents: BatchFields) -> None:
     with pytest.raises(ValueError, match="not several"):
-        route_request(**contents, dry_run=False, fields={})
+        route_request(contents)
 
 
 @pytest.mark.parametrize(

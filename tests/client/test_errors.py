@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, Help, QuotaFailure, RetryInfo
 from google.rpc.status_pb2 import Status
@@ -20,6 +21,7 @@ from turnout import (
     Unavailable,
     Unreachable,
     UpstreamError,
+    UpstreamUnreachable,
     Violation,
 )
 
@@ -28,6 +30,7 @@ def said(reason: str, domain: str = "turnout") -> Sequence[Message]:
     return [ErrorInfo(reason=reason, domain=domain)]
 
 
+SOON = RetryInfo(retry_delay=Duration(seconds=1))
 BUDGET = [*said("BUDGET_EXHAUSTED"), QuotaFailure()]
 
 MEANINGS = [
@@ -46,6 +49,11 @@ MEANINGS = [
     (StatusCode.DEADLINE_EXCEEDED, said("DEADLINE_PAST"), DeadlineExceeded),
     (StatusCode.DEADLINE_EXCEEDED, said("UPSTREAM_DEADLINE", "upstream"), DeadlineExceeded),
     (StatusCode.UNAVAILABLE, said("UPSTREAM_UNAVAILABLE", "upstream"), UpstreamError),
+    (
+        StatusCode.UNAVAILABLE,
+        [*said("UPSTREAM_UNAVAILABLE", "upstream"), SOON],
+        UpstreamUnreachable,
+    ),
     (StatusCode.INVALID_ARGUMENT, said("UPSTREAM_INVALID_ARGUMENT", "upstream"), UpstreamError),
     (StatusCode.INTERNAL, said("INTERNAL"), InternalError),
     (StatusCode.UNKNOWN, (), InternalError),
@@ -109,6 +117,11 @@ async def test_a_server_without_details_is_taken_by_its_status_alone(
     error = raised.value
     assert (error.reason, error.domain, error.violations) == ("", "", ())
     assert error.retry_after_s is None
+
+
+@pytest.mark.parametrize("error", [Unreachable, UpstreamUnreachable])
+def test_what_was_never_sent_is_never_said_to_be_paid_for_twice(error: type[TurnoutError]) -> None:
+    assert "paid" not in str(error("the endpoint cannot be reached: Connection refused"))
 
 
 # A status that is none, and one whose details are none: an ErrorInfo cut short.

@@ -15,14 +15,16 @@ from turnout import (
     TurnoutError,
     Unavailable,
     UpstreamError,
+    UpstreamUnreachable,
 )
 
 # gRPC itself pauses for 100 ms between two connections.
 PATIENT = RetryPolicy(attempts_max=200, backoff_first_s=0.01, backoff_s_max=0.02)
 SOON = RetryInfo(retry_delay=Duration(nanos=1))
 UPSTREAM_DOWN = Refusal(
-    StatusCode.UNAVAILABLE, [ErrorInfo(reason="UPSTREAM_UNAVAILABLE", domain="upstream"), SOON]
+    StatusCode.UNAVAILABLE, [ErrorInfo(reason="UPSTREAM_UNAVAILABLE", domain="upstream")]
 )
+UPSTREAM_UNREACHABLE = Refusal(UPSTREAM_DOWN.code, [*UPSTREAM_DOWN.details, SOON])
 PROXY_BUSY = Refusal(
     StatusCode.UNAVAILABLE, [ErrorInfo(reason="BUSY", domain="proxy.example"), SOON]
 )
@@ -71,6 +73,16 @@ async def test_an_infer_is_not_sent_again_where_a_model_may_have_been_asked(
 ) -> None:
     servicer.refusals.append(refusal)
     with pytest.raises((Unavailable, UpstreamError)):
+        await settled(client.infer(b""))
+    assert len(servicer.requests) == 1
+
+
+async def test_an_infer_that_reached_no_endpoint_is_its_callers_to_repeat(
+    client: AnyClient, servicer: ContractServicer
+) -> None:
+    """Turnout has tried another endpoint already."""
+    servicer.refusals.append(UPSTREAM_UNREACHABLE)
+    with pytest.raises(UpstreamUnreachable, match="nothing was sent, so you may ask again"):
         await settled(client.infer(b""))
     assert len(servicer.requests) == 1
 

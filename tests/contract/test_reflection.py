@@ -19,21 +19,30 @@ from turnout.v1 import admin_pb2, control_pb2, routing_pb2
 
 ADMIN = admin_pb2.DESCRIPTOR.services_by_name["AdminService"]
 Request = reflection_pb2.ServerReflectionRequest
-METHOD = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 
 
 @pytest.fixture
 async def address(transport: str) -> AsyncIterator[str]:
     """Serves reflection as an admin listener does."""
     async with serving(
-        transport, lambda server: add_reflection(server, (ADMIN.full_name, REFLECTION))
+        transport, lambda server: add_reflection(server, (ADMIN.full_name,))
     ) as address:
         yield address
 
 
-async def described(address: str, request: Request) -> reflection_pb2.ServerReflectionResponse:
+@pytest.fixture(params=["v1", "v1alpha"])
+def reflection(request: pytest.FixtureRequest) -> str:
+    """The name of the service, in each of its versions."""
+    return f"grpc.reflection.{request.param}.ServerReflection"
+
+
+async def described(
+    address: str, reflection: str, request: Request
+) -> reflection_pb2.ServerReflectionResponse:
+    """Both versions have these messages."""
     async with grpc.aio.insecure_channel(address) as channel:
-        call = duplex(channel, METHOD, [request.SerializeToString()])
+        method = f"/{reflection}/ServerReflectionInfo"
+        call = duplex(channel, method, [request.SerializeToString()])
         (response,) = [one async for one in call]
     return reflection_pb2.ServerReflectionResponse.FromString(response)
 
@@ -49,6 +58,27 @@ async def test_a_client_of_reflection_can_use_what_is_served(address: str) -> No
     assert await asyncio.to_thread(methods) == expected
 
 
+async def test_both_versions_list_what_is_served_and_themselves(
+    address: str, reflection: str
+) -> None:
+    response = await described(address, reflection, Request(list_services=""))
+    listed = [service.name for service in response.list_services_response.service]
+    assert sorted(listed) == sorted([ADMIN.full_name, *REFLECTION])
+
+
+async def test_each_version_describes_itself_by_its_own_names(
+    address: str, reflection: str
+) -> None:
+    response = await described(address, reflection, Request(file_containing_symbol=reflection))
+    (data,) = response.file_descriptor_response.file_descriptor_proto
+    pool = DescriptorPool()
+    pool.AddSerializedFile(data)
+    (method,) = pool.FindServiceByName(reflection).methods
+    package = reflection.rpartition(".")[0]
+    assert method.input_type.full_name == f"{package}.ServerReflectionRequest"
+    assert method.output_type.full_name == f"{package}.ServerReflectionResponse"
+
+
 @pytest.mark.parametrize(
     "symbol",
     [
@@ -61,19 +91,23 @@ async def test_a_client_of_reflection_can_use_what_is_served(address: str) -> No
         "\0",
     ],
 )
-async def test_what_is_not_served_is_not_found(address: str, symbol: str) -> None:
-    response = await described(address, Request(file_containing_symbol=symbol))
+async def test_what_is_not_served_is_not_found(address: str, reflection: str, symbol: str) -> None:
+    response = await described(address, reflection, Request(file_containing_symbol=symbol))
     assert response.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
 
 
-async def test_a_file_of_another_listener_is_not_found(address: str) -> None:
-    response = await described(address, Request(file_by_filename=control_pb2.DESCRIPTOR.name))
+async def test_a_file_of_another_listener_is_not_found(address: str, reflection: str) -> None:
+    request = Request(file_by_filename=control_pb2.DESCRIPTOR.name)
+    response = await described(address, reflection, request)
     assert response.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
 
 
-async def test_an_imported_file_brings_its_messages_and_not_its_service(address: str) -> None:
+async def test_an_imported_file_brings_its_messages_and_not_its_service(
+    address: str, reflection: str
+) -> None:
     """The admin service speaks of a request's kinds, which stand beside the routing service."""
-    response = await described(address, Request(file_by_filename=routing_pb2.DESCRIPTOR.name))
+    request = Request(file_by_filename=routing_pb2.DESCRIPTOR.name)
+    response = await described(address, reflection, request)
     files = response.file_descriptor_response.file_descriptor_proto
     assert files
     assert not any(b"RoutingService" in file for file in files)

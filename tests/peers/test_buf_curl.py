@@ -24,7 +24,16 @@ pytestmark = [
 PROTOS = Path(__file__).parents[2] / "protos"
 GRPC = ("buf", "curl", "--http2-prior-knowledge", "--protocol", "grpc")
 ROUTE, MODEL_INFER = "turnout.v1.RoutingService/Route", "inference.GRPCInferenceService/ModelInfer"
-SCHEMAS = pytest.mark.parametrize("schema", [("--reflect",), ("--schema", str(PROTOS))])
+# Unless it is told which, it asks for v1 first.
+SCHEMAS = pytest.mark.parametrize(
+    "schema",
+    [
+        ("--reflect", "--reflect-protocol", "grpc-v1"),
+        ("--reflect", "--reflect-protocol", "grpc-v1alpha"),
+        ("--schema", str(PROTOS)),
+    ],
+    ids=["v1", "v1alpha", "protos"],
+)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

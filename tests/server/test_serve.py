@@ -252,7 +252,11 @@ SERVED = {
 async def test_each_listener_reflects_its_own_services(service: Service, listener: str) -> None:
     address = service.data if listener == "data" else f"unix:{service.state_dir / listener}"
     found, described = await asyncio.to_thread(reflected, address, set.union(*SERVED.values()))
-    standard = {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
+    standard = {
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "grpc.reflection.v1alpha.ServerReflection",
+    }
     assert found == SERVED[listener] | standard
     assert described == SERVED[listener]
 

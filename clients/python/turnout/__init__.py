@@ -11,6 +11,7 @@ from turnout.errors import (
     Unavailable,
     Unreachable,
     UpstreamError,
+    UpstreamUnreachable,
     Violation,
 )
 from turnout.request import Attempt, BatchFields, Outcome
@@ -37,6 +38,7 @@ __all__ = [
     "Unavailable",
     "Unreachable",
     "UpstreamError",
+    "UpstreamUnreachable",
     "Usage",
     "Violation",
 ]

@@ -2,25 +2,22 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import cast
 
 from turnout import convert
 from turnout.answers import Decision
 from turnout.errors import TurnoutError
-from turnout.request import BatchFields, RequestFields
+from turnout.filling import within
+from turnout.request import BatchFields
 from turnout.status import error_of_refusal
 from turnout.v1 import routing_pb2 as pb
 
-_CONTENT = ("text", "oip_request", "openai_chat")
-
 
 def batch_request(requests: Iterable[BatchFields]) -> pb.RouteBatchRequest:
+    """Raises TypeError or ValueError, and names the request and the keyword."""
     batch = pb.RouteBatchRequest()
-    for number, fields in enumerate(requests):
-        try:
-            batch.requests.append(_request(fields))
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"requests[{number}]: {error}") from None
+    for place, fields in enumerate(requests):
+        with within(f"requests[{place}]"):
+            batch.requests.append(convert.route_request(fields))
     return batch
 
 
@@ -28,17 +25,6 @@ def decisions(response: pb.RouteBatchResponse) -> list[Decision | TurnoutError]:
     """One for each request, in their order."""
     routes = [convert.route(route) for route in response.routes]
     return [_answer(result, routes) for result in response.results]
-
-
-def _request(fields: BatchFields) -> pb.RouteRequest:
-    others = {name: value for name, value in fields.items() if name not in _CONTENT}
-    return convert.route_request(
-        text=fields.get("text"),
-        oip_request=fields.get("oip_request"),
-        openai_chat=fields.get("openai_chat"),
-        dry_run=False,
-        fields=cast("RequestFields", others),
-    )
 
 
 def _answer(result: pb.BatchResult, routes: list[Decision]) -> Decision | TurnoutError:

@@ -1,9 +1,9 @@
-"""The sync and the asyncio client: they send what `convert` builds, as often as `retry` says."""
+"""The sync and the asyncio client: they send what `exchange` builds, as often as `retry` says."""
 
 import asyncio
 import random
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack
@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 import grpc
 import grpc.aio
 
-from turnout import batch, convert
+from turnout import exchange
 from turnout.answers import Answer, Decision, OutcomeResult
 from turnout.errors import TurnoutError
-from turnout.request import BatchFields, Outcome, OutcomeFields, RequestFields, SerializesToString
+from turnout.exchange import Exchange
+from turnout.request import (
+    BatchFields,
+    Outcome,
+    OutcomeFields,
+    RequestFields,
+    SerializesToString,
+)
 from turnout.retry import Call, RetryPolicy, Terms
-from turnout.status import error_of, refusal_of
+from turnout.status import error_of
 from turnout.v1.routing_pb2_grpc import RoutingServiceStub
 
 if TYPE_CHECKING:  # the stubs know it, the generated code does not
@@ -39,8 +46,7 @@ _CHANNEL_OPTIONS = (
 )
 _RETRY = RetryPolicy()
 
-_Request = TypeVar("_Request")
-_Response = TypeVar("_Response")
+_Meaning = TypeVar("_Meaning")
 
 
 class Client:
@@ -85,26 +91,17 @@ class Client:
     def route(
         self,
         *,
-        text: str | None = None,
-        oip_request: bytes | SerializesToString | None = None,
-        openai_chat: bytes | Mapping[str, object] | None = None,
         dry_run: bool = False,
         timeout_s: float | None = None,
-        **fields: Unpack[RequestFields],
+        **request: Unpack[BatchFields],
     ) -> Decision:
-        """Says which model should answer. `dry_run` explains and counts nothing.
+        """Says which model should answer. `dry_run` explains the decision and counts nothing.
 
-        `openai_chat` is the body of a Chat Completions request, as it would be sent or as a dict.
+        The content is one of `text`, `oip_request` and `openai_chat`, the body of a Chat
+        Completions request as it would be sent or as a dict; or leave it out and say what you
+        know of it. `BatchFields` lists all keywords.
         """
-        request = convert.route_request(
-            text=text,
-            oip_request=oip_request,
-            openai_chat=openai_chat,
-            dry_run=dry_run,
-            fields=fields,
-        )
-        call = self._terms.call(request, timeout_s, now_s=time.monotonic())
-        return convert.decision(self._send(self._stub.Route, request, call))
+        return self._send(exchange.route(request, dry_run=dry_run), timeout_s)
 
     def route_batch(
         self, requests: Iterable[BatchFields], *, timeout_s: float | None = None
@@ -114,9 +111,7 @@ class Client:
         A request is a dict of the keywords of `route`, without `dry_run`. One that is refused is
         answered with the error that `route` would have raised; the others are decided.
         """
-        request = batch.batch_request(requests)
-        call = self._terms.call(request, timeout_s, now_s=time.monotonic())
-        return batch.decisions(self._send(self._stub.RouteBatch, request, call))
+        return self._send(exchange.route_batch(requests), timeout_s)
 
     def infer(
         self,
@@ -125,10 +120,8 @@ class Client:
         timeout_s: float | None = None,
         **fields: Unpack[RequestFields],
     ) -> Answer:
-        """Has a model answer. Is sent again only where it is certain that no model was asked."""
-        request = convert.infer_request(oip_request, fields=fields)
-        call = self._terms.call(request, timeout_s, now_s=time.monotonic())
-        return convert.answer(self._send(self._stub.Infer, request, call))
+        """Has a model answer. It is sent again only where it is certain that no model was asked."""
+        return self._send(exchange.infer(oip_request, fields), timeout_s)
 
     def report(
         self,
@@ -137,35 +130,26 @@ class Client:
         timeout_s: float | None = None,
         **fields: Unpack[OutcomeFields],
     ) -> None:
-        """Tells what became of a decision, in the fields of `Outcome`; a refusal raises."""
-        outcome = Outcome(decision_id=decision_id, **fields)
-        for result in self.report_many([outcome], timeout_s=timeout_s):
-            if not result.counted:
-                raise refusal_of(result)
+        """Says what became of a decision, in the fields of `Outcome`; a refusal raises."""
+        self._send(exchange.report(decision_id, fields), timeout_s)
 
     def report_many(
         self, outcomes: Iterable[Outcome], *, timeout_s: float | None = None
     ) -> tuple[OutcomeResult, ...]:
-        """Tells of at most 1,000 decisions. Each is counted or refused by itself."""
-        request = convert.report_request(outcomes)
-        call = self._terms.call(request, timeout_s, now_s=time.monotonic())
-        response = self._send(self._stub.Report, request, call)
-        return convert.results(response, may_have_arrived=call.may_have_arrived)
+        """Says what became of at most 1,000 decisions. Each is counted or refused by itself."""
+        return self._send(exchange.report_many(outcomes), timeout_s)
 
-    def _send(
-        self,
-        rpc: "grpc.UnaryUnaryMultiCallable[_Request, _Response]",
-        request: _Request,
-        call: Call,
-    ) -> _Response:
+    def _send(self, sent: Exchange[_Meaning], timeout_s: float | None) -> _Meaning:
+        call = self._terms.call(sent.request, timeout_s, now_s=time.monotonic())
+        rpc = getattr(self._stub, sent.method)
         while True:
             try:
-                response = rpc(request, timeout=call.left_s(time.monotonic()))
+                response = rpc(sent.request, timeout=call.left_s(time.monotonic()))
             except grpc.RpcError as raised:
                 wait_s = _wait_s(call, raised)
             else:
                 call.answered()
-                return response
+                return sent.read(response, call)
             time.sleep(wait_s)
 
 
@@ -213,38 +197,18 @@ class AsyncClient:
     async def route(
         self,
         *,
-        text: str | None = None,
-        oip_request: bytes | SerializesToString | None = None,
-        openai_chat: bytes | Mapping[str, object] | None = None,
         dry_run: bool = False,
         timeout_s: float | None = None,
-        **fields: Unpack[RequestFields],
+        **request: Unpack[BatchFields],
     ) -> Decision:
-        """Says which model should answer. `dry_run` explains and counts nothing.
-
-        `openai_chat` is the body of a Chat Completions request, as it would be sent or as a dict.
-        """
-        request = convert.route_request(
-            text=text,
-            oip_request=oip_request,
-            openai_chat=openai_chat,
-            dry_run=dry_run,
-            fields=fields,
-        )
-        call = self._terms.call(request, timeout_s, now_s=time.monotonic())
-        return convert.decision(await self._send(self._stub.Route, request, call))
+        """Says which model should answer, as `Client.route` does."""
+        return await self._send(exchange.route(request, dry_run=dry_run), timeout_s)
 
     async def route_batch(
         self, requests: Iterable[BatchFields], *, timeout_s: float | None = None
     ) -> list[Decision | TurnoutError]:
-        """Says which model should answer each of at most 10,000 requests, in their order.
-
-        A request is a dict of the keywords of `route`, without `dry_run`. One that is refused is
-        answered with the error that `route` would have raised; the others are decided.
-        """
-        request = batch.batch_request(requests)
-        call = self._terms.call(request, timeout_s, now_s=time.monotonic())
-        return batch.decisions(await self._send(self._stub.RouteBatch, request, call))
+        """Says which model should answer each request, as `Client.route_batch` does."""
+        return await self._send(exchange.route_batch(requests), timeout_s)
 
     async def infer(
         self,
@@ -253,10 +217,8 @@ class AsyncClient:
         timeout_s: float | None = None,
         **fields: Unpack[RequestFields],
     ) -> Answer:
-        """Has a model answer. Is sent again only where it is certain that no model was asked."""
-        request = convert.infer_request(oip_request, fields=fields)
-        call = self._terms.call(request, timeout_s, now_s=time.monotonic())
-        return convert.answer(await self._send(self._stub.Infer, request, call))
+        """Has a model answer. It is sent again only where it is certain that no model was asked."""
+        return await self._send(exchange.infer(oip_request, fields), timeout_s)
 
     async def report(
         self,
@@ -265,35 +227,26 @@ class AsyncClient:
         timeout_s: float | None = None,
         **fields: Unpack[OutcomeFields],
     ) -> None:
-        """Tells what became of a decision, in the fields of `Outcome`; a refusal raises."""
-        outcome = Outcome(decision_id=decision_id, **fields)
-        for result in await self.report_many([outcome], timeout_s=timeout_s):
-            if not result.counted:
-                raise refusal_of(result)
+        """Says what became of a decision, in the fields of `Outcome`; a refusal raises."""
+        await self._send(exchange.report(decision_id, fields), timeout_s)
 
     async def report_many(
         self, outcomes: Iterable[Outcome], *, timeout_s: float | None = None
     ) -> tuple[OutcomeResult, ...]:
-        """Tells of at most 1,000 decisions. Each is counted or refused by itself."""
-        request = convert.report_request(outcomes)
-        call = self._terms.call(request, timeout_s, now_s=time.monotonic())
-        response = await self._send(self._stub.Report, request, call)
-        return convert.results(response, may_have_arrived=call.may_have_arrived)
+        """Says what became of at most 1,000 decisions. Each is counted or refused by itself."""
+        return await self._send(exchange.report_many(outcomes), timeout_s)
 
-    async def _send(
-        self,
-        rpc: "grpc.aio.UnaryUnaryMultiCallable[_Request, _Response]",
-        request: _Request,
-        call: Call,
-    ) -> _Response:
+    async def _send(self, sent: Exchange[_Meaning], timeout_s: float | None) -> _Meaning:
+        call = self._terms.call(sent.request, timeout_s, now_s=time.monotonic())
+        rpc = getattr(self._stub, sent.method)
         while True:
             try:
-                response = await rpc(request, timeout=call.left_s(time.monotonic()))
+                response = await rpc(sent.request, timeout=call.left_s(time.monotonic()))
             except grpc.RpcError as raised:
                 wait_s = _wait_s(call, raised)
             else:
                 call.answered()
-                return response
+                return sent.read(response, call)
             await asyncio.sleep(wait_s)
 
 

@@ -1,64 +1,57 @@
 """From a caller's words to messages of the contract, and from its answers to plain values."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeVar
 
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 
-from turnout.answers import Answer, Cell, Decision, OutcomeResult, Reason, Target, Usage
+from turnout.answers import Answer, Cell, Decision, Reason, Target, Usage
+from turnout.filling import filled, refuse_half_characters, within
 from turnout.request import (
-    Attempt,
+    BatchFields,
     ContextFields,
     FeatureFields,
-    Outcome,
     RequestFields,
     SerializesToString,
 )
 from turnout.v1 import routing_pb2 as pb
 
 _NANO = 1_000_000_000
+_CONTENT = ("text", "oip_request", "openai_chat")
 _PAYLOAD_KINDS = {"text": pb.PAYLOAD_KIND_TEXT, "tensors": pb.PAYLOAD_KIND_TENSORS}
 _BASES = {pb.BASIS_PLAN: "plan", pb.BASIS_CLASS: "class", pb.BASIS_GREEDY: "greedy"}
 
-_Message = TypeVar("_Message", bound=Message)
 
-
-def route_request(
-    *,
-    text: str | None,
-    oip_request: bytes | SerializesToString | None,
-    openai_chat: bytes | Mapping[str, object] | None = None,
-    dry_run: bool,
-    fields: RequestFields,
-) -> pb.RouteRequest:
-    if [text, oip_request, openai_chat].count(None) < 2:  # noqa: PLR2004 - one may be given
+def route_request(fields: BatchFields, *, dry_run: bool = False) -> pb.RouteRequest:
+    """Raises TypeError or ValueError, and names the keyword."""
+    _refuse_unknown(fields, BatchFields)
+    if sum(fields.get(name) is not None for name in _CONTENT) > 1:
         raise ValueError("give one of text, oip_request and openai_chat, not several")
-    request = pb.RouteRequest(context=_context(fields), features=_features(fields), dry_run=dry_run)
-    if text is not None:
-        request.text = text
-    if oip_request is not None:
-        request.oip_request = _serialised(oip_request)
-    if openai_chat is not None:
-        request.openai_chat = _body(openai_chat)
-    return request
+    oip_request, openai_chat = fields.get("oip_request"), fields.get("openai_chat")
+    return filled(
+        pb.RouteRequest,
+        {
+            "context": _context(fields),
+            "features": _features(fields),
+            "dry_run": dry_run,
+            "text": fields.get("text"),
+            "oip_request": None if oip_request is None else _serialised(oip_request),
+            "openai_chat": None if openai_chat is None else _body(openai_chat),
+        },
+    )
 
 
 def infer_request(
     oip_request: bytes | SerializesToString, *, fields: RequestFields
 ) -> pb.InferRequest:
+    """Raises TypeError or ValueError, and names the keyword."""
+    _refuse_unknown(fields, RequestFields)
     return pb.InferRequest(
         context=_context(fields),
         features=_features(fields),
         oip_request=_serialised(oip_request),
     )
-
-
-def report_request(outcomes: Iterable[Outcome]) -> pb.ReportRequest:
-    return pb.ReportRequest(outcomes=[_outcome(outcome) for outcome in outcomes])
 
 
 def decision(response: pb.RouteResponse) -> Decision:
@@ -106,20 +99,6 @@ def answer(response: pb.InferResponse) -> Answer:
     )
 
 
-def results(response: pb.ReportResponse, *, may_have_arrived: bool) -> tuple[OutcomeResult, ...]:
-    """One for each outcome, in their order.
-
-    Where an earlier attempt of the same call may have arrived, a duplicate is what having counted
-    the usage then looks like.
-    """
-    return tuple(
-        OutcomeResult(reason="", message="")
-        if may_have_arrived and result.reason == "USAGE_DUPLICATE"
-        else OutcomeResult(reason=result.reason, message=result.message)
-        for result in response.results
-    )
-
-
 def seconds(duration: Duration) -> float:
     return duration.seconds + duration.nanos / _NANO
 
@@ -129,131 +108,42 @@ def _serialised(message: bytes | SerializesToString) -> bytes:
 
 
 def _body(chat: bytes | Mapping[str, object]) -> bytes:
-    return chat if isinstance(chat, bytes) else json.dumps(chat).encode()
+    if isinstance(chat, bytes):
+        return chat
+    with within("openai_chat"):
+        text = json.dumps(chat, ensure_ascii=False)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        refuse_half_characters(chat, "openai_chat")
+        raise
+
+
+def _refuse_unknown(fields: Mapping[str, object], known: type) -> None:
+    unknown = fields.keys() - known.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"no such keyword: {', '.join(sorted(unknown))}")
 
 
 def _context(fields: RequestFields) -> pb.RequestContext:
-    unknown = fields.keys() - RequestFields.__annotations__.keys()
-    if unknown:
-        raise TypeError(f"no such keyword: {', '.join(sorted(unknown))}")
-    return _filled(pb.RequestContext, _part(fields, ContextFields.__annotations__))
+    return filled(pb.RequestContext, _part(fields, ContextFields))
 
 
 def _features(fields: RequestFields) -> pb.Features:
-    stated = _part(fields, FeatureFields.__annotations__)
+    stated = _part(fields, FeatureFields)
     if "payload_kind" in fields:
         stated["payload_kind"] = _payload_kind(fields["payload_kind"])
-    return _filled(pb.Features, stated)
+    return filled(pb.Features, stated)
 
 
-def _part(fields: RequestFields, names: Iterable[str]) -> dict[str, object]:
-    return {name: fields.get(name) for name in names if name in fields}
+def _part(fields: Mapping[str, object], part: type) -> dict[str, object]:
+    return {name: fields[name] for name in part.__annotations__ if name in fields}
 
 
 def _payload_kind(name: str) -> pb.PayloadKind.ValueType:
     if name not in _PAYLOAD_KINDS:
         raise ValueError(f'payload_kind: "text" or "tensors", not {name!r}')
     return _PAYLOAD_KINDS[name]
-
-
-def _outcome(outcome: Outcome) -> pb.Outcome:
-    return pb.Outcome(
-        decision_id=outcome.decision_id,
-        usage=_usage(outcome),
-        feedback=_feedback(outcome),
-        domain=outcome.domain,
-        intent=outcome.intent,
-        attempts=[_attempt(attempt) for attempt in outcome.attempts],
-    )
-
-
-def _usage(outcome: Outcome) -> pb.Usage | None:
-    """Absent unless something of it is stated: usage counts once, even if it says nothing."""
-    stated: dict[str, object] = {
-        "input_tokens": outcome.input_tokens,
-        "output_tokens": outcome.output_tokens,
-        "latency": None if outcome.latency_s is None else _duration(outcome.latency_s),
-        "failed": outcome.failed,
-    }
-    if outcome.attempts:
-        stated = _sums(outcome.attempts) | {k: v for k, v in stated.items() if v is not None}
-    if all(value is None for value in stated.values()):
-        return None
-    return _filled(pb.Usage, stated)
-
-
-def _sums(attempts: Sequence[Attempt]) -> dict[str, object]:
-    """What a request took by what is stated of its attempts."""
-    answers = [attempt for attempt in attempts if not attempt.failed]
-    return {
-        "input_tokens": sum(attempt.input_tokens or 0 for attempt in answers),
-        "output_tokens": sum(attempt.output_tokens or 0 for attempt in answers),
-        "latency": _duration(sum(attempt.latency_s or 0.0 for attempt in attempts)),
-        "failed": attempts[-1].failed,
-    }
-
-
-def _attempt(attempt: Attempt) -> pb.Attempt:
-    """Of one that answered, what is not stated is what the others leave of the request's usage."""
-    stated = {
-        "input_tokens": attempt.input_tokens,
-        "output_tokens": attempt.output_tokens,
-        "latency": None if attempt.latency_s is None else _duration(attempt.latency_s),
-        "failed": attempt.failed or None,
-    }
-    message = _filled(pb.Attempt, {"model": attempt.model, "endpoint": attempt.endpoint})
-    if any(value is not None for value in stated.values()):
-        message.usage.CopyFrom(_filled(pb.Usage, stated))
-    return message
-
-
-def _feedback(outcome: Outcome) -> list[pb.Feedback]:
-    grades = dict(outcome.metrics)
-    if outcome.quality is not None:
-        grades["quality"] = outcome.quality
-    time = _judged(outcome)
-    return [
-        _filled(pb.Feedback, {"metric": metric, "value": value, "time": time})
-        for metric, value in grades.items()
-    ]
-
-
-def _judged(outcome: Outcome) -> Timestamp | None:
-    if outcome.judged_at is None:
-        return None
-    if outcome.judged_at.utcoffset() is None:
-        raise ValueError("judged_at: a time needs its timezone, such as datetime.UTC")
-    time = Timestamp()
-    time.FromDatetime(outcome.judged_at)
-    return time
-
-
-def _duration(latency_s: float) -> Duration:
-    duration = Duration()
-    try:
-        duration.FromNanoseconds(round(latency_s * _NANO))
-    except (ValueError, OverflowError):
-        raise ValueError(f"latency_s: a finite number of seconds, not {latency_s}") from None
-    return duration
-
-
-def _filled(message: type[_Message], fields: Mapping[str, object]) -> _Message:
-    try:
-        return message(**fields)
-    except (TypeError, ValueError):
-        _blame(message, fields)
-        raise
-
-
-def _blame(message: type[Message], fields: Mapping[str, object]) -> None:
-    """Raises what is wrong with one field by its name, which protobuf leaves out."""
-    for name, value in fields.items():
-        try:
-            message(**{name: value})
-        except TypeError as error:
-            raise TypeError(f"{name}: {error}") from None
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
 
 
 def _cell(cell: pb.Cell) -> Cell:

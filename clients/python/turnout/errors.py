@@ -83,6 +83,12 @@ class UpstreamError(TurnoutError):
     what_to_do = "See the model's endpoint; asking again may be paid for twice."
 
 
+class UpstreamUnreachable(UpstreamError):
+    """None of the endpoints that Turnout tried could be reached, so nothing is paid for."""
+
+    what_to_do = "Check that the model's endpoints run; nothing was sent, so you may ask again."
+
+
 class InternalError(TurnoutError):
     """A fault of Turnout, or an answer from something that is no Turnout."""
 

@@ -21,6 +21,7 @@ from turnout.errors import (
     Unavailable,
     Unreachable,
     UpstreamError,
+    UpstreamUnreachable,
     Violation,
 )
 from turnout.v1.routing_pb2 import Refusal
@@ -71,12 +72,15 @@ def error_of_refusal(refusal: Refusal) -> TurnoutError:
 def _error(code: StatusCode, message: str, status: Status) -> TurnoutError:
     info = _detail(status, ErrorInfo) or ErrorInfo()
     kind = _kind(code, info.domain, message, spent=_detail(status, QuotaFailure))
+    retry_after_s = _retry_after_s(status)
+    if kind is UpstreamError and retry_after_s is not None:
+        kind = UpstreamUnreachable  # Turnout says when to come back only where it asked nobody
     return kind(
         message,
         reason=info.reason,
         domain=info.domain,
         violations=_violations(status),
-        retry_after_s=_retry_after_s(status),
+        retry_after_s=retry_after_s,
     )
 
 

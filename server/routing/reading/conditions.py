@@ -10,7 +10,7 @@ How a condition answers is an expression of Python: rules.py makes one function 
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import reduce
 from operator import or_
 from typing import NamedTuple, TypeVar
@@ -19,6 +19,7 @@ from server.config.match import KeywordsConfig, RangeConfig
 from server.config.words import folded
 
 _Value = TypeVar("_Value", bound=Hashable)
+_Range = tuple[int | None, int | None]
 
 
 def bits_of(rules: Iterable[int]) -> int:
@@ -96,15 +97,22 @@ class Within:
 
     def __init__(self, every: int, wanted: Mapping[int, RangeConfig]) -> None:
         self.asked = bits_of(wanted)
-        free = every & ~self.asked
-        ranges = [(rule, bounds.min, bounds.max) for rule, bounds in wanted.items()]
-        lows = {low for _, low, _ in ranges if low is not None}
-        # Between two neighbouring starts the same rules hold.
-        self._starts = sorted(lows | {high + 1 for _, _, high in ranges if high is not None})
-        self._holds = tuple(
-            free | bits_of(rule for rule, low, high in ranges if _is_within(start, low, high))
-            for start in (None, *self._starts)
-        )
+        # Between two neighbouring starts the same rules hold: at each, some begin and some end.
+        turned: defaultdict[int, list[int]] = defaultdict(list)
+        holding = every & ~self.asked
+        for rule, (low, high) in _ranges(wanted):
+            if low is None:
+                holding |= 1 << rule
+            else:
+                turned[low].append(rule)
+            if high is not None:
+                turned[high + 1].append(rule)
+        self._starts = sorted(turned)
+        holds = [holding]
+        for start in self._starts:
+            holding ^= bits_of(turned[start])
+            holds.append(holding)
+        self._holds = tuple(holds)
 
     def holding(self, name: str, number: str) -> Expression:
         source = f"{name}[{name}_place({name}_starts, {number})]"
@@ -177,11 +185,12 @@ def _sums(*tables: Mapping[str, int]) -> dict[str, int]:
     return dict(sums)
 
 
-def _is_within(number: int | None, low: int | None, high: int | None) -> bool:
-    """`number` None is below every bound."""
-    if number is None:
-        return low is None
-    return (low is None or number >= low) and (high is None or number <= high)
+def _ranges(wanted: Mapping[int, RangeConfig]) -> Iterator[tuple[int, _Range]]:
+    """Without those that no number is in."""
+    for rule, bounds in wanted.items():
+        low, high = bounds.min, bounds.max
+        if low is None or high is None or low <= high:
+            yield rule, (low, high)
 
 
 def _folded(words: Sequence[str]) -> frozenset[str]:

@@ -20,7 +20,7 @@ from server.transport.channel.connection import ClientConnection
 from server.transport.channel.dialing import open_socket, why_failed
 from server.transport.channel.limits import ChannelLimits
 from server.transport.channel.waiting_calls import WaitingCalls
-from server.transport.grpc.answer import CallFailed
+from server.transport.grpc.answer import NeverSent
 from server.transport.sockets.address import Address
 from server.transport.sockets.tls import speaks_h2
 
@@ -104,7 +104,7 @@ class ConnectionPool:
             await asyncio.wait([self._connecting])
         # Only now: until here a call that its peer has refused may have come back to wait.
         for call in self._waiting.take_all():
-            call.fail(CallFailed(Code.CANCELLED, _CLOSED))
+            call.fail(NeverSent(Code.CANCELLED, _CLOSED))
         ending = list(self._open)
         for connection in ending:
             connection.end(Code.CANCELLED, _CLOSED)
@@ -184,9 +184,9 @@ class ConnectionPool:
 
     def _fail_soon(self, call: ClientCall, code: Code, reason: str) -> None:
         """In the next turn of the loop: whoever tries again at once lets others run."""
-        self._loop.call_soon(call.fail, CallFailed(code, reason))
+        self._loop.call_soon(call.fail, NeverSent(code, reason))
 
     def _fail_waiting(self) -> None:
         for call in self._waiting.take_all():
-            call.fail(CallFailed(Code.UNAVAILABLE, self._why_down))
+            call.fail(NeverSent(Code.UNAVAILABLE, self._why_down))
         self.freed()

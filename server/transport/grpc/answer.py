@@ -45,6 +45,10 @@ class CallFailed(Exception):
         self.metadata = metadata  # that came with the status
 
 
+class NeverSent(CallFailed):
+    """The call found no connection, so nothing of it has left."""
+
+
 @lru_cache(_REMEMBERED)
 def accepts_gzip(head: tuple[Header, ...]) -> bool:
     """Whether messages behind this head may be compressed; raises CallFailed if it is no gRPC."""

@@ -17,10 +17,11 @@ from server.dispatch.dispatcher import Dispatcher
 from server.dispatch.exchange import Bytes, EndpointError, Metadata
 from server.routing.catalog import Model, PayloadKind
 from server.routing.counters import Counters
+from server.routing.decision import Decision
 from server.routing.decision_id import KEY_BYTES, Kind, Sealer
 from server.routing.errors import UpstreamFailed
 from server.routing.query import Query
-from server.routing.router import Decision, Router
+from server.routing.router import Router
 from server.routing.selector import CellKey, ModelShares, Selector, WeightTable
 from server.status_code import Code
 from turnout.v1.routing_pb2 import Outcome

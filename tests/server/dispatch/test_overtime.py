@@ -9,8 +9,8 @@ from typing import cast
 import pytest
 
 from server.dispatch.overtime import ENDED_AT_ONCE, LOOK_EVERY_S, Overtime, Trip
+from server.routing.decision import Decision
 from server.routing.journey import Journey
-from server.routing.router import Decision
 from tests.server.virtual_loop import run
 
 LATE_S = 2 * LOOK_EVERY_S  # a look is at most so late, or two, for there are two

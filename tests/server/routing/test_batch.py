@@ -20,7 +20,7 @@ from server.routing.errors import NoCandidate, Shed
 from server.routing.query import Query
 from server.routing.router import Router
 from server.routing.selector import WeightTable
-from tests.server.routing.test_router import (
+from tests.server.routing.routed import (
     CELL,
     KEY,
     LARGE,

@@ -92,6 +92,7 @@ def test_a_service_without_a_candidate_does_not_serve() -> None:
         ROUTING: True,
         OIP: True,
         HEALTH: True,
+        "grpc.reflection.v1.ServerReflection": True,
         "grpc.reflection.v1alpha.ServerReflection": True,
         "turnout.class/chat": True,
         "turnout.class/chat/text": False,

@@ -120,3 +120,13 @@ async def test_what_the_control_plane_says_is_passed_on() -> None:
 
     with pytest.raises(ControlPlaneDown):
         await settled(b"\x0a\x00", gone, ignored, Turns())
+
+
+async def test_an_outcome_with_a_text_that_is_not_utf8_is_named_by_its_place() -> None:
+    data = pb.ReportRequest(outcomes=[outcome("one"), outcome("two", intent="legal")])
+    broken = data.SerializeToString().replace(b"legal", b"l\xed\xa0\x80l")
+    settling = Settling()
+    with pytest.raises(PayloadMalformed, match="not UTF-8") as raised:
+        await settled(broken, settling, ignored, Turns())
+    assert raised.value.field == "outcomes[1].intent"
+    assert settling.outcomes == []

@@ -15,9 +15,10 @@ from server.dispatch.dispatcher import Answer
 from server.dispatch.exchange import Bytes
 from server.routing.catalog import Cell
 from server.routing.counters import Counters
+from server.routing.decision import Decision
 from server.routing.decision_id import KEY_BYTES, Sealer
 from server.routing.query import Query
-from server.routing.router import Decision, Router
+from server.routing.router import Router
 from server.routing.selector import Selector, WeightTable
 from server.rpc import wire
 from server.rpc.errors import whole

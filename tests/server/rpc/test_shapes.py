@@ -23,6 +23,12 @@ METHODS: dict[str, MethodDescriptor] = {
     for service in file.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }
+# Reflection of v1 has the messages of v1alpha.
+METHODS |= {
+    path.replace("v1alpha", "v1"): method
+    for path, method in METHODS.items()
+    if path.startswith("/grpc.reflection.")
+}
 PARSED = [path for path, m in METHODS.items() if m.input_type.full_name not in NEVER_PARSED]
 
 

@@ -104,6 +104,15 @@ def test_thousands_of_labels_can_be_asked_for() -> None:
     assert first(rules, facts(Query(labels={"n3999": "yes"}))) == 3_999
 
 
+def test_thousands_of_ranges_can_be_asked_for() -> None:
+    count = 4_000
+    rules = [rule(input_tokens={"min": 2 * i, "max": 2 * i + 2}) for i in range(count)]
+    find = compile_rules(rules, range(count))
+    asked = (0, 1, 2, 3, count, 2 * count, 2 * count + 1)
+    found = [find(facts(Query(input_tokens=tokens))) for tokens in asked]
+    assert found == [0, 0, 0, 1, count // 2 - 1, count - 1, None]
+
+
 def test_what_a_rule_asks_for_is_never_taken_for_code() -> None:
     odd = "'){}\"\n\\"
     asked = rule(labels={odd: (odd,)}, tenant=(odd,), tensors={"names": (odd,)})
