@@ -31,6 +31,9 @@ CALL_TIMEOUT_S = 5.0
 # workers send, they are 1 MiB: a quarter of what its listener takes.
 SETTLED_AT_ONCE = 250
 
+# Of a configuration that is read in one turn of the loop: 2 ms.
+CONFIG_BYTES_AT_ONCE = 32 * 2**10
+
 _SERVICE = pb.DESCRIPTOR.services_by_name["ControlService"].full_name
 _WATCH, _PUSH, _SETTLE = (f"/{_SERVICE}/{name}" for name in ("WatchPlan", "PushStats", "Settle"))
 # What a control plane that is being started again looks like; anything else will not heal.
@@ -129,7 +132,7 @@ class ControlClient:
                 # have been set back.
                 if part.epoch == self._newest[0] and part.number <= self._newest[1]:
                     continue
-                self._configure(part, assembly)
+                await self._configure(part, assembly)
                 assembly.add(part, self._index)
                 # Looked at part by part: what a whole plan is made of would hold the loop.
                 gc.collect(0)
@@ -156,13 +159,20 @@ class ControlClient:
             self._is_refused = True
             _log.error("control plane refuses", status=failure.code.name, details=str(failure))
 
-    def _configure(self, part: pb.WatchPlanResponse, assembly: "_Assembly") -> None:
+    async def _configure(self, part: pb.WatchPlanResponse, assembly: "_Assembly") -> None:
         if part.config_json:
-            config = from_json(part.config_json)
+            config = await _read_config(part.config_json)
             assembly.config = in_places(config, self._models)
             self._models = assembly.config.models
             names = {model.name for model in config.models}
             self._index = {m.name: i for i, m in enumerate(self._models) if m.name in names}
+
+
+async def _read_config(data: bytes) -> Config:
+    """A large one is read in a thread: calls are answered meanwhile."""
+    if len(data) <= CONFIG_BYTES_AT_ONCE:
+        return from_json(data)
+    return await asyncio.to_thread(from_json, data)
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 from server.status_code import Code
 from server.transport.channel.call import ClientCall
 from server.transport.channel.calls import Calls
-from server.transport.channel.keepalive import Act, Silence
+from server.transport.channel.keepalive import Action, Silence
 from server.transport.channel.limits import ChannelLimits
 from server.transport.http2.connection import Connection
 from server.transport.http2.events import (
@@ -259,12 +259,12 @@ class ClientConnection(asyncio.Protocol):
         if not self._calls.out:
             self._tick_timer = None
             return
-        act, next_s = self._silence.step(self._loop.time())
-        if act is Act.GIVE_UP:
+        action, next_s = self._silence.step(self._loop.time())
+        if action is Action.GIVE_UP:
             self._owner.reached("keepalive")
             self._give_up("the peer is silent: it does not answer a ping")
             return
-        if act is Act.PING:
+        if action is Action.PING:
             self._http2.ping(_PING)
             self._link.flush_soon()
         self._tick_timer = self._loop.call_at(next_s, self._tick)

@@ -19,7 +19,7 @@ class Keepalive(NamedTuple):
     patience_s: float = 310.0  # between all other pings of one silence
 
 
-class Act(Enum):
+class Action(Enum):
     WAIT = auto()
     PING = auto()
     GIVE_UP = auto()
@@ -28,7 +28,7 @@ class Act(Enum):
 class Step(NamedTuple):
     """What to do now, and when to ask next."""
 
-    act: Act
+    action: Action
     next_s: float
 
 
@@ -64,13 +64,13 @@ class Silence:
     def step(self, now_s: float) -> Step:
         if self._unanswered_s is not None:
             dead_s = self._unanswered_s + self._keepalive.answer_s
-            return Step(Act.GIVE_UP if now_s >= dead_s else Act.WAIT, dead_s)
+            return Step(Action.GIVE_UP if now_s >= dead_s else Action.WAIT, dead_s)
         due_s = self._since_s + self._pause_s()
         if now_s < due_s:
-            return Step(Act.WAIT, due_s)
+            return Step(Action.WAIT, due_s)
         self.pings += 1
         self._unanswered_s = now_s
-        return Step(Act.PING, now_s + self._keepalive.answer_s)
+        return Step(Action.PING, now_s + self._keepalive.answer_s)
 
     def _pause_s(self) -> float:
         if self.pings == 0:

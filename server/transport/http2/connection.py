@@ -7,14 +7,14 @@ from server.transport.http2 import frames, settings
 from server.transport.http2.errors import ConnectionFault, ErrorCode
 from server.transport.http2.events import ConnectionEnded, Event, StreamWritable
 from server.transport.http2.floods import Floods
-from server.transport.http2.frames import NUMBER_MAX, PREFACE, frame
+from server.transport.http2.frames import NUMBER_MAX, PREFACE, frame, goaway_frame
 from server.transport.http2.hpack.table import Header
 from server.transport.http2.inflow import Inflow
 from server.transport.http2.limits import Limits
 from server.transport.http2.output import Output
 from server.transport.http2.receiver import Receiver
 from server.transport.http2.sender import Sender
-from server.transport.http2.states import CLOSED, HALF_CLOSED_LOCAL
+from server.transport.http2.states import CLOSED
 from server.transport.http2.stream import Stream
 from server.transport.http2.streams import StreamsInAll, StreamTable
 
@@ -45,7 +45,7 @@ class Connection:
         self._floods = Floods(limits)
         self._output = Output(limits)
         self._sender = Sender(self._output, limits, self._floods)
-        self._output.control(
+        self._output.signal(
             (PREFACE if client else b"")
             + frame(frames.SETTINGS, 0, 0, settings.settings_payload(limits, client=client))
         )
@@ -132,15 +132,29 @@ class Connection:
 
     def request(self, headers: Sequence[Header], data: bytes | memoryview) -> int:
         """Sends a whole request (client) in one go: cheaper than head, then data and end."""
-        stream = self._streams.open(self._receive_window)
-        self._do(self._sender.whole, stream, headers, data, None)
-        return stream.id
+        stream_id = self._streams.open(self._receive_window).id
+        self.send_whole(stream_id, headers, data, ())
+        return stream_id
 
-    def respond(
-        self, stream_id: int, headers: Sequence[Header], data: bytes, trailers: Sequence[Header]
+    def send_whole(
+        self,
+        stream_id: int,
+        headers: Sequence[Header],
+        data: bytes | memoryview,
+        trailers: Sequence[Header],
     ) -> None:
-        """Sends a whole response in one go: cheaper than head, data, then trailers."""
-        self._do(self._send, stream_id, self._sender.whole, headers, data, trailers)
+        """Sends a whole message in one go: cheaper than head, data, then trailers, if any."""
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            return
+        stream.check_has_no_end()
+        # Written out, for every call pays for it: by `_do` it would cost a sixth more.
+        try:
+            self._sender.whole(stream, headers, data, trailers)
+            if stream.state is CLOSED:
+                self._streams.remove(stream)
+        except ConnectionFault as fault:
+            self._end(fault)
 
     def send_headers(
         self, stream_id: int, headers: Sequence[Header], *, end_stream: bool = False
@@ -204,7 +218,7 @@ class Connection:
         last = self._streams.last_accepted = min(last, self._streams.last_accepted)
         if last < NUMBER_MAX:
             self._streams.going_away = True
-        self._say(_goaway_frame(last, code, debug))
+        self._say(goaway_frame(last, code, debug))
 
     def take_output(self) -> bytes:
         """What is to be written now, of data as much as a write should carry; empty: nothing.
@@ -243,18 +257,12 @@ class Connection:
         except ConnectionFault as fault:
             self._end(fault)
 
-    def _send(
-        self,
-        stream_id: int,
-        send: Callable[[Stream, *Given], None],
-        *given: *Given,
-    ) -> None:
+    def _send(self, stream_id: int, send: Callable[[Stream, *Given], None], *given: *Given) -> None:
         """On a stream that is gone this does nothing; one whose end is sent may be gone then."""
         stream = self._streams.get(stream_id)
         if stream is None:
             return
-        if stream.state is HALF_CLOSED_LOCAL or (stream.queue and stream.queue[-1].end_stream):
-            raise ValueError(f"stream {stream_id} was ended before: nothing more can be sent")
+        stream.check_has_no_end()
         send(stream, *given)
         if stream.state is CLOSED:
             self._streams.remove(stream)
@@ -262,7 +270,7 @@ class Connection:
     def _say(self, octets: bytes) -> None:
         """A frame of the whole connection, unless that has ended."""
         if self.ended is None:
-            self._do(self._output.control, octets)
+            self._do(self._output.signal, octets)
 
     def _go_on_sending(self) -> None:
         """Data that waited for a write has its turn."""
@@ -279,15 +287,10 @@ class Connection:
             self._output.take()
         last = max(self._streams.last_peer, 0)
         self._drop()
-        self._output.end(_goaway_frame(last, fault.code, fault.reason.encode()))
+        self._output.end(goaway_frame(last, fault.code, fault.reason.encode()))
 
     def _drop(self) -> None:
         """Of streams and of what waits or came in part, nothing is kept."""
         self._sender.drop()
         self._streams.end()
         self._receiver.drop()
-
-
-def _goaway_frame(last_stream_id: int, code: int, debug: bytes) -> bytes:
-    payload = last_stream_id.to_bytes(4) + int(code).to_bytes(4) + debug
-    return frame(frames.GOAWAY, 0, 0, payload)

@@ -34,24 +34,24 @@ class Floods:
 
 
 class Allowance:
-    """A token bucket that fills with time, and with what was earned."""
+    """A bucket that fills with time, and with what was earned."""
 
-    __slots__ = ("_at_s", "_each", "_earned", "_rate", "_tokens")
+    __slots__ = ("_at_s", "_each", "_earned", "_left", "_rate")
 
     def __init__(self, rate: Rate, now_s: float, each: int) -> None:
         self._rate = rate
-        self._tokens = float(rate.burst)
+        self._left = float(rate.burst)
         self._at_s = now_s
-        self._each = each  # tokens for what is earned
+        self._each = each  # for what is earned
         self._earned = 0  # so far
 
     def take(self, now_s: float, earned: int) -> bool:
-        """Whether there was a token; `earned` is a count since the beginning."""
+        """Whether one was left; `earned` is a count since the beginning."""
         gained = max(now_s - self._at_s, 0.0) * self._rate.per_s
         gained += (earned - self._earned) * self._each
         self._at_s, self._earned = now_s, earned
-        self._tokens = min(self._tokens + gained, float(self._rate.burst))
-        if self._tokens < 1:
+        self._left = min(self._left + gained, float(self._rate.burst))
+        if self._left < 1:
             return False
-        self._tokens -= 1
+        self._left -= 1
         return True

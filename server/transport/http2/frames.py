@@ -51,6 +51,12 @@ def long_frame(kind: int, stream_id: int, value: int) -> bytes:
     return frame(kind, 0, stream_id, _LONG.pack(value))
 
 
+def goaway_frame(last_stream_id: int, code: int, debug: bytes) -> bytes:
+    """GOAWAY: the last stream that is processed, why, and words for whoever looks for a reason."""
+    payload = last_stream_id.to_bytes(4) + int(code).to_bytes(4) + debug
+    return frame(GOAWAY, 0, 0, payload)
+
+
 def read_long(payload: bytes, kind: str) -> int:
     """The number that is all of the payload."""
     if len(payload) != _LONG.size:

@@ -56,4 +56,4 @@ class Inflow:
             stream.receive_window = usable
 
     def _announce(self, stream_id: int, increment: int) -> None:
-        self._output.control(long_frame(frames.WINDOW_UPDATE, stream_id, increment))
+        self._output.signal(long_frame(frames.WINDOW_UPDATE, stream_id, increment))

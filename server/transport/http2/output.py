@@ -37,8 +37,8 @@ class Output:
         self.size += len(head)
         self.write(payload)
 
-    def control(self, frame: bytes) -> None:
-        """A frame that waits for no window; raises ConnectionFault when a turn makes too many."""
+    def signal(self, frame: bytes) -> None:
+        """A frame beside those of calls, now; raises ConnectionFault when a turn makes too many."""
         self.write(frame)
         self._control_bytes += len(frame)
         if self._control_bytes > self._limits.control_output_bytes:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from server.transport.http2 import frames
 from server.transport.http2.blocks import Blocks
-from server.transport.http2.control import Control
 from server.transport.http2.errors import ConnectionFault, ErrorCode, StreamFault
 from server.transport.http2.events import (
     DataReceived,
@@ -24,6 +23,7 @@ from server.transport.http2.hpack.decoder import Decoder
 from server.transport.http2.inflow import Inflow
 from server.transport.http2.limits import Limits
 from server.transport.http2.sender import Sender
+from server.transport.http2.signals import Signals
 from server.transport.http2.states import CLOSED, HALF_CLOSED_REMOTE, check_may_come
 from server.transport.http2.stream import Stream
 from server.transport.http2.streams import STREAMS_ALWAYS, StreamTable
@@ -52,7 +52,7 @@ class Receiver:
         self._blocks = Blocks(limits, floods)
         decoder = Decoder(list_bytes_max=limits.header_list_bytes)
         self._heads = Heads(decoder, floods, streams, client=client)
-        self._control = Control(
+        self._signals = Signals(
             limits, floods=floods, sender=sender, streams=streams, decoder=decoder, client=client
         )
         self._preface_left = b"" if client else PREFACE
@@ -133,7 +133,7 @@ class Receiver:
         if kind == frames.CONTINUATION:
             self._take_continuation(flags, stream_id, payload)
             return
-        self.events += self._control.take(kind, flags, stream_id, payload)
+        self.events += self._signals.take(kind, flags, stream_id, payload)
         self._only = None  # if it was the first SETTINGS
 
     def _answer(self, stream_id: int, fault: StreamFault) -> None:

@@ -91,7 +91,7 @@ class Sender:
         stream: Stream,
         head: Sequence[Header],
         data: bytes | memoryview,
-        trailers: Sequence[Header] | None,
+        trailers: Sequence[Header],
     ) -> None:
         """Head, data and end: in one go, unless the data has to be cut."""
         size = len(data)
@@ -126,7 +126,7 @@ class Sender:
         stream: Stream,
         head: Sequence[Header],
         data: bytes | memoryview,
-        trailers: Sequence[Header] | None,
+        trailers: Sequence[Header],
     ) -> None:
         self.headers(stream, head, False)
         self.data(stream, data, not trailers)

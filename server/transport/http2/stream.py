@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from server.transport.http2.fields import NO_LENGTH
 from server.transport.http2.hpack.table import Header
-from server.transport.http2.states import OPEN
+from server.transport.http2.states import HALF_CLOSED_LOCAL, OPEN
 
 
 class WaitingHead(NamedTuple):
@@ -55,3 +55,8 @@ class Stream:
         self.unreturned_bytes = 0  # received and not consumed yet
         self.queue: deque[WaitingHead | WaitingData] | None = None  # made when something waits
         self.waiting_bytes = 0
+
+    def check_has_no_end(self) -> None:
+        """Raises ValueError if we have said all: its end was sent, or waits with the rest."""
+        if self.state is HALF_CLOSED_LOCAL or (self.queue and self.queue[-1].end_stream):
+            raise ValueError(f"stream {self.id} was ended before: nothing more can be sent")

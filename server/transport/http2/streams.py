@@ -121,7 +121,7 @@ class StreamTable(dict[int, Stream]):
         if stream.state is not HALF_CLOSED_REMOTE:
             self.discard_rest(stream.id)
         self.remove(stream)
-        self._sender.output.control(long_frame(frames.RST_STREAM, stream.id, code))
+        self._sender.output.signal(long_frame(frames.RST_STREAM, stream.id, code))
 
     def end(self) -> None:
         """The connection is over."""

@@ -108,6 +108,15 @@ class Turns:
         if not flow.address.flows:
             del self._addresses[flow.name]
 
+    def do(self, flow: Flow, work: Work) -> None:
+        """Does it at once while that is free, or else when the flow's turn comes."""
+        if not self.is_free:
+            self.ask(flow, work)
+            return
+        began_s = self.clock()
+        work()
+        self.charge_at_once(flow, self.clock() - began_s)
+
     def charge_at_once(self, flow: Flow, took_s: float) -> None:
         """Counts work that was done at once, when that was free."""
         self._spent_s += took_s

@@ -176,8 +176,9 @@ class ServerCall:
             return
         serialize = self.method.serialize
         data = message if serialize is None else serialize(message)
-        parts = (data,) if isinstance(data, bytes | memoryview) else data
-        size = sum(map(len, parts))
+        is_one = type(data) is bytes or type(data) is memoryview
+        parts: Sequence[bytes | memoryview] = (data,) if is_one else data
+        size = len(data) if is_one else sum(map(len, parts))
         if size > self._tally.limits.message_bytes_max:
             self.refuse(too_large(self._tally.limits.message_bytes_max))
         elif self._has_head or self._gzip or size > JOINED_BYTES_MAX:
@@ -186,7 +187,7 @@ class ServerCall:
         else:
             whole = b"".join((prefix(0, size), *parts))
             status = trailers(0, self._details, self._trailing)
-            self._link.connection.respond(self.stream_id, RESPONSE_HEAD, whole, status)
+            self._link.connection.send_whole(self.stream_id, RESPONSE_HEAD, whole, status)
             self._close()
 
     def finish(self) -> None:
@@ -244,13 +245,7 @@ class ServerCall:
 
     def _come_due(self) -> None:
         """A peer may have thousands of deadlines pass at once: they take turns like all it says."""
-        turns, flow = self._tally.turns, self._link.flow
-        if not turns.is_free:
-            turns.ask(flow, self.expire)
-            return
-        began_s = turns.clock()
-        self.expire()
-        turns.charge_at_once(flow, turns.clock() - began_s)
+        self._tally.turns.do(self._link.flow, self.expire)
 
     def work(self, coroutine: Any, variables: Variables | None = None) -> asyncio.Task[None]:
         """Runs the servicer, or the rest of it, as a task."""

@@ -9,7 +9,7 @@ from server.transport.http2.frames import NUMBER_MAX
 from server.transport.serving.calls import Calls
 from server.transport.serving.stalls import Outflow, Stalls
 from server.transport.serving.tally import Tally
-from server.transport.serving.watch import Act, Look, Verdict, Watch
+from server.transport.serving.watch import Action, Due, Look, Watch
 
 _RETIRING, _ALIVE = b"retiring", b"alive?\0\0"
 
@@ -80,24 +80,24 @@ class Care:
             self._give_way("stall")
             return
         look = Look(self._link.connection.open_streams, self._link.is_congested, self._is_behind())
-        self._act(self._watch.look(look, now_s=now_s))
+        self._do(self._watch.look(look, now_s=now_s))
 
-    def _act(self, verdict: Verdict) -> None:
-        if verdict.act is Act.GIVE_UP:
-            self._give_way(verdict.limit)
+    def _do(self, due: Due) -> None:
+        if due.action is Action.GIVE_UP:
+            self._give_way(due.limit)
             return
-        if verdict.limit:
-            self._tally.reached(verdict.limit, self._link.peer)
-        if verdict.act is Act.END:
+        if due.limit:
+            self._tally.reached(due.limit, self._link.peer)
+        if due.action is Action.END:
             self._end(Code.UNAVAILABLE, "the connection has retired")
             return
         self.begin()
-        if verdict.act is Act.PING:
+        if due.action is Action.PING:
             self._link.connection.ping(_ALIVE)
             self._link.flush()
-        elif verdict.act is Act.RETIRE:
+        elif due.action is Action.RETIRE:
             self.retire()
-        elif verdict.act is Act.LEAVE:
+        elif due.action is Action.LEAVE:
             self._leave()
 
     def _has_stalled(self, now_s: float) -> bool:

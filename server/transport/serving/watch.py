@@ -11,7 +11,7 @@ from server.transport.serving.limits import ServerLimits
 ACKNOWLEDGE_S = 2.0
 
 
-class Act(Enum):
+class Action(Enum):
     WAIT = auto()
     PING = auto()
     RETIRE = auto()  # the first GOAWAY, with a ping
@@ -20,8 +20,8 @@ class Act(Enum):
     GIVE_UP = auto()  # at once, for the peer is of no use
 
 
-class Verdict(NamedTuple):
-    act: Act
+class Due(NamedTuple):
+    action: Action
     limit: str = ""  # the limit that was reached, if one was
 
 
@@ -33,7 +33,7 @@ class Look(NamedTuple):
     is_behind: bool = False  # what it said last may wait to be handled
 
 
-_WAIT = Verdict(Act.WAIT)
+_WAIT = Due(Action.WAIT)
 
 
 class Watch:
@@ -82,7 +82,7 @@ class Watch:
         self.has_left = True
         return True
 
-    def look(self, look: Look, *, now_s: float) -> Verdict:
+    def look(self, look: Look, *, now_s: float) -> Due:
         """What to do now."""
         if look.calls:
             self.called_s = now_s
@@ -93,34 +93,34 @@ class Watch:
             or _WAIT
         )
 
-    def _silence(self, look: Look, now_s: float) -> Verdict | None:
+    def _silence(self, look: Look, now_s: float) -> Due | None:
         """A dead peer's calls would stay open for ever; one without calls is merely idle."""
         # We do not read while the peer does not, so no answer can come; a stall ends it.
         if look.is_congested or look.is_behind:
             self.received_s = now_s
         if self.received_s is None:
             dead = now_s - self._pinged_s >= self._limits.keepalive_answer_s_max
-            return Verdict(Act.GIVE_UP, "keepalive") if dead else None
+            return Due(Action.GIVE_UP, "keepalive") if dead else None
         if look.calls and now_s - self.received_s >= self._limits.keepalive_s:
             self._pinged_s, self.received_s = now_s, None
-            return Verdict(Act.PING)
+            return Due(Action.PING)
         return None
 
-    def _end_of_service(self, look: Look, now_s: float) -> Verdict | None:
+    def _end_of_service(self, look: Look, now_s: float) -> Due | None:
         if self._retired_s is not None:
             return None
         if not look.calls and now_s - self.called_s >= self._limits.idle_s_max:
-            return Verdict(Act.RETIRE, "idle")
+            return Due(Action.RETIRE, "idle")
         if now_s - self._began_s >= self._age_s:
-            return Verdict(Act.RETIRE, "age")
+            return Due(Action.RETIRE, "age")
         return None
 
-    def _departure(self, now_s: float) -> Verdict | None:
+    def _departure(self, now_s: float) -> Due | None:
         if self._retired_s is None:
             return None
         since_s = now_s - self._retired_s
         if since_s >= self._limits.retirement_s_max:
-            return Verdict(Act.END, "retirement")
+            return Due(Action.END, "retirement")
         if not self.has_left and since_s >= ACKNOWLEDGE_S:
-            return Verdict(Act.LEAVE)
+            return Due(Action.LEAVE)
         return None

@@ -8,8 +8,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from server.config.as_json import to_json
+from server.config.classes import ClassConfig
 from server.config.schema import Config
 from server.control.client import (
+    CONFIG_BYTES_AT_ONCE,
     SETTLED_AT_ONCE,
     Confirmed,
     ControlClient,
@@ -209,6 +211,21 @@ async def test_parts_that_come_at_once_leave_a_turn_to_others_each() -> None:
             seen.append(turns)
         others.cancel()
     assert seen == sorted(set(seen))
+
+
+async def test_a_configuration_that_is_read_beside_the_loop_arrives_as_it_was(
+    tmp_path: Path,
+) -> None:
+    large = service(
+        classes=[ClassConfig(name=f"c{number}", default=number == 0) for number in range(200)],
+        budgets=(),
+    )
+    sent = snapshot(1, 1)
+    sent.config_json = to_json(large)
+    assert len(sent.config_json) > CONFIG_BYTES_AT_ONCE
+    async with scripted(tmp_path, [sent]) as (_, worker):
+        (first,) = await take(worker, 1)
+    assert first.config == large
 
 
 async def test_shares_are_of_the_models_as_this_configuration_counts_them(tmp_path: Path) -> None:

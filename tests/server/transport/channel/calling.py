@@ -17,8 +17,6 @@ from tests.server.transport.channel.raw_peer import (
 )
 
 PATH = "/a.B/C"
-
-
 PATIENT = ChannelLimits(connect_s=PATIENCE_S)
 
 

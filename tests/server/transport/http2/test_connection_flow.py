@@ -109,7 +109,7 @@ def test_a_whole_response_that_has_to_wait_arrives_whole() -> None:
     client, server = by_hand.pair()
     client.request(REQUEST, b"")
     exchange(client, server)
-    server.respond(1, RESPONSE, bytes(200_000), TRAILERS)
+    server.send_whole(1, RESPONSE, bytes(200_000), TRAILERS)
     heard: list[object] = []
     while server.held_bytes:
         for event in client.receive(server.take_output(), 0.0):

@@ -206,7 +206,7 @@ def test_a_server_that_answers_takes_any_bytes(octets: bytes, places: list[int],
     for piece in cut(octets, places):
         for event in connection.receive(piece, 0.0):
             if isinstance(event, HeadersReceived):
-                connection.respond(event.stream_id, RESPONSE, bytes(size), TRAILERS)
+                connection.send_whole(event.stream_id, RESPONSE, bytes(size), TRAILERS)
         by_hand.sent(connection)
 
 

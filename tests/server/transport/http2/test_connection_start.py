@@ -4,7 +4,6 @@ RFC 9113, sections 3.4, 6.5, 6.7 and 6.8."""
 import pytest
 
 from server.transport.http2.connection import Connection
-from server.transport.http2.control import Control
 from server.transport.http2.errors import ErrorCode, NoStreamFree
 from server.transport.http2.events import (
     ConnectionEnded,
@@ -22,6 +21,7 @@ from server.transport.http2.inflow import Inflow
 from server.transport.http2.limits import Limits
 from server.transport.http2.output import Output
 from server.transport.http2.sender import Sender
+from server.transport.http2.signals import Signals
 from server.transport.http2.streams import StreamsInAll, StreamTable
 from tests.server.transport.http2 import by_hand
 from tests.server.transport.http2.by_hand import (
@@ -205,10 +205,10 @@ def test_the_table_is_made_anew_twice_a_frame_however_often_its_size_changes() -
     sender = Sender(output, Limits(), floods)
     encoder = sender.encoder = NotingEncoder()
     streams = StreamTable(sender, Inflow(Limits(), output), StreamsInAll(), client=True)
-    control = Control(
+    signals = Signals(
         Limits(), floods=floods, sender=sender, streams=streams, decoder=Decoder(), client=True
     )
-    control.settings(b"".join(setting(1, n) for n in (9, *range(1, 2_730))))
+    signals.settings(b"".join(setting(1, n) for n in (9, *range(1, 2_730))))
     assert encoder.sizes == [1, 2_729]
 
 
@@ -257,7 +257,7 @@ def test_a_server_leaves_in_two_steps_and_loses_no_call() -> None:
     server.goaway()
     assert exchange(client, server)[0] == [GoAwayReceived(1, 0)]
     assert server.open_streams == 1
-    server.respond(1, by_hand.RESPONSE, b"", by_hand.TRAILERS)
+    server.send_whole(1, by_hand.RESPONSE, b"", by_hand.TRAILERS)
     exchange(client, server)
     assert client.open_streams == server.open_streams == 0
     assert client.ended is None
@@ -274,7 +274,7 @@ def test_after_the_last_goaway_new_streams_are_ignored_but_their_heads_are_decod
     assert server.open_streams == 1
     heard, _ = exchange(client, server)
     assert StreamReset(late, ErrorCode.REFUSED_STREAM) in heard
-    server.respond(first, by_hand.RESPONSE, b"", by_hand.TRAILERS)
+    server.send_whole(first, by_hand.RESPONSE, b"", by_hand.TRAILERS)
     heard, _ = exchange(client, server)
     assert heard
     assert (client.ended, server.ended) == (None, None)

@@ -95,7 +95,7 @@ def test_a_request_and_a_response_go_out_in_one_go() -> None:
         (DATA, END_STREAM),
     ]
     server.receive(b"".join(raw(*frame) for frame in frames), 0.0)
-    server.respond(1, RESPONSE, b"world", TRAILERS)
+    server.send_whole(1, RESPONSE, b"world", TRAILERS)
     assert [(kind, flags) for kind, flags, *_ in sent(server)] == [
         (HEADERS, END_HEADERS),
         (DATA, 0),
@@ -174,7 +174,7 @@ def test_more_after_the_end_of_a_request_resets_the_stream(octets: bytes) -> Non
 def test_more_after_both_have_ended_ends_the_connection(octets: bytes) -> None:
     connection = by_hand.server()
     connection.receive(ENDED, 0.0)
-    connection.respond(1, RESPONSE, b"", TRAILERS)
+    connection.send_whole(1, RESPONSE, b"", TRAILERS)
     assert ends(connection, octets) == ErrorCode.STREAM_CLOSED
 
 
@@ -186,7 +186,7 @@ def test_more_after_the_peers_own_reset_ends_the_connection(octets: bytes) -> No
 def test_updates_and_resets_of_closed_streams_are_ignored() -> None:
     connection = by_hand.server()
     connection.receive(ENDED, 0.0)
-    connection.respond(1, RESPONSE, b"", TRAILERS)
+    connection.send_whole(1, RESPONSE, b"", TRAILERS)
     late = window_update(1, 5) + window_update(1, 0) + rst_stream(1) + raw(PRIORITY, 0, 1, bytes(5))
     assert connection.receive(late, 0.0) == []
     assert connection.ended is None
@@ -319,7 +319,7 @@ def test_sending_on_a_stream_that_is_gone_does_nothing() -> None:
     connection.receive(OPEN + rst_stream(1), 0.0)
     connection.send_headers(1, RESPONSE)
     connection.send_data(1, b"x", end_stream=True)
-    connection.respond(1, RESPONSE, b"x", TRAILERS)
+    connection.send_whole(1, RESPONSE, b"x", TRAILERS)
     connection.reset(1)
     connection.consumed(1, 5)
     assert connection.waiting_bytes(1) == 0
@@ -337,7 +337,7 @@ def test_an_early_answer_is_heard_while_the_request_still_goes_on() -> None:
     client, server = by_hand.pair()
     stream_id = client.open_stream(REQUEST)
     exchange(client, server)
-    server.respond(stream_id, RESPONSE, b"enough", TRAILERS)
+    server.send_whole(stream_id, RESPONSE, b"enough", TRAILERS)
     server.reset(stream_id, ErrorCode.NO_ERROR)
     heard, _ = exchange(client, server)
     assert heard[-2:] == [

@@ -144,7 +144,7 @@ def test_streams_that_begin_with_tiny_windows_are_cut_off() -> None:
     for nth in range(RATE.burst + 1):
         assert connection.ended is None
         connection.receive(headers(2 * nth + 1), 0.0)
-        connection.respond(2 * nth + 1, RESPONSE, b"longer", by_hand.TRAILERS)
+        connection.send_whole(2 * nth + 1, RESPONSE, b"longer", by_hand.TRAILERS)
     assert connection.ended is not None
     assert connection.ended.limit == "tiny_frames"
 
@@ -156,7 +156,7 @@ def test_data_that_we_send_earns_updates_and_pings() -> None:
         stream_id = 2 * nth + 1
         heard = connection.receive(headers(stream_id), 0.0)
         assert heard
-        connection.respond(stream_id, RESPONSE, b"some data", by_hand.TRAILERS)
+        connection.send_whole(stream_id, RESPONSE, b"some data", by_hand.TRAILERS)
         connection.receive(window_update(stream_id, 9) + window_update(0, 9), 0.0)
         connection.receive(raw(PING, 0, 0, bytes(8)), 0.0)
     assert connection.ended is None

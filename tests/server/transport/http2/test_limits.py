@@ -40,7 +40,7 @@ def test_a_stream_too_many_is_refused_and_the_others_go_on() -> None:
     heard = connection.receive(b"".join(headers(stream_id) for stream_id in (1, 3, 5)), 0.0)
     assert heard[2:] == [StreamRefused(5, "concurrent_streams")]
     assert codes(sent(connection)) == [(5, ErrorCode.REFUSED_STREAM)]
-    connection.respond(1, RESPONSE, b"", by_hand.TRAILERS)
+    connection.send_whole(1, RESPONSE, b"", by_hand.TRAILERS)
     assert connection.receive(headers(7), 0.0) == [HeadersReceived(7, REQUEST, True)]
 
 
@@ -166,7 +166,7 @@ def test_data_that_waits_for_windows_ends_the_connection_when_it_is_too_much() -
 def test_an_end_in_a_send_is_told_with_the_next_read() -> None:
     connection = by_hand.server(Limits(waiting_bytes=1_000), first=setting(4, 0))
     connection.receive(headers(1), 0.0)
-    connection.respond(1, RESPONSE, bytes(2_000), by_hand.TRAILERS)
+    connection.send_whole(1, RESPONSE, bytes(2_000), by_hand.TRAILERS)
     assert connection.receive(b"", 0.0) == [connection.ended]
 
 

@@ -50,7 +50,7 @@ def served(output: bytes) -> list[int]:
 
 def test_however_wide_the_windows_a_write_carries_only_so_much_data() -> None:
     connection, size = wide(), 8 * 2**20
-    connection.respond(1, RESPONSE, bytes(size), TRAILERS)
+    connection.send_whole(1, RESPONSE, bytes(size), TRAILERS)
     # What a write carries is held besides, until it is joined.
     assert size <= connection.held_bytes <= size + ROOM_BYTES + TURN_BYTES_MAX
     written = writes(connection)
@@ -94,7 +94,7 @@ def test_a_small_answer_leaves_with_the_next_write_whatever_waits() -> None:
     connection = wide(calls=2)
     connection.send_data(1, bytes(8 * 2**20))
     connection.take_output()
-    connection.respond(3, RESPONSE, bytes(1_000), TRAILERS)
+    connection.send_whole(3, RESPONSE, bytes(1_000), TRAILERS)
     assert 3 in served(connection.take_output())
 
 
@@ -102,7 +102,7 @@ def test_many_small_answers_take_turns_like_others() -> None:
     calls = 100
     connection = wide(calls=calls)
     for call in range(calls):
-        connection.respond(2 * call + 1, RESPONSE, bytes(16_000), TRAILERS)
+        connection.send_whole(2 * call + 1, RESPONSE, bytes(16_000), TRAILERS)
     written = writes(connection)
     assert max(map(len, written)) <= OUTPUT_BYTES + ROOM_BYTES + TURN_BYTES_MAX
     assert sum(len(served(output)) for output in written) == calls
@@ -201,7 +201,7 @@ async def turns(count: int, each: Callable[[], object] = lambda: None) -> None:
 async def test_a_socket_that_takes_nothing_is_given_no_more() -> None:
     connection, socket = wide(), Socket(high_bytes=64 * 2**10)
     link = await linked(connection, socket)
-    connection.respond(1, RESPONSE, bytes(8 * 2**20), TRAILERS)
+    connection.send_whole(1, RESPONSE, bytes(8 * 2**20), TRAILERS)
     link.flush()
     await turns(100)
     assert socket.buffered_most <= 2 * (ROOM_BYTES + TURN_BYTES_MAX)
@@ -211,7 +211,7 @@ async def test_a_socket_that_takes_nothing_is_given_no_more() -> None:
 async def test_a_socket_that_takes_all_is_given_the_rest_turn_by_turn() -> None:
     connection, socket = wide(), Socket(high_bytes=64 * 2**10)
     link = await linked(connection, socket)
-    connection.respond(1, RESPONSE, bytes(8 * 2**20), TRAILERS)
+    connection.send_whole(1, RESPONSE, bytes(8 * 2**20), TRAILERS)
     link.flush()
     await turns(100, socket.take)
     assert link.written_bytes > 8 * 2**20

@@ -183,3 +183,18 @@ async def test_each_stretch_is_counted_when_the_next_is_asked_for() -> None:
         world.clock.now_s += 1.0
     stretches.end()
     assert flow.mark_s == 3.0
+
+
+async def test_what_is_to_be_done_is_done_at_once_while_nobody_waits() -> None:
+    world = World()
+    flow = world.turns.join("host")
+    world.turns.do(flow, lambda: world.order.append("at once"))
+    assert world.order == ["at once"]
+
+
+async def test_what_is_to_be_done_has_its_turn_while_others_wait() -> None:
+    world = World()
+    world.ask(world.turns.join("a"), "first")
+    world.turns.do(world.turns.join("b"), lambda: world.order.append("in turn"))
+    assert world.order == []
+    assert await world.run(3) == ["first", "in turn"]

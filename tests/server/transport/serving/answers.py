@@ -19,8 +19,6 @@ async def stream(request: bytes, context: ServerCall) -> AsyncIterator[bytes]:
 
 
 NARROW = Limits(stream_window_bytes=MIB, connection_window_bytes=65_535)
-
-
 WIDE = Limits(stream_window_bytes=2**31 - 1, connection_window_bytes=2**31 - 1)
 
 

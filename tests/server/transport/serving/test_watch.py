@@ -3,7 +3,7 @@
 import pytest
 
 from server.transport.serving.limits import ServerLimits
-from server.transport.serving.watch import ACKNOWLEDGE_S, Act, Look, Verdict, Watch
+from server.transport.serving.watch import ACKNOWLEDGE_S, Action, Due, Look, Watch
 
 LIMITS = ServerLimits(
     stall_s_max=30.0,
@@ -16,7 +16,7 @@ LIMITS = ServerLimits(
 QUIET = Look(calls=0, is_congested=False)
 BUSY = Look(calls=1, is_congested=False)
 CONGESTED = Look(calls=1, is_congested=True)
-WAIT = Verdict(Act.WAIT)
+WAIT = Due(Action.WAIT)
 STEPS_S = (0.0, 0.001)  # in the same step of a clock, and one later
 
 
@@ -27,7 +27,7 @@ def watch(chance: float = 0.5) -> Watch:
 def test_a_connection_without_calls_retires_when_it_was_idle_for_long() -> None:
     watched = watch()
     assert watched.look(QUIET, now_s=299.999) == WAIT
-    assert watched.look(QUIET, now_s=300.0) == Verdict(Act.RETIRE, "idle")
+    assert watched.look(QUIET, now_s=300.0) == Due(Action.RETIRE, "idle")
 
 
 def test_the_end_of_a_long_call_begins_the_idle_time_anew() -> None:
@@ -42,7 +42,7 @@ def test_a_connection_retires_at_its_age_give_or_take_a_tenth(chance: float, age
     watched = watch(chance)
     watched.received_s = age_s
     assert watched.look(BUSY, now_s=age_s - 0.001) == WAIT
-    assert watched.look(BUSY, now_s=age_s) == Verdict(Act.RETIRE, "age")
+    assert watched.look(BUSY, now_s=age_s) == Due(Action.RETIRE, "age")
 
 
 @pytest.mark.parametrize("step_s", STEPS_S)
@@ -50,14 +50,14 @@ def test_a_silent_peer_with_calls_is_asked_and_then_given_up(step_s: float) -> N
     watched = watch()
     assert watched.look(BUSY, now_s=59.999) == WAIT
     asked_s = 60.0 + step_s
-    assert watched.look(BUSY, now_s=asked_s) == Verdict(Act.PING)
+    assert watched.look(BUSY, now_s=asked_s) == Due(Action.PING)
     assert watched.look(BUSY, now_s=asked_s + 19.999) == WAIT
-    assert watched.look(BUSY, now_s=asked_s + 20.0) == Verdict(Act.GIVE_UP, "keepalive")
+    assert watched.look(BUSY, now_s=asked_s + 20.0) == Due(Action.GIVE_UP, "keepalive")
 
 
 def test_what_waits_to_be_handled_may_be_the_sign_of_life_that_was_asked_for() -> None:
     watched = watch()
-    assert watched.look(BUSY, now_s=60.0) == Verdict(Act.PING)
+    assert watched.look(BUSY, now_s=60.0) == Due(Action.PING)
     assert watched.look(BUSY._replace(is_behind=True), now_s=79.0) == WAIT
     assert watched.look(BUSY, now_s=80.0) == WAIT
 
@@ -74,18 +74,18 @@ def test_a_peer_that_answers_is_asked_again_after_the_next_silence(round_trip_s:
     for _ in range(5):
         asked_s = answered_s + 60.0
         assert watched.look(BUSY, now_s=asked_s - 0.001) == WAIT
-        assert watched.look(BUSY, now_s=asked_s) == Verdict(Act.PING)
+        assert watched.look(BUSY, now_s=asked_s) == Due(Action.PING)
         watched.received_s = answered_s = asked_s + round_trip_s
         assert watched.look(BUSY, now_s=answered_s) == WAIT
 
 
 def test_a_peer_that_we_do_not_read_because_it_reads_slowly_is_not_asked() -> None:
     watched = watch()
-    assert watched.look(BUSY, now_s=60.0) == Verdict(Act.PING)
+    assert watched.look(BUSY, now_s=60.0) == Due(Action.PING)
     for now_s in range(70, 200, 10):  # its answer cannot be read
         assert watched.look(CONGESTED, now_s=now_s) == WAIT
     assert watched.look(BUSY, now_s=249.9) == WAIT
-    assert watched.look(BUSY, now_s=250.0) == Verdict(Act.PING)
+    assert watched.look(BUSY, now_s=250.0) == Due(Action.PING)
 
 
 def test_a_silent_peer_without_calls_is_not_asked() -> None:
@@ -102,7 +102,7 @@ def test_a_retiring_connection_leaves_without_waiting_for_the_ping_for_ever() ->
     watched = watch()
     watched.retire(10.0)
     assert watched.look(QUIET, now_s=10.0 + ACKNOWLEDGE_S - 0.001) == WAIT
-    assert watched.look(QUIET, now_s=10.0 + ACKNOWLEDGE_S) == Verdict(Act.LEAVE)
+    assert watched.look(QUIET, now_s=10.0 + ACKNOWLEDGE_S) == Due(Action.LEAVE)
 
 
 def test_a_connection_that_has_left_is_ended_when_its_calls_do_not_end() -> None:
@@ -111,7 +111,7 @@ def test_a_connection_that_has_left_is_ended_when_its_calls_do_not_end() -> None
     watched.has_left = True
     watched.received_s = 129.0
     assert watched.look(BUSY, now_s=129.999) == WAIT
-    assert watched.look(BUSY, now_s=130.0) == Verdict(Act.END, "retirement")
+    assert watched.look(BUSY, now_s=130.0) == Due(Action.END, "retirement")
 
 
 def test_a_retiring_connection_does_not_retire_again_for_its_age() -> None:

@@ -14,11 +14,7 @@ from tests.server.transport.http2.hpack.hpack_blocks import (
 )
 
 INSERT = 0x40  # with incremental indexing
-
-
 WITHOUT = 0x00
-
-
 NEVER = 0x10
 
 

@@ -13,8 +13,6 @@ from tests.server.transport.http2.hpack.hpack_blocks import (
 # Appendix C
 
 GET_HTTP = ((b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/"))
-
-
 EXAMPLE = (b":authority", b"www.example.com")
 
 
@@ -32,20 +30,10 @@ REQUESTS: list[tuple[Header, ...]] = [
 
 
 PRIVATE = (b"cache-control", b"private")
-
-
 DATE_21 = (b"date", b"Mon, 21 Oct 2013 20:13:21 GMT")
-
-
 DATE_22 = (b"date", b"Mon, 21 Oct 2013 20:13:22 GMT")
-
-
 LOCATION = (b"location", b"https://www.example.com")
-
-
 GZIP = (b"content-encoding", b"gzip")
-
-
 COOKIE = (b"set-cookie", b"foo=ASDJKHQKBZXOQWEOPIUAXQWEOIU; max-age=3600; version=1")
 
 

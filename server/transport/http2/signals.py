@@ -1,4 +1,4 @@
-"""All frames but those that carry a call: what the peer says of the connection, and of a stream.
+"""All frames but those that carry a call: what the peer says of the connection, or of a stream.
 
 What PRIORITY says is of no use (RFC 9113, 5.3.2), like frames of unknown types (5.5).
 """
@@ -27,7 +27,7 @@ _PING_BYTES = 8
 _GOAWAY_BYTES = 8
 
 
-class Control:
+class Signals:
     """Puts in force what the peer says, and answers it."""
 
     def __init__(
@@ -74,7 +74,7 @@ class Control:
         if tables:  # what lies between the smallest and the last leaves no trace
             self._sender.encoder.table_size(min(tables))
             self._sender.encoder.table_size(tables[-1])
-        self._sender.output.control(frame(frames.SETTINGS, frames.ACK, 0))
+        self._sender.output.signal(frame(frames.SETTINGS, frames.ACK, 0))
 
     def _take_settings(self, flags: int, _stream_id: int, payload: bytes) -> Sequence[Event]:
         self._floods.count("settings")
@@ -106,7 +106,7 @@ class Control:
         self._floods.count("pings")
         if flags & frames.ACK:
             return (PingAcknowledged(payload),)
-        self._sender.output.control(frame(frames.PING, frames.ACK, 0, payload))
+        self._sender.output.signal(frame(frames.PING, frames.ACK, 0, payload))
         return ()
 
     def _take_goaway(self, _flags: int, _stream_id: int, payload: bytes) -> Sequence[Event]:
@@ -174,13 +174,13 @@ _OF_NO_STREAM: Mapping[int, str] = {
     frames.PING: "PING",
     frames.GOAWAY: "GOAWAY",
 }
-_Take: TypeAlias = Callable[[Control, int, int, bytes], Sequence[Event]]
+_Take: TypeAlias = Callable[[Signals, int, int, bytes], Sequence[Event]]
 _TAKES: Mapping[int, _Take] = {
-    frames.PRIORITY: Control._take_priority,
-    frames.RST_STREAM: Control._take_reset,
-    frames.SETTINGS: Control._take_settings,
-    frames.PUSH_PROMISE: Control._take_push,
-    frames.PING: Control._take_ping,
-    frames.GOAWAY: Control._take_goaway,
-    frames.WINDOW_UPDATE: Control._take_window_update,
+    frames.PRIORITY: Signals._take_priority,
+    frames.RST_STREAM: Signals._take_reset,
+    frames.SETTINGS: Signals._take_settings,
+    frames.PUSH_PROMISE: Signals._take_push,
+    frames.PING: Signals._take_ping,
+    frames.GOAWAY: Signals._take_goaway,
+    frames.WINDOW_UPDATE: Signals._take_window_update,
 }
