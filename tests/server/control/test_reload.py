@@ -15,7 +15,7 @@ from server.config.parse import parse
 from server.config.schema import Config
 from server.control.kept_file import write_whole
 from server.control.plane import ControlPlane
-from server.control.reload import Reloads
+from server.control.reload import LOGGED_MAX, Reloads
 from server.control.update_log import Author
 from tests.server.configs import plain
 from tests.server.control.served import (
@@ -244,3 +244,11 @@ async def test_a_worker_that_has_not_followed_is_named(
     await worker.push(config=await worker.next())
     assert plane.behind() == []
     assert await reloads.behind() == []
+
+
+async def test_of_a_file_with_many_mistakes_the_log_has_the_first(reloads: Reloads) -> None:
+    mistakes = "".join(f"mistake_{number}: 1\n" for number in range(LOGGED_MAX + 1))
+    with capture_logs() as logs:
+        reloaded = await reloads.reload(text() + mistakes.encode(), by=ALICE)
+    assert len(reloaded.diagnostics) == LOGGED_MAX + 1
+    assert len(logs) == LOGGED_MAX
