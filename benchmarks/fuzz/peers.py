@@ -150,7 +150,7 @@ class Caller:
     def _hear(self, data: bytes) -> None:
         for event in self._http2.receive(data, 0.0):
             if isinstance(event, DataReceived):
-                self._http2.consumed(event.stream_id, event.flow_bytes)
+                self._http2.give_back(event.stream_id, event.flow_bytes)
             elif isinstance(event, HeadersReceived | TrailersReceived):
                 self._end(told(event.headers))
             elif isinstance(event, StreamReset):

@@ -87,7 +87,7 @@ class HandedListener:
         task.add_done_callback(self._adopting.discard)
 
     def _ended(self) -> None:
-        self._taker.ended()
+        self._taker.report_end()
 
 
 def worker_limits(memory_mib: int) -> ServerLimits:

@@ -1,5 +1,7 @@
 """The entry point: `turnout`, or `python -m server.cli` where that is not on the path."""
 
+import sys
+
 
 def main() -> None:
     """Runs the command."""
@@ -10,6 +12,11 @@ def main() -> None:
         app()
     except KeyboardInterrupt:  # while it was still being loaded
         raise SystemExit(130) from None
+    except UnicodeEncodeError as error:  # of an argument: bytes that no text in UTF-8 has
+        if error.encoding != "utf-8":
+            raise
+        print(f"turnout: {error.object!a:.80} is not UTF-8: give text in UTF-8", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ twice, so a file can be reported again."""
 class _Line(NamedTuple):
     """An outcome and where it stands; one that is none has a reason against it already."""
 
-    number: int
+    number: int  # 0: it comes from options
     outcome: pb.Outcome
     refusal: pb.OutcomeResult | None
 
@@ -123,7 +123,7 @@ def _refuse_unclear(file: Path | None, outcome: pb.Outcome) -> None:
 @contextmanager
 def _lines(file: Path | None, outcome: pb.Outcome) -> Iterator[Iterable[_Line]]:
     if file is None:
-        yield [_Line(1, outcome, None)]
+        yield [_Line(0, outcome, None)]
     elif str(file) == "-":
         yield _read(sys.stdin.buffer)
     else:
@@ -193,5 +193,6 @@ def _tell(line: _Line, result: pb.OutcomeResult, *, as_json: bool) -> None:
         }
         print(json.dumps(told, ensure_ascii=False))
     elif result.reason:
-        text = Text.assemble(f"line {line.number:,}: ", (result.reason, "bold red"))
+        where = f"line {line.number:,}" if line.number else "turnout"
+        text = Text.assemble(f"{where}: ", (result.reason, "bold red"))
         console(stderr=True).print(text.append(f": {result.message}"), soft_wrap=True)

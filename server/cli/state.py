@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -38,6 +39,8 @@ _ENTRIES: tuple[tuple[str, str, str], ...] = (
 
 # Raised where what was read has another shape than what is written.
 _NOT_OURS = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
+
+_ELSE = "name another state_dir, or the configuration of the service with --config"
 
 ConfigFile = Annotated[
     Path | None,
@@ -77,11 +80,11 @@ def reset(
     folder = _folder(config)
     with _held(folder):
         path = folder / FILE_NAME
-        if not path.exists():
+        if not os.path.lexists(path):
             fail(f"nothing is kept in {folder}")
         if not yes:
             typer.confirm(f"Forget what was learned and spent ({path})?", abort=True, err=True)
-        path.unlink(missing_ok=True)
+        _remove(path)
     if as_json:
         print(json.dumps({"removed": str(path)}, ensure_ascii=False))
         return
@@ -132,9 +135,23 @@ def _requests(demand: Mapping[str, Any]) -> dict[str, float]:
 def _folder(config_file: Path | None) -> Path:
     config = None if config_file is None else load_or_fail(config_file)
     try:
-        return state_dir(config, os.environ)
+        folder = state_dir(config, os.environ)
+        if not stat.S_ISDIR(folder.stat().st_mode):
+            fail(f"the state folder {folder} is no folder: {_ELSE}")
     except ConfigError as error:
         fail(f"no state folder is known ({error}): name the configuration with --config")
+    except FileNotFoundError:
+        pass  # no service has ever run there
+    except OSError as error:
+        fail(f"the state folder {folder} cannot be looked into: {error.strerror}: {_ELSE}")
+    return folder
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        fail(f"{path} cannot be removed: {error.strerror}: remove it as the user that serves")
 
 
 def _read(path: Path) -> Kept:
@@ -157,7 +174,7 @@ def _held(folder: Path) -> Iterator[None]:
         yield  # no service has ever run there
         return
     except OSError as error:
-        fail(f"{folder} cannot be looked into: {error.strerror}")
+        fail(f"{folder / 'lock'} cannot be opened: {error.strerror}: ask as the user that serves")
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

@@ -18,7 +18,8 @@ from server.config.schema import Config
 
 FAILED = 1
 _UNTIL = (
-    "It holds at once, and until the service stops: what should outlast that belongs in its file. "
+    "It holds at once, and until the service stops or reads its file again: what should outlast "
+    "that belongs in the file. "
     "'turnout changes' shows who changed what."
 )
 

@@ -11,6 +11,8 @@ from server.config.schema import Config
 from server.control.kept_file import write_whole
 from server.control.update_log import Author, Update, UpdateLog, read_log
 
+START = Author("a start of the service")
+
 _log = structlog.get_logger()
 
 
@@ -65,6 +67,13 @@ class KeptConfig:
             await self._write_updates(self._updates)
         except OSError as error:
             _log.warning("who changed what cannot be kept", error=str(error))
+
+
+def keep_start(updates: Path, before: Config, after: Config, *, now_s: float) -> None:
+    """A start of the service begins with its file: what that changes is kept. Raises OSError."""
+    if changed := changes(before, after):
+        update = Update.of(changed, START, now_s=now_s)
+        write_whole(updates, read_log(updates).with_update(update).to_bytes())
 
 
 def _tell(update: Update) -> None:

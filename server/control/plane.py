@@ -1,7 +1,6 @@
 """The control plane as its servicers call it: what is known, what is planned, what is in force."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +17,12 @@ from server.control.corridor import Corridor, Solver, solve_window
 from server.control.estimates import Estimates
 from server.control.explainer import Explainer, Pricer, price_window
 from server.control.kept_config import KeptConfig
-from server.control.kept_file import FileRefused, read_own, set_aside
 from server.control.knowledge import Knowledge
 from server.control.outcomes import Outcomes
 from server.control.publisher import Publisher
 from server.control.remembered import counted_by_now, take_up
 from server.control.replanner import Replanner
+from server.control.spent_file import restore_spent
 from server.control.state_file import FILE_NAME
 from server.control.state_keeper import StateKeeper
 from server.control.update_log import Author, Update
@@ -31,9 +30,6 @@ from server.routing.errors import RoutingError
 from turnout.v1.admin_pb2 import BudgetStatus, ClassifierStatus, ModelStatus, Plan, Worker
 from turnout.v1.control_pb2 import PushStatsRequest, WatchPlanResponse
 from turnout.v1.routing_pb2 import Outcome, OutcomeResult
-
-# Of each budget, whose name has at most 63 characters, some 120.
-SPENT_BYTES_MAX = 2**20
 
 _log = structlog.get_logger()
 
@@ -83,7 +79,7 @@ class ControlPlane:
                 kept, self._knowledge, self._outcomes, epoch=epoch, now_s=self.started_s
             )
         )
-        self._restore_spending()
+        restore_spent(files.spent, self._knowledge.spending)
         self._kept_config = KeptConfig(files.live_config, files.updates)
         self._classifier = ClassifierKeeper(files.live_config.parent, self._knowledge.drift)
         self._publisher = Publisher(epoch, to_json(config))
@@ -258,22 +254,6 @@ class ControlPlane:
         counted = counted_by_now(self._knowledge, self._outcomes)
         estimates = self._corridor.estimates
         return lambda: self._state.take({**estimates.to_plain(), **counted}, now_s=now_s)
-
-    def _restore_spending(self) -> None:
-        """Of an earlier version, which ran since: else the file is not there."""
-        spent = self._files.spent
-        try:
-            self._knowledge.spending.restore_json(read_own(spent, bytes_max=SPENT_BYTES_MAX))
-        except FileNotFoundError:
-            return
-        except (FileRefused, ValueError) as error:
-            with contextlib.suppress(OSError):
-                set_aside(spent)
-            _log.warning(
-                "what budgets spent is lost, they begin anew: the file is set aside",
-                file=str(spent),
-                error=str(error),
-            )
 
     async def keep_files(self) -> None:
         """Writes what outlives the process and is not on the disk as it is; do so last of all."""

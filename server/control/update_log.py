@@ -4,18 +4,20 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import structlog
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from server.config.changes import Change
 from server.control.kept_file import FileRefused, read_own, set_aside
 
-# Some 5,000 updates of a field or two; one gRPC message takes them all to who asks.
+# Several thousand updates of a field or two; one gRPC message takes them all to who asks.
 LOG_BYTES_MAX = 2 * 2**20
 # Of one update: as many as the log has room for with the longest names and values, 4 KB each.
 CHANGES_KEPT_MAX = 400
+# The end of the year 9999, which is as far as a timestamp goes.
+TIME_S_MAX = 253_402_300_799
 
 _log = structlog.get_logger()
 
@@ -24,7 +26,7 @@ _log = structlog.get_logger()
 class Author:
     """Who asks for an update."""
 
-    who: str  # as the listener knows them: "uid 1000", "token from 10.0.0.7"
+    who: str  # as the listener knows them: "uid 1000", "token from 10.0.0.7"; or what else did it
     operator: str = ""  # what they say of themselves; nobody checks it
 
 
@@ -32,10 +34,10 @@ class Author:
 class Update:
     """One configuration took the place of another while the service ran."""
 
-    time_s: float
+    time_s: Annotated[float, Field(ge=0, le=TIME_S_MAX)]
     author: Author
     changes: tuple[Change, ...]
-    left_out: int = 0  # changes beyond those
+    left_out: Annotated[int, Field(ge=0, lt=2**32)] = 0  # changes beyond those
 
     @classmethod
     def of(cls, changes: Sequence[Change], author: Author, *, now_s: float) -> "Update":

@@ -91,11 +91,11 @@ class Acceptor:
             worker = self._balance.pick()
 
     def _listen_to(self, worker: str) -> None:
-        told = hand_over.told(self._channels[worker])
-        if told is None:
+        counts = hand_over.read_counts(self._channels[worker])
+        if counts is None:
             self._leave(worker)
             return
-        self._balance.told(worker, taken=told.taken, ended=told.ended)
+        self._balance.count_connections(worker, taken=counts.taken, ended=counts.ended)
         self._resume()
 
     def _leave(self, worker: str) -> None:

@@ -49,7 +49,7 @@ class Balance:
         """Its channel holds no more of what it has not taken: none until it has taken some."""
         self._loads[worker].full = True
 
-    def told(self, worker: str, *, taken: int, ended: int) -> None:
+    def count_connections(self, worker: str, *, taken: int, ended: int) -> None:
         """It has taken so many of those it was given, and so many have ended."""
         load = self._loads[worker]
         load.untaken -= taken

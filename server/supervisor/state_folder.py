@@ -5,6 +5,7 @@ import errno
 import os
 import stat
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from server.app.settings import LIVE_BYTES_MAX
 from server.config.as_json import from_json, to_json
 from server.config.diagnostics import ConfigError
 from server.config.schema import Config
+from server.control.kept_config import keep_start
 from server.control.kept_file import (
     FileRefused,
     read_own,
@@ -54,6 +56,7 @@ class StateFolder:
         """Holds the folder for this instance alone; raises StartError where it cannot."""
         self.restore()
         remove_unfinished(self._folder)
+        self._keep_start()
         self._write(self._live, to_json(self._config))
 
     def release(self) -> None:
@@ -145,6 +148,16 @@ class StateFolder:
             raise StartError(str(error)) from None
         except OSError as error:
             raise refusal(self._key_path, error) from None
+
+    def _keep_start(self) -> None:
+        """What held when the service ended is undone by its file, which operators are to see."""
+        updates = self._folder / "updates.jsonl"
+        with contextlib.suppress(FileNotFoundError, FileRefused, ConfigError):  # nothing to compare
+            before = from_json(read_own(self._live, bytes_max=LIVE_BYTES_MAX))
+            try:
+                keep_start(updates, before, self._config, now_s=time.time())
+            except OSError as error:
+                raise refusal(updates, error) from None
 
     def _set_live_aside(self) -> str | None:
         try:

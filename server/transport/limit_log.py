@@ -52,12 +52,12 @@ class LimitLog:
         self._log = log
         self._lines = Lines()
 
-    def reached(self, limit: str, **who: str) -> None:
+    def log_limit(self, limit: str, **who: str) -> None:
         """The limit of this name was reached by the one with this address."""
         if limit not in _ORDINARY and self._has_line(limit):
             self._log.info("limit reached", limit=limit, **who)
 
-    def handshake_failed(self, peer: str, why: str) -> None:
+    def log_handshake(self, peer: str, why: str) -> None:
         """A peer came to nothing that would have spoken TLS."""
         if self._has_line("TLS handshake"):
             self._log.info("TLS handshake failed", peer=peer, why=why)

@@ -4,8 +4,13 @@ import configparser
 import shutil
 import subprocess
 from pathlib import Path
+from typing import cast
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from server.cli.app import app
 
 UNIT = Path(__file__).parents[2] / "deploy" / "turnout.service"
 
@@ -33,6 +38,7 @@ def test_systemd_finds_nothing_to_say_about_it(tmp_path: Path) -> None:
 def test_it_checks_serves_and_reloads_the_same_file_by_the_same_program() -> None:
     commands = [service()[name].split() for name in ("ExecStartPre", "ExecStart", "ExecReload")]
     assert [words[1] for words in commands] == ["check", "serve", "reload"]
+    assert {words[1] for words in commands} <= set(cast("TyperGroup", get_command(app)).commands)
     assert {(words[0], words[2]) for words in commands} == {
         ("/opt/turnout/bin/turnout", "/etc/turnout/turnout.yaml")
     }

@@ -20,10 +20,10 @@ class Backoff:
         self._pause_s = FIRST_S
         self.until_s = float("-inf")  # no attempt before this
 
-    def failed(self, now_s: float) -> None:
+    def note_failure(self, now_s: float) -> None:
         self.until_s = now_s + self._pause_s * (1 + JITTER * (2 * self._chance() - 1))
         self._pause_s = min(self._pause_s * GROWTH, LONGEST_S)
 
-    def succeeded(self) -> None:
+    def note_success(self) -> None:
         self._pause_s = FIRST_S
         self.until_s = float("-inf")

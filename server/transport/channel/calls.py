@@ -20,7 +20,7 @@ from server.transport.loop.link import Link
 
 
 class Calls:
-    """Hears in `silence` that the peer answers, for which the peer forgets our pings."""
+    """Each has a stream of its own until it ends, at the peer or here."""
 
     def __init__(
         self,
@@ -31,9 +31,10 @@ class Calls:
         on_ended: Callable[[], None],
         again: Callable[[ClientCall], None],
     ) -> None:
-        """`on_ended` is told of each that ends, and before that `on_last` if none is left.
+        """`on_ended` is called for each that ends, and before that `on_last` if none is left.
 
-        `again` begins one anew that the peer has not processed.
+        `silence` notes the peer's answers; `again` begins a call anew that the peer has not
+        processed.
         """
         self.out: dict[int, ClientCall] = {}
         self._link = link
@@ -86,7 +87,7 @@ class Calls:
 
     def _receive_head(self, event: HeadersReceived) -> None:
         if self._silence.pings:
-            self._silence.ended()
+            self._silence.note_answer()
         stream_id, headers, end_stream = event
         if end_stream and says_status(headers):
             self._end(stream_id, headers)
@@ -100,12 +101,12 @@ class Calls:
 
     def _receive_data(self, event: DataReceived) -> None:
         if self._silence.pings:
-            self._silence.ended()
+            self._silence.note_answer()
         stream_id, data, flow_bytes, end_stream = event
         if (call := self.out.get(stream_id)) is not None:
             try:
                 if taken_bytes := call.on_data(data, flow_bytes):
-                    self._link.connection.consumed(stream_id, taken_bytes)
+                    self._link.connection.give_back(stream_id, taken_bytes)
             except CallFailed as failure:
                 call.fail(failure)
             if end_stream:
@@ -113,7 +114,7 @@ class Calls:
 
     def _receive_trailers(self, event: TrailersReceived) -> None:
         if self._silence.pings:
-            self._silence.ended()
+            self._silence.note_answer()
         self._end(event.stream_id, event.headers)
 
     def _end(self, stream_id: int, trailers: Headers) -> None:

@@ -96,7 +96,7 @@ class Channel:
 
     def _reached(self, limit: str) -> None:
         self._limits_reached[limit] += 1
-        self._log.reached(CHANNEL_PREFIX + limit, endpoint=self._address)
+        self._log.log_limit(CHANNEL_PREFIX + limit, endpoint=self._address)
 
     def _method(self, path: str) -> Headers:
         """The fields that all calls of a method begin with; raises CallFailed once it is closed."""

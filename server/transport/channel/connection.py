@@ -29,19 +29,19 @@ class Owner(Protocol):
     """Whoever makes connections for calls: a pool."""
 
     @property
-    def reached(self) -> Callable[[str], None]:
-        """Is told the limit of ours that ended a connection."""
+    def count_limit(self) -> Callable[[str], None]:
+        """Counts a limit of ours that ended a connection, by its name."""
 
     def begin(self, call: ClientCall) -> None:
         """The peer has not processed the call: it is made again."""
 
-    def freed(self) -> None:
+    def use_room(self) -> None:
         """There may be room for a call, or no call any more."""
 
-    def retired(self, connection: "ClientConnection") -> None:
+    def drop(self, connection: "ClientConnection") -> None:
         """The connection takes no more calls."""
 
-    def lost(self, connection: "ClientConnection") -> None:
+    def forget(self, connection: "ClientConnection") -> None:
         """The connection's socket is closed."""
 
 
@@ -66,7 +66,7 @@ class ClientConnection(asyncio.Protocol):
             self._link,
             self._silence,
             on_last=self._end_if_retired,
-            on_ended=owner.freed,
+            on_ended=owner.use_room,
             again=owner.begin,
         )
         handlers: dict[type, Callable[[Any], None]] = {
@@ -114,7 +114,7 @@ class ClientConnection(asyncio.Protocol):
             self._retire()
         if self._tick_timer is None:
             self.was_used = True
-            self._silence.begun(self._loop.time())
+            self._silence.note_call(self._loop.time())
             self._tick()
 
     def end(self, code: Code, reason: str) -> None:
@@ -124,7 +124,7 @@ class ClientConnection(asyncio.Protocol):
             self._greeted.set()
             self._retire()
             self._calls.fail_all(code, reason)
-            self._owner.freed()
+            self._owner.use_room()
             self._say_goodbye()
 
     # What asyncio tells.
@@ -135,7 +135,7 @@ class ClientConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         now_s = self._loop.time()
-        self._silence.heard(now_s)
+        self._silence.note_word(now_s)
         if self._waits_for_turn:
             self._intake.add(data, now_s)
             return
@@ -148,7 +148,7 @@ class ClientConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._link.resume()
         self._calls.wake_all()
-        self._owner.freed()
+        self._owner.use_room()
 
     def connection_lost(self, error: Exception | None) -> None:
         try:
@@ -163,7 +163,7 @@ class ClientConnection(asyncio.Protocol):
         if self._abort_timer is not None:
             self._abort_timer.cancel()
         self.closed.set()
-        self._owner.lost(self)
+        self._owner.forget(self)
 
     # What the peer says.
 
@@ -197,18 +197,18 @@ class ClientConnection(asyncio.Protocol):
 
     def _greet(self, _event: SettingsChanged) -> None:
         self._greeted.set()
-        self._owner.freed()
+        self._owner.use_room()
 
     def _take_leave(self, _event: GoAwayReceived) -> None:
         self._retire()
         if not self._calls.out:
             self._end_if_retired()
-        self._owner.freed()
+        self._owner.use_room()
 
     def _on_writable(self, event: StreamWritable) -> None:
         self._calls.wake(event)
         self._link.flush_soon()
-        self._loop.call_soon(self._owner.freed)  # when what was let go is written
+        self._loop.call_soon(self._owner.use_room)  # when what was let go is written
 
     # What becomes of it.
 
@@ -223,7 +223,7 @@ class ClientConnection(asyncio.Protocol):
     def _broken(self, ended: ConnectionEnded) -> None:
         """The peer has broken HTTP/2, or reached one of its limits."""
         if ended.limit and not self._why_over:
-            self._owner.reached(ended.limit)
+            self._owner.count_limit(ended.limit)
         self._give_up(f"HTTP/2 failed: {ended.reason}")
 
     def _give_up(self, reason: str) -> None:
@@ -241,7 +241,7 @@ class ClientConnection(asyncio.Protocol):
         """Takes no more calls; those that are out go on."""
         if not self._is_retired:
             self._is_retired = True
-            self._owner.retired(self)
+            self._owner.drop(self)
 
     def _say_goodbye(self) -> None:
         if self._tick_timer is not None:
@@ -261,7 +261,7 @@ class ClientConnection(asyncio.Protocol):
             return
         action, next_s = self._silence.step(self._loop.time())
         if action is Action.GIVE_UP:
-            self._owner.reached("keepalive")
+            self._owner.count_limit("keepalive")
             self._give_up("the peer is silent: it does not answer a ping")
             return
         if action is Action.PING:

@@ -42,18 +42,18 @@ class Silence:
         self.pings = 0  # since the peer answered a call
         self._unanswered_s: float | None = None  # when the ping was sent that has no answer
 
-    def begun(self, now_s: float) -> None:
+    def note_call(self, now_s: float) -> None:
         """A call breaks the rest of a connection; the peer goes on counting pings."""
         self._since_s = now_s
         self._unanswered_s = None
 
-    def ended(self) -> None:
+    def note_answer(self) -> None:
         """What was heard last answers a call: the peer forgets the pings that it has counted."""
         self._since_s = self._heard_s
         self.pings = 0
         self._unanswered_s = None
 
-    def heard(self, now_s: float) -> None:
+    def note_word(self, now_s: float) -> None:
         """The peer lives, but works on the same calls as before.
 
         Whatever it says will do: the answer to a ping may be late behind a large request.

@@ -43,11 +43,11 @@ class ConnectionPool:
         self._tls = tls
         self._limits = limits
         self._backoff = Backoff(chance)
-        self.reached = on_limit
+        self.count_limit = on_limit
         self._why_down = ""  # what the last attempt met
         self._taking: list[ClientConnection] = []  # that take calls, oldest first
         self._open: set[ClientConnection] = set()  # and those that have not ended yet
-        self._waiting = WaitingCalls(self.freed)
+        self._waiting = WaitingCalls(self.use_room)
         self._connecting: asyncio.Task[None] | None = None
         self._idle: asyncio.Event | None = None  # made when the pool is to close
 
@@ -61,20 +61,20 @@ class ConnectionPool:
         if fate is WithoutRoom.UNREACHABLE:
             self._fail_soon(call, Code.UNAVAILABLE, self._why_down)
         elif fate is WithoutRoom.BEHIND:
-            self.reached("waiting_calls")
+            self.count_limit("waiting_calls")
             self._fail_soon(call, Code.RESOURCE_EXHAUSTED, "too many calls wait for the endpoint")
         else:
             self._waiting.enter(call)
             self._grow()
 
-    def freed(self) -> None:
+    def use_room(self) -> None:
         """There may be room for a call that waits, or no call any more."""
         while self._waiting and self._start(self._waiting.first):
             pass
         if self._idle is not None and not self._calls_left:
             self._idle.set()
 
-    def retired(self, connection: ClientConnection) -> None:
+    def drop(self, connection: ClientConnection) -> None:
         """The connection takes no more calls."""
         if connection not in self._taking:
             return
@@ -83,7 +83,7 @@ class ConnectionPool:
             self._failed("it ends connections before they are of use")
         self._grow()
 
-    def lost(self, connection: ClientConnection) -> None:
+    def forget(self, connection: ClientConnection) -> None:
         """The connection's socket is closed."""
         self._open.discard(connection)
         self._grow()
@@ -149,15 +149,15 @@ class ConnectionPool:
         except (OSError, ValueError) as error:  # the second: a host that is no name
             self._connecting = None
             if isinstance(error, TimeoutError):
-                self.reached("connect")
+                self.count_limit("connect")
             self._failed(why_failed(error))
             if not self._taking:
                 self._fail_waiting()
         else:
             self._connecting = None
-            self._backoff.succeeded()
+            self._backoff.note_success()
             self._taking.append(connection)
-            self.freed()
+            self.use_room()
             self._grow()
 
     async def _dial(self) -> ClientConnection:
@@ -167,7 +167,7 @@ class ConnectionPool:
         try:
             transport = await open_socket(connection, self._address, self._tls)
         except BaseException:
-            self.lost(connection)  # uvloop does not tell of one that is given up so early
+            self.forget(connection)  # uvloop does not tell of one that is given up so early
             raise
         try:
             if not speaks_h2(transport.get_extra_info("ssl_object")):
@@ -179,7 +179,7 @@ class ConnectionPool:
         return connection
 
     def _failed(self, why: str) -> None:
-        self._backoff.failed(self._loop.time())
+        self._backoff.note_failure(self._loop.time())
         self._why_down = f"the endpoint cannot be reached: {why}"
 
     def _fail_soon(self, call: ClientCall, code: Code, reason: str) -> None:
@@ -189,4 +189,4 @@ class ConnectionPool:
     def _fail_waiting(self) -> None:
         for call in self._waiting.take_all():
             call.fail(NeverSent(Code.UNAVAILABLE, self._why_down))
-        self.freed()
+        self.use_room()

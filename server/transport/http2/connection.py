@@ -1,7 +1,7 @@
 """One HTTP/2 connection (RFC 9113), either end: bytes in, events out. No socket, no clock."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVarTuple
+from typing import TypeVar, TypeVarTuple
 
 from server.transport.http2 import frames, settings
 from server.transport.http2.errors import ConnectionFault, ErrorCode
@@ -14,11 +14,13 @@ from server.transport.http2.limits import Limits
 from server.transport.http2.output import Output
 from server.transport.http2.receiver import Receiver
 from server.transport.http2.sender import Sender
-from server.transport.http2.states import CLOSED
+from server.transport.http2.states import CLOSED, HALF_CLOSED_LOCAL
 from server.transport.http2.stream import Stream
 from server.transport.http2.streams import StreamsInAll, StreamTable
 
 Given = TypeVarTuple("Given")
+What = TypeVar("What")
+More = TypeVar("More")
 
 _DEFAULT_LIMITS = Limits()
 # What was made in the turn that reaches one of these is too much to be sent.
@@ -144,23 +146,13 @@ class Connection:
         trailers: Sequence[Header],
     ) -> None:
         """Sends a whole message in one go: cheaper than head, data, then trailers, if any."""
-        stream = self._streams.get(stream_id)
-        if stream is None:
-            return
-        stream.check_has_no_end()
-        # Written out, for every call pays for it: by `_do` it would cost a sixth more.
-        try:
-            self._sender.whole(stream, headers, data, trailers)
-            if stream.state is CLOSED:
-                self._streams.remove(stream)
-        except ConnectionFault as fault:
-            self._end(fault)
+        self._send(self._sender.whole, stream_id, (headers, data), trailers)
 
     def send_headers(
         self, stream_id: int, headers: Sequence[Header], *, end_stream: bool = False
     ) -> None:
         """Sends a head, or trailers; they wait behind data that waits for a window."""
-        self._do(self._send, stream_id, self._sender.headers, headers, end_stream)
+        self._send(self._sender.headers, stream_id, headers, end_stream)
 
     def send_data(
         self, stream_id: int, data: bytes | memoryview, *, end_stream: bool = False
@@ -169,7 +161,7 @@ class Connection:
 
         On a stream that is gone, every kind of sending does nothing: its end is told by an event.
         """
-        self._do(self._send, stream_id, self._sender.data, data, end_stream)
+        self._send(self._sender.data, stream_id, data, end_stream)
 
     def waiting_bytes(self, stream_id: int) -> int:
         """How much of its data waits; StreamWritable tells when it is none."""
@@ -189,13 +181,13 @@ class Connection:
         if (stream := self._streams.get(stream_id)) is not None:
             self._do(self._streams.reset, stream, code)
 
-    def consumed(self, stream_id: int, flow_bytes: int) -> None:
+    def give_back(self, stream_id: int, flow_bytes: int) -> None:
         """The application took so much of what DataReceived brought: the windows open again.
 
         What a stream has not given back is given back when it closes.
         """
         if (stream := self._streams.get(stream_id)) is not None:
-            self._do(self._inflow.consumed, stream, flow_bytes)
+            self._do(self._inflow.give_back, stream, flow_bytes)
 
     def ping(self, payload: bytes) -> None:
         """Asks for PingAcknowledged with the same 8 bytes."""
@@ -250,22 +242,31 @@ class Connection:
         """Whoever writes takes more."""
         self._output.let_go()
 
+    def _send(
+        self, send: Callable[[Stream, What, More], None], stream_id: int, what: What, more: More
+    ) -> None:
+        """On a stream that is gone this does nothing; one whose end is sent may be gone then.
+
+        A limit that is reached ends the connection, as in `_do`.
+        """
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            return
+        if stream.queue or stream.state is HALF_CLOSED_LOCAL:
+            stream.check_has_no_end()
+        try:
+            send(stream, what, more)  # not by `_do`: that would cost each message a tenth more
+            if stream.state is CLOSED:
+                self._streams.remove(stream)
+        except ConnectionFault as fault:
+            self._end(fault)
+
     def _do(self, act: Callable[[*Given], object], *given: *Given) -> None:
-        """All that our own side asks for: a limit that it reaches ends the connection."""
+        """All else that our own side asks for: a limit that it reaches ends the connection."""
         try:
             act(*given)
         except ConnectionFault as fault:
             self._end(fault)
-
-    def _send(self, stream_id: int, send: Callable[[Stream, *Given], None], *given: *Given) -> None:
-        """On a stream that is gone this does nothing; one whose end is sent may be gone then."""
-        stream = self._streams.get(stream_id)
-        if stream is None:
-            return
-        stream.check_has_no_end()
-        send(stream, *given)
-        if stream.state is CLOSED:
-            self._streams.remove(stream)
 
     def _say(self, octets: bytes) -> None:
         """A frame of the whole connection, unless that has ended."""

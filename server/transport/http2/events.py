@@ -23,7 +23,7 @@ class TrailersReceived(NamedTuple):
 
 
 class DataReceived(NamedTuple):
-    """Bytes of a message; `consumed` gives `flow_bytes` (with the padding) back to the peer."""
+    """Bytes of a message; `give_back` gives `flow_bytes` (with the padding) back to the peer."""
 
     stream_id: int
     data: bytes

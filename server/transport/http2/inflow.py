@@ -21,7 +21,7 @@ class Inflow:
         if self._window_bytes > WINDOW_BYTES_MIN:
             self._announce(0, self._window_bytes - WINDOW_BYTES_MIN)
 
-    def received(self, stream: Stream | None, flow_bytes: int) -> None:
+    def count_received(self, stream: Stream | None, flow_bytes: int) -> None:
         """They count on the connection in any case; a stream holds them until they are consumed."""
         self._window -= flow_bytes
         if self._window < 0:
@@ -44,7 +44,7 @@ class Inflow:
             self._announce(0, self._returned_bytes)
             self._returned_bytes = 0
 
-    def consumed(self, stream: Stream, flow_bytes: int) -> None:
+    def give_back(self, stream: Stream, flow_bytes: int) -> None:
         """The application took them."""
         flow_bytes = min(flow_bytes, stream.unreturned_bytes)
         stream.unreturned_bytes -= flow_bytes

@@ -204,7 +204,7 @@ class Receiver:
         flow_bytes = len(payload)
         data = frames.without_padding(payload) if flags & frames.PADDED else payload
         stream = self._streams.get(stream_id)
-        self._inflow.received(stream, flow_bytes)
+        self._inflow.count_received(stream, flow_bytes)
         if stream is None:
             self._take_late_data(stream_id, data, flow_bytes)
             return

@@ -6,6 +6,7 @@ Streams whose data waits take turns, a frame each, so that none starves another.
 
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 from server.transport.http2 import frames
 from server.transport.http2.blocks import header_frames
@@ -23,6 +24,9 @@ from server.transport.http2.stream import Stream, WaitingData, WaitingHead
 TURN_BYTES_MAX = 65_536
 # What is sent in one go, as most answers are, needs no room until there is so much output.
 OUTPUT_BYTES = 2 * ROOM_BYTES
+
+
+Whole: TypeAlias = tuple[Sequence[Header], bytes | memoryview]  # a head, and all of its data
 
 
 class Sender:
@@ -86,14 +90,9 @@ class Sender:
         if self.waiting_bytes > most and self._beyond_windows > most:
             raise limit_reached("data waits for a window", "waiting_bytes")
 
-    def whole(
-        self,
-        stream: Stream,
-        head: Sequence[Header],
-        data: bytes | memoryview,
-        trailers: Sequence[Header],
-    ) -> None:
+    def whole(self, stream: Stream, message: Whole, trailers: Sequence[Header]) -> None:
         """Head, data and end: in one go, unless the data has to be cut."""
+        head, data = message
         size = len(data)
         if (
             size > self.window
@@ -101,7 +100,7 @@ class Sender:
             or size > FRAME_BYTES_MIN
             or self.output.size > OUTPUT_BYTES
         ):
-            self._in_parts(stream, head, data, trailers)
+            self._in_parts(stream, message, trailers)
             return
         stream_id = stream.id
         end = 0 if trailers else frames.END_STREAM
@@ -121,13 +120,8 @@ class Sender:
         self._floods.data_frames += 1
         self.output.write(octets)
 
-    def _in_parts(
-        self,
-        stream: Stream,
-        head: Sequence[Header],
-        data: bytes | memoryview,
-        trailers: Sequence[Header],
-    ) -> None:
+    def _in_parts(self, stream: Stream, message: Whole, trailers: Sequence[Header]) -> None:
+        head, data = message
         self.headers(stream, head, False)
         self.data(stream, data, not trailers)
         if trailers:

@@ -142,5 +142,5 @@ class Inbox:
         count = min(count, self._owed_bytes)
         if count:
             self._owed_bytes -= count
-            self._link.connection.consumed(self._stream_id, count)
+            self._link.connection.give_back(self._stream_id, count)
             self._link.flush_soon()

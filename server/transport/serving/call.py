@@ -201,7 +201,7 @@ class ServerCall:
     def refuse(self, refusal: CallRefused) -> None:
         """Ends a call that the transport itself has to end."""
         if refusal.code is Code.RESOURCE_EXHAUSTED and not self.is_ended:
-            self._tally.reached("message_bytes", self._link.peer)
+            self._tally.count_limit("message_bytes", self._link.peer)
             self.set_trailing_metadata(self._tally.too_large(refusal.message))
         self.end(refusal.code, refusal.message)
 

@@ -49,7 +49,7 @@ class Calls:
             StreamWritable: self.wake,
         }
 
-    def came(self, now_s: float) -> None:
+    def note_arrival(self, now_s: float) -> None:
         """What is handled next was read then: from there deadlines count, however long it waits."""
         self._came_s = now_s
 
@@ -65,14 +65,14 @@ class Calls:
         for call in list(self._open.values()):
             waits = not (call.is_requested or call.method.takes_stream)
             if waits and now_s - call.began_s >= seconds:
-                self._tally.reached("request", self.link.peer)
+                self._tally.count_limit("request", self.link.peer)
                 call.interrupt(
                     Code.DEADLINE_EXCEEDED, f"the request took longer than {seconds:g} s"
                 )
 
     def end_stalled(self, stream_id: int) -> None:
         """Ends a call whose reader has stalled, or what is left of its answer."""
-        self._tally.reached("stall", self.link.peer)
+        self._tally.count_limit("stall", self.link.peer)
         if (call := self._open.get(stream_id)) is not None:
             call.interrupt(Code.RESOURCE_EXHAUSTED, "the caller has stopped reading")
         else:
@@ -115,7 +115,7 @@ class Calls:
         stream_id, data, flow_bytes, end_stream = event
         call = self._open.get(stream_id)
         if call is None:
-            self.link.connection.consumed(stream_id, flow_bytes)
+            self.link.connection.give_back(stream_id, flow_bytes)
         elif end_stream and call.inbox is None and (message := only_message(data)) is not None:
             call.is_requested = True
             self._answer(call, message)

@@ -61,7 +61,7 @@ class Care:
             self._link.flush()
             self.begin()
 
-    def acknowledged(self, event: PingAcknowledged) -> None:
+    def take_ping_answer(self, event: PingAcknowledged) -> None:
         """The peer has answered a ping, which may be the one behind our GOAWAY."""
         if event.payload == _RETIRING:
             self._leave()
@@ -87,7 +87,7 @@ class Care:
             self._give_way(due.limit)
             return
         if due.limit:
-            self._tally.reached(due.limit, self._link.peer)
+            self._tally.count_limit(due.limit, self._link.peer)
         if due.action is Action.END:
             self._end(Code.UNAVAILABLE, "the connection has retired")
             return

@@ -58,11 +58,11 @@ class ServerConnection(asyncio.Protocol):
         )
         handlers: dict[type, Callable[[Any], None]] = {
             **self._calls.handlers,
-            PingAcknowledged: self._care.acknowledged,
+            PingAcknowledged: self._care.take_ping_answer,
             StreamRefused: self._refused,
         }
         self._turns = tally.turns
-        self._intake = Intake(self._http2, handlers, self._turns.clock, self._calls.came)
+        self._intake = Intake(self._http2, handlers, self._turns.clock, self._calls.note_arrival)
         self._holding = Holding(tally.held, self.give_way)
         self._last_words = LastWords(self._loop, tally.limits.stall_s_max)
         self._waits_for_turn = False
@@ -84,7 +84,7 @@ class ServerConnection(asyncio.Protocol):
         if tls is not None:
             self._holding.has_tls()
         if not speaks_h2(tls):
-            self._tally.log.handshake_failed(self._link.peer, "no agreement on HTTP/2 (ALPN h2)")
+            self._tally.log.log_handshake(self._link.peer, "no agreement on HTTP/2 (ALPN h2)")
             transport.abort()
         elif not (limit := self.admit(counted_address(name))):
             self._live.add(self)
@@ -174,7 +174,7 @@ class ServerConnection(asyncio.Protocol):
         if self._is_shut:
             self.abort()
             return
-        self._tally.reached(limit, self._link.peer)
+        self._tally.count_limit(limit, self._link.peer)
         self._is_shut = True  # the last words are not to reach it once more
         self._calls.interrupt(Code.RESOURCE_EXHAUSTED, "the connection has reached a limit")
         self._turn_away(limit)
@@ -250,11 +250,11 @@ class ServerConnection(asyncio.Protocol):
     def _broken(self, limit: str) -> None:
         """The peer has broken HTTP/2, or reached one of its limits; the GOAWAY was written."""
         if limit:
-            self._tally.reached(limit, self._link.peer)
+            self._tally.count_limit(limit, self._link.peer)
         self._shut()
 
     def _refused(self, event: StreamRefused) -> None:
-        self._tally.reached(event.limit, self._link.peer)
+        self._tally.count_limit(event.limit, self._link.peer)
 
     def _shut(self) -> None:
         """Closes, once the peer has had the time to read why."""

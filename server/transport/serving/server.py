@@ -142,9 +142,9 @@ class Server:
     def _note_failure(self, peer: str, error: OSError) -> None:
         """Of a handshake, unless it was we who refused it: that is counted by its own limit."""
         if isinstance(error, ConnectionAbortedError):  # as both loops say that its time is over
-            self._tally.reached("handshake", peer)
+            self._tally.count_limit("handshake", peer)
         elif not isinstance(error, ConnectionRefusedError):
-            self._tally.log.handshake_failed(peer, why_failed(error))
+            self._tally.log.log_handshake(peer, why_failed(error))
 
     async def stop(self, grace_s: float) -> None:
         """Takes no more connections, lets calls end, then ends those that are left."""

@@ -48,9 +48,9 @@ class Tally:
         self.tasks: set[asyncio.Task[None]] = set()  # of calls, and of those that have just ended
         self._by_address: Counter[str] = Counter()
 
-    def reached(self, limit: str, peer: str) -> None:
+    def count_limit(self, limit: str, peer: str) -> None:
         self.limits_reached[limit] += 1
-        self.log.reached(limit, peer=peer)
+        self.log.log_limit(limit, peer=peer)
 
     def admit(self, address: str) -> str:
         """Counts a connection in, or names the limit beyond which it is, now counted as reached.
@@ -59,7 +59,7 @@ class Tally:
         """
         limit = self._full(address)
         if limit:
-            self.reached(limit, address)
+            self.count_limit(limit, address)
         else:
             self.connections += 1
             self._by_address[address] += 1

@@ -16,7 +16,7 @@ TAKEN_AT_ONCE = 16
 _READ_BYTES = 4_096
 
 
-class Told(NamedTuple):
+class Counts(NamedTuple):
     """What a worker said since it was last listened to."""
 
     taken: int
@@ -44,22 +44,22 @@ def give(channel: socket.socket, connection: socket.socket) -> bool:
     return True
 
 
-def told(channel: socket.socket) -> Told | None:
+def read_counts(channel: socket.socket) -> Counts | None:
     """What the worker said; None if it is gone."""
     try:
         data = channel.recv(_READ_BYTES)
     except BlockingIOError:
-        return Told(0, 0)
+        return Counts(0, 0)
     except ConnectionError:
         return None
-    return Told(data.count(_TAKEN), data.count(_ENDED)) if data else None
+    return Counts(data.count(_TAKEN), data.count(_ENDED)) if data else None
 
 
 class Taker:
     """A worker's end: takes what it is handed, and tells what became of it."""
 
     def __init__(self, channel: socket.socket, take: Callable[[socket.socket], None]) -> None:
-        """`take` is given each connection; `ended` is to be called once for each."""
+        """`take` is given each connection; `report_end` is to be called once for each."""
         channel.setblocking(False)
         self._channel = channel
         self._take = take
@@ -70,7 +70,7 @@ class Taker:
         """Takes from now on."""
         self._loop.add_reader(self._channel, self._take_some)
 
-    def ended(self) -> None:
+    def report_end(self) -> None:
         """A connection that was taken is no more."""
         self._tell(_ENDED)
 

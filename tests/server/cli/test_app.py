@@ -79,3 +79,12 @@ def test_a_mistyped_command_is_no_failure_of_the_service(run: Run) -> None:
 def test_commands_that_do_not_serve_load_nothing_of_a_service(module: str) -> None:
     command = f"import sys, server.cli.app; sys.exit({module!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", command], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("argument", ["caf\udce9", "\ud800".encode("utf-8", "surrogatepass")])
+def test_text_that_is_not_utf_8_is_no_traceback(argument: str | bytes) -> None:
+    command = (sys.executable, "-m", "server.cli", "route", "--text", argument)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("turnout: ")
+    assert done.stderr.endswith("is not UTF-8: give text in UTF-8\n")

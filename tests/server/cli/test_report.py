@@ -146,3 +146,10 @@ def test_a_report_that_says_nothing_or_twice_is_refused(
     result = run("report", *args)
     assert result.exit_code == 2
     assert said in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_of_one_decision_no_line_is_told(run: Run, address: str, answers: Answers) -> None:
+    answers.results = {"d1": "USAGE_DUPLICATE"}
+    result = run("report", "d1", "--failed", "--address", address)
+    assert result.exit_code == 1
+    assert result.stderr == "turnout: USAGE_DUPLICATE: it was not counted\n"

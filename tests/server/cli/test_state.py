@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from server.control.kept_file import write_whole
 from server.control.remembered import taken
 from server.control.state_file import FILE_NAME, packed
 from tests.server.cli.conftest import Run
+from tests.server.configs import plain
 from tests.server.control.test_remembered import learned
 
 
@@ -127,3 +129,37 @@ def test_reset_of_nothing_says_so(run: Run, folder: Path) -> None:
 
 def test_json_of_a_reset_names_the_file(run: Run, file: Path) -> None:
     assert json.loads(run("state", "reset", "--yes", "--json").stdout) == {"removed": str(file)}
+
+
+@pytest.mark.parametrize("verb", [["show"], ["reset", "--yes"]], ids=" ".join)
+@pytest.mark.parametrize("kind", ["a file", "below a file", "a loop"])
+def test_a_state_folder_that_is_none_is_told_with_what_to_do(
+    run: Run, tmp_path: Path, verb: list[str], kind: str
+) -> None:
+    if kind == "a loop":
+        (tmp_path / "turnout").symlink_to(tmp_path / "turnout")
+    else:
+        (tmp_path / "turnout").touch()
+    if kind == "below a file":
+        config = tmp_path / "turnout.yaml"
+        config.write_text(yaml.safe_dump(plain((("state_dir",), str(tmp_path / "turnout/below")))))
+        verb = [*verb, "--config", str(config)]
+    result = run("state", *verb)
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)  # no traceback
+    assert "name another state_dir, or the configuration of the service" in result.stderr
+
+
+def test_what_cannot_be_removed_is_told(run: Run, folder: Path) -> None:
+    (folder / FILE_NAME).mkdir()
+    result = run("state", "reset", "--yes")
+    assert result.exit_code == 1
+    assert f"{folder / FILE_NAME} cannot be removed: Is a directory" in result.stderr
+
+
+def test_a_lock_that_cannot_be_opened_is_told(run: Run, file: Path) -> None:
+    (file.parent / "lock").mkdir()
+    result = run("state", "reset", "--yes")
+    assert result.exit_code == 1
+    assert "lock cannot be opened: Is a directory: ask as the user that serves" in result.stderr
+    assert file.exists()

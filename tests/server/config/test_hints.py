@@ -72,4 +72,5 @@ def test_a_configuration_that_says_it_so_is_told_what_to_write(
 def test_a_number_where_no_address_belongs_gets_no_address(at: tuple[str | int, ...]) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(plain((at, 5)))
-    assert str(caught.value).endswith("must be text (in quotes), not 5")
+    assert "must be text (in quotes), not " in str(caught.value)
+    assert "did you mean" not in str(caught.value)

@@ -5,7 +5,7 @@ import pytest
 from server.config.as_json import from_json
 from server.config.live import updated
 from server.config.schema import Config
-from server.control.kept_config import KeptConfig
+from server.control.kept_config import START, KeptConfig, keep_start
 from server.control.update_log import read_log
 from tests.server.control.told import AUTHOR, NOW_S, service
 
@@ -64,3 +64,18 @@ async def test_what_others_removed_is_written_again(tmp_path: Path) -> None:
     await kept.write_again(cheaper(BEFORE))
     assert from_json((tmp_path / "live.json").read_bytes()) == cheaper(BEFORE)
     assert len(read_log(tmp_path / "updates.jsonl").newest_first()) == 1
+
+
+def test_what_a_start_of_the_service_undoes_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "updates.jsonl"
+    keep_start(path, cheaper(BEFORE), BEFORE, now_s=NOW_S)
+    (update,) = read_log(path).newest_first()
+    assert (update.time_s, update.author) == (NOW_S, START)
+    assert [change.text for change in update.changes] == [
+        f"budgets.team.amount_usd: 12.0 -> {BEFORE.budgets[0].amount_usd}"
+    ]
+
+
+def test_a_start_with_what_held_before_is_no_update(tmp_path: Path) -> None:
+    keep_start(tmp_path / "updates.jsonl", BEFORE, BEFORE, now_s=NOW_S)
+    assert not (tmp_path / "updates.jsonl").exists()

@@ -21,7 +21,8 @@ from server.control.budgets import period
 from server.control.client import Snapshot
 from server.control.corridor import solve_window
 from server.control.kept_file import write_whole
-from server.control.plane import SPENT_BYTES_MAX, ControlPlane
+from server.control.plane import ControlPlane
+from server.control.spent_file import SPENT_BYTES_MAX
 from server.control.state_file import FILE_NAME, unpacked
 from server.control.window import Window
 from server.routing.catalog import Cell

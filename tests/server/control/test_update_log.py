@@ -4,6 +4,7 @@ import pytest
 
 from server.config.changes import SHOWN_CHARS_MAX, Change
 from server.control.kept_file import write_whole
+from server.control.messages import update_message
 from server.control.update_log import (
     CHANGES_KEPT_MAX,
     LOG_BYTES_MAX,
@@ -12,6 +13,7 @@ from server.control.update_log import (
     UpdateLog,
     read_log,
 )
+from turnout.v1 import admin_pb2 as pb
 
 AUTHOR = Author("uid 1000", "anna")
 CHEAPER = Change("budgets.team.amount_usd", "20.0", "12.0", "budgets.team.amount_usd: 20.0 -> 12.0")
@@ -69,6 +71,16 @@ def test_of_more_changes_than_are_kept_the_rest_is_counted() -> None:
 
 def test_without_a_file_there_was_no_update(tmp_path: Path) -> None:
     assert read_log(tmp_path / "updates.jsonl").newest_first() == []
+
+
+@pytest.mark.parametrize("one", [update(1.0), largest(1.0)], ids=["small", "largest"])
+def test_a_full_log_fits_in_a_message_of_grpc(one: Update) -> None:
+    log = UpdateLog()
+    size_bytes = len(log.with_update(one).to_bytes())
+    for _ in range(LOG_BYTES_MAX // size_bytes):
+        log = log.with_update(one)
+    response = pb.ListUpdatesResponse(updates=map(update_message, log.newest_first()))
+    assert LOG_BYTES_MAX / 3 < response.ByteSize() < 4 * 2**20
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]\n", b"\xff\n", b"x" * (LOG_BYTES_MAX + 1)])

@@ -114,6 +114,14 @@ async def test_one_that_is_clearly_worse_does_by_force(served: Served, tmp_path:
     assert response.worse
 
 
+async def test_who_put_it_in_its_place_is_kept(served: Served) -> None:
+    await update(served, made(court=LAW), dry_run=True)
+    await update(served, made(court=LAW), force=True)
+    (found,) = (await served.admin.ListUpdates(pb.ListUpdatesRequest())).updates
+    assert [change.path for change in found.changes] == ["classifier.file"]
+    assert found.who == f"uid {os.geteuid()}"
+
+
 async def test_a_dry_run_compares_only(served: Served) -> None:
     before = served.plane.config
     response = await update(served, made(court=LAW), dry_run=True)

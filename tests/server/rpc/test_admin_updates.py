@@ -6,11 +6,15 @@ import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from server.control.reload import Reloads
 from server.control.update_log import read_log
+from server.rpc.admin import AdminServicer
 from server.rpc.author import OPERATOR_CHARS_MAX, OPERATOR_KEY
+from server.rpc.errors import ErrorAnswering
 from tests.server.control.served import Served, Worker, control_plane, files_in, serving
 from tests.server.control.told import CODE, answered, service
 from turnout.v1 import admin_pb2 as pb
+from turnout.v1 import admin_pb2_grpc as pb_grpc
 
 
 @pytest.fixture
@@ -91,3 +95,21 @@ async def test_budgets_are_listed_with_what_they_have_spent(served: Served) -> N
     config = served.plane.config.budgets[0]
     assert (team.budget.name, team.budget.period) == (config.name, config.period)
     assert team.spent_nano_usd == 10_000_000
+
+
+async def test_over_tcp_the_address_that_showed_the_token_is_kept(tmp_path: Path) -> None:
+    plane = control_plane(tmp_path, service(window_s=3_600.0))
+    server = grpc.aio.server()
+    ErrorAnswering(server, plane.refused).add(
+        pb_grpc.add_AdminServiceServicer_to_server,
+        AdminServicer(plane, Reloads(plane), version="0.1.0"),
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        admin = pb_grpc.AdminServiceStub(channel)
+        budget = pb.Budget(name="team", amount_usd=12.0)
+        await admin.UpdateBudget(pb.UpdateBudgetRequest(budget=budget))
+        (found,) = (await admin.ListUpdates(pb.ListUpdatesRequest())).updates
+    await server.stop(None)
+    assert (found.who, found.operator) == ("token from 127.0.0.1", "")

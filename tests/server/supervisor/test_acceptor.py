@@ -45,7 +45,7 @@ class Worker:
     def end_one(self) -> None:
         assert self._taker is not None
         self.held.pop().close()
-        self._taker.ended()
+        self._taker.report_end()
 
     def die(self) -> None:
         if self.channel.fileno() < 0:

@@ -18,7 +18,7 @@ def hand(balance: Balance, *, taken: bool = True) -> str:
     worker = balance.pick()
     assert worker is not None
     balance.handed(worker)
-    balance.told(worker, taken=int(taken), ended=0)
+    balance.count_connections(worker, taken=int(taken), ended=0)
     return worker
 
 
@@ -37,7 +37,7 @@ def test_the_worker_that_holds_the_fewest_is_picked() -> None:
     balance = balance_of(3)
     for _ in range(6):
         hand(balance)
-    balance.told("worker-1", taken=0, ended=1)
+    balance.count_connections("worker-1", taken=0, ended=1)
     assert hand(balance) == "worker-1"
 
 
@@ -46,7 +46,7 @@ def test_those_that_hold_as_few_take_turns() -> None:
     turns = []
     for _ in range(6):
         turns.append(hand(balance))
-        balance.told(turns[-1], taken=0, ended=1)  # so that they always hold as few
+        balance.count_connections(turns[-1], taken=0, ended=1)  # so that they always hold as few
     assert turns == 2 * ["worker-0", "worker-1", "worker-2"]
 
 
@@ -55,7 +55,7 @@ def test_a_worker_that_takes_nothing_gets_no_more_than_a_burst() -> None:
     for _ in range(UNTAKEN_MAX):
         hand(balance, taken=False)
     assert balance.pick() is None
-    balance.told("worker-0", taken=1, ended=0)
+    balance.count_connections("worker-0", taken=1, ended=0)
     assert balance.pick() == "worker-0"
 
 
@@ -63,7 +63,9 @@ def test_the_others_get_what_a_worker_does_not_take() -> None:
     balance = balance_of(2)
     for _ in range(2 * UNTAKEN_MAX):
         worker = hand(balance, taken=False)
-        balance.told(worker, taken=int(worker == "worker-1"), ended=int(worker == "worker-1"))
+        balance.count_connections(
+            worker, taken=int(worker == "worker-1"), ended=int(worker == "worker-1")
+        )
     assert hand(balance) == "worker-1"
 
 
@@ -72,9 +74,9 @@ def test_a_worker_whose_channel_is_full_waits_until_it_has_taken_some() -> None:
     hand(balance, taken=False)
     balance.full("worker-0")
     assert balance.pick() is None
-    balance.told("worker-0", taken=0, ended=1)
+    balance.count_connections("worker-0", taken=0, ended=1)
     assert balance.pick() is None
-    balance.told("worker-0", taken=1, ended=0)
+    balance.count_connections("worker-0", taken=1, ended=0)
     assert balance.pick() == "worker-0"
 
 
@@ -83,7 +85,7 @@ def test_a_worker_holds_a_bounded_number() -> None:
     for _ in range(HELD_MAX):
         hand(balance)
     assert balance.pick() is None
-    balance.told("worker-0", taken=0, ended=1)
+    balance.count_connections("worker-0", taken=0, ended=1)
     assert balance.pick() == "worker-0"
 
 
@@ -111,4 +113,4 @@ def test_the_next_connection_never_goes_to_a_worker_that_holds_more(ends: list[i
         held[worker] += 1
         if held[f"worker-{end}"]:
             held[f"worker-{end}"] -= 1
-            balance.told(f"worker-{end}", taken=0, ended=1)
+            balance.count_connections(f"worker-{end}", taken=0, ended=1)

@@ -8,8 +8,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from server.config.as_json import from_json, to_json
+from server.config.live import updated
+from server.control.kept_config import START
 from server.control.kept_file import write_whole
 from server.control.key_file import read_key
+from server.control.update_log import read_log
 from server.routing.decision_id import KEY_BYTES
 from server.supervisor.child import StartError
 from server.supervisor.state_folder import StateFolder, folder_fault, own, refusal
@@ -246,3 +249,24 @@ def test_what_a_crash_left_half_written_is_removed(folder: Path) -> None:
     (folder / "live.json.0011aabb.new").write_bytes(b"{")
     with own(folder, CONFIG):
         assert not list(folder.glob("*.new"))
+
+
+def test_a_start_that_undoes_live_updates_says_so_among_them(folder: Path) -> None:
+    with own(folder, CONFIG):
+        live = updated(CONFIG, "budgets", "team", {"amount_usd": 12.0})
+        write_whole(folder / "live.json", to_json(live))
+    with own(folder, CONFIG):
+        (update,) = read_log(folder / "updates.jsonl").newest_first()
+    assert update.author == START
+    assert update.changes[0].before == "12.0"
+    assert from_json((folder / "live.json").read_bytes()) == CONFIG
+
+
+def test_updates_that_cannot_be_kept_start_nothing(folder: Path) -> None:
+    with own(folder, CONFIG):
+        live = updated(CONFIG, "budgets", "team", {"amount_usd": 12.0})
+        write_whole(folder / "live.json", to_json(live))
+    (folder / "updates.jsonl").mkdir()
+    (folder / "updates.jsonl" / "x").touch()
+    (folder / "updates.jsonl.damaged").touch()  # so that it cannot be set aside
+    refused(folder, f"{folder}/updates.jsonl cannot be written: Is a directory")

@@ -34,27 +34,27 @@ class Paper:
 
 def test_a_limit_that_is_reached_is_logged_with_the_address_of_the_peer() -> None:
     paper = Paper()
-    paper.log.reached("pings", peer=PEER)
+    paper.log.log_limit("pings", peer=PEER)
     assert paper.lines == [REACHED]
 
 
 @pytest.mark.parametrize("limit", ["age", "idle"])
 def test_a_connection_that_retires_in_time_is_not_logged(limit: str) -> None:
     paper = Paper()
-    paper.log.reached(limit, peer=PEER)
+    paper.log.log_limit(limit, peer=PEER)
     assert paper.lines == []
 
 
 def test_a_handshake_that_fails_is_logged_with_its_reason() -> None:
     paper = Paper()
-    paper.log.handshake_failed(PEER, "HTTP_REQUEST")
+    paper.log.log_handshake(PEER, "HTTP_REQUEST")
     assert paper.lines == [("TLS handshake failed", {"peer": PEER, "why": "HTTP_REQUEST"})]
 
 
 def test_a_flood_is_a_few_lines_and_then_one_that_counts_the_rest() -> None:
     paper = Paper()
     for _ in range(1_000):
-        paper.log.reached("pings", peer=PEER)
+        paper.log.log_limit("pings", peer=PEER)
     assert paper.lines == [REACHED] * LINES_MAX
     paper.end_period()
     rest = {"limit": "pings", "left_out": 1_000 - LINES_MAX}
@@ -64,17 +64,17 @@ def test_a_flood_is_a_few_lines_and_then_one_that_counts_the_rest() -> None:
 def test_a_flood_of_one_limit_hides_no_other() -> None:
     paper = Paper()
     for _ in range(1_000):
-        paper.log.handshake_failed(PEER, "HTTP_REQUEST")
-    paper.log.reached("pings", peer=PEER)
+        paper.log.log_handshake(PEER, "HTTP_REQUEST")
+    paper.log.log_limit("pings", peer=PEER)
     assert paper.lines[-1] == REACHED
 
 
 def test_the_next_period_has_lines_of_its_own() -> None:
     paper = Paper()
     for _ in range(LINES_MAX):
-        paper.log.reached("pings", peer=PEER)
+        paper.log.log_limit("pings", peer=PEER)
     paper.end_period()
-    paper.log.reached("pings", peer=PEER)
+    paper.log.log_limit("pings", peer=PEER)
     assert paper.lines == [REACHED] * (LINES_MAX + 1)
     paper.end_period()
     assert len(paper.lines) == LINES_MAX + 1
@@ -85,7 +85,7 @@ def test_every_time_is_told_in_a_line_of_its_own_or_in_a_count(periods: list[lis
     paper, told = Paper(), Counter[object]()
     for names in periods:
         for name in names:
-            paper.log.reached(name, peer=PEER)
+            paper.log.log_limit(name, peer=PEER)
         if names:
             paper.end_period()
     for _, fields in paper.lines:

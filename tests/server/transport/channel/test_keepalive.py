@@ -18,15 +18,15 @@ def pings_s(silence: Silence, *, until_s: float) -> list[float]:
         step = silence.step(now_s)
         if step.action is Action.PING:
             sent.append(now_s)
-            silence.heard(now_s)
+            silence.note_word(now_s)
         now_s = silence.step(now_s).next_s
     return sent
 
 
 def test_a_peer_that_talks_is_not_asked() -> None:
     silence = Silence(TIMES, now_s=0.0)
-    silence.heard(9.0)
-    silence.ended()
+    silence.note_word(9.0)
+    silence.note_answer()
     assert silence.step(10.0) == (Action.WAIT, 19.0)
 
 
@@ -44,7 +44,7 @@ def test_a_dead_peer_is_given_up_fifteen_seconds_after_its_last_word(late_s: flo
 def test_a_peer_that_answers_is_not_given_up(round_trip_s: float) -> None:
     silence = Silence(TIMES, now_s=0.0)
     assert silence.step(10.0).action is Action.PING
-    silence.heard(10.0 + round_trip_s)
+    silence.note_word(10.0 + round_trip_s)
     assert silence.step(15.0).action is Action.WAIT
     assert silence.step(29.999 + round_trip_s).action is Action.WAIT
     assert silence.step(30.0 + round_trip_s).action is Action.PING
@@ -54,15 +54,15 @@ def test_a_peer_that_answers_is_not_given_up(round_trip_s: float) -> None:
 def test_a_call_that_begins_in_the_step_of_a_ping_begins_the_silence_anew(late_s: float) -> None:
     silence = Silence(TIMES, now_s=0.0)
     assert silence.step(10.0).action is Action.PING
-    silence.begun(10.0 + late_s)
+    silence.note_call(10.0 + late_s)
     assert silence.step(15.0).action is Action.WAIT
 
 
 def test_an_answer_to_a_call_is_as_good_as_one_to_a_ping() -> None:
     silence = Silence(TIMES, now_s=0.0)
     silence.step(10.0)
-    silence.heard(14.0)
-    silence.ended()
+    silence.note_word(14.0)
+    silence.note_answer()
     assert silence.step(15.0) == (Action.WAIT, 24.0)
 
 
@@ -85,6 +85,6 @@ def test_however_late_pings_are_answered_no_silence_makes_a_second_strike(
         step = silence.step(now_s)
         if step.action is Action.PING:
             sent_s.append(now_s)
-            silence.heard(now_s + delay_s)
+            silence.note_word(now_s + delay_s)
         now_s = max(now_s + delay_s, silence.step(now_s + delay_s).next_s)
     assert strikes(sent_s) <= 1

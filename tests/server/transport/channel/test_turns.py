@@ -21,18 +21,18 @@ class Pool:
     def __init__(self) -> None:
         self.limits: list[str] = []
 
-    def freed(self) -> None:
+    def use_room(self) -> None:
         """There is nothing to begin."""
 
     def begin(self, call: ClientCall) -> None:
         raise AssertionError(f"no call was made, so {call} was not refused")
 
-    def lost(self, _connection: object) -> None:
+    def forget(self, _connection: object) -> None:
         """It is the only one."""
 
-    retired = lost
+    drop = forget
 
-    def reached(self, limit: str) -> None:
+    def count_limit(self, limit: str) -> None:
         self.limits.append(limit)
 
 

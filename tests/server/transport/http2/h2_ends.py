@@ -64,7 +64,7 @@ class Ours:
     def take(self) -> bytes:
         if self.consuming:
             for stream_id, flow_bytes in self._unconsumed:
-                self.connection.consumed(stream_id, flow_bytes)
+                self.connection.give_back(stream_id, flow_bytes)
             self._unconsumed.clear()
         assert self.connection.ended is None
         return self.connection.take_output()

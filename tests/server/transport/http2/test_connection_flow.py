@@ -115,7 +115,7 @@ def test_a_whole_response_that_has_to_wait_arrives_whole() -> None:
         for event in client.receive(server.take_output(), 0.0):
             heard.append(event)
             if isinstance(event, DataReceived):
-                client.consumed(1, event.flow_bytes)
+                client.give_back(1, event.flow_bytes)
         server.receive(client.take_output(), 0.0)
     data = [event.data for event in heard if isinstance(event, DataReceived)]
     assert b"".join(data) == bytes(200_000)
@@ -242,11 +242,11 @@ def test_windows_open_again_when_half_is_used_and_consumed() -> None:
     connection = receiving()
     receive_data(connection, 60_000)
     assert connection.take_output() == b"", "the application has taken nothing yet"
-    connection.consumed(1, 30_000)
+    connection.give_back(1, 30_000)
     assert connection.take_output() == b"", "less than half"
-    connection.consumed(1, 10_000)
+    connection.give_back(1, 10_000)
     assert updates(connection) == [(1, 40_000)]
-    connection.consumed(1, 10_000)
+    connection.give_back(1, 10_000)
     assert updates(connection) == [(0, 50_000)]
 
 
@@ -254,7 +254,7 @@ def test_a_stream_that_has_ended_needs_no_window() -> None:
     connection = receiving()
     receive_data(connection, 60_000)
     connection.receive(raw(DATA, END_STREAM, 1, b""), 0.0)
-    connection.consumed(1, 60_000)
+    connection.give_back(1, 60_000)
     assert updates(connection) == [(0, 60_000)]
 
 
@@ -263,14 +263,14 @@ def test_padding_counts_and_is_given_back() -> None:
     connection.receive(headers(1, flags=END_HEADERS), 0.0)
     for _ in range(250):
         connection.receive(raw(DATA, by_hand.PADDED, 1, b"\xc7" + bytes(200)), 0.0)
-    connection.consumed(1, 250 * 201)
+    connection.give_back(1, 250 * 201)
     assert sorted(updates(connection)) == [(0, 250 * 201), (1, 250 * 201)]
 
 
 def test_more_than_is_held_cannot_be_given_back() -> None:
     connection = receiving()
     receive_data(connection, 40_000)
-    connection.consumed(1, 10**9)
+    connection.give_back(1, 10**9)
     assert updates(connection) == [(1, 40_000)]
 
 
@@ -283,7 +283,7 @@ def test_what_a_stream_held_is_given_back_when_it_goes(by_peer: bool) -> None:
     else:
         connection.reset(1)
     assert updates(connection) == [(0, 60_000)]
-    connection.consumed(1, 60_000)
+    connection.give_back(1, 60_000)
     assert connection.take_output() == b""
 
 
@@ -330,7 +330,7 @@ def test_messages_far_larger_than_any_window_pass_both_ways_at_once() -> None:
             for event in hearer.receive(teller.take_output(), 0.0):
                 if isinstance(event, DataReceived):
                     got[hearer] += event.data
-                    hearer.consumed(stream_id, event.flow_bytes)
+                    hearer.give_back(stream_id, event.flow_bytes)
     assert got[server] == b"up" * 500_000
     assert got[client] == b"down" * 250_000
     assert (client.open_streams, server.open_streams) == (0, 0)

@@ -321,7 +321,7 @@ def test_sending_on_a_stream_that_is_gone_does_nothing() -> None:
     connection.send_data(1, b"x", end_stream=True)
     connection.send_whole(1, RESPONSE, b"x", TRAILERS)
     connection.reset(1)
-    connection.consumed(1, 5)
+    connection.give_back(1, 5)
     assert connection.waiting_bytes(1) == 0
     assert connection.take_output() == b""
 

@@ -208,7 +208,7 @@ def test_updates_of_ours_that_nobody_takes_end_the_connection() -> None:
     def pass_through(_: int) -> None:
         for _ in range(3):
             connection.receive(raw(by_hand.DATA, 0, 1, bytes(16_000)), 0.0)
-        connection.consumed(1, 48_000)
+        connection.give_back(1, 48_000)
 
     assert fill(connection, pass_through) == "control_output_bytes"
 

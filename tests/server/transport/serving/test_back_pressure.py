@@ -39,7 +39,7 @@ async def test_a_writer_waits_for_a_caller_who_does_not_read() -> None:
             received += (await caller.event(DataReceived)).flow_bytes
         await caller.beat()
         assert written < 80_000
-        caller.http2.consumed(stream_id, received)
+        caller.http2.give_back(stream_id, received)
         caller.flush()
         assert (await caller.event(DataReceived)).flow_bytes > 0
 
@@ -80,7 +80,7 @@ async def test_a_message_may_be_larger_than_the_windows() -> None:
         while received < size + 5:
             event = await caller.event(DataReceived)
             received += len(event.data)
-            caller.http2.consumed(stream_id, event.flow_bytes)
+            caller.http2.give_back(stream_id, event.flow_bytes)
             caller.flush()
         assert (await caller.answer(stream_id)).status == Code.OK
 

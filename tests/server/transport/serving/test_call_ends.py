@@ -49,7 +49,7 @@ async def test_a_caller_that_is_answered_early_is_told_to_stop_once_it_has_the_a
         while received < 65_535:
             received += (await caller.event(DataReceived)).flow_bytes
         await caller.beat()
-        caller.http2.consumed(stream_id, received)
+        caller.http2.give_back(stream_id, received)
         caller.flush()
         assert (await caller.event(StreamReset)).code == ErrorCode.NO_ERROR
         assert messages(caller.answers[stream_id].data) == [bytes(100_000)]

@@ -45,7 +45,7 @@ class Link:
         for event in self.client.receive(came, float(now_s)):
             if isinstance(event, DataReceived):
                 if event.stream_id not in self.unread:
-                    self.client.consumed(event.stream_id, event.flow_bytes)
+                    self.client.give_back(event.stream_id, event.flow_bytes)
                 if event.end_stream:
                     self.left.discard(event.stream_id)
         if not self.is_congested:

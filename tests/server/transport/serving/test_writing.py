@@ -19,6 +19,7 @@ from server.transport.serving.call import ServerCall
 from server.transport.serving.limits import ServerLimits
 from server.transport.serving.server import Server
 from tests.server.transport.serving.by_messages import called, messages
+from tests.server.transport.serving.kept_writes import Writes
 from tests.server.transport.serving.raw_caller import (
     SERVICE,
     calling,
@@ -110,29 +111,6 @@ async def test_a_deadline_that_passes_while_our_socket_is_behind_is_told_as_one(
     assert isinstance(ended, TrailersReceived)
     assert dict(ended.headers)[b"grpc-status"] == b"4"
     connection.connection_lost(None)
-
-
-class Writes(asyncio.Transport):
-    """A transport that keeps each write."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kept: list[bytes] = []
-
-    def write(self, data: bytes) -> None:  # type: ignore[override]
-        self.kept.append(data)
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Nothing is buffered."""
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def is_closing(self) -> bool:
-        return False
-
-    def abort(self) -> None:
-        """Nobody is told."""
 
 
 @pytest.mark.parametrize("waits", [False, True])

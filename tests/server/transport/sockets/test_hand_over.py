@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from server.transport.sockets.hand_over import Taker, Told, give, pair, told
+from server.transport.sockets.hand_over import Counts, Taker, give, pair, read_counts
 
 
 @pytest.fixture
@@ -28,13 +28,13 @@ def connection() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield caller, accepted
 
 
-async def heard(channel: socket.socket) -> Told:
+async def heard(channel: socket.socket) -> Counts:
     """What the worker says next."""
     ready = asyncio.Event()
     asyncio.get_running_loop().add_reader(channel, ready.set)
     await ready.wait()
     asyncio.get_running_loop().remove_reader(channel)
-    said = told(channel)
+    said = read_counts(channel)
     assert said is not None
     return said
 
@@ -49,12 +49,12 @@ async def test_a_connection_goes_over_and_its_end_is_told(
     with connection() as (caller, accepted):
         assert give(ours, accepted)
         accepted.close()
-        assert await heard(ours) == Told(taken=1, ended=0)
+        assert await heard(ours) == Counts(taken=1, ended=0)
         with taken[0] as connected:
             connected.send(b"hello")
         assert caller.recv(5) == b"hello"
-    taker.ended()
-    assert await heard(ours) == Told(taken=0, ended=1)
+    taker.report_end()
+    assert await heard(ours) == Counts(taken=0, ended=1)
     taker.close()
 
 
@@ -81,9 +81,9 @@ async def test_a_worker_that_is_gone_is_told_apart_from_one_that_says_nothing(
     channel: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, theirs = channel
-    assert told(ours) == Told(0, 0)
+    assert read_counts(ours) == Counts(0, 0)
     theirs.close()
-    assert told(ours) is None
+    assert read_counts(ours) is None
     with connection() as (_, accepted), pytest.raises(ConnectionError):
         give(ours, accepted)
 
@@ -104,7 +104,7 @@ async def test_what_a_busy_supervisor_does_not_hear_at_once_it_hears_later(
     ours, theirs = channel
     taker = Taker(theirs, lambda _: None)
     for _ in range(5_000):  # far beyond what the channel holds
-        taker.ended()
+        taker.report_end()
     ended = 0
     while ended < 5_000:
         ended += (await heard(ours)).ended
@@ -119,11 +119,11 @@ async def test_the_end_of_the_supervisor_is_no_error(
     taker = Taker(theirs, lambda _: None)
     taker.start()
     ours.close()
-    taker.ended()
+    taker.report_end()
     await asyncio.sleep(0)
     taker.stop()
     taker.close()
-    taker.ended()
+    taker.report_end()
 
 
 @contextmanager
@@ -154,7 +154,7 @@ async def test_a_connection_that_a_worker_has_no_descriptor_for_is_closed(
         assert give(ours, accepted)
         accepted.close()
         with no_descriptor_left():
-            assert await heard(ours) == Told(taken=1, ended=1)
+            assert await heard(ours) == Counts(taken=1, ended=1)
         assert caller.recv(1) == b""
     assert taken == []
     taker.close()
