@@ -23,6 +23,7 @@ from server.app.settings import (
     reload_event,
     stop_event,
     tell_ready,
+    tell_reloaded,
 )
 from server.app.tls import grpcio_credentials
 from server.config.as_json import from_json
@@ -110,7 +111,7 @@ async def serve(
         async with asyncio.TaskGroup() as group:  # if one fails, the process ends and is restarted
             tasks = [
                 group.create_task(plane.run()),
-                group.create_task(reloads.follow(reload)),
+                group.create_task(reloads.follow(reload, tell_reloaded)),
                 group.create_task(metrics.follow(plane.values, plane.durations)),
             ]
             on_ready(admin_address)

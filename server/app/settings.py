@@ -26,6 +26,8 @@ DRAIN_S = 30.0
 ORPHAN_S = int(DRAIN_S) + 5
 # How often a process tells that its loop runs.
 BEAT_S = 0.5
+# Among the beats: the configuration was read again.
+RELOADED = b"r"
 
 
 class BindError(Exception):
@@ -74,6 +76,12 @@ def tell_ready(address: str) -> None:
         os.write(sys.stdout.fileno(), f"{address}\n".encode())
     os.set_blocking(sys.stdout.fileno(), False)
     _beat(asyncio.get_running_loop())
+
+
+def tell_reloaded() -> None:
+    """Tells the supervisor that what it asked for is done, whatever came of it."""
+    with contextlib.suppress(OSError):
+        os.write(sys.stdout.fileno(), RELOADED)
 
 
 def _beat(loop: asyncio.AbstractEventLoop) -> None:

@@ -53,6 +53,10 @@ class Knowledge:
         self.spending.configure(config.budgets)
         self._forget_left()
 
+    def may_be_reported(self, model: str) -> bool:
+        """Whether a decision can have named it: it is configured, or has left since."""
+        return model in self.with_left.index
+
     def count_push(self, push: PushStatsRequest, *, now_s: float) -> None:
         """Counts what a worker's push adds."""
         for increment in self.workers.merge(push, now_s=now_s):

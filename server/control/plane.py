@@ -50,9 +50,7 @@ class ControlPlane:
         self.started_s = clock()
         epoch = round(self.started_s * 1_000)
         self._knowledge = Knowledge(config, epoch=epoch)
-        self._outcomes = Outcomes(
-            decision_key, lambda name: name in self._knowledge.with_left.index
-        )
+        self._outcomes = Outcomes(decision_key, self._knowledge.may_be_reported)
         self._state = StateKeeper(files.state, on_written=self._remove_spent)
         known = self._state.restore(
             lambda kept: take_up(
@@ -190,8 +188,8 @@ class ControlPlane:
 
     def behind(self) -> list[str]:
         """Workers at which the configuration in force is not in force yet."""
-        number = self._publisher.config_number
-        return self._knowledge.workers.behind(number, now_s=self._clock())
+        newest = self._publisher.config_number
+        return self._knowledge.workers.behind(newest, now_s=self._clock())
 
     async def _update(self, change: Callable[[Config], Config], by: Author) -> Config:
         async with self._updating:  # or of two changes at once the first would be lost

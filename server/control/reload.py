@@ -5,7 +5,7 @@ as a restart would undo them, and are told like every other change.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ class Reloaded:
     """What came of it."""
 
     in_force: bool
-    problems: tuple[Diagnostic, ...] = ()  # why it is not
+    diagnostics: tuple[Diagnostic, ...] = ()  # why it is not
     changes: tuple[Change, ...] = ()
 
 
@@ -52,12 +52,13 @@ class Reloads:
         self._file = file
         self._reading = asyncio.Lock()  # files of 4 MiB take seconds, and many at once would too
 
-    async def follow(self, wanted: asyncio.Event) -> NoReturn:
+    async def follow(self, wanted: asyncio.Event, on_done: Callable[[], None]) -> NoReturn:
         """Reads the file of the start again whenever this is set; set twice meanwhile, once."""
         while True:
             await wanted.wait()
             wanted.clear()
             await self.reload_file()
+            on_done()
 
     async def reload_file(self) -> Reloaded:
         """Puts the file of the start in force as it is now; the log says what came of it."""

@@ -7,7 +7,7 @@ from server.routing.counters import Counters
 from server.routing.errors import Shed
 from server.routing.selector import WeightTable
 from server.routing.shedding import Shedder, listed
-from server.routing.slices import Slices
+from server.routing.slices import Slices, turn_of
 
 
 class Admission:
@@ -25,7 +25,7 @@ class Admission:
         """Puts a configuration's models and their capacities in force."""
         self._models = tuple(model.name for model in config.models)
         self._slices.tune(
-            (index, model.capacity.concurrent)
+            (index, turn_of(model.name), model.capacity.concurrent)
             for index, model in enumerate(config.models)
             if model.capacity.concurrent is not None
         )

@@ -6,16 +6,22 @@ The slices of all workers add up to the capacity, so no worker has to ask anothe
 from collections import defaultdict
 from collections.abc import Iterable
 from math import floor
+from zlib import crc32
 
 
-def slice_of(capacity: float, model: int, place: int, workers: int) -> int:
-    """The worker's part of a model's capacity; a capacity below 1 counts as 1.
+def slice_of(capacity: float, turn: int, place: int, workers: int) -> int:
+    """What the worker at this place has of a model's capacity; of less than 1, one has 1.
 
-    What is left by dividing goes to other workers for each model.
+    What is left by dividing goes to other workers for each turn.
     """
     whole = max(floor(capacity), 1)
     each, left = divmod(whole, workers)
-    return each + ((place - model) % workers < left)
+    return each + ((place - turn) % workers < left)
+
+
+def turn_of(model: str) -> int:
+    """By name: its place may be another at each worker, and would be another after a reload."""
+    return crc32(model.encode())
 
 
 def kept_back(slice_: int) -> int:
@@ -39,11 +45,11 @@ class Slices:
         self.full = 0  # bit m: model m has all in flight that it may have here
         self.nearly_full = 0  # bit m: but for what is kept back
 
-    def tune(self, capacities: Iterable[tuple[int, float]]) -> None:
-        """Sets the limits of exactly these models; what is in flight goes on."""
+    def tune(self, capacities: Iterable[tuple[int, int, float]]) -> None:
+        """Sets the limits of these models alone, each with its turn; what is in flight goes on."""
         self._of = {
-            model: slice_of(capacity, model, self._place, self._workers)
-            for model, capacity in capacities
+            model: slice_of(capacity, turn, self._place, self._workers)
+            for model, turn, capacity in capacities
         }
         self.full = self.nearly_full = 0
         for model in self._of:

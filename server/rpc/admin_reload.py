@@ -15,7 +15,7 @@ def reload_response(reloaded: Reloaded, behind: Sequence[str]) -> pb.ReloadConfi
         in_force=reloaded.in_force,
         problems=[
             pb.ConfigProblem(path=problem.path, line=problem.line or 0, message=problem.message)
-            for problem in reloaded.problems
+            for problem in reloaded.diagnostics
         ],
         changes=[pb.ConfigChange(**change._asdict()) for change in reloaded.changes[:CHANGES_MAX]],
         workers_behind=behind,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import structlog
 
-from server.app.settings import DRAIN_S, Settings
+from server.app.settings import DRAIN_S, RELOADED, Settings
 from server.supervisor.acceptor import Acceptor
 from server.supervisor.watchdog import hangs, state_of
 from server.transport.sockets import hand_over
@@ -58,7 +58,7 @@ class Child:
         self._watching: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._said_ready = False
-        self._is_to_reload = False
+        self.is_to_reload = False  # it was asked, and has not said that it is done
 
     @property
     def is_ready(self) -> bool:
@@ -82,8 +82,11 @@ class Child:
         return address
 
     def reload(self) -> None:
-        """Has it read its configuration again: at once, or when it is ready for that."""
-        self._is_to_reload = True
+        """Has it read its configuration again: at once, or when it is ready for that.
+
+        One that dies before it has done so does it when it is started again.
+        """
+        self.is_to_reload = True
         self._pass_on()
 
     async def ended(self) -> int:
@@ -138,10 +141,13 @@ class Child:
         self._watching = asyncio.create_task(self._watch(process, process.stdout))
         return line.decode().strip()
 
+    def _hear(self, told: bytes) -> None:
+        if RELOADED in told:
+            self.is_to_reload = False
+
     def _pass_on(self) -> None:
         """One that is not ready would die of the signal."""
-        if self._is_to_reload and self.is_ready and self._process is not None:
-            self._is_to_reload = False
+        if self.is_to_reload and self.is_ready and self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGHUP)
 
@@ -149,7 +155,7 @@ class Child:
         self, process: asyncio.subprocess.Process, beats: asyncio.StreamReader
     ) -> None:
         """Kills it if it hangs, while it drains too; whoever waits for its end does the rest."""
-        silent = await hangs(beats, silent_s_max=self._silent_s_max)
+        silent = await hangs(beats, self._hear, silent_s_max=self._silent_s_max)
         if silent and process.returncode is None:  # a child of its own may have kept the pipe
             _log.error(
                 "process hangs",

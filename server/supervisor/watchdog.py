@@ -1,6 +1,7 @@
 """Notices a child whose event loop has stopped: one that hangs would never die by itself."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 from server.app.settings import BEAT_S
@@ -17,14 +18,21 @@ CONTROL_SILENT_S = 60.0
 _READ_BYTES = 4_096
 
 
-async def hangs(beats: asyncio.StreamReader, *, silent_s_max: float) -> bool:
+async def hangs(
+    beats: asyncio.StreamReader,
+    on_told: Callable[[bytes], object] = bool,
+    *,
+    silent_s_max: float,
+) -> bool:
     """Listens to a child until it ends, or tells nothing for so long: then true."""
     silent_s = 0.0
     while silent_s < silent_s_max:
         try:
             async with asyncio.timeout(LOOK_S):
-                if not await beats.read(_READ_BYTES):
-                    return False
+                told = await beats.read(_READ_BYTES)
+            if not told:
+                return False
+            on_told(told)
             silent_s = 0.0
         except TimeoutError:
             silent_s += LOOK_S

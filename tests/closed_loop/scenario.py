@@ -119,6 +119,14 @@ class Drain:
 
 
 @dataclass(frozen=True, slots=True)
+class Reload:
+    """A file takes effect that has its models in another order, and one of them no more."""
+
+    at_s: float
+    without: str
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """One story to be told; the same one is told the same way."""
 
@@ -128,6 +136,7 @@ class Scenario:
     surges: tuple[Surge, ...] = ()
     outages: tuple[Outage, ...] = ()
     drains: tuple[Drain, ...] = ()
+    reloads: tuple[Reload, ...] = ()
     budgets_usd: Mapping[str, float] | None = None  # of the day; by tenant
     day_usd: float = 1_000.0
     workers: int = 1

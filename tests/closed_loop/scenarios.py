@@ -10,6 +10,7 @@ from tests.closed_loop.scenario import (
     Kill,
     ModelLaw,
     Outage,
+    Reload,
     Scenario,
     Surge,
 )
@@ -115,6 +116,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
     drain = st.builds(
         Drain, ticks(4, 16), st.sampled_from([law.name for law in of_models if law.name != "sure"])
     )
+    reload = st.builds(Reload, ticks(4, 16), st.sampled_from(["nobody", of_models[-1].name]))
     return Scenario(
         models=of_models,
         classes=of_classes,
@@ -122,6 +124,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         surges=tuple(draw(st.lists(surge, max_size=1))),
         outages=tuple(draw(st.lists(outage, max_size=1))),
         drains=tuple(draw(st.lists(drain, max_size=1))),
+        reloads=tuple(draw(st.lists(reload, max_size=2))),
         budgets_usd=draw(st.sampled_from([None, {"t0": 0.5}])),
         day_usd=draw(st.sampled_from([0.01, 1_000.0])),
         workers=workers,

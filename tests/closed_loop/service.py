@@ -8,11 +8,12 @@ from pathlib import Path
 
 from server.config.as_json import to_json
 from server.config.live import updated
+from server.config.schema import Config
 from server.control.kept_file import write_whole
 from server.control.update_log import Author
 from tests.closed_loop import virtual_loop
 from tests.closed_loop.control import LIVE, Control
-from tests.closed_loop.scenario import TICKS_PER_S, ClassLaw, Drain, Kill, Scenario
+from tests.closed_loop.scenario import TICKS_PER_S, ClassLaw, Drain, Kill, Reload, Scenario
 from tests.closed_loop.story import Drained, Story
 from tests.closed_loop.upstream import Fleet
 from tests.closed_loop.worker import RunningWorker, name_of
@@ -29,6 +30,13 @@ def tell(scenario: Scenario, folder: Path) -> Story:
     story = Story(scenario)
     virtual_loop.run(lambda: _Service(scenario, story, folder).tell())
     return story
+
+
+def _drained(config: Config, name: str) -> Config:
+    """One that has left the configuration is as good as drained."""
+    if all(model.name != name for model in config.models):
+        return config
+    return updated(config, "models", name, {"enabled": False})
 
 
 class _Service:
@@ -56,8 +64,9 @@ class _Service:
             await self._workers[name].ready.wait()
         kills = [asyncio.create_task(self._kill(kill)) for kill in self._scenario.kills]
         drains = [asyncio.create_task(self._drain(drain)) for drain in self._scenario.drains]
+        reloads = [asyncio.create_task(self._reload(one)) for one in self._scenario.reloads]
         callers = [asyncio.create_task(self._call(law)) for law in self._scenario.classes]
-        await asyncio.gather(*kills, *drains, *callers)
+        await asyncio.gather(*kills, *drains, *reloads, *callers)
         self._story.lasted_s = self._now_s()
         await self._fall_silent()
 
@@ -102,11 +111,20 @@ class _Service:
         await asyncio.sleep(drain.at_s)
         await self._listens.wait()
         assert self._control is not None
-        off = {"enabled": False}
-        await self._control.plane.update(
-            lambda had: updated(had, "models", drain.model, off), by=_AUTHOR
-        )
+        await self._control.plane.update(lambda had: _drained(had, drain.model), by=_AUTHOR)
         self._story.drained.append(Drained(drain.model, self._now_s()))
+
+    async def _reload(self, reload: Reload) -> None:
+        await asyncio.sleep(reload.at_s)
+        await self._listens.wait()
+        assert self._control is not None
+
+        def other(had: Config) -> Config:
+            left = [model for model in reversed(had.models) if model.name != reload.without]
+            return had.model_copy(update={"models": tuple(left)})
+
+        await self._control.plane.update(other, by=_AUTHOR)
+        self._story.drained.append(Drained(reload.without, self._now_s()))
 
     async def _call(self, law: ClassLaw) -> None:
         """Callers know nothing of each other: the gaps between their calls are exponential."""

@@ -15,7 +15,7 @@ from server.config.parse import parse
 from server.config.schema import Config
 from server.control.kept_file import write_whole
 from server.control.plane import ControlPlane
-from server.control.reload import Reloads
+from server.control.reload import LOGGED_MAX, Reloads
 from server.control.update_log import Author
 from tests.server.configs import plain
 from tests.server.control.served import (
@@ -143,7 +143,7 @@ async def test_a_bad_file_leaves_the_configuration_in_force(
     with capture_logs() as logs:
         reloaded = await reloads.reload(data, by=ALICE)
     assert plane.config is before
-    (problem,) = reloaded.problems
+    (problem,) = reloaded.diagnostics
     assert (problem.path, words in problem.message) == (path, True)
     (log,) = logs
     assert (log["log_level"], log["who"], log["line"]) == ("error", ALICE.who, problem.line)
@@ -154,7 +154,7 @@ async def test_a_problem_is_told_with_its_line(reloads: Reloads) -> None:
     data = text((("classes", 1, "flor"), 1))
     reloaded = await reloads.reload(data, by=ALICE)
     lines = data.decode().splitlines()
-    (problem,) = reloaded.problems
+    (problem,) = reloaded.diagnostics
     assert problem.line is not None
     assert lines[problem.line - 1].strip() == "flor: 1"
 
@@ -177,7 +177,7 @@ async def test_a_file_that_cannot_be_read_leaves_the_configuration_in_force(
     with capture_logs() as logs:
         reloaded = await reloads.reload_file()
     assert plane.config is before
-    assert words in reloaded.problems[0].message
+    assert words in reloaded.diagnostics[0].message
     assert logs[0]["file"] == str(file)
     assert [(log["log_level"], log["who"]) for log in logs[1:]] == [("error", "SIGHUP")]
 
@@ -189,7 +189,7 @@ async def test_a_folder_that_cannot_be_written_leaves_the_configuration_in_force
     files_in(tmp_path).live_config.mkdir()  # nothing can be renamed to a folder
     reloaded = await reloads.reload(text((PRICE, 0.0005)), by=ALICE)
     assert plane.config is before
-    assert "cannot be kept in the state folder" in reloaded.problems[0].message
+    assert "cannot be kept in the state folder" in reloaded.diagnostics[0].message
 
 
 async def test_of_two_reloads_at_once_each_is_whole_and_the_last_holds(
@@ -244,3 +244,11 @@ async def test_a_worker_that_has_not_followed_is_named(
     await worker.push(config=await worker.next())
     assert plane.behind() == []
     assert await reloads.behind() == []
+
+
+async def test_of_a_file_with_many_mistakes_the_log_has_the_first(reloads: Reloads) -> None:
+    mistakes = "".join(f"mistake_{number}: 1\n" for number in range(LOGGED_MAX + 1))
+    with capture_logs() as logs:
+        reloaded = await reloads.reload(text() + mistakes.encode(), by=ALICE)
+    assert len(reloaded.diagnostics) == LOGGED_MAX + 1
+    assert len(logs) == LOGGED_MAX
