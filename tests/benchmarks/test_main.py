@@ -16,7 +16,7 @@ from benchmarks.floors.proxies import absence
 from benchmarks.harness import Benchmark, Measured, Row, Skipped, measured_from
 from benchmarks.results import page as page_of
 from benchmarks.tables import (
-    STATUS_MEANINGS,
+    VERDICTS,
     duration,
     in_full,
     rows_table,
@@ -117,12 +117,12 @@ def test_a_toy_run_gives_no_verdict() -> None:
     done = RUNNER.invoke(app, ["run", "pick", "--toy"])
     assert done.exit_code == 0
     assert "measures nothing" in done.stdout
-    assert not any(verdict in done.stdout for verdict in (*STATUS_MEANINGS, "target"))
+    assert not any(verdict in done.stdout for verdict in (*VERDICTS, "target"))
 
 
 def test_a_run_ends_with_how_many_rows_ended_how() -> None:
     counts = [line.split() for line in in_full(summary_table(ENDED)).splitlines()]
-    assert ["benchmark", *STATUS_MEANINGS] in counts
+    assert ["benchmark", *VERDICTS] in counts
     assert ["infer", "1", "0", "1", "1"] in counts
     assert ["route", "1", "0", "0", "0"] in counts
     assert ["all", "2", "0", "1", "1"] in counts
