@@ -105,6 +105,9 @@ def summary_table(rows: Mapping[str, Sequence[Measured]]) -> Table:
 
 
 def why_skipped(rows: Iterable[Measured]) -> list[str]:
-    """A line for each reason, with how many rows it took."""
+    """What to say for each reason, with how many rows it takes."""
     reasons = Counter(row.skipped for row in rows if isinstance(row, Skipped))
-    return [f"{count} rows skipped: {reason}" for reason, count in reasons.items()]
+    return [
+        f"{count} {'row is' if count == 1 else 'rows are'} skipped: {reason}"
+        for reason, count in reasons.items()
+    ]
