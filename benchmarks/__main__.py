@@ -11,7 +11,7 @@ from typing import IO, Annotated, Any
 import typer
 
 from benchmarks.against import Refused, benchmark_against, theirs_at
-from benchmarks.catalogue import BENCHMARKS, UnknownBenchmark, chosen
+from benchmarks.catalogue import BENCHMARKS, UnknownBenchmark, chosen, skipped_here
 from benchmarks.harness import Benchmark, Measured, measured_from
 from benchmarks.processes import ProcessFailed
 from benchmarks.results import page
@@ -41,6 +41,8 @@ def list_(
     print(in_full(claims_table(BENCHMARKS.values())))
     print(in_full(benchmarks_table(BENCHMARKS.values())))
     print(HOW_LONG)
+    for line in why_skipped(skipped_here(BENCHMARKS.values())):
+        print(f"Of a run here, {line}")
 
 
 @app.command()
@@ -105,7 +107,8 @@ def results(
 
 
 def _listed(benchmark: Benchmark) -> dict[str, Any]:
-    """A limit that a claim does not have is null."""
+    """A limit that a claim does not have is null, and so is why it is skipped where it is not."""
+    skipped = {row.name: row.skipped for row in skipped_here([benchmark])}
     return {
         "name": benchmark.name,
         "takes_s": round(benchmark.takes_s, 1),
@@ -117,6 +120,7 @@ def _listed(benchmark: Benchmark) -> dict[str, Any]:
                 "unit": claim.unit,
                 "ratio_max": _finite(claim.ratio_max),
                 "subject_us_max": _finite(claim.subject_us_max),
+                "skipped": skipped.get(claim.name),
             }
             for claim in benchmark.claims
         ],
@@ -146,6 +150,8 @@ def in_turn(benchmarks: Sequence[Benchmark], *, toy: bool, said: IO[str]) -> Ite
     left_s = sum(each.takes_s for each in benchmarks)
     if not toy:
         print(f"{duration(left_s)} in all. {HOW_LONG}", file=said)
+    for line in why_skipped(skipped_here(benchmarks)):
+        print(f"Of these, {line}", file=said)
     for number, benchmark in enumerate(benchmarks, 1):
         takes = "" if toy else f": about {duration(benchmark.takes_s)} of {duration(left_s)} left"
         print(f"{benchmark.name}, {number} of {len(benchmarks)}{takes}", file=said)

@@ -1,6 +1,6 @@
 """Every benchmark, by name."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from benchmarks import (
     classify,
@@ -14,7 +14,8 @@ from benchmarks import (
     tokens,
     workers,
 )
-from benchmarks.harness import Benchmark
+from benchmarks.floors.proxies import absence
+from benchmarks.harness import Benchmark, Skipped
 
 BENCHMARKS: Mapping[str, Benchmark] = {
     subject.BENCHMARK.name: subject.BENCHMARK
@@ -46,3 +47,15 @@ def chosen(names: Iterable[str]) -> list[Benchmark]:
             f"there is no benchmark {', '.join(unknown)}: there is {', '.join(BENCHMARKS)}"
         )
     return [BENCHMARKS[name] for name in names]
+
+
+def skipped_here(
+    benchmarks: Iterable[Benchmark], absence_of: Callable[[str], str] = absence
+) -> list[Skipped]:
+    """The rows whose floor is not on this machine."""
+    claims = [(claim, absence_of(claim.floor)) for each in benchmarks for claim in each.claims]
+    return [
+        Skipped(claim.name, claim.subject, claim.floor, reason)
+        for claim, reason in claims
+        if reason
+    ]

@@ -146,7 +146,9 @@ def _problem(recorded: Recorded, names: tuple[str, ...], cell_of: Rows, learned:
     cells = [("all", "-", name, "s0") for name in names]
     for row in learned:
         for column, model in enumerate(recorded.models):
-            estimate.told(cells[cell_of[row]], model, float(recorded.score[row, column]), 1.0, 0.0)
+            estimate.record_grade(
+                cells[cell_of[row]], model, float(recorded.score[row, column]), 1.0, 0.0
+            )
     demand = np.bincount(cell_of[learned], minlength=len(names)).astype(float)
     cost = np.zeros((len(names), len(recorded.models)))
     np.add.at(cost, cell_of[learned], recorded.cost_nano_usd[learned])

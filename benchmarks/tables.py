@@ -10,7 +10,7 @@ from rich.table import Table
 
 from benchmarks.harness import Benchmark, Measured, Skipped
 
-STATUS_MEANINGS = ("met", "missed", "undecided", "skipped")
+VERDICTS = ("met", "missed", "undecided", "skipped")
 _MINUTE_S = 60.0
 # Below this, minutes would say too little.
 _SECONDS_MAX = 90.0
@@ -97,14 +97,17 @@ def summary_table(rows: Mapping[str, Sequence[Measured]]) -> Table:
     counts = {name: Counter(row.verdict for row in measured) for name, measured in rows.items()}
     total = sum(counts.values(), Counter[str]())
     table.add_column("benchmark", "all", no_wrap=True)
-    for verdict in STATUS_MEANINGS:
+    for verdict in VERDICTS:
         table.add_column(verdict, str(total[verdict]), justify="right")
     for name, count in counts.items():
-        table.add_row(name, *(str(count[verdict]) for verdict in STATUS_MEANINGS))
+        table.add_row(name, *(str(count[verdict]) for verdict in VERDICTS))
     return table
 
 
 def why_skipped(rows: Iterable[Measured]) -> list[str]:
-    """A line for each reason, with how many rows it took."""
+    """What to say for each reason, with how many rows it takes."""
     reasons = Counter(row.skipped for row in rows if isinstance(row, Skipped))
-    return [f"{count} rows skipped: {reason}" for reason, count in reasons.items()]
+    return [
+        f"{count} {'row is' if count == 1 else 'rows are'} skipped: {reason}"
+        for reason, count in reasons.items()
+    ]

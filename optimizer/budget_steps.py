@@ -1,4 +1,4 @@
-"""What a budget leaves, or lacks, and what a dollar more or less a day would change."""
+"""What a dollar more or less a day would change, of a budget that is not enough."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from optimizer.problem import Budget, Problem, Resource
+from optimizer.problem import Problem, Resource
 from optimizer.solution import Solution
 from optimizer.step_price import (
     DAY_S,
@@ -46,25 +46,16 @@ def _steps(problem: Problem, plan: Solution, day: _Day) -> Iterator[StepPrice]:
     (budget,) = problem.budgets
     spent = float(problem.demand * budget.cells @ (plan.shares * problem.cost_nano_usd).sum(axis=1))
     if spent <= budget.pace_nano_usd * (1 + EQUAL):
-        yield _headroom(budget, spent, day)
         return
     kept = proven(problem, day.limits)
     if kept is None:
         return
-    yield _headroom(budget, float(kept.budget_cost_nano_usd[0]), day)
     usd = _step_usd(spent, day)
     for step_usd in (usd, -usd):
         pace = budget.pace_nano_usd + step_usd * _NANO * day.window_s / DAY_S
         if pace >= 0:
             moved = replace(problem, budgets=(replace(budget, pace_nano_usd=pace),))
             yield _priced(StepPrice("budget", budget.name, step_usd), problem, moved, kept, day)
-
-
-def _headroom(budget: Budget, spent: float, day: _Day) -> StepPrice:
-    left = per_day(budget.pace_nano_usd - spent, day.window_s)
-    if abs(budget.pace_nano_usd - spent) <= EQUAL * budget.pace_nano_usd:
-        left = 0
-    return StepPrice("budget", budget.name, 0.0, headroom_nano_usd_per_day=left)
 
 
 def _step_usd(spent: float, day: _Day) -> float:

@@ -26,6 +26,8 @@ class Group:
     floor: float | None = None  # least mean accuracy of what is served, 0 to 1
     miss_max: float | None = None  # largest fraction beyond the SLO of what is served, 0 to 1
     floor_before_slo: bool = False  # which is given up last when both cannot hold
+    # How far the floor moves where a hundredth more, or less, is promised: a margin moves with it.
+    floor_steps: tuple[float, float] = (0.01, -0.01)
 
     def __post_init__(self) -> None:
         for name, bound in (("floor", self.floor), ("miss_max", self.miss_max)):

@@ -20,11 +20,10 @@ class StepPrice:
 
     kind: Literal["floor", "slo", "capacity", "budget"]
     name: str  # the class, the resource or the budget
-    step: float  # accuracy; fraction within the SLO; units a second; dollars a day; 0: none
+    step: float  # accuracy; fraction within the SLO; units a second; dollars a day
     cost_nano_usd_per_day: int | None = None  # None: it cannot be met, or changes more than money
     accuracy: float | None = None  # change for traffic_class, were the budget's pace a limit
     traffic_class: str = ""  # whose accuracy, where a dollar buys that
-    headroom_nano_usd_per_day: int | None = None  # with step 0: what the pace leaves, or lacks
 
 
 def per_day(nano_usd: float, window_s: float) -> int:

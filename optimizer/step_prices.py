@@ -47,7 +47,7 @@ class _Step:
 def step_prices(
     problem: Problem, deadline: Deadline, *, window_s: float, solve_s_max: float
 ) -> tuple[StepPrice, ...]:
-    """Both directions of each constraint, for bounds as configured, without what accounts carry.
+    """Both directions of each constraint that the problem has.
 
     A step whose solve would take longer, or that is not come to before the deadline, is left out.
     """
@@ -110,7 +110,7 @@ def _sizes(groups: Sequence[Group], kind: _Kind) -> list[float]:
     if not bounds:
         return []
     if kind == "floor":
-        return [s for s in (_POINT, -_POINT) if min(bounds) + s >= 0 and max(bounds) + s <= 1]
+        return [s for s in (_POINT, -_POINT) if all(_may_move(group, s) for group in groups)]
     up = min(_POINT, min(bounds) / 2)
     return [s for s in (up, -_POINT) if s and max(bounds) - s <= 1]
 
@@ -119,13 +119,21 @@ def _bound(group: Group, kind: _Kind) -> float | None:
     return group.floor if kind == "floor" else group.miss_max
 
 
+def _may_move(group: Group, step: float) -> bool:
+    return group.floor is None or 0 <= group.floor + _floor_step(group, step) <= 1
+
+
+def _floor_step(group: Group, step: float) -> float:
+    return group.floor_steps[0 if step > 0 else 1]
+
+
 def _moved(group: Group, kind: _Kind, step: float) -> Group:
     """Upwards is always stricter."""
     bound = _bound(group, kind)
     if bound is None:
         return group
     if kind == "floor":
-        return replace(group, floor=bound + step)
+        return replace(group, floor=bound + _floor_step(group, step))
     return replace(group, miss_max=bound - step)
 
 

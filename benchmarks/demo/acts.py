@@ -42,9 +42,8 @@ async def kill_the_cheapest(stage: Stage) -> None:
 async def cut_the_budget(stage: Stage) -> None:
     """To half of what the traffic costs for the rest of the period, whatever is left of that."""
     budget = next(one for one in stage.plans.latest.budgets if one.name == BUDGET)
-    left_nano_usd = budget.amount_nano_usd - budget.spent_nano_usd
-    days = left_nano_usd / budget.pace_nano_usd_per_day
-    amount = budget.spent_nano_usd + days * _BUDGET_LEFT * budget.cost_nano_usd_per_day
+    to_come = budget.expected_nano_usd - budget.spent_nano_usd
+    amount = budget.spent_nano_usd + _BUDGET_LEFT * to_come
     request = pb.UpdateBudgetRequest(
         budget=pb.Budget(name=BUDGET, amount_usd=amount / _NANO),
         update_mask=FieldMask(paths=["amount_usd"]),
@@ -95,5 +94,6 @@ def _share(plan: pb.Plan, model: str) -> float:
 
 
 def _names_the_budget(plan: pb.Plan) -> bool:
-    named = any(one.kind == "pace" and one.name == BUDGET for one in plan.breaches)
-    return named or any(one.kind == "budget" and one.accuracy for one in plan.step_prices)
+    """It says that the budget is not enough."""
+    budgets = [one for one in plan.budgets if one.name == BUDGET]
+    return any(one.expected_nano_usd > one.amount_nano_usd for one in budgets)

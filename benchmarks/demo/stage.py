@@ -133,9 +133,9 @@ def sentences(plan: pb.Plan) -> tuple[str, ...]:
     """What the plan says of breaches, budgets and floors, in that order; not that one is free."""
     telling = [step for step in plan.step_prices if step.step >= 0 and not _is_free(step)]
     return (
-        *(breach.text for breach in plan.breaches),
-        *(step.text for step in telling if step.kind == "budget"),
-        *(step.text for step in telling if step.kind != "budget"),
+        *(breach.text for breach in plan.breaches if breach.kind != "pace"),
+        *(budget.text for budget in plan.budgets),
+        *(step.text for step in telling if step.text),
     )
 
 

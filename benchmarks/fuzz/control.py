@@ -48,7 +48,7 @@ async def _served(loop: TurnLoop, message_bytes_max: int) -> AsyncIterator[Serve
     """Both services on our transport, for grpcio's has no part without sockets."""
     with control_plane(loop) as plane:
         server = Server(ServerLimits(message_bytes_max=message_bytes_max), chance=lambda: 0.5)
-        answering = ErrorAnswering(cast("grpc.aio.Server", server), plane.refused)
+        answering = ErrorAnswering(cast("grpc.aio.Server", server), plane.count_refusal)
         answering.add(control_pb2_grpc.add_ControlServiceServicer_to_server, ControlServicer(plane))
         answering.add(
             admin_pb2_grpc.add_AdminServiceServicer_to_server,

@@ -71,7 +71,7 @@ async def data_plane(loop: TurnLoop) -> AsyncIterator[Server]:
         like_grpcio = cast("grpc.aio.Server", server)  # it takes servicers as grpcio's does
         health = HealthServicer()
         health.publish(router.readiness(NOW_S))
-        answering = ErrorAnswering(like_grpcio, counters.refused)
+        answering = ErrorAnswering(like_grpcio, counters.count_refusal)
         answering.add(
             routing_pb2_grpc.add_RoutingServiceServicer_to_server,
             RoutingServicer(
@@ -79,7 +79,7 @@ async def data_plane(loop: TurnLoop) -> AsyncIterator[Server]:
                 dispatcher,
                 settle,
                 read_large_chat,
-                counters.refused,
+                counters.count_refusal,
                 now_s=_clock(loop),
                 chance=chance,
             ),

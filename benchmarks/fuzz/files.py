@@ -24,7 +24,7 @@ from server.config.as_json import from_json, to_json
 from server.config.diagnostics import ConfigError
 from server.config.file import load, warnings
 from server.control.budgets import Spending
-from server.control.cell_stats import cell_stats
+from server.control.cell_messages import cell_stats
 from server.control.estimates import Estimates
 from server.control.kept_file import FileRefused
 from server.control.kept_requests import KeptRequests, kept_ids, read_kept
@@ -128,7 +128,7 @@ def _state(data: bytes, _made: Path) -> str:
         estimates = take_up(unpacked(kept), knowledge, _outcomes(), epoch=_EPOCH, now_s=NOW_S)
     except StateInvalid as error:
         return f"refused: {plain(str(error))[:40]}"
-    given = knowledge.given(NOW_S, 5.0)
+    given = knowledge.take_given(NOW_S, 5.0)
     estimates.learn(given)
     window = build_window(given, estimates)
     return "nothing to plan" if window is None else "planned"
@@ -153,10 +153,12 @@ def _states() -> list[bytes]:
     counts = Counts(decided=3, ended=2, completed=2, attempts=2, answered=2, cost_nano_usd=1_000)
     counts.latency_counts[20] = 2
     told = [cell_stats(Leg(_CELL, "small", model), counts) for model in ("small", "large")]
-    knowledge.pushed(PushStatsRequest(worker="w0", boot="b0", sequence=1, cells=told), now_s=NOW_S)
+    knowledge.count_push(
+        PushStatsRequest(worker="w0", boot="b0", sequence=1, cells=told), now_s=NOW_S
+    )
     outcome = Outcome(decision_id=decision_id(), feedback=[Feedback(metric="quality", value=1.0)])
-    knowledge.settled(outcomes.settle(outcome, now_s=NOW_S), now_s=NOW_S)
-    given, estimates = knowledge.given(NOW_S, 5.0), Estimates()
+    knowledge.count_settlement(outcomes.settle(outcome, now_s=NOW_S), now_s=NOW_S)
+    given, estimates = knowledge.take_given(NOW_S, 5.0), Estimates()
     estimates.learn(given)
     build_window(given, estimates)  # which opens accounts
     plain_form = taken(knowledge, estimates, outcomes)

@@ -9,7 +9,8 @@ from typing import Any
 from benchmarks.fuzz.loop import TurnLoop
 from server.config.parse import parse
 from server.config.schema import Config
-from server.control.plane import ControlPlane, KeptFiles
+from server.control.kept_files import KeptFiles
+from server.control.plane import ControlPlane
 from server.routing.decision_id import KEY_BYTES
 
 KEY = b"k" * KEY_BYTES

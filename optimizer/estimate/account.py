@@ -48,9 +48,11 @@ class FloorAccount:
         self._surplus = 0.0  # sum of weight * (quality - floor)
         self._rhythm = _Rhythm()
 
-    def told(self, quality: float, weight: float, *, decided_s: float, now_s: float) -> None:
+    def record_grade(
+        self, quality: float, weight: float, *, decided_s: float, now_s: float
+    ) -> None:
         """A grade of the audit sample; weight: 1 / the probability that it was audited."""
-        self._rhythm.told(decided_s, now_s)
+        self._rhythm.observe_delay(decided_s, now_s)
         if self._frozen or decided_s < self._since_s:
             return
         kept = 1.0 - 1.0 / self._horizon()
@@ -58,7 +60,9 @@ class FloorAccount:
         self._weight = self._weight * kept + weight
         self._surplus = self._surplus * kept + weight * (quality - self._floor)
 
-    def replaced(self, before: float, after: float, weight: float, *, decided_s: float) -> None:
+    def replace_grade(
+        self, before: float, after: float, weight: float, *, decided_s: float
+    ) -> None:
         """A later grade of a decision that was told before."""
         if not self._frozen and decided_s >= self._since_s:
             self._surplus += weight * (after - before)
@@ -140,7 +144,7 @@ class _Rhythm:
         found._delay_s, found._gap_s, found._last_s = map(float, seconds)
         return found
 
-    def told(self, decided_s: float, now_s: float) -> None:
+    def observe_delay(self, decided_s: float, now_s: float) -> None:
         gap_s, self._last_s = now_s - self._last_s, now_s
         if self._told:
             self._gap_s += (gap_s - self._gap_s) / min(self._told, _SMOOTH_GRADES)

@@ -64,14 +64,18 @@ class AccuracyEstimate:
         """What was graded so far counts on."""
         self._priors[model] = prior
 
-    def told(self, cell: Cell, model: str, quality: float, weight: float, now_s: float) -> None:
+    def record_grade(
+        self, cell: Cell, model: str, quality: float, weight: float, now_s: float
+    ) -> None:
         """quality: 0 to 1; weight: 1 / the probability that the request was audited."""
         sums = _sums(quality, weight)
         self._pairs.add((cell, model), sums, now_s)
         self._models.add(model, sums, now_s)
         self._groups.add(cell[:2], sums, now_s)
 
-    def retract(self, cell: Cell, model: str, quality: float, weight: float, told_s: float) -> None:
+    def retract_grade(
+        self, cell: Cell, model: str, quality: float, weight: float, told_s: float
+    ) -> None:
         """Takes back what was told at told_s, so that a later grade can replace it."""
         sums = _sums(quality, weight)
         self._pairs.take_back((cell, model), sums, told_s)

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
 
-from optimizer.estimate.decayed import DecayedSums
+from optimizer.estimate.decayed import DecayedSums, EstimateOfSums
 from optimizer.problem import Bools, Floats, Ints
 
 # A class, the model that requests began with and one that was asked; 200 bytes each.
@@ -34,13 +33,13 @@ class Chain:
         return _by_row(self.answered, 1.0 / self.answered.sum(axis=1))
 
 
-class ChainEstimate:
+class ChainEstimate(EstimateOfSums[Leg]):
     """Each class and first model leans on all classes of that first model."""
 
     def __init__(self, *, half_life_s: float = 120.0) -> None:
         self._sums = DecayedSums[Leg](3, half_life_s=half_life_s, keys_max=LEGS_MAX)
 
-    def told(
+    def observe_leg(
         self, leg: Leg, *, ended: float, attempts: float, answered: float, now_s: float
     ) -> None:
         """ended: requests, told with the leg whose model is the first."""
@@ -53,17 +52,6 @@ class ChainEstimate:
         told = _table(*self._sums.all(now_s), classes, models)
         overall = _credited(told.of(np.full(told.first.size, True)))
         return {name: _leaning(told.of(told.row == k), overall) for k, name in enumerate(classes)}
-
-    def to_plain(self) -> dict[str, Any]:
-        """All that outlives the process, in what JSON has."""
-        return self._sums.to_plain()
-
-    @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        """Takes up what `to_plain` wrote; raises ValueError, TypeError or LookupError."""
-        found = cls()
-        found._sums.restore(plain)
-        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
@@ -98,6 +98,23 @@ class DecayedSums(Generic[Key]):
             self._sums = {key: sums * left for key, sums in self._sums.items()}
             self._since_s, half_lives = now_s, 0.0
         return float(2.0**half_lives)
+
+
+class EstimateOfSums(Generic[Key]):
+    """An estimate that rests on decayed sums, and on nothing else that outlives the process."""
+
+    _sums: DecayedSums[Key]
+
+    def to_plain(self) -> dict[str, Any]:
+        """All that outlives the process, in what JSON has."""
+        return self._sums.to_plain()
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """Takes up what `to_plain` wrote; raises ValueError, TypeError or LookupError."""
+        found = cls()
+        found._sums.restore(plain)
+        return found
 
 
 def tupled(plain: Any) -> Any:

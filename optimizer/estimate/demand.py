@@ -44,7 +44,7 @@ class DemandEstimate:
         self._recent_s = 0.0
         self._recent_weights_s = 0.0  # the squares of what each of those seconds counts
 
-    def told(self, counts: Mapping[Cell, float], watched_s: float) -> None:
+    def observe_requests(self, counts: Mapping[Cell, float], watched_s: float) -> None:
         """What was seen in so much time; a cell that is not named was not seen."""
         if not self._watched_s + watched_s:
             return  # requests in no time are no rate

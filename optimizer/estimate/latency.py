@@ -1,11 +1,10 @@
 """Latency of whatever has a key, from log-bucketed counts."""
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from optimizer.estimate.decayed import DecayedSums
+from optimizer.estimate.decayed import DecayedSums, EstimateOfSums
 from optimizer.problem import Floats
 from server.latency_buckets import FIRST_END_S, LATENCY_BUCKETS, PER_DOUBLING, end_s
 
@@ -20,7 +19,7 @@ _CREDIT = 10.0
 _END_S: Floats = np.array([end_s(bucket) for bucket in range(LATENCY_BUCKETS)])
 
 
-class LatencyEstimate:
+class LatencyEstimate(EstimateOfSums[Hashable]):
     """Counts come in the buckets of `server/latency_buckets.py`; the last one has no end."""
 
     def __init__(self, *, half_life_s: float = 120.0) -> None:
@@ -28,7 +27,9 @@ class LatencyEstimate:
             LATENCY_BUCKETS + 1, half_life_s=half_life_s, keys_max=KEYS_MAX
         )
 
-    def told(self, key: Hashable, counts: Sequence[int], failed: int, now_s: float) -> None:
+    def observe_latencies(
+        self, key: Hashable, counts: Sequence[int], failed: int, now_s: float
+    ) -> None:
         """counts: of the requests completed since the last telling, the failed ones among them."""
         if len(counts) != LATENCY_BUCKETS:
             raise ValueError(f"counts has {len(counts)} buckets: it must have {LATENCY_BUCKETS}")
@@ -43,17 +44,6 @@ class LatencyEstimate:
         requests = float(sums[:LATENCY_BUCKETS].sum()) + _CREDIT
         late, failed = float(sums[:LATENCY_BUCKETS] @ _beyond(slo_s)), float(sums[LATENCY_BUCKETS])
         return min(max(late, failed) / requests, 1.0)
-
-    def to_plain(self) -> dict[str, Any]:
-        """All that outlives the process, in what JSON has."""
-        return self._sums.to_plain()
-
-    @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        """Takes up what `to_plain` wrote; raises ValueError, TypeError or LookupError."""
-        found = cls()
-        found._sums.restore(plain)
-        return found
 
 
 def _beyond(slo_s: float) -> Floats:

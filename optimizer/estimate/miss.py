@@ -1,9 +1,8 @@
 """How many requests of a class miss its SLO, as they were counted."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
-from optimizer.estimate.decayed import DecayedSums
+from optimizer.estimate.decayed import DecayedSums, EstimateOfSums
 
 # A class with its SLO and a first model; 200 bytes each.
 KEYS_MAX = 20_000
@@ -19,13 +18,15 @@ class Promise(NamedTuple):
     first: str  # the model that requests began with
 
 
-class MissEstimate:
+class MissEstimate(EstimateOfSums[Promise]):
     """Exact: of late requests and failed ones each is one miss, whatever else went wrong."""
 
     def __init__(self, *, half_life_s: float = 120.0) -> None:
         self._sums = DecayedSums[Promise](2, half_life_s=half_life_s, keys_max=KEYS_MAX)
 
-    def told(self, promise: Promise, completed: float, missed: float, now_s: float) -> None:
+    def observe_misses(
+        self, promise: Promise, completed: float, missed: float, now_s: float
+    ) -> None:
         """What was counted since the last telling."""
         self._sums.add(promise, (completed, missed), now_s)
 
@@ -33,14 +34,3 @@ class MissEstimate:
         """P(a miss), leaning on what is believed of the model while few were counted."""
         completed, missed = self._sums.of(promise, now_s)
         return min(float((missed + _BELIEVED * believed) / (completed + _BELIEVED)), 1.0)
-
-    def to_plain(self) -> dict[str, Any]:
-        """All that outlives the process, in what JSON has."""
-        return self._sums.to_plain()
-
-    @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        """Takes up what `to_plain` wrote; raises ValueError, TypeError or LookupError."""
-        found = cls()
-        found._sums.restore(plain)
-        return found

@@ -1,12 +1,12 @@
 """What a cell uses up at a model: tokens of an answer, busy seconds of an attempt."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from optimizer.estimate.accuracy import PAIRS_MAX, Cell
-from optimizer.estimate.decayed import DecayedSums
+from optimizer.estimate.decayed import DecayedSums, EstimateOfSums
 from optimizer.problem import Floats
 
 # For how many requests each level speaks beside the ones below it. A model's first request says
@@ -24,13 +24,13 @@ class Usage(NamedTuple):
     busy_s: Floats  # of an attempt, answered or not
 
 
-class UsageEstimate:
+class UsageEstimate(EstimateOfSums[tuple[Cell, str]]):
     """Shrinks every cell and model toward the model's mean times what is usual of the cell."""
 
     def __init__(self, *, half_life_s: float = 3600.0) -> None:
-        self._pairs = DecayedSums[tuple[Cell, str]](5, half_life_s=half_life_s, keys_max=PAIRS_MAX)
+        self._sums = DecayedSums[tuple[Cell, str]](5, half_life_s=half_life_s, keys_max=PAIRS_MAX)
 
-    def told(
+    def observe_usage(
         self,
         cell: Cell,
         model: str,
@@ -40,11 +40,11 @@ class UsageEstimate:
         now_s: float,
     ) -> None:
         """usage: input tokens, output tokens and busy seconds, summed over the attempts."""
-        self._pairs.add((cell, model), (attempts, answered, *usage), now_s)
+        self._sums.add((cell, model), (attempts, answered, *usage), now_s)
 
     def mean(self, cells: Sequence[Cell], models: Sequence[str], now_s: float) -> Usage:
         """Of cells and models without requests too: by what is known of the others."""
-        pairs, sums = self._pairs.all(now_s)
+        pairs, sums = self._sums.all(now_s)
         rows = {c: i for i, c in enumerate(dict.fromkeys([*cells, *(c for c, _ in pairs)]))}
         columns = {m: i for i, m in enumerate(dict.fromkeys([*models, *(m for _, m in pairs)]))}
         table = np.zeros((5, len(rows), len(columns)))
@@ -57,17 +57,6 @@ class UsageEstimate:
             _mean(answered, output_tokens)[asked],
             _mean(attempts, busy_s)[asked],
         )
-
-    def to_plain(self) -> dict[str, Any]:
-        """All that outlives the process, in what JSON has."""
-        return self._pairs.to_plain()
-
-    @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        """Takes up what `to_plain` wrote; raises ValueError, TypeError or LookupError."""
-        found = cls()
-        found._pairs.restore(plain)
-        return found
 
 
 def _mean(requests: Floats, totals: Floats) -> Floats:

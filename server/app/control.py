@@ -29,8 +29,9 @@ from server.app.tls import grpcio_credentials
 from server.config.as_json import from_json
 from server.config.diagnostics import ConfigError
 from server.control.kept_file import FileRefused, read_own
+from server.control.kept_files import KeptFiles
 from server.control.key_file import read_key
-from server.control.plane import ControlPlane, KeptFiles
+from server.control.plane import ControlPlane
 from server.control.reload import Reloads
 from server.control.solver_process import SolverProcess
 from server.rpc.admin import AdminServicer
@@ -39,8 +40,7 @@ from server.rpc.admin_secret_file import read_secret_hash
 from server.rpc.control import ControlServicer
 from server.rpc.errors import ErrorAnswering
 from server.rpc.reflection import add_reflection
-from server.telemetry.logs import configure_logs
-from server.telemetry.loop_errors import log_loop_errors
+from server.telemetry.logs import configure_logs, log_loop_errors
 from server.telemetry.metrics import Metrics
 from server.transport.sockets.address import parse_address
 from server.version import VERSION
@@ -123,11 +123,11 @@ async def serve(
 def _add_services(
     admin: grpc.aio.Server, control: grpc.aio.Server, plane: ControlPlane, reloads: Reloads
 ) -> None:
-    ErrorAnswering(admin, plane.refused).add(
+    ErrorAnswering(admin, plane.count_refusal).add(
         admin_pb2_grpc.add_AdminServiceServicer_to_server,
         AdminServicer(plane, reloads, version=VERSION),
     )
-    ErrorAnswering(control, plane.refused).add(
+    ErrorAnswering(control, plane.count_refusal).add(
         control_pb2_grpc.add_ControlServiceServicer_to_server, ControlServicer(plane)
     )
     for server, service in ((admin, _ADMIN), (control, _CONTROL)):

@@ -6,21 +6,14 @@ from collections.abc import Callable, Iterable
 from contextlib import aclosing
 
 from server.app.classifier_loader import ClassifierLoader
-from server.config.match import alternatives
-from server.config.schema import Config
 from server.control.client import ControlClient, Snapshot
+from server.control.large_config import compile_config
 from server.routing.catalog import Model
-from server.routing.learned_classifier.classifier import LearnedClassifier
 from server.routing.router import Router
-from server.routing.routes import Routes, compile_routes
 from server.routing.selector import WeightTable
 
 # Of a plan that was replaced, at one go: a tenth of a millisecond.
 CELLS_LET_GO = 500
-# Of a configuration that is compiled in one turn of the loop, which takes some milliseconds: rules,
-# and pairs of a class and a model or budget.
-RULES_MAX = 100
-PAIRS_MAX = 5_000
 
 
 class Follower:
@@ -65,25 +58,11 @@ class Follower:
     async def _put_in_force(self, snapshot: Snapshot) -> None:
         if snapshot.config is not None:
             learned = await self._classifier.load(snapshot.config)
-            self._router.put_in_force(await _compiled(snapshot.config, learned))
+            self._router.put_in_force(await compile_config(snapshot.config, learned))
             self._track(self._router.models())
             self._on_configured(snapshot.number)
         if snapshot.table is not None:
             self._router.publish(snapshot.table)
-
-
-async def _compiled(config: Config, learned: LearnedClassifier | None) -> Routes:
-    """A large configuration is compiled in a thread: calls are answered meanwhile."""
-    if _is_small(config):
-        return compile_routes(config, learned)
-    return await asyncio.to_thread(compile_routes, config, learned)
-
-
-def _is_small(config: Config) -> bool:
-    matches = (*(c.match for c in config.classes), *(d.match for d in config.domains))
-    rules = sum(len(alternatives(match)) for match in matches)
-    each_class_looks_at = len(config.models) + len(config.budgets)
-    return rules <= RULES_MAX and len(config.classes) * each_class_looks_at <= PAIRS_MAX
 
 
 async def _let_go(table: WeightTable) -> None:

@@ -77,6 +77,7 @@ class Pusher:
             self._router,
             touched,
             data_address=self.data_address,
+            now_s=self._now_s(),
             **self._pushes.next(more=more),
         )
         tell_transport(request, self._transport, self._limits_reached())

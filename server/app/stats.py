@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TypedDict, Unpack
 
-from server.control.cell_stats import cell_stats
+from server.control.cell_messages import cell_stats
 from server.routing.counters import Counters, Leg
 from server.routing.router import Router
 from server.transport.limit_names import CHANNEL_PREFIX
@@ -55,6 +55,7 @@ def push_request(
     touched: list[Leg],
     *,
     data_address: str,
+    now_s: float,
     **header: Unpack[Header],
 ) -> pb.PushStatsRequest:
     """What was touched since the last push that was answered."""
@@ -62,7 +63,7 @@ def push_request(
         data_address=data_address,
         **header,
         cells=[cell_stats(leg, counters.get(leg)) for leg in touched],
-        endpoints=_endpoint_stats(router),
+        endpoints=_endpoint_stats(router, now_s),
         refusals=[pb.RefusalStats(reason=r, count=n) for r, n in counters.refusals()],
         kept=[pb.KeptRequest(**text._asdict()) for text in router.recent_texts.take()],
     )
@@ -83,7 +84,7 @@ def _limits(reached: Mapping[str, int]) -> list[pb.LimitStats]:
     return [pb.LimitStats(limit=name, count=count) for name, count in reached.items()]
 
 
-def _endpoint_stats(router: Router) -> list[pb.EndpointStats]:
+def _endpoint_stats(router: Router, now_s: float) -> list[pb.EndpointStats]:
     names = [model.name for model in router.models()]
     return [
         pb.EndpointStats(
@@ -92,6 +93,7 @@ def _endpoint_stats(router: Router) -> list[pb.EndpointStats]:
             ejected=router.health.is_ejected((index, address)),
             in_flight=load.in_flight,
             attempts=load.attempts,
+            ejected_s=router.health.ejection_left_s((index, address), now_s=now_s),
         )
         for (index, address), load in router.endpoints.loads.items()
     ]

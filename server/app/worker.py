@@ -38,8 +38,7 @@ from server.rpc.health import HEALTH, OIP, ROUTING, HealthServicer
 from server.rpc.oip import OipServicer
 from server.rpc.reflection import add_reflection
 from server.rpc.routing import RoutingServicer
-from server.telemetry.logs import configure_logs
-from server.telemetry.loop_errors import log_loop_errors
+from server.telemetry.logs import configure_logs, log_loop_errors
 from server.telemetry.traced_dispatch import TracedDispatcher, Tracing
 from server.telemetry.tracing import sampling_ratio, tracer
 from server.upstream.probes import Prober
@@ -86,7 +85,7 @@ async def serve(
         control = ControlClient(channel, settings.name)
         stack.push_async_callback(pusher.push, control)  # the last counters, once calls have ended
         server = listener.server
-        answering = ErrorAnswering(server, counters.refused)
+        answering = ErrorAnswering(server, counters.count_refusal)
         answering.add(
             routing_pb2_grpc.add_RoutingServiceServicer_to_server,
             RoutingServicer(
@@ -94,7 +93,7 @@ async def serve(
                 dispatcher,
                 control.settle,
                 large_chats.read,
-                counters.refused,
+                counters.count_refusal,
                 now_s=now_s,
                 chance=random.random,
             ),

@@ -1,6 +1,7 @@
 """`turnout models`: what answers, and taking it out and in."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -20,14 +21,14 @@ from turnout.v1 import admin_pb2 as pb
 
 _KEYS = paths_of(model_changes(pb.Model()))
 
-app = typer.Typer(help="What answers: list it, change it, drain it, take it back.")
+app = typer.Typer(help="The models that answer: list them, change or drain one, take it back.")
 Name = Annotated[str, typer.Argument(help="The model, as the configuration calls it.")]
 
 
 @app.callback(invoke_without_command=True)
 @asks_admin_unless_subcommand
 def models(admin: Admin, as_json: AsJson = False) -> None:
-    """List the models; change, drain or enable one."""
+    """List the models with what they take, cost and did in the last hour; change or drain one."""
     _list(admin, as_json=as_json)
 
 
@@ -75,7 +76,7 @@ def set_(
 @app.command(epilog="Example: [bold]turnout model drain small[/]")
 @asks_admin
 def drain(name: Name, admin: Admin, as_json: AsJson = False) -> None:
-    """Send a model no new request; those in flight end."""
+    """Drain a model: no new request goes to it, those in flight end."""
     model = _set_enabled(admin, name, enabled=False)
     if as_json:
         print(json_of(model))
@@ -119,7 +120,8 @@ def table(response: pb.ListModelsResponse) -> Table:
 def _columns(status: pb.ModelStatus) -> Iterator[list[str | tuple[str, str]]]:
     model, accuracy = status.model, status.accuracy
     state = ("serving", "green") if model.enabled else ("drained", "yellow")
-    yield [(model.name, "bold"), model.version, state]
+    takes = [(kind, "dim") for kind in status.payload_kinds]
+    yield [(model.name, "bold"), model.version, (model.protocol, "dim"), *takes, state]
     yield list(_endpoints(status))
     grades = f"{accuracy.grades:,.0f} grades" if accuracy.grades else "no grades: prior"
     yield [estimate(accuracy), (grades, "dim")]
@@ -136,15 +138,18 @@ def _last_hour(status: pb.ModelStatus) -> Iterator[str | tuple[str, str]]:
 
 
 def _endpoints(status: pb.ModelStatus) -> Iterator[str | tuple[str, str]]:
-    ejected = [endpoint.address for endpoint in status.endpoints if endpoint.ejected]
+    ejected = [endpoint for endpoint in status.endpoints if endpoint.ejected]
     count = len(status.endpoints)
     if not count:
         yield "none: callers"
         yield "reach it themselves"
         return
     yield f"{count - len(ejected)} of {count} up" if ejected else f"{count} up"
-    for address in ejected:
-        yield f"{address} is out", "red"
+    for endpoint in ejected:
+        yield f"{endpoint.address} out", "red"
+        if endpoint.HasField("ejected_until"):
+            until = datetime.fromtimestamp(endpoint.ejected_until.seconds, UTC)
+            yield f"until {until:%H:%M:%S} UTC", "red"
     yield f"{status.in_flight:,} in flight", "dim"
 
 

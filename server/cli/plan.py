@@ -1,4 +1,4 @@
-"""`turnout plan`: the mix, what it costs, and what binds."""
+"""`turnout plan`: which models answer, what that costs, and what is kept of what was promised."""
 
 import time
 from contextlib import suppress
@@ -25,16 +25,22 @@ _LOOK_EVERY_S = 1.0
 def plan(
     plan_id: Annotated[
         str,
-        typer.Argument(metavar="[ID]", help="A plan that was in force, as a decision names it."),
+        typer.Argument(
+            metavar="[ID]", help="Show an earlier plan: a decision names it as its plan_id."
+        ),
     ] = "",
     *,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Follow it until Ctrl-C; with --json, one plan a line.")
+        bool,
+        typer.Option("--watch", help="Show each new plan until Ctrl-C; with --json, one a line."),
     ] = False,
     admin: Admin,
     as_json: AsJson = False,
 ) -> None:
-    """Show the plan in force, or an earlier one: breaches, cost, promises, mix, budgets, prices."""
+    """Show which models answer, what that costs, and what is promised, kept and spent.
+
+    All amounts are for an hour with as many requests as came on average in the last hour.
+    """
     if watch and plan_id:
         raise typer.BadParameter("an earlier plan does not change: leave out --watch or the id")
     with admin.service() as stub, suppress(KeyboardInterrupt):

@@ -1,6 +1,7 @@
 """A plan that a finance person can follow, in 80 columns and more."""
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import zip_longest
 
 from rich.bar import Bar
@@ -13,15 +14,17 @@ from server.cli.figures import age, estimate, percent, rate
 from server.cli.mix import mixes
 from server.cli.terminal import plain_table
 from server.money import usd
+from server.routing.catalog import payer_text
 from turnout.v1 import admin_pb2 as pb
 
 _NO_PLAN = (
     "There is no plan yet. Until the first window ends, each request goes to the cheapest model "
-    "that is believed to hold its class's floor."
+    "that is believed to be accurate enough for its class."
 )
-_NO_PAYER = "-"
 _NOTHING = ("", "", "", "")
-_MARGIN_MIN = 0.0005  # a per cent with one decimal would not show less
+_HOUR_S, _MINUTE_S = 3_600, 60
+# An average over more than this is one over an hour: the minute that runs is not over yet.
+_NEARLY_AN_HOUR_S = _HOUR_S - _MINUTE_S
 
 
 def plan_view(plan: pb.Plan, *, now_s: float) -> RenderableType:
@@ -36,72 +39,97 @@ def no_plan_view() -> RenderableType:
 
 def _parts(plan: pb.Plan, now_s: float) -> Iterator[RenderableType]:
     yield _head(plan, now_s)
-    if plan.breaches:
-        yield _sentences("Not met", [breach.text for breach in plan.breaches], "red")
+    if missed := list(_missed(plan)):
+        yield _sentences("Not met", missed, "red")
     yield _cost(plan)
     yield _promises(plan.classes)
     if margins := list(_margins(plan.classes)):
-        yield _sentences("Planned above the floor", margins, "")
+        yield _sentences("Aimed above or below the floor", margins, "")
     yield _mix(plan.cells)
     if plan.budgets:
-        yield _budgets(plan.budgets)
+        yield _budgets(plan)
     if unreported := list(_unreported(plan.budgets)):
         yield _sentences("Not reported yet", unreported, "")
-    if plan.step_prices:
-        yield _sentences("What a change would do", [p.text for p in plan.step_prices], "")
+    if steps := [price.text for price in plan.step_prices if price.text]:
+        yield _sentences(f"What a change would do, {_traffic(plan)}", steps, "")
 
 
 def _head(plan: pb.Plan, now_s: float) -> Text:
     age_s = max(0.0, now_s - plan.time.ToNanoseconds() / 1e9)
     head = Text.assemble((f"Plan {plan.id}", "bold"))
-    head.append(
-        f", {age(age_s)} old, every {plan.window_s:g} s; {_proven(plan.certificate)}", "dim"
-    )
+    head.append(f", {age(age_s)} old, renewed every {plan.window_s:g} s\n", "dim")
+    head.append(_proven(plan), "dim")
     if plan.failure:
-        head.append(f"\nThe newest solve was not published: {plan.failure}", "yellow")
+        head.append(f"\nNo newer plan could be made: {plan.failure}", "yellow")
     return head
 
 
-def _proven(certificate: pb.Certificate) -> str:
-    """Two words of the wire are turned into what they mean for who reads the plan."""
-    relaxed = certificate.relaxed
-    gave_way = "" if relaxed in ("", "none") else f" once {relaxed} gave way"
-    match certificate.stopped:
-        case "":
-            return f"proven cheapest{gave_way}"
-        case "time":
-            return f"the best found within the time of a window{gave_way}, not proven cheapest"
-    return f"the best found{gave_way}, not proven cheapest"
+def _proven(plan: pb.Plan) -> str:
+    """What the certificate means for who reads the plan."""
+    match plan.certificate.stopped, plan.certificate.relaxed:
+        case "", "" | "none" | "pace" if any(budget.binds for budget in plan.budgets):
+            return "It is proven that no mix keeps these promises and spares the budgets better."
+        case "", "" | "none" | "pace":
+            return "It is proven that no other mix keeps these promises for less."
+        case "", _:
+            return "Not every promise can be kept. It is proven that no mix comes nearer."
+        case "time", _:
+            return "A better mix may exist: the search for it reached its time limit."
+    return "A better mix may exist: it could not be proven that there is none."
+
+
+def _missed(plan: pb.Plan) -> Iterator[str]:
+    """Of budgets what holds on average: what a busy moment costs says nothing of a period."""
+    yield from (breach.text for breach in plan.breaches if breach.kind != "pace")
+    yield from (budget.text for budget in plan.budgets if _is_short(budget))
+
+
+def _is_short(budget: pb.PlanBudget) -> bool:
+    return budget.expected_nano_usd > budget.amount_nano_usd
+
+
+def _traffic(plan: pb.Plan) -> str:
+    """Which requests all amounts are for."""
+    if plan.averaged_s >= _NEARLY_AN_HOUR_S:
+        return "at the last hour's traffic"
+    minutes = max(round(plan.averaged_s / _MINUTE_S), 1)
+    since = "minute" if minutes == 1 else f"{minutes} minutes"
+    return f"at the traffic of the last {since}"
 
 
 def _cost(plan: pb.Plan) -> Text:
-    cost, best = plan.cost_nano_usd_per_day, plan.best_model_cost_nano_usd_per_day
-    text = Text.assemble("This mix costs ", (usd(cost), "bold"), " a day")
+    cost, best = plan.cost_nano_usd_per_hour, plan.best_model_cost_nano_usd_per_hour
+    text = Text.assemble(f"A{_traffic(plan)[1:]} this mix costs ", (usd(cost), "bold"), " an hour")
     if best > 0:
         text.append("; the most accurate model alone would cost ")
-        text.append(usd(best), "bold").append(", ").append_text(_compared(cost / best - 1))
+        text.append(usd(best), "bold").append(" an hour, ").append_text(_compared(plan))
     return text.append(".")
 
 
-def _compared(dearer_by: float) -> Text:
-    """How the mix stands beside one model for all. What is cheaper than the mix lacks something."""
+def _compared(plan: pb.Plan) -> Text:
+    """How the mix stands beside one model for all.
+
+    What is cheaper than the mix at the moment that it was planned for lacks something.
+    """
+    dearer_by = plan.cost_nano_usd_per_hour / plan.best_model_cost_nano_usd_per_hour - 1
     if round(dearer_by, 3) == 0:  # what a per cent with one decimal shows
         return Text("the same")
     if dearer_by < 0:
         return Text.assemble("so the mix saves ", (percent(-dearer_by), "bold green"))
+    if plan.cost_nano_usd_per_day <= plan.best_model_cost_nano_usd_per_day:
+        return Text("less than this mix, which was made for the requests of this moment", "yellow")
     lacks = "too little capacity, too slow, or below a floor"
     return Text(f"but would not keep every promise: {lacks}", "yellow")
 
 
 def _promises(classes: Sequence[pb.PlanClass]) -> Table:
-    table = plain_table("class", "promise", "at least>", "plan>", "seen>", "cost a day>")
+    table = plain_table("class", "promise", "at least>", "plan>", "seen>", "cost an hour>")
     table.title = "Promises"
     # By name, so that who watches finds a class where it was.
     for found in sorted(classes, key=lambda each: (each.traffic_class, each.payer)):
         names = [Text(found.traffic_class, "bold"), Text(_rate(found), "dim")]
-        if found.payer != _NO_PAYER:
-            names.append(Text(f"paid by {found.payer}", "dim"))
-        costs = [usd(found.cost_nano_usd_per_day)]
+        names.append(Text(f"paid by {payer_text(found.payer)}", "dim"))
+        costs = [usd(found.cost_nano_usd_per_hour)]
         for name, promise, cost in zip_longest(names, _promise_rows(found), costs):
             table.add_row(name, *(promise or _NOTHING), cost)
         table.add_section()
@@ -109,16 +137,16 @@ def _promises(classes: Sequence[pb.PlanClass]) -> Table:
 
 
 def _rate(found: pb.PlanClass) -> str:
-    return f"{rate(found.requests_per_s)} a second"
+    return f"{rate(found.requests_per_hour)} requests an hour"
 
 
 def _margins(classes: Sequence[pb.PlanClass]) -> Iterator[str]:
-    """Where few grades, or wrong answers before, ask for more than the floor."""
     for found in classes:
-        if found.floor_basis == "audited" and found.required - found.floor >= _MARGIN_MIN:
-            grades = f"{found.realised_accuracy.grades:,.0f} grades"
-            doubt = f"{grades} do not show beyond doubt that {percent(found.floor)} holds"
-            yield f"class {found.traffic_class} is planned for {percent(found.required)}: {doubt}"
+        if found.required_text:
+            whose = f"class {found.traffic_class}"
+            if sum(one.traffic_class == found.traffic_class for one in classes) > 1:
+                whose += f" (paid by {payer_text(found.payer)})"
+            yield f"{whose} is {found.required_text}"
 
 
 def _promise_rows(found: pb.PlanClass) -> Iterator[tuple[str, str, str, Text]]:
@@ -164,29 +192,42 @@ def _mix(cells: Sequence[pb.PlanCell]) -> Table:
     return table
 
 
-def _budgets(budgets: Sequence[pb.PlanBudget]) -> Table:
-    table = plain_table("budget", "spent>", "of", "pace a day>", "plan a day>", "headroom a day>")
-    table.title = "Budgets"
-    for budget in budgets:
-        headroom = usd(budget.pace_nano_usd_per_day - budget.cost_nano_usd_per_day)
+def _budgets(plan: pb.Plan) -> Table:
+    table = plain_table("budget", "spent>", "of", "costs an hour>", "ends", "left then>")
+    table.title = f"Budgets, {_traffic(plan)}"
+    for budget in plan.budgets:
+        left = budget.amount_nano_usd - budget.expected_nano_usd
         table.add_row(
             Text(budget.name, "bold"),
             usd(budget.spent_nano_usd),
-            f"{usd(budget.amount_nano_usd)} a {budget.period}",
-            usd(budget.pace_nano_usd_per_day),
-            usd(budget.cost_nano_usd_per_day),
-            Text("none: it binds", "yellow") if budget.binds else Text(headroom, "green"),
+            f"{usd(budget.amount_nano_usd)} {_a(budget.period)}",
+            usd(budget.cost_nano_usd_per_hour),
+            _end(budget),
+            Text(f"{usd(-left)} short", "red") if left < 0 else Text(usd(left), "green"),
         )
     return table
+
+
+def _a(period: str) -> str:
+    return f"an {period}" if period == "hour" else f"a {period}"
+
+
+def _end(budget: pb.PlanBudget) -> str:
+    """Of the period, in UTC as all periods."""
+    end = datetime.fromtimestamp(budget.period_end.seconds, UTC)
+    return f"{end.day} {end:%b %H:%M} UTC"
 
 
 def _unreported(budgets: Sequence[pb.PlanBudget]) -> Iterator[str]:
     """What callers have not told of is not part of what is spent."""
     for budget in budgets:
         if budget.unreported:
-            decisions = f"{budget.unreported:,} decisions by Route this {budget.period}"
+            decisions = f"{budget.unreported:,} decisions of this {budget.period}"
             cost = usd(budget.unreported_nano_usd)
-            yield f"budget {budget.name}: no usage of {decisions}, expected to cost {cost}"
+            yield (
+                f"budget {budget.name}: callers of Route have not said what came of {decisions}, "
+                f"which are expected to cost another {cost}"
+            )
 
 
 def _sentences(title: str, sentences: Sequence[str], style: str) -> Group:

@@ -25,7 +25,7 @@ class _Found(NamedTuple):
 
 @asks_admin
 def status(admin: Admin, as_json: AsJson = False) -> None:
-    """Show whether it runs, the age of its plan, and its workers."""
+    """Show whether Turnout runs, how old its plan is, and what each worker does."""
     with admin.service() as service:
         found = _ask(service, admin)
     if as_json:
@@ -54,12 +54,12 @@ def _plan(plan: pb.Plan | None, now_s: float) -> Text:
         return Text("No plan yet: 'turnout plan' says what holds until then.")
     text = Text(f"Plan {plan.id}, found {age(now_s - plan.time.ToNanoseconds() / 1e9)} ago")
     if plan.failure:
-        text.append(f"\nThe newest solve was not published: {plan.failure}", "yellow")
+        text.append(f"\nNo newer plan could be made: {plan.failure}", "yellow")
     return text
 
 
 def _workers(info: pb.GetServerInfoResponse, plan: pb.Plan | None, now_s: float) -> Table:
-    table = plain_table("worker", "heard", "decided>", "connections>", "plan", "plan's age>")
+    table = plain_table("worker", "last heard", "decided>", "connections>", "plan", "plan's age>")
     window_s = 0.0 if plan is None else plan.window_s
     for worker in info.workers:
         silent_s = now_s - worker.last_push.ToNanoseconds() / 1e9

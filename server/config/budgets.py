@@ -31,4 +31,4 @@ class BudgetConfig(Section):
     period: Literal["hour", "day", "week", "month"]
     """hour, day, week or month, each from its start in UTC; a week starts on Monday."""
     kind: Literal["soft", "hard"] = "soft"
-    """A soft budget moves the mix to cheaper models and refuses nothing; hard is not built yet."""
+    """A soft budget refuses nothing, and turnout plan says what will be left; hard is not built."""

@@ -1,19 +1,19 @@
-"""What one start of a worker has told: cumulative counters become what is new, counted once."""
+"""What one start of a worker has pushed: finds what is new in cumulative counters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from server.control.cell_stats import counts_of, leg_of
+from server.control.cell_messages import counts_of, leg_of
 from server.routing.counters import OVERFLOW, Counts, Leg
 from turnout.v1.control_pb2 import CellStats, EndpointStats, ListenerStats, PushStatsRequest
 
-# What a worker that pushed nothing for so long counted meanwhile says nothing of now, nor does it
-# say any more which endpoints are ejected.
+# When a worker was silent for longer, what it counted meanwhile says nothing of now, and what it
+# said of ejected endpoints no longer holds.
 WORKER_SILENT_S = 10.0
-# By its first push a worker has counted for about as long as lies between any two.
+# How long a worker has counted by its first push: about as long as between two pushes.
 FIRST_PUSH_S = 0.25
-# Attempts at an endpoint weigh half as much after this: a few windows.
+# After this time attempts at an endpoint weigh half as much: a few windows.
 _ATTEMPTS_HALF_LIFE_S = 20.0
 
 EndpointName = tuple[str, str]  # model, address
@@ -36,13 +36,13 @@ class Boot:
     name: str
     pushed_s: float
     sequence: int = 0
-    # It began while these accounts were kept, so that all that it ever counted is theirs.
+    # Whether it began while these accounts were kept, so that all that it ever counted is in them.
     began: bool = False
-    # False: known from before a start of the control plane, and not heard since.
+    # False while it is only known from a file, and has not pushed to this control plane.
     heard: bool = False
-    # It has told all once, so that whatever it adds is counted after these accounts began.
+    # Whether it has pushed all its legs once: what it adds since is counted by these accounts.
     told_all: bool = False
-    # It has told all, and was heard of ever since: what it adds is of now.
+    # Whether it has pushed all, and was heard ever since: what it adds was counted just now.
     complete: bool = False
     counts: dict[Leg, Counts] = field(default_factory=dict)
     # Counted before the accounts were taken up again, by class, payer and models: what is told
@@ -56,9 +56,9 @@ class Boot:
     listener: ListenerStats | None = None  # None: grpcio serves
     data_address: str = ""
     plan_id: str = ""  # empty before the first plan
-    plan_age_s: float | None = None  # at the newest push
+    plan_age_s: float | None = None  # as the newest push said
     config_number: int = 0  # of the configuration in force there; 0: none of this epoch
-    _attempts: dict[EndpointName, float] = field(default_factory=dict)  # when it pushed last
+    _attempts: dict[EndpointName, float] = field(default_factory=dict)  # as of its last push
 
     @property
     def decided(self) -> int:
@@ -88,11 +88,11 @@ class Boot:
         return self.pushed_s if self.sequence else self.pushed_s - FIRST_PUSH_S
 
     def attempts(self, endpoint: EndpointName, *, now_s: float) -> float:
-        """Recent ones."""
+        """Recent attempts at an endpoint; older ones fade."""
         return self._attempts.get(endpoint, 0.0) * _left(now_s - self.pushed_s)
 
     def _hear(self, push: PushStatsRequest, silent_s: float) -> None:
-        """All but the cells."""
+        """Takes from a push all but its cells."""
         before, left = self.endpoints, _left(silent_s)
         self.endpoints = {(e.model, e.address): e for e in push.endpoints}
         self._attempts = {
@@ -116,7 +116,7 @@ class Boot:
         return Increment(leg, self._without_kept(leg, added), recent=self.complete, new=new)
 
     def _sum_up(self, increments: Sequence[Increment]) -> None:
-        """Many cells of a push have a class, a payer and models in common."""
+        """Adds a push to what was pushed by class, payer and models."""
         sums: dict[Leg, Counts] = {}
         for leg, counts, *_ in increments:
             sums.setdefault(_of_all_cells(leg), Counts()).add(counts)
@@ -125,7 +125,7 @@ class Boot:
             self.told[key] = added
 
     def _forget_kept(self) -> None:
-        """What was not told again by now never will be."""
+        """Drops what the worker has not pushed again by now: it never will."""
         for key, counts in self.kept.items():
             self.told[key] = self.told[key].less(counts)
         self.kept = {}

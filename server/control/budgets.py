@@ -19,7 +19,7 @@ from server.routing.counters import Counts
 # A pace never falls below this part of the even one: a spent budget asks for the cheapest mix that
 # holds the floors, and a right-hand side of zero would ask nothing more.
 PACE_MIN = 0.01
-# Of a file that is read back: far above all that can be spent, and no pace overflows with it.
+# The most that a file may say was spent: far above all that can be, and no pace overflows with it.
 SPENT_NANO_USD_MAX = 10**30
 
 
@@ -62,9 +62,9 @@ class BudgetState:
     period: str
     amount_nano_usd: int
     spent_nano_usd: int
-    pace_nano_usd_per_s: float  # what is left, over the rest of the period
-    unreported: int = 0  # decisions of the period whose usage has not come
-    unreported_nano_usd: int = 0  # what they were expected to cost
+    pace_nano_usd_per_s: float  # what is left of the amount, spread over the rest of the period
+    unreported: int = 0  # decisions of this period whose usage was not reported
+    unreported_nano_usd: int = 0  # what these are expected to cost
 
 
 class Spending:
@@ -75,20 +75,20 @@ class Spending:
         self._spent: dict[str, _Spent] = {}
 
     def configure(self, budgets: tuple[BudgetConfig, ...]) -> None:
-        """Counts for exactly these; what a budget has spent stays, whatever its new amount."""
+        """Sets the budgets; what one has spent stays, whatever its new amount."""
         self._budgets = {budget.name: budget for budget in budgets}
-        # One that left and comes back has not got its money again; the oldest are forgotten.
+        # A budget that left may come back, and has spent what it had; the oldest are forgotten.
         left = [name for name in self._spent if name not in self._budgets]
         for name in left[: max(len(left) - BUDGETS_MAX, 0)]:
             del self._spent[name]
 
     def spend(self, payer: str, nano_usd: int, *, now_s: float) -> None:
-        """Charges every budget that the payer names; names the configuration lacks are nobody's."""
+        """Charges every budget that the payer names; unknown names are charged to nobody."""
         for spent in self._paying(payer, now_s):
             spent.nano_usd += nano_usd
 
     def expect(self, payer: str, counts: Counts, *, made_s: float, now_s: float) -> None:
-        """Adds decisions whose usage is to come; those made before this period are not its own."""
+        """Adds decisions whose usage is to come; leaves out those made before this period."""
         for spent in self._paying(payer, now_s) if counts.unreported else ():
             if made_s >= spent.start_s:
                 spent.unreported += counts.unreported
@@ -118,7 +118,7 @@ class Spending:
         amount = to_nano_usd(budget.amount_usd)
         current = self._current(budget, now_s)
         spent = current.nano_usd
-        # A period's last instant is not worth all that is left.
+        # Near the end of a period not all that is left may be spent at once.
         rest_s = max(end_s - now_s, window_s)
         even = amount / (end_s - start_s)
         return BudgetState(

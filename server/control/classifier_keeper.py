@@ -57,7 +57,7 @@ class ClassifierKeeper:
         except ClassifierInvalid as error:
             _log.error("classifier refused", file=file, error=str(error))
 
-    async def compared(self, config: Config, data: bytes) -> tuple[Contents, Comparison | None]:
+    async def compare(self, config: Config, data: bytes) -> tuple[Contents, Comparison | None]:
         """Read, and compared with the one in force, if any. Raises ClassifierInvalid."""
         contents = await asyncio.to_thread(fitting, config, data)
         if self._in_force is None:
@@ -75,12 +75,12 @@ class ClassifierKeeper:
         self._saved = str(path), contents
         return str(path)
 
-    def pushed(self, push: PushStatsRequest) -> None:
+    def keep_texts(self, push: PushStatsRequest) -> None:
         """Keeps the texts that a worker sends."""
         for one in push.kept:
             self._kept.add(one.decision_id, one.text, domain=one.domain, intent=one.intent)
 
-    def settled(self, outcome: Outcome) -> None:
+    def keep_labels(self, outcome: Outcome) -> None:
         """Keeps what a report says of a text."""
         self._kept.report(outcome.decision_id, domain=outcome.domain, intent=outcome.intent)
 

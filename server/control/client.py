@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import structlog
 
-from server.config.as_json import from_json
 from server.config.models import ModelConfig
 from server.config.schema import Config
+from server.control.large_config import read_config
 from server.control.protocol import PROTOCOL
 from server.routing.errors import ControlPlaneDown
 from server.routing.places import in_places
@@ -31,9 +31,6 @@ CALL_TIMEOUT_S = 5.0
 # workers send, they are 1 MiB: a quarter of what its listener takes.
 SETTLED_AT_ONCE = 250
 
-# Of a configuration that is read in one turn of the loop: 2 ms.
-CONFIG_BYTES_AT_ONCE = 32 * 2**10
-
 _SERVICE = pb.DESCRIPTOR.services_by_name["ControlService"].full_name
 _WATCH, _PUSH, _SETTLE = (f"/{_SERVICE}/{name}" for name in ("WatchPlan", "PushStats", "Settle"))
 # What a control plane that is being started again looks like; anything else will not heal.
@@ -43,7 +40,7 @@ _log = structlog.get_logger()
 
 
 class Confirmed(NamedTuple):
-    """The newest word that the plan in force holds."""
+    """When the plan in force was last confirmed."""
 
     plan_s: float  # when the window ended that it was last found for
     window_s: float
@@ -142,7 +139,7 @@ class ControlClient:
                     assembly = _Assembly()
 
     async def _call(self, path: str, request: bytes) -> bytes:
-        """The answer to one request; raises ControlPlaneDown."""
+        """Answers one request; raises ControlPlaneDown."""
         try:
             answer = await self._channel.unary(path, request, timeout_s=CALL_TIMEOUT_S)
         except CallFailed as failure:
@@ -154,25 +151,18 @@ class ControlClient:
         return bytes(answer)
 
     def _tell_refusal(self, failure: CallFailed) -> None:
-        """Once, until a call is answered: a thousand outcomes a second may be refused."""
+        """Logs a refusal once, until a call is answered: a thousand may come in a second."""
         if failure.code not in _AWAY and not self._is_refused:
             self._is_refused = True
             _log.error("control plane refuses", status=failure.code.name, details=str(failure))
 
     async def _configure(self, part: pb.WatchPlanResponse, assembly: "_Assembly") -> None:
         if part.config_json:
-            config = await _read_config(part.config_json)
+            config = await read_config(part.config_json)
             assembly.config = in_places(config, self._models)
             self._models = assembly.config.models
             names = {model.name for model in config.models}
             self._index = {m.name: i for i, m in enumerate(self._models) if m.name in names}
-
-
-async def _read_config(data: bytes) -> Config:
-    """A large one is read in a thread: calls are answered meanwhile."""
-    if len(data) <= CONFIG_BYTES_AT_ONCE:
-        return from_json(data)
-    return await asyncio.to_thread(from_json, data)
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""From facts to a plan: one step learns what was told, solves the window, and says what follows.
+"""From facts to a plan: one step learns new facts, solves the window, and drafts a plan.
 
 `step` does it all at once. Who must not stand still meanwhile calls its three parts: `gather` and
 `accept` take a moment, and `work` may run in another thread.
@@ -16,13 +16,14 @@ from server.control.estimates import Estimates
 from server.control.facts import Given
 from server.control.knowledge import Knowledge
 from server.control.parts import Shares, parts_of, shares_of
-from server.control.plan import FLOOR_TOLERANCE, add_promises, plan_message
+from server.control.plan import FLOOR_TOLERANCE, plan_message
 from server.control.plan_archive import plan_id_of
+from server.control.promises import add_promises
 from server.control.window import Window, build_window
 from turnout.v1.admin_pb2 import Plan
 from turnout.v1.control_pb2 import WatchPlanResponse
 
-# All solves of a window together, a window by default: then the best plan that was found is used.
+# How long all solves of a window may take together; then the best plan that was found is used.
 SOLVE_S_MAX = 5.0
 
 Solver = Callable[[Window, Deadline], Solution | Failure]
@@ -30,7 +31,7 @@ Solver = Callable[[Window, Deadline], Solution | Failure]
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What was made of a window, ready to be put in force."""
+    """The plan that a step made of a window, ready to be put in force."""
 
     window: Window
     plan: Plan
@@ -45,10 +46,10 @@ class Step:
     """What a step found."""
 
     given: Given
-    accuracy: Mapping[str, Estimate]  # of each model, as it is believed now
+    accuracy: Mapping[str, Estimate]  # what is believed of each model now
     draft: Draft | None = None
     failure: str = ""  # why there is no draft
-    is_fault: bool = False  # it ought to have one
+    is_fault: bool = False  # whether there should have been one
 
 
 def solve_window(window: Window, deadline: Deadline) -> Solution | Failure:
@@ -68,7 +69,7 @@ class Haste:
 
 
 class Corridor:
-    """One step at a time. The estimates are its own; what others read is what `accept` was told."""
+    """Runs one step at a time. Only it touches the estimates; others read what `accept` took."""
 
     def __init__(
         self,
@@ -79,7 +80,7 @@ class Corridor:
         begun_s: float | None = None,
         solver: Solver = solve_window,
     ) -> None:
-        """`begun_s` is the start of a service of which nothing is remembered."""
+        """`begun_s` is when a service began that remembers nothing; else None."""
         self.estimates = estimates
         self.plan: Plan | None = None  # in force; None before the first
         self.accuracy: Mapping[str, Estimate] = {}
@@ -91,24 +92,24 @@ class Corridor:
         self._routes: object = None
 
     def step(self, now_s: float) -> Step:
-        """All of it; the plan that it found is in force."""
+        """Runs a whole step, and puts its plan in force."""
         step = self.work(self.gather(now_s), Haste())
         self.accept(step)
         return step
 
     def learn(self, now_s: float) -> None:
-        """Hears all that was told until now, and plans nothing."""
+        """Learns all facts so far, and plans nothing."""
         self.estimates.learn(self.gather(now_s))
 
     def gather(self, now_s: float) -> Given:
-        """All that was told until now."""
+        """Takes all facts so far."""
         watched_s = self._knowledge.workers.take_watched_s()
         if watched_s and self._begun_s is not None:  # its workers have counted from its start
             watched_s, self._begun_s = max(watched_s, now_s - self._begun_s), None
-        return self._knowledge.given(now_s, watched_s)
+        return self._knowledge.take_given(now_s, watched_s)
 
     def work(self, given: Given, haste: Haste) -> Step:
-        """Learns and plans; what it was given is learned whatever comes of the plan."""
+        """Learns the facts, then plans; the facts are learned even if planning fails."""
         self.estimates.learn(given)
         accuracy = {
             model.name: self.estimates.accuracy.of_model(model.name, given.now_s)
@@ -126,7 +127,7 @@ class Corridor:
         return Step(given, accuracy, self._draft(given, window, solution))
 
     def accept(self, step: Step) -> None:
-        """Puts what it found in force."""
+        """Puts the plan of a step in force."""
         self.accuracy = step.accuracy
         if step.draft is not None:
             self.plan, self._routes = step.draft.plan, step.draft.routes
@@ -134,7 +135,7 @@ class Corridor:
             self.fail(step.failure)
 
     def fail(self, why: str) -> None:
-        """The older plan stays, and says why."""
+        """Keeps the older plan, and notes in it why."""
         if self.plan is not None:
             self.plan.failure = why
 
@@ -153,7 +154,7 @@ class Corridor:
         return Draft(window, plan, shares, routes, parts)
 
     def _freeze_accounts(self, window: Window, solution: Solution, now_s: float) -> None:
-        """Debt does not grow while nothing could keep the floor.
+        """Keeps a floor's debt from growing while no plan could hold the floor.
 
         The floor as configured: one that an account raised out of reach is still paid back, slowly.
         """

@@ -10,7 +10,8 @@ from server.routing.catalog import Cell
 from server.routing.counters import Counts, Leg
 from turnout.v1.control_pb2 import ListenerStats, PushStatsRequest
 
-# Far more than one machine runs; beyond it the one that was silent longest is forgotten.
+# How many workers are known, far more than one machine runs; of more, the one that was silent
+# longest is forgotten.
 WORKERS_MAX = 256
 # Of one worker: what a dead process has pushed is here within milliseconds, and three starts take
 # seconds.
@@ -28,11 +29,11 @@ class Workers:
     def __init__(self, *, epoch: int = 0) -> None:
         """`epoch` is this start of the control plane, as workers are told it."""
         self._epoch = epoch
-        # When the accounts began; epochs are times, of one machine.
+        # When the accounts began; an epoch is a time of this machine's clock.
         self._since_epoch = epoch
         # By worker and boot; a worker's last is the one that pushed last.
         self._boots: dict[str, dict[str, Boot]] = {}
-        # Of boots that are forgotten.
+        # Totals of boots that are forgotten.
         self._refusals_before: Counter[str] = Counter()
         self._limits_before: Counter[str] = Counter()
         self._calls_before = 0
@@ -41,7 +42,7 @@ class Workers:
         self._watched_s = 0.0
 
     def merge(self, push: PushStatsRequest, *, now_s: float) -> list[Increment]:
-        """What the push adds."""
+        """Merges a push; returns what it adds."""
         boot = self._boot(push, now_s)
         boot.began |= push.began_epoch >= self._since_epoch
         self._watch(boot.heard_since_s(push, now_s=now_s), now_s)
@@ -65,7 +66,7 @@ class Workers:
         return (boot for boot in self._last() if boot.heard)
 
     def forget_unheard(self, *, now_s: float) -> None:
-        """Those of before this start of the control plane that have not pushed since."""
+        """Forgets workers of before this start that have not pushed since."""
         for worker, boots in list(self._boots.items()):
             for name, boot in list(boots.items()):
                 if not boot.heard and now_s - boot.pushed_s > UNHEARD_S_MAX:
@@ -87,6 +88,16 @@ class Workers:
             for endpoint, stats in boot.endpoints.items():
                 seen[endpoint].append((stats.ejected, boot.attempts(endpoint, now_s=now_s)))
         return {endpoint for endpoint, told in seen.items() if _is_out(told)}
+
+    def ejected_until_s(self, *, now_s: float) -> Mapping[EndpointName, float]:
+        """When the last worker lets each endpoint back that some worker has ejected."""
+        until: dict[EndpointName, float] = {}
+        for boot in self._heard(now_s):
+            for endpoint, stats in boot.endpoints.items():
+                if stats.ejected:
+                    back_s = boot.pushed_s + stats.ejected_s
+                    until[endpoint] = max(until.get(endpoint, back_s), back_s)
+        return until
 
     def in_flight(self, *, now_s: float) -> Counter[EndpointName]:
         """Attempts that are out at each endpoint, by workers that still push."""
@@ -110,11 +121,11 @@ class Workers:
         return totals
 
     def calls(self) -> int:
-        """Begun by callers, of all boots."""
+        """How many calls callers began, at all boots."""
         return self._calls_before + sum(map(_calls, self._all()))
 
     def connections(self, *, now_s: float) -> int | None:
-        """Open now, at workers that still push; None where none says."""
+        """How many connections are open at workers that still push; None if no worker says."""
         said = [boot.listener for boot in self._heard(now_s) if boot.listener is not None]
         return sum(listener.connections for listener in said) if said else None
 
@@ -153,7 +164,7 @@ class Workers:
         return (boot for boots in self._boots.values() for boot in boots.values())
 
     def _heard(self, now_s: float) -> Iterator[Boot]:
-        """Those that run, by all that is known."""
+        """The boots that seem to be running."""
         return (boot for boot in self.states() if now_s - boot.pushed_s <= WORKER_SILENT_S)
 
     def _watch(self, since_s: float | None, now_s: float) -> None:

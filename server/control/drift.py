@@ -47,7 +47,7 @@ class DomainDrift:
             self._trained = trained
             self._slices.clear()  # another classifier has other domains
 
-    def told(self, domain: str, decisions: int, *, now_s: float) -> None:
+    def observe_decisions(self, domain: str, decisions: int, *, now_s: float) -> None:
         """So many requests were put in the domain."""
         if domain not in self._trained:
             return

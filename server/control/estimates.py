@@ -19,7 +19,7 @@ from server.routing.counters import Counts, Leg
 
 
 class Estimates:
-    """Is told once a step what happened since the last."""
+    """All estimates; they learn once a step."""
 
     def __init__(self) -> None:
         self.accuracy = AccuracyEstimate({})
@@ -32,7 +32,7 @@ class Estimates:
         self._config: Config | None = None
 
     def configure(self, config: Config) -> None:
-        """Believes of its models what it says of them, until grades say more."""
+        """Believes what a configuration says of its models, until grades say more."""
         if config is not self._config:
             self._config = config
             for model in config.models:
@@ -42,12 +42,12 @@ class Estimates:
             self.accounts = {g: account for g, account in self.accounts.items() if g[0] in names}
 
     def learn(self, given: Given) -> None:
-        """All that was told."""
+        """Learns all new facts."""
         self.configure(given.config)
         asked: dict[Bucket, float] = {cell: float(n) for cell, n in given.told.asked.items()}
-        self.demand.told(asked, given.watched_s)
+        self.demand.observe_requests(asked, given.watched_s)
         for leg, counts in given.told.legs.items():
-            # It may be of an older configuration.
+            # A leg may be of an older configuration.
             if leg.cell.traffic_class in given.catalog.classes:
                 self._learn(leg, counts, given.catalog, given.now_s)
         for graded in given.told.grades:
@@ -89,9 +89,11 @@ class Estimates:
         traffic_class = leg.cell.traffic_class
         if counts.attempts:
             usage = (float(counts.input_tokens), float(counts.output_tokens), counts.busy_s)
-            self.usage.told(leg.cell, leg.model, counts.attempts, counts.answered, usage, now_s)
+            self.usage.observe_usage(
+                leg.cell, leg.model, counts.attempts, counts.answered, usage, now_s
+            )
         if counts.attempts or counts.ended:
-            self.chains.told(
+            self.chains.observe_leg(
                 (traffic_class, leg.first, leg.model),
                 ended=counts.ended,
                 attempts=counts.attempts,
@@ -99,27 +101,27 @@ class Estimates:
                 now_s=now_s,
             )
         if counts.completed:
-            self.latency.told(leg.first, counts.latency_counts, counts.failed, now_s)
+            self.latency.observe_latencies(leg.first, counts.latency_counts, counts.failed, now_s)
             slo_s = catalog.classes[traffic_class].slo_s
             if slo_s is not None:
                 promise = Promise(traffic_class, slo_s, leg.first)
-                self.miss.told(promise, counts.completed, counts.slo_missed, now_s)
+                self.miss.observe_misses(promise, counts.completed, counts.slo_missed, now_s)
 
     def _grade(self, graded: Graded) -> None:
         cell, model, quality, weight, decided_s, told_s, replaces = graded
         account = self.accounts.get(cell[:2])
         if replaces is not None:
             before, model_before, before_s = replaces
-            self.accuracy.retract(cell, model_before, before, weight, before_s)
+            self.accuracy.retract_grade(cell, model_before, before, weight, before_s)
             if account is not None:
-                account.replaced(before, quality, weight, decided_s=decided_s)
+                account.replace_grade(before, quality, weight, decided_s=decided_s)
         elif account is not None:
-            account.told(quality, weight, decided_s=decided_s, now_s=told_s)
-        self.accuracy.told(cell, model, quality, weight, told_s)
+            account.record_grade(quality, weight, decided_s=decided_s, now_s=told_s)
+        self.accuracy.record_grade(cell, model, quality, weight, told_s)
 
 
 def believed_before(model: ModelConfig) -> Estimate:
-    """What is believed of a model of which no step has heard yet."""
+    """What is believed of a model before any step has learned of it."""
     return AccuracyEstimate({model.name: _prior(model)}).of_model(model.name, 0.0)
 
 

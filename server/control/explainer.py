@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
 from optimizer.deadline import Deadline
 from optimizer.step_prices import StepPrice, step_prices
+from server.control.forecast import is_short
 from server.control.plan import step_price_messages
 from server.control.window import Window
 from turnout.v1 import admin_pb2 as pb
@@ -28,7 +29,7 @@ _log = structlog.get_logger()
 def price_window(window: Window) -> Sequence[StepPrice]:
     """The optimizer's answer."""
     return step_prices(
-        window.configured,
+        window.typical,
         Deadline(EXPLAIN_S_MAX, time.monotonic),
         window_s=window.window_s,
         solve_s_max=SOLVE_S_MAX,
@@ -45,6 +46,18 @@ class Explainer:
         self._forgets = 0
         self.prices: Sequence[pb.StepPrice] = ()
         self.took_s = 0.0
+
+    def prices_of(self, plan: pb.Plan) -> Iterator[pb.StepPrice]:
+        """The newest prices, without those that a newer plan has overtaken.
+
+        A step says nothing of a budget that is enough by now, nor of a promise that cannot be kept.
+        """
+        short = {budget.name for budget in plan.budgets if is_short(budget)}
+        missed = {(breach.kind, _class_of(breach.name)) for breach in plan.breaches}
+        for price in self.prices:
+            overtaken = price.kind == "budget" and price.name not in short
+            if not overtaken and (price.kind, price.name) not in missed:
+                yield price
 
     def tell(self, window: Window) -> None:
         """There is a plan for this window."""
@@ -77,4 +90,9 @@ class Explainer:
             self.prices = prices
 
     def _price(self, window: Window) -> Sequence[pb.StepPrice]:
-        return step_price_messages(self._pricer(window))
+        return step_price_messages(window, self._pricer(window))
+
+
+def _class_of(label: str) -> str:
+    """Of what a breach is named by: "code", or "code (team-a)" where several pay for a class."""
+    return label.partition(" (")[0]

@@ -1,4 +1,4 @@
-"""What was told since the last step: the loop writes it, and a step takes it whole."""
+"""Facts since the last step: the loop adds to them, and a step takes all of them."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ from server.control.last_hour import LastHour
 from server.routing.catalog import Catalog, Cell
 from server.routing.counters import Counts, Leg
 
-# Of one window, about 1 KB each; ten times what is planned at one time. What is told of others is
-# money all the same, but no estimate hears of it.
+# How many legs a window may have, about 1 KB each: ten times what is planned at one time. Legs
+# beyond are counted as money, but no estimate learns from them.
 LEGS_MAX = 100_000
-# Of one window, 300 bytes each: 20,000 grades a second.
+# How many grades a window may have, 300 bytes each: 20,000 a second.
 GRADES_MAX = 100_000
 
 GroupName = tuple[str, str]  # traffic class, payer
@@ -35,7 +35,7 @@ class Graded(NamedTuple):
 
 @dataclass(slots=True)
 class Told:
-    """All that estimates have not heard of."""
+    """What the estimates have not learned yet."""
 
     legs: dict[Leg, Counts] = field(default_factory=dict)
     asked: Counter[Cell] = field(default_factory=Counter)  # requests, whatever came of them
@@ -44,10 +44,10 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a step works on: what the loop knew when it began, and nothing of it changes."""
+    """What a step works on: what the loop knew when the step began. It never changes."""
 
     now_s: float
-    watched_s: float  # since the last step, in which workers were heard
+    watched_s: float  # how long workers were heard since the last step
     told: Told
     config: Config
     classes: Mapping[str, ClassConfig]
@@ -58,34 +58,34 @@ class Given:
 
 
 class Facts:
-    """Bounded by what one window can bring."""
+    """Collects the facts of one window, within its limits."""
 
     def __init__(self, *, legs_max: int = LEGS_MAX, grades_max: int = GRADES_MAX) -> None:
         self._legs_max, self._grades_max = legs_max, grades_max
         self._told = Told()
 
-    def count(self, leg: Leg, counts: Counts) -> None:
-        """What was done for requests."""
+    def count_leg(self, leg: Leg, counts: Counts) -> None:
+        """Adds what was done for requests."""
         legs = self._told.legs
         if leg in legs:
             legs[leg].add(counts)
         elif len(legs) < self._legs_max:
             legs[leg] = counts.copy()
 
-    def ask(self, cell: Cell, requests: int) -> None:
-        """Requests came, and were answered or refused."""
+    def count_requests(self, cell: Cell, requests: int) -> None:
+        """Adds requests that came, whether they were answered or refused."""
         asked = self._told.asked
         if cell in asked or len(asked) < self._legs_max:
             asked[cell] += requests
 
-    def grade(self, graded: Graded) -> bool:
-        """False: more were told than a step can hear of."""
+    def add_grade(self, graded: Graded) -> bool:
+        """Adds a grade; returns False if the window has too many already."""
         if len(self._told.grades) >= self._grades_max:
             return False
         self._told.grades.append(graded)
         return True
 
     def take(self) -> Told:
-        """Everything; what follows is the next step's."""
+        """Returns all facts; later ones are for the next step."""
         told, self._told = self._told, Told()
         return told

@@ -21,7 +21,7 @@ import structlog
 from server.control.kept_file import FileRefused, open_own, set_aside, write_whole
 
 _NEWER, _OLDER = "requests.jsonl", "requests.old.jsonl"
-# Between two writes; beyond it a sample is kept.
+# How many requests wait for a write; of more a sample is kept.
 WAITING_MAX = 2_000
 # A caller reports at once, a worker tells of the text within a second.
 EARLY_MAX = 1_000
@@ -55,7 +55,7 @@ class KeptRequests:
         self._early: dict[str, dict[str, str]] = {}  # reports whose text is not there yet
 
     def configure(self, at_most: int) -> None:
-        """Keeps so many from now on; the next writing removes what is beyond."""
+        """Sets how many are kept; the next write removes what is beyond."""
         self._at_most = at_most
         self._forget_oldest()
         if not at_most:
@@ -162,7 +162,7 @@ def kept_ids(folder: Path) -> list[str]:
 
 
 def _text_id(line: str) -> str:
-    """Of a request; empty for all other lines."""
+    """The decision id of a line that holds a request; empty for other lines."""
     fields = _fields(line)
     return fields.get("id", "") if "text" in fields else ""
 
@@ -187,7 +187,7 @@ def _trim(path: Path, at_most: int) -> int:
 
 
 def _is_report(line: str) -> bool:
-    """Lines that are neither add nothing wherever they stand."""
+    """Whether a line holds no text; a line that is no report either adds nothing anyway."""
     return '"text": ' not in line
 
 

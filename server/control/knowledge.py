@@ -16,14 +16,14 @@ from server.control.outcomes import Grade, Settlement
 from server.routing.catalog import Catalog, Cell, compile_catalog
 from server.routing.counters import NO_MODEL, Counters, Counts
 from server.routing.decision_id import OpenDecision
-from server.routing.journey import counted
+from server.routing.journey import count_journey
 from server.routing.places import in_places
 from server.routing.reported import Reported, journey_of
 from turnout.v1.control_pb2 import PushStatsRequest
 
 
 class Knowledge:
-    """Is told what happened and when; a step is given what is new of it."""
+    """Counts what workers and callers report, and hands each step what is new."""
 
     def __init__(self, config: Config, *, epoch: int = 0) -> None:
         """`epoch` is this start of the control plane, as workers are told it."""
@@ -32,17 +32,17 @@ class Knowledge:
         self.workers = Workers(epoch=epoch)
         self.last_hour = LastHour()
         self.drift = DomainDrift()
-        # Since the control plane began, for those who export.
+        # Totals since the control plane began, for exporters.
         self.totals: dict[tuple[str, str], Counts] = {}  # by class and model
-        self.shed: Counter[GroupName] = Counter()  # requests that were refused as planned
-        self.domains: Counter[str] = Counter()  # decisions
-        self.feedback: Counter[str] = Counter()  # by result
-        self.refusals: Counter[str] = Counter()  # by reason, of the control plane's own calls
+        self.shed: Counter[GroupName] = Counter()  # requests that the plan shed
+        self.domains: Counter[str] = Counter()  # decisions by domain
+        self.feedback: Counter[str] = Counter()  # grades by what became of them
+        self.refusals: Counter[str] = Counter()  # of the control plane itself, by reason
         self._placed: tuple[ModelConfig, ...] = ()
         self.configure(config)
 
     def configure(self, config: Config) -> None:
-        """Takes a configuration as the one in force."""
+        """Puts a configuration in force."""
         self.config = config
         self.catalog: Catalog = compile_catalog(config)
         # With the models that left, at their last price: decisions that named them are reported on.
@@ -57,7 +57,7 @@ class Knowledge:
         """Whether a decision can have named it: it is configured, or has left since."""
         return model in self.with_left.index
 
-    def pushed(self, push: PushStatsRequest, *, now_s: float) -> None:
+    def count_push(self, push: PushStatsRequest, *, now_s: float) -> None:
         """Counts what a worker's push adds."""
         for increment in self.workers.merge(push, now_s=now_s):
             if increment.leg.model == NO_MODEL:
@@ -65,7 +65,7 @@ class Knowledge:
             else:
                 self._count(increment, now_s=now_s)
 
-    def settled(self, settlement: Settlement, *, now_s: float) -> None:
+    def count_settlement(self, settlement: Settlement, *, now_s: float) -> None:
         """Counts what an outcome adds."""
         decision = settlement.decision
         if settlement.reported is not None:
@@ -73,8 +73,8 @@ class Knowledge:
         if settlement.grade is not None and self._is_known(decision.cell, decision.model):
             self._grade(decision, settlement.grade, now_s)
 
-    def given(self, now_s: float, watched_s: float) -> Given:
-        """What a step works on; what was told is in no other."""
+    def take_given(self, now_s: float, watched_s: float) -> Given:
+        """Hands a step all that is new; the next step gets none of it again."""
         self.workers.forget_unheard(now_s=now_s)
         self.last_hour.forget_older(now_s=now_s)
         return Given(
@@ -103,7 +103,7 @@ class Knowledge:
         )
 
     def ejected(self, *, now_s: float) -> Collection[tuple[str, str]]:
-        """Endpoints, as (model, address), that workers have ejected, not one alone of many."""
+        """Endpoints, as (model, address), that enough workers have ejected."""
         return self.workers.ejected(now_s=now_s)
 
     def _forget_left(self) -> None:
@@ -116,7 +116,7 @@ class Knowledge:
         self.shed = Counter({g: n for g, n in self.shed.items() if g[0] in self.classes})
 
     def _is_known(self, cell: Cell, model: str) -> bool:
-        """A decision may be older than the configuration, or of another one."""
+        """Whether the configuration has both; a decision may be older than it."""
         is_cell = cell.traffic_class in self.classes and cell.kind in self.catalog.unfit
         return is_cell and model in self.catalog.index
 
@@ -130,22 +130,22 @@ class Knowledge:
             return  # money is money, but nothing is planned or shown by a name that left
         self.totals.setdefault((cell.traffic_class, model), Counts()).add(counts)
         if recent:
-            self.facts.count(leg, counts)
-            self.facts.ask(cell, counts.decided)
+            self.facts.count_leg(leg, counts)
+            self.facts.count_requests(cell, counts.decided)
         if new:
             self.domains[cell.domain] += counts.decided
-            self.drift.told(cell.domain, counts.decided, now_s=now_s)
+            self.drift.observe_decisions(cell.domain, counts.decided, now_s=now_s)
             self.last_hour.add(("model", model), counts, now_s=now_s)
             self.last_hour.add(("group", cell[:2]), counts, now_s=now_s)
 
     def _count_shed(self, increment: Increment, *, now_s: float) -> None:
-        """What is refused was asked for: without it the next plan would serve it all again."""
+        """Counts refused requests as demand: else the next plan would expect too little."""
         cell, counts = increment.leg.cell, increment.counts
         if cell.traffic_class not in self.classes:
             return
         self.shed[cell[:2]] += counts.shed
         if increment.recent:
-            self.facts.ask(cell, counts.shed)
+            self.facts.count_requests(cell, counts.shed)
         if increment.new:
             self.last_hour.add(("group", cell[:2]), counts, now_s=now_s)
 
@@ -153,13 +153,13 @@ class Knowledge:
         """Counts a request that its caller saw through, as a worker would have."""
         counters = Counters()
         journey = journey_of(reported, decision.cell, decision.model, self.with_left)
-        counted(journey, counters)
+        count_journey(journey, counters)
         for leg in counters.take_touched():
             self._count(Increment(leg, counters.get(leg), recent=True, new=True), now_s=now_s)
         self._take_off(decision, now_s)
 
     def _take_off(self, decision: OpenDecision, now_s: float) -> None:
-        """Its usage has come: from the time when it was made, it is unreported no more."""
+        """Takes a decision whose usage has come off what is unreported, at the time it was made."""
         cell, made_s = decision.cell, float(decision.issued_s)
         if made_s < self.workers.since_s:
             return
@@ -169,7 +169,7 @@ class Knowledge:
         self.last_hour.add(("group", cell[:2]), taken, now_s=made_s)
 
     def _grade(self, decision: OpenDecision, grade: Grade, now_s: float) -> None:
-        """Only the audit sample feeds floors: who grades unasked grades what went wrong."""
+        """Counts a grade. Only the audit sample feeds floors: who grades unasked saw a mistake."""
         config = self.classes[decision.cell.traffic_class]
         if not decision.audit_probability or config.grades == "none":
             self.feedback["unasked"] += 1
@@ -183,4 +183,4 @@ class Knowledge:
             told_s=now_s,
             replaces=grade.replaces,
         )
-        self.feedback["audited" if self.facts.grade(graded) else "beyond_limit"] += 1
+        self.feedback["audited" if self.facts.add_grade(graded) else "beyond_limit"] += 1

@@ -1,19 +1,23 @@
 """What happened in the last hour, to the minute."""
 
-import functools
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
+from optimizer.estimate.decayed import tupled
 from server.routing.counters import Counts
 
 _MINUTE_S = 60
 _MINUTES = 60
+# Of what was counted since a moment ago no average is taken over less than this.
+_AVERAGED_S_MIN = 60.0
+# The key under which the minute is kept in which counting began.
+_BEGAN = ("began", "")
 
 
 class Happened(NamedTuple):
-    """Sums over a time."""
+    """What happened over some time, in sums."""
 
     decided: int = 0
     completed: int = 0
@@ -25,20 +29,31 @@ class Happened(NamedTuple):
 
 
 class LastHour:
-    """Sums by key. Keys come from the configuration, so there are never many."""
+    """Keeps sums by key. Keys come from the configuration, so there are never many."""
 
     def __init__(self) -> None:
         self._minutes: dict[Hashable, deque[tuple[int, Happened]]] = {}
 
-    def add(self, key: Hashable, counts: Counts, *, now_s: float) -> None:
+    def add(self, key: Hashable, counts: Counts | Happened, *, now_s: float) -> None:
         """Adds to the minute of this time, or to the nearest that was begun before it."""
         minutes = self._minutes.setdefault(key, deque(maxlen=_MINUTES))
         minute = int(now_s // _MINUTE_S)
         if not minutes or minute > minutes[-1][0]:
             minutes.append((minute, _plus(Happened(), counts)))
-        elif minute > minutes[-1][0] - _MINUTES:  # older ones are of no hour that is asked for
+        elif minute > minutes[-1][0] - _MINUTES:  # older ones are in no hour that anybody asks for
             place = _place(minutes, minute)
             minutes[place] = minutes[place][0], _plus(minutes[place][1], counts)
+
+    def begin(self, *, now_s: float) -> None:
+        """Counting begins: nothing is known of the time before."""
+        self.add(_BEGAN, Happened(), now_s=now_s)
+
+    def averaged_s(self, *, now_s: float) -> float:
+        """The time over which sums are spread: an hour, or less where counting began in it."""
+        first = int(now_s // _MINUTE_S) - _MINUTES + 1
+        began = self._minutes.get(_BEGAN, ())
+        since_s = max([first, *(minute for minute, _ in began)]) * _MINUTE_S
+        return max(now_s - since_s, _AVERAGED_S_MIN)
 
     def copy(self) -> "LastHour":
         """As it is now, for another thread."""
@@ -50,10 +65,11 @@ class LastHour:
         """The sums of one key; what is older than an hour is left out."""
         first = int(now_s // _MINUTE_S) - _MINUTES + 1
         kept = [sums for minute, sums in self._minutes.get(key, ()) if minute >= first]
-        return functools.reduce(_plus, kept, Happened())
+        # A seventh of what adding one by one takes: each window asks for every class and payer.
+        return Happened(*map(sum, zip(*kept, strict=True)))
 
     def forget_older(self, *, now_s: float) -> None:
-        """Keys of which nothing is of the last hour: they may be names of long ago."""
+        """Forgets keys with nothing in the last hour: they may be old names."""
         first = int(now_s // _MINUTE_S) - _MINUTES + 1
         self._minutes = {key: kept for key, kept in self._minutes.items() if kept[-1][0] >= first}
 
@@ -70,7 +86,7 @@ class LastHour:
             known = ((int(minute), Happened(*map(int, sums))) for minute, *sums in minutes)
             kept = deque(((minute, sums) for minute, sums in known if minute <= this), _MINUTES)
             if kept:
-                found._minutes[_key(key)] = kept
+                found._minutes[tupled(key)] = kept
         return found
 
 
@@ -85,13 +101,8 @@ class _Rows:
             yield [key, [[minute, *sums] for minute, sums in minutes]]
 
 
-def _key(plain: Any) -> Hashable:
-    """A key as it was: JSON has made lists of tuples."""
-    return tuple(map(_key, plain)) if isinstance(plain, list) else plain
-
-
 def _place(minutes: Sequence[tuple[int, Happened]], minute: int) -> int:
-    """Of the last that is not later; the first where all are."""
+    """The place of the last minute that is not later; the first if all are later."""
     for place in range(len(minutes) - 1, 0, -1):
         if minutes[place][0] <= minute:
             return place

@@ -19,10 +19,12 @@ from server.routing.outcomes import (
 from server.routing.reported import Reported, Told
 from turnout.v1.routing_pb2 import Feedback, Outcome, OutcomeResult
 
-# About 400 bytes each, so 80 MB when full: half an hour of reports at 100 a second.
+# How many decisions are remembered, 400 bytes each, so 80 MB: half an hour of 100 reports a second.
 REMEMBERED_MAX = 200_000
-# Of an id, which begins with 16 bytes that authenticate it: no two have them in common.
+# How much of an id is its key: an id begins with the 16 bytes that authenticate it, its own.
 KEY_CHARS = 22
+# How many decisions have attempts that wait for usage, some 600 bytes each, 3 KB at most.
+ATTEMPTS_MAX = 20_000
 USAGE_ALREADY_COUNTED = "USAGE_ALREADY_COUNTED"
 
 _COUNTED = OutcomeResult()
@@ -90,6 +92,7 @@ class Outcomes:
         is_model: Callable[[str], bool],
         *,
         remembered_max: int = REMEMBERED_MAX,
+        attempts_max: int = ATTEMPTS_MAX,
     ) -> None:
         """`is_model` says whether the configuration has a model of that name."""
         self._key = key
@@ -97,14 +100,21 @@ class Outcomes:
         self._remembered_max = remembered_max
         self._records: dict[str, _Record] = {}
         self._oldest: list[tuple[int, str]] = []  # a heap of (issued, key)
+        # By key, while no usage has come. They are not kept over a restart, after which only the
+        # models that were asked are known.
+        self._attempts: dict[str, Sequence[Told]] = {}
+        self._attempts_max = attempts_max
         self._forgotten_s = -1  # decisions issued up to here may have left the table
 
     def settle(self, outcome: Outcome, *, now_s: float) -> Settlement:
-        """What is new in an outcome; raises RoutingError where nothing of it can count."""
+        """Settles an outcome; returns what it adds. Raises RoutingError if nothing of it counts."""
         self._check(outcome)
         decision = open_decision(self._key, outcome.decision_id, now_s=now_s)
         record = self._record(decision)
-        result, reported = _usage(record, decision, outcome)
+        key = decision.decision_id[:KEY_CHARS]
+        told = asked_of(outcome) or self._attempts.get(key, ())
+        result, reported = _usage(record, decision, outcome, told)
+        self._remember_attempts(key, () if record.usage_counted else told)
         return Settlement(decision, result, reported, _grade(record, outcome.feedback, now_s))
 
     def to_plain(self) -> dict[str, Any]:
@@ -146,6 +156,13 @@ class Outcomes:
             record = self._records[key] = replace(record)
         return record
 
+    def _remember_attempts(self, key: str, told: Sequence[Told]) -> None:
+        self._attempts.pop(key, None)
+        if told:
+            if len(self._attempts) >= self._attempts_max:
+                del self._attempts[next(iter(self._attempts))]
+            self._attempts[key] = told
+
     def _remember(self, entry: tuple[int, str], record: _Record) -> None:
         self._records[entry[1]] = record
         if len(self._oldest) < self._remembered_max:
@@ -156,7 +173,7 @@ class Outcomes:
 
 
 def _usage(
-    record: _Record, decision: OpenDecision, outcome: Outcome
+    record: _Record, decision: OpenDecision, outcome: Outcome, told: Sequence[Told]
 ) -> tuple[OutcomeResult, Reported | None]:
     """The result, and what is new of the request itself."""
     has_usage = outcome.HasField("usage")
@@ -164,7 +181,7 @@ def _usage(
         return _COUNTED, None
     if decision.kind is Kind.INFER or (has_usage and record.usage_counted):
         return _refusal(decision.kind), None
-    asked = asked_of(outcome) or _asked_before(record, decision)
+    asked = told or _asked_before(record, decision)
     reported = reported_of(outcome, asked)
     if not record.usage_counted:  # what was counted stands
         record.model = reported.answered_by or decision.model

@@ -25,7 +25,7 @@ _Key = TypeVar("_Key")
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """The shares of one plan, of what it serves, and what it sheds."""
+    """How one plan shares out what it serves, and what it sheds."""
 
     models: tuple[str, ...]
     cells: Mapping[Cell, ModelShares]
@@ -66,7 +66,7 @@ def shares_of(window: Window, solution: Solution) -> Shares:
 
 
 def parts_of(plan_id: str, shares: Shares) -> tuple[pb.WatchPlanResponse, ...]:
-    """At least one; together they hold every cell and class."""
+    """Cuts a plan into parts, at least one; together they hold every cell and class."""
     cells = list(dict.fromkeys((*shares.cells, *shares.shed)))
     parts = []
     for start in range(0, max(len(cells), 1), PART_CELLS_MAX):
@@ -130,7 +130,7 @@ def _members(keys: Sequence[_Key]) -> Mapping[_Key, list[int]]:
 
 
 def _weight(window: Window, indexes: Sequence[int]) -> Floats:
-    """A class or kind without demand goes by the plain mean of its cells."""
+    """How much each cell counts in a mean: its demand, or all alike where nobody asks."""
     demand = window.problem.demand[indexes]
     return demand if demand.any() else np.ones(len(indexes))
 

@@ -4,21 +4,22 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from optimizer.baseline import best_model
-from optimizer.estimate.accuracy import AccuracyEstimate
-from optimizer.explain import breach_text, step_price_text
-from optimizer.problem import group_labels
+from optimizer.problem import Floats, group_labels
 from optimizer.solution import Breach, Certificate, Solution
 from optimizer.step_prices import StepPrice
-from server.config.classes import ClassConfig
 from server.control.binding import SHARE_MIN, bindings
 from server.control.cell_messages import to_message
-from server.control.facts import Given, GroupName
-from server.control.messages import estimate_message, timestamp
+from server.control.forecast import forecast
+from server.control.hourly import HOUR_S
+from server.control.messages import timestamp
+from server.control.sentences import breach_text, group_texts, step_price_text
 from server.control.window import Window
+from server.money import DAY_S
 from turnout.v1 import admin_pb2 as pb
 
-_DAY_S = 86_400.0
 # A dollar of pace that is worth less than this part of a dollar is the solver's rounding.
 DUAL_MIN = 1e-6
 # A floor that the plan misses by less is missed by rounding.
@@ -30,23 +31,36 @@ def plan_message(plan_id: str, window: Window, solution: Solution, *, now_s: flo
 
     Step prices come later, for they take longer than a plan may wait.
     """
-    days = window.window_s / _DAY_S
+    days, hours = window.window_s / DAY_S, window.window_s / HOUR_S
+    per_hour = _cost_per_hour(window, solution)
     return pb.Plan(
         id=plan_id,
         time=timestamp(now_s),
         window_s=window.window_s,
         cells=_cells(window, solution),
-        classes=_classes(window, solution),
-        budgets=_budgets(window, solution),
+        classes=_classes(window, solution, per_hour),
+        budgets=_budgets(window, solution, per_hour, now_s),
         breaches=list(_breaches(window, solution)),
         certificate=_certificate(solution.certificate),
         cost_nano_usd_per_day=round(solution.cost_nano_usd / days),
         best_model_cost_nano_usd_per_day=round(best_model(window.problem).cost_nano_usd / days),
+        averaged_s=window.hourly.averaged_s,
+        cost_nano_usd_per_hour=round(per_hour.sum()),
+        best_model_cost_nano_usd_per_hour=round(best_model(window.typical).cost_nano_usd / hours),
     )
 
 
-def step_price_messages(prices: Sequence[StepPrice]) -> list[pb.StepPrice]:
-    """Each with its sentence."""
+def _cost_per_hour(window: Window, solution: Solution) -> Floats:
+    """(C,) nano-dollars of each cell: of the mix in force, in an hour like the last one."""
+    typical = window.typical
+    cost = (solution.shares * typical.cost_nano_usd).sum(axis=1)
+    per_hour: Floats = typical.demand * cost * (HOUR_S / window.window_s)
+    return per_hour
+
+
+def step_price_messages(window: Window, prices: Sequence[StepPrice]) -> list[pb.StepPrice]:
+    """Each with its sentence, which names what is promised now."""
+    promised = _promised(window)
     return [
         pb.StepPrice(
             kind=price.kind,
@@ -54,10 +68,21 @@ def step_price_messages(prices: Sequence[StepPrice]) -> list[pb.StepPrice]:
             step=price.step,
             cost_nano_usd_per_day=price.cost_nano_usd_per_day,
             accuracy=price.accuracy,
-            text=step_price_text(price),
+            text=step_price_text(price, promised.get((price.kind, price.name))),
         )
         for price in prices
     ]
+
+
+def _promised(window: Window) -> Mapping[tuple[str, str], float]:
+    """By "floor" or "slo" and class, as configured."""
+    promised = {}
+    for group in window.configured.groups:
+        if group.floor is not None:
+            promised["floor", group.traffic_class] = group.floor
+        if group.miss_max is not None:
+            promised["slo", group.traffic_class] = 1 - group.miss_max
+    return promised
 
 
 def _cells(window: Window, solution: Solution) -> Iterator[pb.PlanCell]:
@@ -81,8 +106,9 @@ def _cells(window: Window, solution: Solution) -> Iterator[pb.PlanCell]:
         )
 
 
-def _classes(window: Window, solution: Solution) -> Iterator[pb.PlanClass]:
+def _classes(window: Window, solution: Solution, per_hour: Floats) -> Iterator[pb.PlanClass]:
     problem = window.problem
+    costs = np.bincount(problem.group_of, per_hour, len(problem.groups))
     for g, group in enumerate(problem.groups):
         yield pb.PlanClass(
             traffic_class=group.traffic_class,
@@ -92,47 +118,19 @@ def _classes(window: Window, solution: Solution) -> Iterator[pb.PlanClass]:
             accuracy=solution.accuracy[g],
             within_slo=1 - solution.miss[g],
             shed=solution.group_shed[g],
-            cost_nano_usd_per_day=round(solution.group_cost_nano_usd[g] * _DAY_S / window.window_s),
+            cost_nano_usd_per_day=round(solution.group_cost_nano_usd[g] * DAY_S / window.window_s),
+            requests_per_hour=window.hourly.requests[g],
+            cost_nano_usd_per_hour=round(costs[g]),
         )
 
 
-def add_promises(plan: pb.Plan, given: Given, accuracy: AccuracyEstimate) -> None:
-    """What each class and payer was promised, and what was realised of it."""
-    for message in plan.classes:
-        config = given.classes[message.traffic_class]
-        name = message.traffic_class, message.payer
-        message.floor = config.floor or 0.0
-        message.floor_basis = floor_basis(config)
-        realised = accuracy.of_group(*name, given.now_s)
-        message.realised_accuracy.CopyFrom(estimate_message(realised))
-        if config.slo is not None:
-            message.slo_fraction = config.slo.fraction
-        message.realised_within_slo = realised_within_slo(given, name)
-        message.realised_shed = _realised_shed(given, name)
-
-
-def floor_basis(config: ClassConfig) -> str:
-    """Whether grades come that could show a floor to be missed."""
-    if config.floor is None:
-        return "none"
-    return "assumed" if config.grades == "none" else "audited"
-
-
-def realised_within_slo(given: Given, name: GroupName) -> float:
-    """The fraction of the last hour's requests; 1 where there were none, for none was late."""
-    hour = given.last_hour.of(("group", name), now_s=given.now_s)
-    return 1 - hour.slo_missed / max(hour.completed, 1)
-
-
-def _realised_shed(given: Given, name: GroupName) -> float:
-    """The fraction of the last hour's requests that was refused."""
-    hour = given.last_hour.of(("group", name), now_s=given.now_s)
-    return hour.shed / max(hour.decided + hour.shed, 1)
-
-
-def _budgets(window: Window, solution: Solution) -> Iterator[pb.PlanBudget]:
+def _budgets(
+    window: Window, solution: Solution, per_hour: Floats, now_s: float
+) -> Iterator[pb.PlanBudget]:
     for b, budget in enumerate(window.problem.budgets):
         state = window.budgets[budget.name]
+        cost = float(per_hour @ budget.cells)
+        ahead = forecast(state, cost_nano_usd_per_hour=cost, now_s=now_s)
         yield pb.PlanBudget(
             name=state.name,
             period=state.period,
@@ -140,11 +138,13 @@ def _budgets(window: Window, solution: Solution) -> Iterator[pb.PlanBudget]:
             spent_nano_usd=state.spent_nano_usd,
             unreported=state.unreported,
             unreported_nano_usd=state.unreported_nano_usd,
-            cost_nano_usd_per_day=round(
-                solution.budget_cost_nano_usd[b] * _DAY_S / window.window_s
-            ),
-            pace_nano_usd_per_day=round(state.pace_nano_usd_per_s * _DAY_S),
+            cost_nano_usd_per_day=round(solution.budget_cost_nano_usd[b] * DAY_S / window.window_s),
+            pace_nano_usd_per_day=round(state.pace_nano_usd_per_s * DAY_S),
             binds=_binds(state.name, solution),
+            cost_nano_usd_per_hour=round(cost),
+            period_end=timestamp(ahead.end_s),
+            expected_nano_usd=ahead.expected_nano_usd,
+            text=ahead.text,
         )
 
 
@@ -170,8 +170,10 @@ def _named(window: Window, solution: Solution) -> Iterator[Breach]:
 def _breaches(window: Window, solution: Solution) -> Iterator[pb.Breach]:
     """What is shed says what binds."""
     binds = _group_bindings(window, solution)
+    groups = window.problem.groups
+    whose = dict(zip(group_labels(groups), group_texts(groups), strict=True))
     for breach in _named(window, solution):
-        message = _breach(breach, window)
+        message = _breach(breach, window, whose)
         if breach.kind == "capacity" and breach.name in binds:
             message.text += f": {binds[breach.name]} is used up"
         yield message
@@ -189,15 +191,18 @@ def _group_bindings(window: Window, solution: Solution) -> Mapping[str, str]:
     return {label: " and ".join(parts) for label, parts in said.items() if parts}
 
 
-def _breach(breach: Breach, window: Window) -> pb.Breach:
-    """Money is told by the day, as everywhere in a plan."""
-    scale = _DAY_S / window.window_s if breach.kind == "pace" else 1.0
+def _breach(breach: Breach, window: Window, whose: Mapping[str, str]) -> pb.Breach:
+    """Money is told by the day."""
+    kind = "budget" if breach.kind == "pace" else "class"
+    scale = DAY_S / window.window_s if breach.kind == "pace" else 1.0
     return pb.Breach(
         kind=breach.kind,
         name=breach.name,
         bound=breach.bound * scale,
         best=breach.best * scale,
-        text=breach_text(breach, window_s=window.window_s),
+        text=breach_text(
+            breach, whose.get(breach.name, f"{kind} {breach.name}"), window_s=window.window_s
+        ),
     )
 
 

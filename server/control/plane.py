@@ -2,8 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 
@@ -17,13 +15,13 @@ from server.control.corridor import Corridor, Solver, solve_window
 from server.control.estimates import Estimates
 from server.control.explainer import Explainer, Pricer, price_window
 from server.control.kept_config import KeptConfig
+from server.control.kept_files import KeptFiles
 from server.control.knowledge import Knowledge
 from server.control.outcomes import Outcomes
 from server.control.publisher import Publisher
 from server.control.remembered import counted_by_now, take_up
 from server.control.replanner import Replanner
 from server.control.spent_file import restore_spent
-from server.control.state_file import FILE_NAME
 from server.control.state_keeper import StateKeeper
 from server.control.update_log import Author, Update
 from server.routing.errors import RoutingError
@@ -32,26 +30,6 @@ from turnout.v1.control_pb2 import PushStatsRequest, WatchPlanResponse
 from turnout.v1.routing_pb2 import Outcome, OutcomeResult
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class KeptFiles:
-    """What outlives the process."""
-
-    live_config: Path  # the configuration with its live updates
-    state: Path  # what was learned and spent
-    spent: Path  # what budgets have spent in their periods, as earlier versions kept it
-    updates: Path  # who changed what while it ran
-
-    @classmethod
-    def in_folder(cls, folder: Path) -> "KeptFiles":
-        """Under the names that they have in the state folder."""
-        return cls(
-            folder / "live.json",
-            folder / FILE_NAME,
-            folder / "spent.json",
-            folder / "updates.jsonl",
-        )
 
 
 class ControlPlane:
@@ -102,6 +80,8 @@ class ControlPlane:
         )
         if known is not None:
             self._replanner.wake()  # there is enough to plan with
+        else:
+            self._knowledge.last_hour.begin(now_s=self.started_s)
         self._up = self._knowledge.models_up(now_s=self.started_s)
         self._updating = asyncio.Lock()
         self._replacing = asyncio.Lock()  # the classifier
@@ -121,7 +101,7 @@ class ControlPlane:
             tasks.create_task(self._state.run())
             tasks.create_task(self._keep_again())
 
-    def refused(self, reason: str) -> None:
+    def count_refusal(self, reason: str) -> None:
         """A call of an operator or a worker was answered with an error of this reason."""
         _log.info("refused", reason=reason)
         self._knowledge.refusals[reason] += 1
@@ -133,8 +113,8 @@ class ControlPlane:
     def push(self, push: PushStatsRequest) -> None:
         """Counts; plans at once where a model lost its last endpoint or has one again."""
         now_s = self._clock()
-        self._knowledge.pushed(push, now_s=now_s)
-        self._classifier.pushed(push)
+        self._knowledge.count_push(push, now_s=now_s)
+        self._classifier.keep_texts(push)
         up = self._knowledge.models_up(now_s=now_s)
         if up != self._up:
             _log.info("models up", models=sorted(up), before=sorted(self._up))
@@ -231,7 +211,7 @@ class ControlPlane:
         self, data: bytes, by: Author, *, force: bool, dry_run: bool
     ) -> tuple[Comparison | None, bool]:
         async with self._replacing:  # or of two at once each would delete the other's file
-            contents, comparison = await self._classifier.compared(self.config, data)
+            contents, comparison = await self._classifier.compare(self.config, data)
             worse = comparison is not None and bool(comparison.worse)
             if dry_run or (worse and not force):
                 return comparison, False
@@ -245,8 +225,8 @@ class ControlPlane:
             settlement = self._outcomes.settle(outcome, now_s=now_s)
         except RoutingError as error:
             return OutcomeResult(reason=error.reason, message=error.with_field)
-        self._knowledge.settled(settlement, now_s=now_s)
-        self._classifier.settled(outcome)
+        self._knowledge.count_settlement(settlement, now_s=now_s)
+        self._classifier.keep_labels(outcome)
         return settlement.result
 
     def _take(self, now_s: float) -> Callable[[], None]:

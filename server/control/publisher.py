@@ -36,7 +36,7 @@ class Publisher:
         return self._newest.config_number
 
     def publish_config(self, config_json: bytes) -> None:
-        """Makes a configuration the one in force, beside the plan in force."""
+        """Publishes a configuration beside the plan in force."""
         number = self._newest.number + 1
         self._replace(
             replace(self._newest, number=number, config_json=config_json, config_number=number)
@@ -45,14 +45,14 @@ class Publisher:
     def publish_plan(
         self, parts: tuple[WatchPlanResponse, ...], *, plan_s: float, window_s: float
     ) -> None:
-        """Makes a plan the one in force; at least one part."""
+        """Publishes a plan, which has at least one part."""
         number = self._newest.number + 1
         self._replace(
             replace(self._newest, number=number, plan=parts, plan_s=plan_s, window_s=window_s)
         )
 
     def confirm_plan(self, *, plan_s: float, window_s: float) -> None:
-        """The plan in force was found again for a later window."""
+        """Confirms the plan in force for a later window."""
         self._replace(replace(self._newest, plan_s=plan_s, window_s=window_s))
 
     async def watch(self) -> AsyncIterator[WatchPlanResponse]:

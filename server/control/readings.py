@@ -124,15 +124,21 @@ def _unreported(knowledge: Knowledge, now_s: float) -> dict[str, list[Point]]:
 
 def _floors(plan: Plan | None) -> dict[str, list[Point]]:
     """Of what has a floor; realised only where grades say so."""
+    promised: list[Point] = []
     required: list[Point] = []
     realised: list[Point] = []
     for entry in () if plan is None else plan.classes:
         names = {"traffic_class": entry.traffic_class, "payer": entry.payer}
         if entry.floor > 0:
-            required.append((names, entry.floor))
+            promised.append((names, entry.floor))
+            required.append((names, entry.required))
         if entry.realised_accuracy.grades > 0:
             realised.append((names, entry.realised_accuracy.mean))
-    return {"turnout.floor.required": required, "turnout.floor.realised": realised}
+    return {
+        "turnout.floor.promised": promised,
+        "turnout.floor.required": required,
+        "turnout.floor.realised": realised,
+    }
 
 
 def _budgets(knowledge: Knowledge, now_s: float) -> dict[str, list[Point]]:

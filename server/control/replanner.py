@@ -1,4 +1,4 @@
-"""When to plan, and whom to tell: every window, and at once when something has changed."""
+"""Decides when to plan: every window, and at once when something has changed."""
 
 import asyncio
 import contextlib
@@ -46,11 +46,11 @@ class Replanner:
         self._clock = clock
         self._on_gathered = on_gathered
         self._wake = asyncio.Event()
-        self._is_dropped = False  # what the last step found
+        self._is_dropped = False  # whether the last step's plan was dropped
         self.archive = PlanArchive(epoch)
 
     def wake(self) -> None:
-        """Plans at once, for something that the plan rests on has changed."""
+        """Plans at once, because something has changed that the plan rests on."""
         self._wake.set()
 
     async def run(self) -> None:
@@ -74,7 +74,7 @@ class Replanner:
             return None
         explained = Plan()
         explained.CopyFrom(plan)
-        explained.step_prices.extend(self._explainer.prices)
+        explained.step_prices.extend(self._explainer.prices_of(plan))
         explained.solve_ms += self._explainer.took_s * 1_000
         return explained
 
@@ -83,7 +83,7 @@ class Replanner:
         given, on_learned = self._corridor.gather(begun_s), self._on_gathered(begun_s)
         try:
             step = await self._work(given)
-        finally:  # what was told is learned, or lost, whatever comes of the plan
+        finally:  # the facts are learned, or lost, whatever comes of the plan
             on_learned()
         replaced = b""
         if step.draft is not None:
@@ -97,7 +97,7 @@ class Replanner:
             self._put_in_force(step, replaced)
 
     async def _work(self, given: Given) -> Step:
-        """A step that has to be quick once somebody wakes us: what follows knows more."""
+        """Runs a step, and hurries it once somebody wakes us: the next step knows more."""
         haste = Haste()
         working = asyncio.ensure_future(asyncio.to_thread(self._corridor.work, given, haste))
         waking = asyncio.ensure_future(self._wake.wait())

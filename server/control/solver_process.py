@@ -75,7 +75,7 @@ class SolverProcess:
         if self._is_small(window):
             return price_window(window)
         deadline = Deadline(EXPLAIN_S_MAX, time.monotonic)
-        arguments = window.configured, EXPLAIN_S_MAX, window.window_s, SOLVE_S_MAX
+        arguments = window.typical, EXPLAIN_S_MAX, window.window_s, SOLVE_S_MAX
         prices = self._call(deadline, "prices", *arguments)
         return prices if isinstance(prices, tuple) else ()
 

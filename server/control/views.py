@@ -6,6 +6,7 @@ from optimizer.estimate.accuracy import Estimate
 from server.control.estimates import believed_before
 from server.control.knowledge import Knowledge
 from server.control.messages import budget_message, estimate_message, model_message, timestamp
+from server.routing.catalog import payload_kinds
 from turnout.v1 import admin_pb2 as pb
 
 
@@ -27,15 +28,18 @@ def model_statuses(
     knowledge: Knowledge, accuracy: Mapping[str, Estimate], *, now_s: float
 ) -> Iterator[pb.ModelStatus]:
     """Every model, with what is believed of it and what it did in the last hour."""
-    ejected, in_flight = knowledge.ejected(now_s=now_s), knowledge.workers.in_flight(now_s=now_s)
+    workers, in_flight = knowledge.workers, knowledge.workers.in_flight(now_s=now_s)
+    ejected, until_s = knowledge.ejected(now_s=now_s), workers.ejected_until_s(now_s=now_s)
     for model in knowledge.config.models:
+        names = [(model.name, address) for address in model.endpoints]
         endpoints = [
             pb.EndpointStatus(
-                address=address,
-                ejected=(model.name, address) in ejected,
-                in_flight=in_flight[model.name, address],
+                address=name[1],
+                ejected=name in ejected,
+                in_flight=in_flight[name],
+                ejected_until=timestamp(until_s[name]) if name in ejected else None,
             )
-            for address in model.endpoints
+            for name in names
         ]
         hour = knowledge.last_hour.of(("model", model.name), now_s=now_s)
         yield pb.ModelStatus(
@@ -47,6 +51,7 @@ def model_statuses(
             cost_nano_usd=hour.cost_nano_usd,
             unreported=max(hour.unreported, 0),
             unreported_nano_usd=max(hour.unreported_nano_usd, 0),
+            payload_kinds=payload_kinds(model.protocol),
         )
 
 

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 from scipy import sparse
@@ -16,6 +17,7 @@ from server.config.models import ModelConfig
 from server.control.budgets import BudgetState
 from server.control.estimates import Estimates
 from server.control.facts import Given, GroupName
+from server.control.hourly import Hourly, hourly, like_an_hour
 from server.money import NANO_PER_USD
 from server.routing.catalog import Cell, TrafficClass
 
@@ -24,6 +26,7 @@ CELLS_MAX = 10_000
 # What uses less of a resource than so many attempts a request is left out, or every column of a
 # programme would be in every row.
 REACH_MIN = 1e-3
+_HUNDREDTHS = 0.01, -0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,11 @@ class Window:
 
     cells: tuple[Cell, ...]
     problem: Problem
-    # With the floors as configured, without margins and accounts: for prices shown to people.
+    # With the floors as configured, without margins and accounts: what was promised.
     configured: Problem
+    # With the requests of an hour like the last one, for all amounts shown to people.
+    typical: Problem
+    hourly: Hourly
     window_s: float
     budgets: Mapping[str, BudgetState]
 
@@ -53,7 +59,11 @@ def build_window(given: Given, estimates: Estimates) -> Window | None:
     problem = Problem(
         models=tuple(models),
         groups=tuple(
-            _group(given, name, _required_floor(given, estimates, name)) for name in names
+            replace(
+                _group(given, name, _required_floor(given, estimates, name)),
+                floor_steps=_floor_steps(given, estimates, name),
+            )
+            for name in names
         ),
         group_of=np.array([index[cell[:2]] for cell in cells]),
         demand=np.array([per_s[cell] * config.window_s for cell in cells]),
@@ -72,10 +82,13 @@ def build_window(given: Given, estimates: Estimates) -> Window | None:
         budgets=[_budget(state, cells, config.window_s) for state in given.budgets.values()],
     )
     configured = tuple(_group(given, name, _floor(given, name)) for name in names)
+    an_hour = hourly(given.last_hour, names, now_s=now_s)
     return Window(
         cells=tuple(cells),
         problem=problem,
         configured=replace(problem, groups=configured),
+        typical=like_an_hour(problem, an_hour, window_s=config.window_s),
+        hourly=an_hour,
         window_s=config.window_s,
         budgets=given.budgets,
     )
@@ -169,8 +182,27 @@ def _required_floor(given: Given, estimates: Estimates, name: GroupName) -> floa
     account = estimates.accounts.setdefault(name, FloorAccount(floor))
     if given.classes[name[0]].grades == "none":
         return account.required(floor, given.now_s)
-    grades = estimates.accuracy.of_group(*name, given.now_s).grades
-    return account.required(floor, given.now_s, margin=margin_for(floor, grades))
+    margin = _margin(given, estimates, name, floor)
+    return account.required(floor, given.now_s, margin=margin)
+
+
+def _margin(given: Given, estimates: Estimates, name: GroupName, floor: float) -> float:
+    return margin_for(floor, estimates.accuracy.of_group(*name, given.now_s).grades)
+
+
+def _floor_steps(given: Given, estimates: Estimates, name: GroupName) -> tuple[float, float]:
+    """By a hundredth of the promise, up and down; without bound where that cannot be promised."""
+    floor = _floor(given, name)
+    if floor is None or given.classes[name[0]].grades == "none":
+        return _HUNDREDTHS
+    before = _margin(given, estimates, name, floor)
+    up, down = (
+        step + _margin(given, estimates, name, floor + step) - before
+        if 0 <= floor + step <= 1
+        else step * inf
+        for step in _HUNDREDTHS
+    )
+    return up, down
 
 
 def _cost(models: Sequence[ModelConfig], usage: Usage, classes: _Classes) -> Floats:

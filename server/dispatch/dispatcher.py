@@ -12,7 +12,7 @@ from server.routing.decision_id import Kind
 from server.routing.endpoints import EndpointLoad, Target
 from server.routing.errors import DeadlinePast, UpstreamFailed
 from server.routing.experience import Experience
-from server.routing.journey import MARGIN_S, Attempt, Fate, Journey, counted
+from server.routing.journey import MARGIN_S, Attempt, Fate, Journey, count_journey
 from server.routing.query import Query
 from server.routing.router import Router
 from server.routing.status_meaning import STATUS_MEANINGS
@@ -134,16 +134,16 @@ class Dispatcher:
             response = await self._exchanges[target.model.protocol](
                 target.endpoint, target.model, trip.request, left_s, trip.metadata
             )
-            attempt.answered(self._now_s(), input_tokens=trip.decision.reading.input_tokens)
+            attempt.end_with_answer(self._now_s(), input_tokens=trip.decision.reading.input_tokens)
         except EndpointError as error:
-            attempt.ended(Fate.FAILED, self._now_s(), error.code)
+            attempt.end_without_answer(Fate.FAILED, self._now_s(), error.code)
             raise
         except asyncio.CancelledError:
             if self._overtime.was_given_up(trip):
-                attempt.given_up(self._now_s())
+                attempt.give_up(self._now_s())
                 message = f"no answer came within {attempt.took_s:.3g} s"
                 raise EndpointError(Code.DEADLINE_EXCEEDED, message) from None
-            attempt.left(self._now_s(), is_due=journey.is_due(self._now_s()))
+            attempt.abandon(self._now_s(), is_due=journey.is_due(self._now_s()))
             raise
         finally:
             self._end(trip, attempt, load)
@@ -172,7 +172,7 @@ class Dispatcher:
         self._overtime.back(trip)
         self._release(attempt.target, load)
         if attempt.fate is None:  # something broke down
-            attempt.ended(Fate.LEFT, self._now_s())
+            attempt.end_without_answer(Fate.LEFT, self._now_s())
         self._experience.observe(trip.journey, attempt)
 
     def _wait_s(self, trip: Trip) -> float | None:
@@ -205,7 +205,7 @@ class Dispatcher:
         journey = trip.journey
         journey.ended_s = self._now_s()
         self._experience.conclude(journey)
-        counted(journey, self._counters)
+        count_journey(journey, self._counters)
 
     def _arrive(self, trip: Trip, response: Bytes) -> Answer:
         journey = trip.journey

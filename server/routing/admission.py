@@ -11,10 +11,10 @@ from server.routing.slices import Slices, turn_of
 
 
 class Admission:
-    """Of one worker. Counts what it refuses; no I/O, no clock."""
+    """Decides at one worker which requests are refused, and counts them; no I/O, no clock."""
 
     def __init__(self, counters: Counters, slices: Slices) -> None:
-        self.sheds_some = False  # the plan in force does, of some cell
+        self.sheds_some = False  # the plan in force sheds some cell
         self._counters = counters
         self._slices = slices
         self._shedder = Shedder()
@@ -50,7 +50,7 @@ class Admission:
                 del refusal  # or with its traceback, which has this frame, it would be a cycle
 
     def refusal(self, asked: Asked, *, spend: bool = True) -> Shed | None:
-        """Why the plan refuses this request, and counts it; None where it is to be decided.
+        """Counts a request that the plan refuses, and returns why; None if it does not refuse it.
 
         What no model could answer is not shed: to come back would not help.
         """
@@ -61,11 +61,11 @@ class Admission:
         if shed is None:
             return None
         if spend:
-            self._counters.shed(cell)
+            self._counters.count_shed(cell)
         return Shed(cell.traffic_class, *shed)
 
     def within_slices(self, asked: Asked, down: int) -> Asked:
-        """A model that has all it may have is not asked; raises Shed where no other is open.
+        """Leaves out models that have all they may have; raises Shed if no other is open.
 
         What the plan sheds of did not fit elsewhere, so no model but those of its shares is open.
         """
@@ -80,9 +80,9 @@ class Admission:
         return asked._replace(unfit=asked.unfit | full)
 
     def _full(self, asked: Asked, full: int) -> Shed:
-        """Counts what is refused because of these models; it is part of what the plan sheds."""
+        """Counts a request that is refused because these models are full: it is shed too."""
         cell = asked.reading.cell
-        self._shedder.paid(cell, asked.tenant)
-        self._counters.shed(cell)
+        self._shedder.pay_ahead(cell, asked.tenant)
+        self._counters.count_shed(cell)
         names = [name for index, name in enumerate(self._models) if full >> index & 1]
         return Shed(cell.traffic_class, 0.0, f"capacity of {listed(names)}")

@@ -20,7 +20,7 @@ def allotted(owed: Sequence[float], count: int) -> list[int]:
 
 
 def _level(owed: Sequence[float], count: int) -> float:
-    """What all who take a part are left with, were requests no wholes."""
+    """What each taker would be left with if requests could be divided."""
     level, total = 0.0, -float(count)
     for takers, each in enumerate(sorted(owed, reverse=True), 1):
         if takers > 1 and each <= level:

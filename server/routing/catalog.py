@@ -25,6 +25,14 @@ NOMINAL_OUTPUT_TOKENS = 500
 NOMINAL_BUSY_S = 1.0
 
 
+def payer_text(payer: str) -> str:
+    """As people name it: "no budget", "team-a", "team-a and team-b", "a, b and c"."""
+    if payer == NO_PAYER:
+        return "no budget"
+    *others, last = payer.split("+")
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 class PayloadKind(StrEnum):
     """What a request carries; UNKNOWN where only features are sent that say nothing of it."""
 
@@ -47,6 +55,11 @@ _TAKES: Mapping[str, frozenset[PayloadKind]] = {
     "oip": frozenset({PayloadKind.UNKNOWN, PayloadKind.TENSORS}),
     "openai": frozenset({PayloadKind.UNKNOWN, PayloadKind.TEXT}),
 }
+
+
+def payload_kinds(protocol: str) -> list[str]:
+    """What models that speak it can be asked."""
+    return sorted(_TAKES[protocol] - {PayloadKind.UNKNOWN})
 
 
 # What Infer can speak to a model's endpoints.

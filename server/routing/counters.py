@@ -120,11 +120,11 @@ class Counters:
         self._touched.add(key)
         return counts
 
-    def shed(self, cell: Cell) -> None:
+    def count_shed(self, cell: Cell) -> None:
         """A request of the cell was refused, as the plan or a capacity says."""
         self.of(cell, NO_MODEL, NO_MODEL).shed += 1
 
-    def refused(self, reason: str) -> None:
+    def count_refusal(self, reason: str) -> None:
         """A request was answered with an error of this reason."""
         if reason not in self._refusals and len(self._refusals) >= REASONS_MAX:
             reason = OVERFLOW

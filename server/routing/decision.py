@@ -11,9 +11,9 @@ from server.routing.reading.classifier import Reading
 from server.routing.routes import Routes
 from server.routing.selector import Basis, Pick, Selector
 
-# Named to a caller of Route: as many as a caller would try within one deadline.
+# How many fallbacks Route names: as many as a caller would try within one deadline.
 FALLBACKS_MAX = 3
-# Kept for decisions that have the same, a KB each; those of any further pick are made anew.
+# How many grounds are kept for decisions that share them, a KB each; others are made anew.
 GROUNDS_MAX = 2_000
 
 
@@ -57,13 +57,13 @@ class Decisions:
         self._grounds: dict[tuple[Cell, int, int, str], Grounds] = {}
 
     def forget(self) -> None:
-        """Another plan, or another configuration, is in force."""
+        """Forgets grounds, for another plan or configuration is in force."""
         self._grounds = {}
 
     def make(
         self, asked: Asked, pick: Pick, blocked: int, target: Target, routes: Routes
     ) -> Decision:
-        """On grounds that are shared with decisions on the same pick and rule."""
+        """A decision on the grounds that all decisions of the same pick and rule share."""
         reading = asked.reading
         key = (reading.cell, blocked, pick.model, reading.rule)
         grounds = self._grounds.get(key)

@@ -30,15 +30,16 @@ _TAG_BYTES = 16
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 # Of tag and body together: 32 characters, so that none is padding, and a length says little.
 _STEP_BYTES = 24
-# What ends the names, with zeros up to the next step.
+# Marks the end of the names; zeros fill up to the next step.
 _END = b"\x80"
 # kind, audit probability, issued (s), boot of the worker, count within it, expected cost
 _HEAD = struct.Struct("<BfIQQQ")
 _COUNT_AT, _COUNT_BYTES = 17, 8
 _NAMES = 7  # of the cell five, then model and version
-# Decisions that ids are made ahead for within a second, a KB each and its ids; others begin anew.
+# For how many decisions ids are made ahead within a second, a KB each and its ids; when there are
+# more, all begin anew.
 SAID_MAX = 1_000
-# Some 40 us of the loop, and 8 KB.
+# Sealing so many takes the loop some 40 us, and 8 KB.
 SEALED_AT_ONCE_MAX = 32
 # No id of ours is longer: seven names of at most 63 characters, payers of several budgets aside.
 DECISION_ID_CHARS_MAX = 4_096
@@ -81,7 +82,7 @@ class Sealer:
         self._key = key
         self._encrypt = _cipher(key).encrypt
         self._boot = boot
-        self.sealed = 0  # ids, ever; those that were made ahead and not taken too
+        self.sealed = 0  # ids that were ever sealed, with those that nobody took
         self._issued_s = 0
         self._ids: dict[_Said, Iterator[str]] = {}  # by what they say, of this second
 
@@ -127,11 +128,11 @@ class Sealer:
 
     @property
     def said(self) -> int:
-        """How many decisions of this second ids are kept ready for."""
+        """For how many decisions of this second ids are ready."""
         return len(self._ids)
 
     def _make(self, said: _Said, issued_s: int) -> Iterator[str]:
-        """Endless; made ahead are no more than were taken."""
+        """Makes ids for ever; never makes more ahead than were taken."""
         kind, cell, model, audit_probability, cost = said
         body = _HEAD.pack(kind, audit_probability, issued_s, self._boot, 0, cost)
         body += _names(cell, model)

@@ -12,12 +12,13 @@ from typing import NamedTuple
 from server.routing.catalog import Model
 from server.routing.health import EndpointKey, HealthTracker
 
-# What an endpoint was given fades so fast. Of what Route gives away nothing else is known: it is in
-# flight for seconds, as a rule.
+# How fast it is forgotten what an endpoint was given. Nothing else is known of requests that Route
+# gave away; as a rule they are in flight for seconds.
 RECENT_S = 10.0
-# What is in flight is known, what was given is not known to be there still.
+# What was given counts little beside what is in flight: it may be done already.
 GIVEN_WEIGHT = 0.01
-# Caches fill and code is compiled within some hundred requests. Envoy begins with a tenth as well.
+# An endpoint fills caches and compiles code in its first hundred requests. Envoy begins with a
+# tenth as well.
 SLOW_START_S = 10.0
 RAMP_MIN = 0.1
 # Of so many requests of a batch that are decided alike one choice is made: each makes another
@@ -38,24 +39,24 @@ class Target(NamedTuple):
 
 
 class EndpointLoad:
-    """What one endpoint has to do."""
+    """How much one endpoint has to do."""
 
     __slots__ = ("_given", "_given_s", "attempts", "in_flight", "joined_s")
 
     def __init__(self, joined_s: float | None) -> None:
-        """None: it joins when it is first looked at."""
+        """`joined_s` is None for an endpoint that joins when it is first looked at."""
         self.joined_s = joined_s
         self.in_flight = 0
-        self.attempts = 0  # ever
-        self._given = 0.0  # by then
+        self.attempts = 0  # since the worker began
+        self._given = 0.0  # as it was at `_given_s`
         self._given_s = 0.0
 
     def join(self, given: float, now_s: float) -> None:
-        """Begins beside others that were given so much: it is neither behind nor ahead."""
+        """Begins with as much given as others have, so that it is neither behind nor ahead."""
         self.joined_s, self._given, self._given_s = now_s, given, now_s
 
     def given(self, now_s: float) -> float:
-        """How much it was given of late, more the less it could take."""
+        """How much it was given lately; what was given while it could take little counts more."""
         return self._given * exp(min(self._given_s - now_s, 0.0) / RECENT_S)
 
     def give(self, count: int, now_s: float) -> None:
@@ -63,17 +64,17 @@ class EndpointLoad:
         self._given_s = now_s
 
     def busy(self, now_s: float) -> float:
-        """Of two the lower is asked."""
+        """How busy it is: of two endpoints the one with less is asked."""
         return self.in_flight / self._ramp(now_s) + GIVEN_WEIGHT * self.given(now_s)
 
     def _ramp(self, now_s: float) -> float:
-        """The part of its part that it may have by now."""
+        """Which part of a full share it may have by now."""
         here_s = inf if self.joined_s is None else now_s - self.joined_s
         return 1.0 if here_s >= SLOW_START_S else max(here_s / SLOW_START_S, RAMP_MIN)
 
 
 class Endpoints:
-    """The load of every endpoint in the catalog. Is told the time by `refresh`."""
+    """The load of every endpoint in the catalog. `refresh` sets the time."""
 
     def __init__(self, health: HealthTracker, chance: Callable[[], float]) -> None:
         """`chance` is uniform in [0, 1)."""
@@ -83,7 +84,7 @@ class Endpoints:
         self.loads: dict[EndpointKey, EndpointLoad] = {}
 
     def track(self, endpoints: Iterable[EndpointKey]) -> None:
-        """Counts exactly these; known ones keep their counts.
+        """Counts for exactly these endpoints; known ones keep their counts.
 
         The first ones of all are no newcomers: there is nobody beside whom they would be spared.
         """
@@ -93,7 +94,7 @@ class Endpoints:
         self._health.track(endpoints)
 
     def refresh(self, now_s: float) -> None:
-        """It is so late, and those whose ejection is over are back."""
+        """Sets the time, and lets back endpoints whose ejection is over."""
         self._now_s = now_s
         if now_s >= self._health.next_return_s:
             self._health.refresh(now_s)
@@ -114,7 +115,7 @@ class Endpoints:
         return self._better_of_two(index, model, others) if others else ""
 
     def choose_many(self, index: int, model: Model, count: int) -> list[tuple[str, int]]:
-        """Who is given how many of so many, and gives them."""
+        """Gives so many requests to endpoints; returns how many each was given."""
         if len(model.endpoints) == 1:
             return [(model.endpoints[0], count)]
         choices = min(-(-count // ALIKE_MIN), ALIKE_CHOICES_MAX)
@@ -127,12 +128,12 @@ class Endpoints:
         return list(taken.items())
 
     def give(self, endpoint: EndpointKey, count: int = 1) -> None:
-        """Counts what it is given; of a model's only endpoint nobody asks."""
+        """Counts requests that an endpoint is given."""
         if (load := self.loads.get(endpoint)) is not None:
             load.give(count, self._now_s)
 
     def _open(self, index: int, model: Model) -> Sequence[str]:
-        """Those that are not ejected; who is begins anew when it is back."""
+        """The endpoints that are not ejected; an ejected one joins anew when it is back."""
         if not self._health.impaired >> index & 1:
             return model.endpoints
         open_ones = []

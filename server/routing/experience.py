@@ -13,20 +13,20 @@ from server.routing.patience import Tail, Tails, own_time_s
 from server.routing.retry_budget import RetryBudget
 from server.routing.status_meaning import STATUS_MEANINGS, Blame
 
-# Models x classes whose answers are known, 300 bytes each; of those beyond no tail is known, and so
-# they are waited for by their SLO.
+# How many pairs of model and class have known answers, 300 bytes each. Pairs beyond have no known
+# tail, so they are waited for by their SLO.
 LESSONS_MAX = 10_000
 
 
 class Lesson(NamedTuple):
-    """Of one model in one class."""
+    """What is known of one model in one class."""
 
     tail: Tail
     budget: RetryBudget  # of the model, in all classes
 
 
 class Experience:
-    """Of one worker. Is told of attempts and journeys that have ended; no clock."""
+    """What one worker learned from attempts and journeys that have ended; no clock."""
 
     def __init__(self, health: HealthTracker, *, lessons_max: int = LESSONS_MAX) -> None:
         self._health = health
@@ -48,7 +48,7 @@ class Experience:
         return lesson
 
     def own_time_s(self, journey: Journey, attempt: Attempt) -> float:
-        """The time of its own that an attempt has."""
+        """How long an attempt is waited for before another may be asked."""
         tail_s = self._of(journey, attempt).tail.seconds
         return own_time_s(journey.time_left_s(attempt.begun_s), journey.slo_s, tail_s)
 
@@ -73,38 +73,40 @@ class Experience:
         return not self.of(to.model_index, journey.cell.traffic_class).budget.is_spent
 
     def give_up(self, journey: Journey, attempt: Attempt) -> None:
-        """An attempt that is out is to be given up; those that end with it may be many."""
-        self._of(journey, attempt).budget.failed()
+        """Charges an attempt that is given up while it is out; many may be given up together."""
+        self._of(journey, attempt).budget.record_failure()
 
     def observe(self, journey: Journey, attempt: Attempt) -> None:
-        """An attempt has ended; for what its blame hangs on, the journey has to end."""
+        """Learns from an attempt that has ended. Some blame waits for the end of the journey."""
         target, fate = attempt.target, attempt.fate
         tail, budget = self.of(target.model_index, journey.cell.traffic_class)
         endpoint = target.key
         if fate is ANSWERED:
-            budget.answered()
+            budget.record_answer()
             tail.observe(attempt.took_s)
-            self._health.succeeded(endpoint, sent_s=attempt.begun_s, now_s=attempt.ended_s)
+            self._health.record_success(endpoint, sent_s=attempt.begun_s, now_s=attempt.ended_s)
             return
-        if attempt.blame is Blame.SILENCE:  # which is judged by what was known by now
+        if attempt.blame is Blame.SILENCE:  # judged by what is known at this moment
             attempt.tails = self._tails_by_now(target.model_index, tail)
         if fate is GIVEN_UP:
             tail.outlasted()
         elif fate is FAILED:
             if STATUS_MEANINGS[attempt.code].retry:
-                budget.failed()
+                budget.record_failure()
             if attempt.blame is Blame.ENDPOINT:
-                self._health.failed(endpoint, sent_s=attempt.begun_s, now_s=attempt.ended_s)
+                self._health.record_failure(endpoint, sent_s=attempt.begun_s, now_s=attempt.ended_s)
             elif attempt.blame is not Blame.SILENCE:
-                self._health.heard(endpoint, now_s=attempt.ended_s)
+                self._health.record_poor_answer(endpoint, now_s=attempt.ended_s)
 
     def conclude(self, journey: Journey) -> None:
-        """A journey has ended: who failed where another answered, or was silent, is to blame."""
+        """Learns from a journey that has ended: who failed where another answered is to blame,
+        and so is who was silent.
+        """
         attempts = journey.attempts
         if len(attempts) == 1 and attempts[0].fate is ANSWERED:
-            return  # as most are
+            return  # most journeys end here
         for attempt, charge in convicted(journey, self._health):
-            self._health.failed(
+            self._health.record_failure(
                 attempt.target.key,
                 sent_s=attempt.begun_s,
                 now_s=journey.ended_s,

@@ -19,34 +19,34 @@ EndpointKey = tuple[int, str]  # index of the model, address
 @dataclass(slots=True)
 class _State:
     failures_in_a_row: int = 0
-    are_silent: bool = False  # all of them: nothing was heard of it
-    ejections: int = 0  # how many in close succession
-    ejected_s: float = -inf  # the last time
+    are_silent: bool = False  # in all of these failures nothing was heard of it
+    ejections: int = 0  # how many followed each other closely
+    ejected_s: float = -inf  # when it was last ejected
     ejected_until_s: float = 0.0
     ejected: bool = False
     is_doubted: bool = False  # a probe went well, and no answer has come since
-    answered_s: float = -inf  # the last time
+    answered_s: float = -inf  # when it last answered well
     refused_s: float = -inf  # when it last answered, though not well
 
 
 class HealthTracker:
-    """Is told what happened and when; never sleeps, never reads a clock."""
+    """Records what attempts found and when; never sleeps, never reads a clock."""
 
     def __init__(self, config: HealthConfig) -> None:
         self._config = config
         self._states: dict[EndpointKey, _State] = {}
         self.down = 0  # bit m: every endpoint of model m is ejected
-        self.impaired = 0  # bit m: one of them is
+        self.impaired = 0  # bit m: some endpoint of model m is ejected
         self.next_return_s = float("inf")  # when `refresh` has something to do
-        self.on_change: Callable[[], None] = _nobody_listens  # to what is ejected
+        self.on_change: Callable[[], None] = _nobody_listens  # called when what is ejected changes
 
     def tune(self, config: HealthConfig) -> None:
-        """Holds for what is observed from now on."""
+        """Takes new limits, for what is recorded from now on."""
         self._config = config
 
     @property
     def ejection_s(self) -> float:
-        """How long the first of some ejections lasts."""
+        """How long a first ejection lasts."""
         return self._config.ejection_s
 
     def track(self, endpoints: Iterable[EndpointKey]) -> None:
@@ -54,7 +54,7 @@ class HealthTracker:
         self._states = {e: self._states.get(e, _State()) for e in endpoints}
         self._summarise()
 
-    def succeeded(self, endpoint: EndpointKey, *, sent_s: float, now_s: float) -> None:
+    def record_success(self, endpoint: EndpointKey, *, sent_s: float, now_s: float) -> None:
         """An attempt came back well; one sent before an ejection says nothing against it.
 
         Unless that was for silence: against that speaks one that came back since.
@@ -62,36 +62,36 @@ class HealthTracker:
         state = self._states.get(endpoint)
         if state is None:
             return
-        if now_s > state.answered_s:  # what is told of may be older than what was heard
+        if now_s > state.answered_s:  # a report may be older than what was heard since
             state.answered_s = now_s
         if state.ejected and (now_s if state.are_silent else sent_s) < state.ejected_s:
             return
         state.failures_in_a_row = 0
         state.ejections = 0
         state.is_doubted = False
-        if state.ejected:  # it was asked all the same, for want of another, and it is fine
+        if state.ejected:  # nobody else could be asked, and it is well
             state.ejected = False
             self._summarise()
 
-    def heard(self, endpoint: EndpointKey, *, now_s: float) -> None:
-        """It answered, though not well."""
+    def record_poor_answer(self, endpoint: EndpointKey, *, now_s: float) -> None:
+        """The endpoint answered, but with an error of its own."""
         if (state := self._states.get(endpoint)) is not None:
             state.refused_s = now_s
 
     def was_heard(self, endpoint: EndpointKey, *, since_s: float) -> bool:
-        """Whether it answered anything since; true of one that left the catalog."""
+        """Whether it answered at all since then; true of an endpoint that left the catalog."""
         state = self._states.get(endpoint)
         return state is None or max(state.answered_s, state.refused_s) >= since_s
 
     def has_answered(self, endpoint: EndpointKey, *, since_s: float) -> bool:
-        """Whether it answered anything well since; true of one that left the catalog."""
+        """Whether it answered well since then; true of an endpoint that left the catalog."""
         state = self._states.get(endpoint)
         return state is None or state.answered_s >= since_s
 
-    def failed(
+    def record_failure(
         self, endpoint: EndpointKey, *, sent_s: float, now_s: float, is_silent: bool = False
     ) -> bool:
-        """An attempt failed by the endpoint's fault; true if that ejected it.
+        """An attempt failed by the endpoint's fault; returns whether that ejected it.
 
         Those that were sent before its last ejection are what it was ejected for.
         """
@@ -106,13 +106,13 @@ class HealthTracker:
         return True
 
     def to_probe(self) -> list[EndpointKey]:
-        """Those that are ejected and that a probe may bring back."""
+        """The endpoints that are ejected and that a probe may bring back."""
         if not self.impaired:
             return []
         return [e for e, state in self._states.items() if state.ejected and not state.is_doubted]
 
-    def probed_well(self, endpoint: EndpointKey) -> None:
-        """It is said to be ready, so it is back before its time; one failure ejects it again.
+    def record_good_probe(self, endpoint: EndpointKey) -> None:
+        """The endpoint says that it is ready, so it is back early; one failure ejects it again.
 
         Then what it says is not believed again until it answers a call: it may be ready for
         nothing else.
@@ -125,7 +125,7 @@ class HealthTracker:
         self._summarise()
 
     def refresh(self, now_s: float) -> None:
-        """Lets back every endpoint whose time is over; one more failure ejects it again."""
+        """Lets back each endpoint whose ejection is over; one more failure ejects it again."""
         if now_s < self.next_return_s:
             return
         for state in self._states.values():
@@ -136,6 +136,13 @@ class HealthTracker:
     def is_ejected(self, endpoint: EndpointKey) -> bool:
         state = self._states.get(endpoint)
         return state is not None and state.ejected
+
+    def ejection_left_s(self, endpoint: EndpointKey, *, now_s: float) -> float:
+        """How much longer it is out, unless a probe or an answer brings it back; 0: it is not."""
+        state = self._states.get(endpoint)
+        if state is None or not state.ejected:
+            return 0.0
+        return max(state.ejected_until_s - now_s, 0.0)
 
     def _let_back(self, state: _State) -> None:
         state.ejected = False

@@ -1,4 +1,4 @@
-"""A request on its way: told how each attempt ended, a journey says what comes next. No I/O.
+"""A request on its way: from how each attempt ended, a journey decides what comes next. No I/O.
 
 All that is counted of a request is read off its finished attempts, so that it cannot disagree.
 """
@@ -36,9 +36,9 @@ class Fate(Enum):
     """How an attempt or a whole request ended."""
 
     ANSWERED = "answered"
-    FAILED = "failed"  # with a code, a deadline that passed among them
-    GIVEN_UP = "given up"  # its own time was over, and another was asked
-    LEFT = "left"  # by the caller, in good time
+    FAILED = "failed"  # with a code; a deadline that passed is one
+    GIVEN_UP = "given up"  # we gave it up, and asked another
+    LEFT = "left"  # the caller left before the deadline
 
 
 # To ask an enum for its member takes twenty times as long as to ask the module.
@@ -55,11 +55,11 @@ class Attempt:
     begun_s: float
     ended_s: float = 0.0
     fate: Fate | None = None  # None while it is out
-    code: Code = Code.OK  # with which it failed
+    code: Code = Code.OK  # what it failed with
     input_tokens: int = 0
     output_tokens: int = 0
     cost_nano_usd: int = 0
-    tails: Tails = NO_TAILS  # within which nearly all answers of its model come
+    tails: Tails = NO_TAILS  # how long nearly all answers of its model take
 
     @property
     def took_s(self) -> float:
@@ -67,42 +67,42 @@ class Attempt:
 
     @property
     def blame(self) -> Blame:
-        """Whom it speaks against that it was not answered."""
+        """Whom it speaks against that this attempt was not answered."""
         if self.fate is GIVEN_UP:
             return Blame.SILENCE
         return STATUS_MEANINGS[self.code].blame if self.fate is FAILED else Blame.CALLER
 
-    def answered(self, now_s: float, *, input_tokens: int, output_tokens: int = 0) -> None:
-        """Ends it well: it costs what the model charges for an answer."""
+    def end_with_answer(self, now_s: float, *, input_tokens: int, output_tokens: int = 0) -> None:
+        """The attempt was answered: it costs what the model charges for an answer."""
         self.fate, self.ended_s = ANSWERED, now_s
         self.input_tokens, self.output_tokens = input_tokens, output_tokens
         self.cost_nano_usd = self.target.model.cost_nano_usd(
             input_tokens=input_tokens, output_tokens=output_tokens, busy_s=now_s - self.begun_s
         )
 
-    def ended(self, fate: Fate, now_s: float, code: Code = Code.OK) -> None:
-        """Ends it without an answer: it costs the time that it held the model."""
+    def end_without_answer(self, fate: Fate, now_s: float, code: Code = Code.OK) -> None:
+        """The attempt was not answered: it costs the time that it held the model."""
         self.fate, self.ended_s, self.code = fate, now_s, code
         self.cost_nano_usd = self.target.model.failure_cost_nano_usd(busy_s=self.took_s)
 
-    def given_up(self, now_s: float) -> None:
-        """Ends it for us: if nobody is asked after it, its caller was made to wait too long."""
-        self.ended(GIVEN_UP, now_s, Code.DEADLINE_EXCEEDED)
+    def give_up(self, now_s: float) -> None:
+        """We stop waiting: if nobody is asked after it, the caller was made to wait too long."""
+        self.end_without_answer(GIVEN_UP, now_s, Code.DEADLINE_EXCEEDED)
 
-    def left(self, now_s: float, *, is_due: bool) -> None:
-        """Ends it for its caller, who waited until the deadline, or left before."""
+    def abandon(self, now_s: float, *, is_due: bool) -> None:
+        """The caller is gone: the deadline passed, or the caller left before."""
         if is_due:
-            self.ended(FAILED, now_s, Code.DEADLINE_EXCEEDED)
+            self.end_without_answer(FAILED, now_s, Code.DEADLINE_EXCEEDED)
         else:
-            self.ended(LEFT, now_s)
+            self.end_without_answer(LEFT, now_s)
 
 
 @dataclass(slots=True)
 class Journey:
-    """A request from its arrival to its end, however many were asked."""
+    """A request from its arrival to its end, with all its attempts."""
 
     cell: Cell
-    first: str  # the model that it began with
+    first: str  # the model that was asked first
     begun_s: float
     slo_s: float | None
     deadline_s: float = inf  # on the clock of all times here
@@ -112,7 +112,7 @@ class Journey:
 
     @property
     def fate(self) -> Fate:
-        """Of the whole: that of its last attempt, beyond which nobody was asked."""
+        """How the request ended: as its last attempt did."""
         fate = self.attempts[-1].fate if self.attempts else None
         return FAILED if fate is GIVEN_UP else fate or LEFT
 
@@ -122,14 +122,14 @@ class Journey:
 
     @property
     def cost_nano_usd(self) -> int:
-        """Of all attempts."""
+        """What all attempts cost together."""
         attempts = self.attempts
-        if len(attempts) == 1:  # as of most
+        if len(attempts) == 1:  # most have one
             return attempts[0].cost_nano_usd
         return sum(attempt.cost_nano_usd for attempt in attempts)
 
     def time_left_s(self, now_s: float) -> float:
-        """What an endpoint may take: the caller's deadline less the way back."""
+        """How long an endpoint may take: until the deadline, less the way back."""
         return self.deadline_s - MARGIN_S - now_s
 
     def is_due(self, now_s: float) -> bool:
@@ -145,7 +145,7 @@ class Journey:
         return len(self.attempts) <= RETRIES_MAX and self.time_left_s(now_s) >= own_s / 2
 
     def goes_on(self, now_s: float) -> bool:
-        """Whether somebody else is to be asked, or the first at all."""
+        """Whether another attempt, or the first, is to be made."""
         if self.time_left_s(now_s) <= 0 or len(self.attempts) > RETRIES_MAX:
             return False
         return not self.attempts or _leads_on(self.attempts[-1])
@@ -174,13 +174,13 @@ class Journey:
 
 
 def _leads_on(attempt: Attempt) -> bool:
-    """Whether another may do better where this attempt ended so."""
+    """Whether another model may do better after an attempt that ended like this."""
     if attempt.fate is FAILED:
         return STATUS_MEANINGS[attempt.code].retry
     return attempt.fate is GIVEN_UP
 
 
-def counted(journey: Journey, counters: Counters) -> None:
+def count_journey(journey: Journey, counters: Counters) -> None:
     """Counts a journey that has ended, unless it led to nobody."""
     if not journey.attempts:
         return

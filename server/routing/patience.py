@@ -23,7 +23,7 @@ _DOWN = 1 - TAIL_STEP * (1 - TAIL_QUANTILE)
 
 
 class Tail:
-    """Follows the time within which nearly all answers come, by steps: older answers fade."""
+    """Estimates how long nearly all answers take, step by step: older answers fade."""
 
     __slots__ = ("_answers", "_seconds")
 
@@ -33,11 +33,11 @@ class Tail:
 
     @property
     def seconds(self) -> float | None:
-        """None while too little is known."""
+        """How long nearly all answers take; None while too little is known."""
         return self._seconds if self._answers >= ANSWERS_MIN else None
 
     def observe(self, took_s: float) -> None:
-        """An answer came after so long."""
+        """Records how long an answer took."""
         if self._answers < ANSWERS_MIN:
             self._answers += 1
             self._seconds = max(self._seconds, took_s, TAIL_S_MIN)
@@ -55,7 +55,7 @@ class Tail:
 
 
 class Tails(NamedTuple):
-    """Of a model; None while too little is known."""
+    """How long a model's answers take; None while too little is known."""
 
     of_class_s: float | None
     of_all_s: float | None  # the longest of any class

@@ -79,14 +79,14 @@ def observe(
         if load is not None:
             load.attempts += 1
             if not reported.whole.failed and attempt.ended_s >= since_s:
-                _tell(health, attempt, now_s)
+                _record_attempt(health, attempt, now_s)
 
 
-def _tell(health: HealthTracker, attempt: Attempt, now_s: float) -> None:
+def _record_attempt(health: HealthTracker, attempt: Attempt, now_s: float) -> None:
     if attempt.fate is Fate.ANSWERED:
-        health.succeeded(attempt.target.key, sent_s=attempt.begun_s, now_s=attempt.ended_s)
+        health.record_success(attempt.target.key, sent_s=attempt.begun_s, now_s=attempt.ended_s)
     else:
-        health.failed(attempt.target.key, sent_s=attempt.begun_s, now_s=now_s)
+        health.record_failure(attempt.target.key, sent_s=attempt.begun_s, now_s=now_s)
 
 
 def _attempts(reported: Reported, catalog: Catalog, begun_s: float) -> Iterator[Attempt]:
@@ -105,9 +105,11 @@ def _attempts(reported: Reported, catalog: Catalog, begun_s: float) -> Iterator[
 def _end(attempt: Attempt, took: Took) -> None:
     ended_s = attempt.begun_s + took.latency_s
     if took.failed:
-        attempt.ended(Fate.FAILED, ended_s, _FAILED_WITH)
+        attempt.end_without_answer(Fate.FAILED, ended_s, _FAILED_WITH)
     else:
-        attempt.answered(ended_s, input_tokens=took.input_tokens, output_tokens=took.output_tokens)
+        attempt.end_with_answer(
+            ended_s, input_tokens=took.input_tokens, output_tokens=took.output_tokens
+        )
 
 
 def _target(index: int, address: str, catalog: Catalog) -> Target:

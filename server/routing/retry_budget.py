@@ -26,9 +26,9 @@ class RetryBudget:
     def is_spent(self) -> bool:
         return self._parts <= _FULL // 2
 
-    def answered(self) -> None:
+    def record_answer(self) -> None:
         if self._parts < _FULL:
             self._parts += 1
 
-    def failed(self) -> None:
+    def record_failure(self) -> None:
         self._parts = max(self._parts - ANSWERS_PER_FAILURE, 0)

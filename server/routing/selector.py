@@ -14,12 +14,12 @@ from server.routing.allotment import allotted
 from server.routing.catalog import Cell, bits
 
 CELL_CREDIT_WEIGHT = 0.25
-# Cells whose own credit is remembered, half a KB each; those beyond go by their class's alone.
+# How many cells have a credit of their own, half a KB each; cells beyond use their class's alone.
 CREDITED_CELLS_MAX = 100_000
 # Likewise classes: those of two configurations. Those beyond are of configurations long ago.
 CREDITED_CLASSES_MAX = 2_000
-# Cells, by what is blocked for them, that a plan's picks are made ready for, a KB each; a request
-# of any further one takes some microseconds more. To let go of them must not hold the loop.
+# How many (cell, blocked models) pairs a plan prepares picks for, a KB each. A request of another
+# pair takes some microseconds more. Dropping them all with a plan must not hold the loop.
 OPENED_MAX = 1_000
 
 
@@ -43,7 +43,7 @@ class Basis(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class WeightTable:
-    """The shares of one plan, of what it serves, and what it sheds.
+    """How one plan shares out what it serves, and what it sheds.
 
     Replaced whole, never edited while it is in force.
     """
@@ -52,12 +52,12 @@ class WeightTable:
     cells: dict[CellKey, ModelShares] = field(default_factory=dict)
     # For cells that the plan lacks.
     classes: Mapping[str, ModelShares] = field(default_factory=dict)
-    # Only of what is shed; a cell that is shed whole has no shares.
+    # Holds only cells that are shed; a cell that is shed whole has no shares.
     shed: dict[CellKey, Shed] = field(default_factory=dict)
-    kinds_shed: Mapping[KindKey, Shed] = field(default_factory=dict)  # of cells it lacks
+    kinds_shed: Mapping[KindKey, Shed] = field(default_factory=dict)  # for cells it lacks
 
     def planned(self, cell: Cell, open_: int) -> int:
-        """Of the models that are open, those that the cell has shares of; 0 if none is."""
+        """Which of the open models the cell has shares of, as bits; 0 if it has of none."""
         found = self.cells.get(cell, ()), self.classes.get(cell.traffic_class, ())
         of_cell, of_class = (bits(model for model, _, _ in shares) & open_ for shares in found)
         return of_cell or of_class
@@ -65,18 +65,18 @@ class WeightTable:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pick:
-    """The model taken, and why. Requests of one plan that get the same share one object."""
+    """The model that was picked, and why. Requests with the same pick share one object."""
 
     model: int
     share: float
     cost_nano_usd: int  # expected of the request
     basis: Basis
     shares: ModelShares  # that it was picked by
-    owed: bool  # several models were open and this one was owed most
+    owed: bool  # several models were open, and this one was furthest below its share
 
 
 class _Part(NamedTuple):
-    """One open model's part of a request; those of a cell are 1 in all."""
+    """Which part of a request one open model gets; the parts of a cell add up to 1."""
 
     model: int
     part: float
@@ -87,7 +87,7 @@ class _Opened(NamedTuple):
     """What a cell may be given while some models are blocked."""
 
     parts: tuple[_Part, ...]
-    of_class: Credit  # to be spent where there is a choice
+    of_class: Credit  # spent only where several models are open
     of_cell: Credit
 
 
@@ -108,7 +108,7 @@ class Selector:
         self._opened: dict[tuple[Cell, int], _Opened] = {}  # of the plan in force
 
     def publish(self, table: WeightTable) -> None:
-        """Makes the table the one in force. Credits outlive it, or the mix would start anew."""
+        """Puts a table in force. Credits outlive it, or the mix would start anew."""
         self.table = table  # one assignment: a reader sees the old table or the new, never half
         self._opened = {}
 
@@ -118,11 +118,11 @@ class Selector:
         return None if opened is None else _most_owed(opened)
 
     def is_open(self, cell: Cell, blocked: int) -> bool:
-        """Whether `pick` would find one."""
+        """Whether `pick` would find a model."""
         return bool(self._opened.get((cell, blocked)) or self._parts(cell, blocked))
 
     def peek(self, cell: Cell, blocked: int) -> Pick | None:
-        """What `pick` would take; no credit is spent."""
+        """What `pick` would return; this spends no credit."""
         parts = self._parts(cell, blocked)
         if not parts:
             return None
@@ -131,15 +131,15 @@ class Selector:
         return _most_owed(_opened(parts, of_class.copy(), of_cell.copy()))
 
     def pick_many(self, cell: Cell, blocked: int, count: int) -> list[tuple[Pick, int]]:
-        """Who takes how many of so many requests; empty if none is open."""
+        """How many of so many requests each model takes; empty if no model is open."""
         opened = self._opened.get((cell, blocked)) or self._open(cell, blocked)
         if opened is None:
             return []
-        # Apart, for rounding could make another of two that are owed the same the first.
+        # One is picked as `pick` does: rounding could change which of two equals comes first.
         return [(_most_owed(opened), 1)] if count == 1 else _most_owed_of_many(opened, count)
 
     def _open(self, cell: Cell, blocked: int) -> _Opened | None:
-        """Makes ready what the cell may be given; None if there is nothing."""
+        """Prepares what the cell may be given; None if no model is open."""
         parts = self._parts(cell, blocked)
         if not parts:
             return None
@@ -151,7 +151,7 @@ class Selector:
         return opened
 
     def _credits(self, cell: Cell) -> tuple[Credit, Credit]:
-        """Those of the cell's class and its own."""
+        """The credits of the cell's class and of the cell."""
         of_class = self._class_credit.get(cell.traffic_class)
         if of_class is None:
             if len(self._class_credit) >= self._credited_classes_max:
@@ -165,7 +165,7 @@ class Selector:
         return of_class, of_cell
 
     def _parts(self, cell: Cell, blocked: int) -> tuple[_Part, ...]:
-        """What is open of the cell's shares, or else of its class's."""
+        """The open models of the cell's shares, or else of its class's shares."""
         found = (
             (Basis.PLAN, self.table.cells.get(cell, ())),
             (Basis.CLASS, self.table.classes.get(cell.traffic_class, ())),
@@ -180,7 +180,7 @@ class Selector:
 
 
 def _opened(parts: tuple[_Part, ...], of_class: Credit, of_cell: Credit) -> _Opened:
-    """Every open model has a credit from now on."""
+    """Prepares a pick; every open model has a credit from now on."""
     for model, _, _ in parts:
         of_class.setdefault(model, 0.0)
         of_cell.setdefault(model, 0.0)

@@ -19,20 +19,20 @@ DUE = 0.5
 # Debts that are remembered, some 300 bytes each. Of a cell that is shed there are as many tenants
 # as callers name; the one that was not seen for longest is forgotten, and begins anew.
 TENANTS_MAX = 20_000
-# A plan's cells, and as many that go by their class.
+# As many as a plan has cells, and as many again that go by their class.
 CELLS_MAX = 20_000
 
 # Paid in advance, by what was refused for the moment: beyond it, a plan that sheds would hold again
 # only after as many requests.
 ADVANCE_MAX = 100.0
-# Named in one sentence.
+# How many names a sentence has.
 _LISTED_MAX = 3
 
 _Key = TypeVar("_Key", bound=Hashable)
 
 
 class Debts(Generic[_Key]):
-    """In requests, by who owes them; the most recent ones."""
+    """How many requests each debtor owes; remembers the most recent debtors."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -56,20 +56,20 @@ class Shedder:
     """Holds what the plan in force sheds, and the debts. No I/O, no lock."""
 
     def __init__(self, *, cells_max: int = CELLS_MAX, tenants_max: int = TENANTS_MAX) -> None:
-        self.is_on = False  # the plan in force sheds something
+        self.is_on = False  # whether the plan in force sheds something
         self.spared = 0  # bit m: model m serves a cell of which it sheds nothing
         self._table = WeightTable()
         self._cells = Debts[Cell](cells_max)
         self._tenants = Debts[tuple[Cell, str]](tenants_max)
 
     def publish(self, table: WeightTable) -> None:
-        """Makes the table the one in force. Debts outlive it, as credits do."""
+        """Puts a table in force. Debts outlive it, as credits do."""
         self._table = table
         self.is_on = bool(table.shed or table.kinds_shed)
         self.spared = _spared(table) if self.is_on else 0
 
     def shed_of(self, cell: Cell) -> Shed | None:
-        """What is shed of the cell; of one that the plan lacks, of its kind in its class."""
+        """What the plan sheds of the cell; for a cell that it lacks, of its kind in its class."""
         table = self._table
         shed = table.shed.get(cell)
         if shed is None and cell not in table.cells:
@@ -89,8 +89,8 @@ class Shedder:
             self._tenants.put((cell, tenant), of_tenant - is_paid)
         return shed if is_paid else None
 
-    def paid(self, cell: Cell, tenant: str) -> None:
-        """One of the cell's requests was refused for another reason than the plan."""
+    def pay_ahead(self, cell: Cell, tenant: str) -> None:
+        """A request of the cell was refused for another reason, and is paid for all the same."""
         shed = self.shed_of(cell)
         if shed is not None and shed[0] < 1.0:
             self._cells.put(cell, max(self._cells.of(cell) - 1.0, -ADVANCE_MAX))
@@ -108,7 +108,7 @@ def listed(names: Sequence[str]) -> str:
 
 def _spared(table: WeightTable) -> int:
     whole = (shares for cell, shares in table.cells.items() if cell not in table.shed)
-    return bits({model for shares in whole for model, _, _ in shares})  # a set, for most are alike
+    return bits({model for shares in whole for model, _, _ in shares})  # a set: most are alike
 
 
 def _is_due(of_cell: float, of_tenant: float) -> bool:

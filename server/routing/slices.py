@@ -37,19 +37,16 @@ class Slices:
     """Attempts in flight at each model that has a limit. No I/O, no clock."""
 
     def __init__(self, place: int = 0, workers: int = 1) -> None:
-        """Those of one of so many workers."""
+        """Begins with the slices of one of so many workers."""
         self._place = place
         self._workers = workers
         self._of: dict[int, int] = {}  # by model
         self._in_flight: defaultdict[int, int] = defaultdict(int)
-        self.full = 0  # bit m: all that model m may have here is in flight
+        self.full = 0  # bit m: model m has all in flight that it may have here
         self.nearly_full = 0  # bit m: but for what is kept back
 
     def tune(self, capacities: Iterable[tuple[int, int, float]]) -> None:
-        """These models, each with its turn, have such a limit, and no others.
-
-        What is in flight goes on.
-        """
+        """Sets the limits of these models alone, each with its turn; what is in flight goes on."""
         self._of = {
             model: slice_of(capacity, turn, self._place, self._workers)
             for model, turn, capacity in capacities
@@ -59,13 +56,13 @@ class Slices:
             self._mark(model)
 
     def take(self, model: int) -> None:
-        """An attempt begins."""
+        """Counts an attempt that begins."""
         self._in_flight[model] += 1
         if model in self._of:
             self._mark(model)
 
     def give_back(self, model: int) -> None:
-        """It has ended."""
+        """Counts an attempt that has ended."""
         self._in_flight[model] -= 1
         if model in self._of:
             self._mark(model)

@@ -29,7 +29,9 @@ Observe = Callable[[str, Reported], None]
 Settle = Callable[[Sequence[pb.Outcome]], Awaitable[Sequence[pb.OutcomeResult]]]
 
 
-async def settled(data: Bytes, settle: Settle, observe: Observe, turn: Turn) -> pb.ReportResponse:
+async def settle_outcomes(
+    data: Bytes, settle: Settle, observe: Observe, turn: Turn
+) -> pb.ReportResponse:
     """The answer to a serialised ReportRequest; `observe` is told of requests that were counted.
 
     Raises before anything is counted, but for ControlPlaneDown: then some may have been.

@@ -13,7 +13,7 @@ from server.rpc.batch import BatchCall
 from server.rpc.carve import INFER, ROUTE
 from server.rpc.errors import Context, raw
 from server.rpc.openai_chat import Chat
-from server.rpc.reports import Settle, settled
+from server.rpc.reports import Settle, settle_outcomes
 from server.rpc.responses import Responses
 from server.rpc.turns import hold, turn_of
 from server.rpc.wire import Bytes
@@ -111,7 +111,7 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
 
     @raw
     async def Report(self, data: Bytes, context: Context) -> bytes:  # type: ignore[override]
-        response = await settled(data, self._settle, self._observe, turn_of(context))
+        response = await settle_outcomes(data, self._settle, self._observe, turn_of(context))
         return response.SerializeToString()
 
     def _observe(self, decision_id: str, reported: Reported) -> None:

@@ -26,8 +26,7 @@ from server.supervisor.holders import holder_of_address
 from server.supervisor.open_secrets import warn_of_open_secrets
 from server.supervisor.state_folder import own
 from server.supervisor.watchdog import CONTROL_SILENT_S, WORKER_SILENT_S
-from server.telemetry.logs import configure_logs
-from server.telemetry.loop_errors import log_loop_errors
+from server.telemetry.logs import configure_logs, log_loop_errors
 from server.transport.sockets.listen import Listener, ListenError, listen
 
 Transport = Literal["turnout", "grpcio"]

@@ -1,10 +1,17 @@
-"""Structured logs on stderr: JSON for machines, lines with colour for a terminal."""
+"""Structured logs on stderr: JSON for machines, lines with colour for a terminal.
 
+What nobody caught on an event loop is logged too, with its traceback: it is a fault of ours.
+"""
+
+import asyncio
 import logging
 import sys
+from typing import Any
 
 import structlog
 from structlog.typing import Processor
+
+_log = structlog.get_logger()
 
 
 def configure_logs(process: str) -> None:
@@ -28,6 +35,13 @@ def configure_logs(process: str) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
+def log_loop_errors(loop: asyncio.AbstractEventLoop) -> None:
+    """Logs in place of the loop, whose own words name arguments: those of a protocol hold what
+    a peer sent.
+    """
+    loop.set_exception_handler(_log_error)
+
+
 def _renderers() -> list[Processor]:
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     if sys.stderr.isatty():
@@ -39,3 +53,8 @@ def _renderers() -> list[Processor]:
         structlog.processors.format_exc_info,
         structlog.processors.JSONRenderer(),
     ]
+
+
+def _log_error(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    what = str(context.get("message", "")).partition("(")[0]
+    _log.error("unhandled in the event loop", what=what, exc_info=context.get("exception"))

@@ -54,7 +54,7 @@ class Prober:
 
     async def _ask(self, endpoint: EndpointKey, model: Model) -> None:
         if await self._is_ready(endpoint[1], model, PROBE_S_MAX):
-            self._router.health.probed_well(endpoint)
+            self._router.health.record_good_probe(endpoint)
 
     def _due(self) -> list[tuple[EndpointKey, Model]]:
         """The next so many of those that a probe may bring back."""

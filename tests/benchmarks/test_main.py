@@ -11,12 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.__main__ import app, in_turn
-from benchmarks.catalogue import BENCHMARKS
+from benchmarks.catalogue import BENCHMARKS, skipped_here
 from benchmarks.floors.proxies import absence
 from benchmarks.harness import Benchmark, Measured, Row, Skipped, measured_from
 from benchmarks.results import page as page_of
 from benchmarks.tables import (
-    STATUS_MEANINGS,
+    VERDICTS,
     duration,
     in_full,
     rows_table,
@@ -78,6 +78,7 @@ def test_list_as_json_has_every_limit_and_null_for_none() -> None:
             "unit": "us",
             "ratio_max": None,
             "subject_us_max": 1,
+            "skipped": None,
         }
     ]
 
@@ -117,12 +118,12 @@ def test_a_toy_run_gives_no_verdict() -> None:
     done = RUNNER.invoke(app, ["run", "pick", "--toy"])
     assert done.exit_code == 0
     assert "measures nothing" in done.stdout
-    assert not any(verdict in done.stdout for verdict in (*STATUS_MEANINGS, "target"))
+    assert not any(verdict in done.stdout for verdict in (*VERDICTS, "target"))
 
 
 def test_a_run_ends_with_how_many_rows_ended_how() -> None:
     counts = [line.split() for line in in_full(summary_table(ENDED)).splitlines()]
-    assert ["benchmark", *STATUS_MEANINGS] in counts
+    assert ["benchmark", *VERDICTS] in counts
     assert ["infer", "1", "0", "1", "1"] in counts
     assert ["route", "1", "0", "0", "0"] in counts
     assert ["all", "2", "0", "1", "1"] in counts
@@ -145,7 +146,7 @@ def test_a_skipped_row_says_so_in_the_table_and_why_below_it() -> None:
     table = in_full(rows_table([SKIPPED], toy=False))
     assert table.splitlines()[-1].split() == ["infer.c/Envoy", "skipped"]
     assert why_skipped([SKIPPED, SKIPPED]) == [
-        "2 rows skipped: envoy is not on the PATH: `make peers`"
+        "2 rows are skipped: envoy is not on the PATH: `make peers`"
     ]
 
 
@@ -163,6 +164,16 @@ def test_a_peer_that_is_missing_is_named_with_how_to_get_it(peer: str, tmp_path:
     assert absence("grpc.aio", path=str(tmp_path)) == ""
 
 
+def test_rows_that_would_be_skipped_are_known_before_a_run() -> None:
+    found = skipped_here(
+        [BENCHMARKS["infer"]], lambda floor: "not here" if floor == "Envoy" else ""
+    )
+    assert {row.floor for row in found} == {"Envoy"}
+    assert {row.skipped for row in found} == {"not here"}
+    envoys = [claim for claim in BENCHMARKS["infer"].claims if claim.floor == "Envoy"]
+    assert [row.name for row in found] == [claim.name for claim in envoys]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_run_without_peers_measures_the_rest_and_names_what_it_skipped(tmp_path: Path) -> None:
@@ -173,7 +184,8 @@ def test_a_run_without_peers_measures_the_rest_and_names_what_it_skipped(tmp_pat
     assert [each.name for each in rows] == [claim.name for claim in BENCHMARKS["infer"].claims]
     assert {each.floor for each in rows if isinstance(each, Skipped)} == {"Envoy", "nginx"}
     assert {each.floor for each in rows if isinstance(each, Row)} == {"grpc.aio"}
-    assert "rows skipped: envoy is not on the PATH" in done.stderr
+    assert "Of these, " in done.stderr.splitlines()[0]
+    assert "rows are skipped: envoy is not on the PATH" in done.stderr
 
 
 def test_an_unknown_name_is_told_what_there_is() -> None:

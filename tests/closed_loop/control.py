@@ -13,7 +13,8 @@ from server.app.settings import LIVE_BYTES_MAX
 from server.config.as_json import from_json
 from server.control.corridor import solve_window
 from server.control.kept_file import read_own
-from server.control.plane import ControlPlane, KeptFiles
+from server.control.kept_files import KeptFiles
+from server.control.plane import ControlPlane
 from server.control.window import Window
 from server.routing.decision_id import KEY_BYTES
 from server.rpc.control import ControlServicer

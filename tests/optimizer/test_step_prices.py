@@ -55,6 +55,16 @@ class TestFloors:
         found = of(two_models(Group("code", "-", floor=0.3)), "floor")
         assert [price.cost_nano_usd_per_day for price in found] == [0, 0]
 
+    def test_a_floor_moves_as_far_as_its_group_says_where_a_point_more_is_promised(self) -> None:
+        group = Group("code", "-", floor=0.75, floor_steps=(0.005, -0.0075))
+        found = of(two_models(group), "floor")
+        assert cost(found, 0.01) == pytest.approx(1 * 4 / DAYS)
+        assert cost(found, -0.01) == pytest.approx(-1.5 * 4 / DAYS)
+
+    def test_a_point_that_cannot_be_promised_has_no_step(self) -> None:
+        group = Group("code", "-", floor=0.75, floor_steps=(float("inf"), -0.01))
+        assert [price.step for price in of(two_models(group), "floor")] == [-0.01]
+
     def test_a_point_that_cannot_be_met_has_no_price(self) -> None:
         problem = two_models(Group("code", "-", floor=0.99))
         problem = replace(problem, accuracy=np.array([[0.5, 0.995]]))
@@ -138,17 +148,11 @@ class TestBudgets:
         pace = usd_per_day * NANO * DAYS
         return replace(problem, budgets=[Budget("team", np.array([True]), pace)])
 
-    def test_one_that_does_not_bind_has_headroom(self) -> None:
-        (price,) = of(self.with_pace(3_100), "budget")
-        assert price.headroom_nano_usd_per_day == pytest.approx(100 * NANO)
-        assert price.step == 0
-
-    def test_one_that_is_short_lacks_what_every_floor_needs(self) -> None:
-        lacking = of(self.with_pace(2_900), "budget")[0]
-        assert lacking.headroom_nano_usd_per_day == pytest.approx(-100 * NANO)
+    def test_one_that_is_enough_has_no_step(self) -> None:
+        assert of(self.with_pace(3_100), "budget") == []
 
     def test_a_dollar_buys_accuracy_where_the_budget_is_short(self) -> None:
-        more, less = of(self.with_pace(2_900), "budget")[1:]
+        more, less = of(self.with_pace(2_900), "budget")
         # A dollar a day is a ten-thousandth of one a window: 1/4 of 1e-4 of 1e9 / 1e6 / 100 / 2.
         assert (more.step, less.step) == (1, -1)
         assert more.accuracy == pytest.approx(0.000125)
@@ -167,7 +171,7 @@ class TestBudgets:
         )
         pace = 2_900 * NANO * DAYS
         problem = replace(problem, budgets=[Budget("team", np.array([True, False]), pace)])
-        more = of(problem, "budget")[1]
+        more = of(problem, "budget")[0]
         assert more.traffic_class == "code"
         assert more.accuracy == pytest.approx(0.000125)
 
@@ -179,8 +183,7 @@ class TestBudgets:
             demand=[100, 100],
         )
         team = Budget("team", np.array([True, False]), 300e9)
-        headroom, _, less = of(replace(problem, budgets=[team]), "budget")
-        assert headroom.headroom_nano_usd_per_day == 0
+        _, less = of(replace(problem, budgets=[team]), "budget")
         assert less.cost_nano_usd_per_day is None
         # A quarter of a right answer for each dollar of a day, of 200 in each of 10,000 windows.
         assert less.accuracy == pytest.approx(-0.25 / 200 * DAYS)
@@ -193,8 +196,7 @@ class TestBudgets:
             demand=[100, 100],
         )
         team = Budget("team", np.array([True, False]), 300e9)
-        headroom, more, less = of(replace(problem, budgets=[team]), "budget")
-        assert headroom.headroom_nano_usd_per_day == 0
+        more, less = of(replace(problem, budgets=[team]), "budget")
         # For a dollar of the team's a quarter more right answers, that cost 2 elsewhere.
         assert more.cost_nano_usd_per_day == pytest.approx(-NANO)
         assert less.cost_nano_usd_per_day == pytest.approx(NANO)
@@ -206,11 +208,11 @@ class TestBudgets:
             cost_nano_usd=small.cost_nano_usd * 1e-4,
             budgets=[replace(b, pace_nano_usd=b.pace_nano_usd * 1e-4) for b in small.budgets],
         )
-        more, less = of(small, "budget")[1:]
+        more, less = of(small, "budget")
         assert [more.step, less.step] == pytest.approx([0.01, -0.01])
 
     def test_money_that_does_not_even_serve_everyone_buys_no_accuracy(self) -> None:
-        more = of(self.with_pace(900), "budget")[1]
+        more = of(self.with_pace(900), "budget")[0]
         assert more.accuracy is None
         assert more.cost_nano_usd_per_day is None
 

@@ -86,9 +86,17 @@ def step(kind: str, text: str, *, step: float = 0.01, cost: int | None = 5) -> p
 def test_breaches_are_told_first_then_budgets_then_floors() -> None:
     plan = pb.Plan(
         breaches=[pb.Breach(text="a breach")],
-        step_prices=[step("floor", "a floor"), step("budget", "a budget", cost=None)],
+        step_prices=[step("floor", "a floor"), step("capacity", "", cost=None)],
+        budgets=[pb.PlanBudget(text="a budget")],
     )
     assert sentences(plan) == ("a breach", "a budget", "a floor")
+
+
+def test_a_pace_of_this_moment_is_not_told_beside_what_a_budget_comes_to() -> None:
+    plan = pb.Plan(
+        breaches=[pb.Breach(kind="pace", text="a pace")], budgets=[pb.PlanBudget(text="a budget")]
+    )
+    assert sentences(plan) == ("a budget",)
 
 
 def test_what_is_free_and_what_goes_down_is_not_told() -> None:

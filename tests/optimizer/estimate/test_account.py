@@ -20,7 +20,7 @@ FLOOR = 0.9
 def tell(account: FloorAccount, quality: float, times: int, *, start_s: float = 0.0) -> float:
     """Grades a second apart, each at once; answers when it ends."""
     for n in range(times):
-        account.told(quality, 1.0, decided_s=start_s + n, now_s=start_s + n)
+        account.record_grade(quality, 1.0, decided_s=start_s + n, now_s=start_s + n)
     return start_s + times
 
 
@@ -66,7 +66,7 @@ def test_what_is_asked_for_is_a_fraction_near_the_floor(
 ) -> None:
     account = FloorAccount(floor)
     for n, (quality, weight, delay_s) in enumerate(grades):
-        account.told(quality, weight, decided_s=n - delay_s, now_s=float(n))
+        account.record_grade(quality, weight, decided_s=n - delay_s, now_s=float(n))
     asked = account.required(floor, 100.0)
     assert 0 <= asked <= 1
     assert abs(asked - floor) <= SHIFT_MAX + 1e-12
@@ -77,9 +77,9 @@ def test_another_floor_opens_another_account() -> None:
     end_s = tell(account, 0.5, 3_000)
     assert account.required(0.7, end_s) == 0.7
     # What was decided under the old floor says nothing about the new one.
-    account.told(0.0, 1.0, decided_s=end_s - 1, now_s=end_s + 1)
+    account.record_grade(0.0, 1.0, decided_s=end_s - 1, now_s=end_s + 1)
     assert account.required(0.7, end_s + 2) == 0.7
-    account.told(0.0, 1.0, decided_s=end_s + 1, now_s=end_s + 2)
+    account.record_grade(0.0, 1.0, decided_s=end_s + 1, now_s=end_s + 2)
     assert account.required(0.7, end_s + 3) > 0.7
 
 
@@ -96,9 +96,9 @@ def test_what_was_decided_while_it_was_frozen_never_counts() -> None:
     account = FloorAccount(FLOOR)
     account.freeze(0.0)
     assert account.required(FLOOR, 10.0) == FLOOR
-    account.told(0.0, 1.0, decided_s=9.0, now_s=11.0)
+    account.record_grade(0.0, 1.0, decided_s=9.0, now_s=11.0)
     assert account.required(FLOOR, 12.0) == FLOOR
-    account.told(0.0, 1.0, decided_s=11.0, now_s=13.0)
+    account.record_grade(0.0, 1.0, decided_s=11.0, now_s=13.0)
     assert account.required(FLOOR, 14.0) > FLOOR
 
 
@@ -113,7 +113,7 @@ def test_a_debt_outlives_a_freeze() -> None:
 def test_what_was_audited_rarely_counts_for_more() -> None:
     account = FloorAccount(0.5)
     for n in range(100):
-        account.told(float(n % 2), 3.0 if n % 2 else 1.0, decided_s=n, now_s=n)
+        account.record_grade(float(n % 2), 3.0 if n % 2 else 1.0, decided_s=n, now_s=n)
     # Three quarters of what the sample stands for was right.
     assert account.required(0.5, 100.0) == pytest.approx(
         0.5 - 0.25 * 100 / HORIZON_GRADES, abs=1e-3
@@ -122,16 +122,16 @@ def test_what_was_audited_rarely_counts_for_more() -> None:
 
 def test_a_later_grade_takes_the_place_of_an_earlier_one() -> None:
     account, plain = FloorAccount(FLOOR), FloorAccount(FLOOR)
-    account.told(0.0, 1.0, decided_s=0.0, now_s=0.0)
-    account.replaced(0.0, 1.0, 1.0, decided_s=0.0)
-    plain.told(1.0, 1.0, decided_s=0.0, now_s=0.0)
+    account.record_grade(0.0, 1.0, decided_s=0.0, now_s=0.0)
+    account.replace_grade(0.0, 1.0, 1.0, decided_s=0.0)
+    plain.record_grade(1.0, 1.0, decided_s=0.0, now_s=0.0)
     assert account.required(FLOOR, 1.0) == pytest.approx(plain.required(FLOOR, 1.0))
 
 
 def test_where_grades_come_late_debts_are_spread_over_three_times_the_delay() -> None:
     account = FloorAccount(FLOOR)
     for n in range(5_000):
-        account.told(0.89, 1.0, decided_s=n - 10_000.0, now_s=float(n))
+        account.record_grade(0.89, 1.0, decided_s=n - 10_000.0, now_s=float(n))
     # 10,000 grades are under way, so 30,000 to pay a point over 5,000 back.
     assert account.required(FLOOR, 5e3) == pytest.approx(FLOOR + 0.01 * 5 / 30, rel=0.001)
 
@@ -139,7 +139,7 @@ def test_where_grades_come_late_debts_are_spread_over_three_times_the_delay() ->
 def test_no_horizon_is_longer_than_a_million_grades() -> None:
     account = FloorAccount(FLOOR)
     for n in range(1_000):
-        account.told(0.0, 1.0, decided_s=-1e12, now_s=float(n))
+        account.record_grade(0.0, 1.0, decided_s=-1e12, now_s=float(n))
     owed = 0.9 * 1_000 / HORIZON_GRADES_MAX
     assert account.required(FLOOR, 1e3) == pytest.approx(FLOOR + owed, rel=1e-3)
 
@@ -151,7 +151,7 @@ def test_over_the_long_run_the_floor_is_held_though_estimates_are_two_points_too
         for n in range(50):
             now_s = window * 100.0 + n
             right.append(float(random.random() < asked - 0.015))
-            account.told(right[-1], 1.0, decided_s=now_s, now_s=now_s)
+            account.record_grade(right[-1], 1.0, decided_s=now_s, now_s=now_s)
     assert np.mean(right[-10_000:]) == pytest.approx(FLOOR, abs=0.01)
     assert np.mean(right[:500]) < FLOOR
 

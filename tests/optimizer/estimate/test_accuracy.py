@@ -22,7 +22,7 @@ def tell(
     told: AccuracyEstimate, cell: Cell, model: str, right: int, of: int, now_s: float = 0.0
 ) -> None:
     for grade in range(of):
-        told.told(cell, model, float(grade < right), 1.0, now_s)
+        told.record_grade(cell, model, float(grade < right), 1.0, now_s)
 
 
 def one(told: AccuracyEstimate, cell: Cell, model: str, now_s: float = 0.0) -> float:
@@ -148,15 +148,15 @@ def test_old_grades_fade_until_the_prior_is_back() -> None:
 def test_what_was_audited_rarely_counts_for_more() -> None:
     told = estimate(svc=0.5)
     for _ in range(50):
-        told.told(MATHS, "svc", 1.0, 1.0, 0.0)
-        told.told(MATHS, "svc", 0.0, 9.0, 0.0)
+        told.record_grade(MATHS, "svc", 1.0, 1.0, 0.0)
+        told.record_grade(MATHS, "svc", 0.0, 9.0, 0.0)
     assert told.of_group("code", "-", 0.0).mean == pytest.approx(0.1)
 
 
 def test_unequal_weights_are_worth_fewer_grades() -> None:
     told = estimate(svc=0.5)
-    told.told(MATHS, "svc", 1.0, 1.0, 0.0)
-    told.told(MATHS, "svc", 0.0, 9.0, 0.0)
+    told.record_grade(MATHS, "svc", 1.0, 1.0, 0.0)
+    told.record_grade(MATHS, "svc", 0.0, 9.0, 0.0)
     assert told.of_group("code", "-", 0.0).grades == pytest.approx(100 / 82)
 
 
@@ -196,11 +196,11 @@ def test_a_grade_that_is_retracted_was_never_told(
     others: list[tuple[Cell, str, float]], wrong: tuple[Cell, str, float], weight: float
 ) -> None:
     corrected, plain = estimate(a=0.6, b=0.7), estimate(a=0.6, b=0.7)
-    corrected.told(*wrong, weight, 5.0)
+    corrected.record_grade(*wrong, weight, 5.0)
     for now_s, grade in enumerate(others):
-        corrected.told(*grade, 2.0, float(now_s + 5))
-        plain.told(*grade, 2.0, float(now_s + 5))
-    corrected.retract(*wrong, weight, 5.0)
+        corrected.record_grade(*grade, 2.0, float(now_s + 5))
+        plain.record_grade(*grade, 2.0, float(now_s + 5))
+    corrected.retract_grade(*wrong, weight, 5.0)
     asked = [MATHS, LAW], ["a", "b"], 50.0
     assert corrected.mean(*asked) == pytest.approx(plain.mean(*asked), abs=1e-6)
     assert corrected.of_group("code", "-", 50.0) == pytest.approx(plain.of_group("code", "-", 50.0))
@@ -209,20 +209,20 @@ def test_a_grade_that_is_retracted_was_never_told(
 @pytest.mark.parametrize("quality", [-0.1, 1.1, float("nan")])
 def test_a_quality_outside_0_to_1_is_refused(quality: float) -> None:
     with pytest.raises(ValueError, match="quality"):
-        estimate().told(MATHS, "svc", quality, 1.0, 0.0)
+        estimate().record_grade(MATHS, "svc", quality, 1.0, 0.0)
 
 
 @pytest.mark.parametrize("weight", [0.0, -1.0, float("inf"), float("nan")])
 def test_a_weight_that_is_no_probability_turned_over_is_refused(weight: float) -> None:
     with pytest.raises(ValueError, match="weight"):
-        estimate().told(MATHS, "svc", 1.0, weight, 0.0)
+        estimate().record_grade(MATHS, "svc", 1.0, weight, 0.0)
 
 
 @pytest.mark.slow
 def test_no_more_pairs_are_kept_than_there_is_room_for() -> None:
     told = estimate(svc=0.5)
     for n in range(PAIRS_MAX + 1):
-        told.told(("code", "-", str(n), "s"), "svc", 1.0, 1.0, 0.0)
+        told.record_grade(("code", "-", str(n), "s"), "svc", 1.0, 1.0, 0.0)
     first, last = ("code", "-", "0", "s"), ("code", "-", str(PAIRS_MAX), "s")
     found = told.mean([first, last], ["svc"], 0.0)
     assert found[0, 0] < found[1, 0]
@@ -231,7 +231,7 @@ def test_no_more_pairs_are_kept_than_there_is_room_for() -> None:
 def test_what_is_shown_is_bounded_too() -> None:
     told = estimate()
     for n in range(accuracy.SHOWN_MAX + 1):
-        told.told((str(n), "-", "law", "s"), "svc", 1.0, 1.0, 0.0)
+        told.record_grade((str(n), "-", "law", "s"), "svc", 1.0, 1.0, 0.0)
     assert told.of_group("0", "-", 0.0).grades == 0
     assert told.of_group("1", "-", 0.0).grades == 1
 

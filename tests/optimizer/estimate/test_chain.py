@@ -20,14 +20,16 @@ def failing(requests: int, failed: int, traffic_class: str = "chat") -> ChainEst
 
 
 def told(estimate: ChainEstimate, requests: int, failed: int, traffic_class: str) -> None:
-    estimate.told(
+    estimate.observe_leg(
         (traffic_class, "a", "a"),
         ended=requests,
         attempts=requests,
         answered=requests - failed,
         now_s=0.0,
     )
-    estimate.told((traffic_class, "a", "b"), ended=0, attempts=failed, answered=failed, now_s=0.0)
+    estimate.observe_leg(
+        (traffic_class, "a", "b"), ended=0, attempts=failed, answered=failed, now_s=0.0
+    )
 
 
 def test_a_model_that_nothing_is_known_of_is_asked_once_and_answers() -> None:
@@ -46,7 +48,7 @@ def test_requests_are_followed_to_those_who_answered_them() -> None:
 def test_those_who_answer_share_what_was_answered_alone() -> None:
     estimate = ChainEstimate()
     leg = ("chat", "a", "a")
-    estimate.told(leg, ended=10_000, attempts=10_000, answered=1_000, now_s=0.0)
+    estimate.observe_leg(leg, ended=10_000, attempts=10_000, answered=1_000, now_s=0.0)
     found = through(estimate)
     assert found.answered.toarray()[0] == pytest.approx([0.1, 0.0], abs=0.001)
     assert found.answers.toarray()[0] == pytest.approx([1.0, 0.0])
@@ -76,5 +78,5 @@ def test_a_model_that_is_gone_is_left_out() -> None:
 def test_the_leg_told_of_longest_ago_is_forgotten() -> None:
     estimate = failing(10_000, 9_000)
     for n in range(LEGS_MAX):
-        estimate.told((f"c{n}", "z", "z"), ended=1, attempts=1, answered=1, now_s=0.0)
+        estimate.observe_leg((f"c{n}", "z", "z"), ended=1, attempts=1, answered=1, now_s=0.0)
     assert np.array_equal(through(estimate).reach.toarray(), np.eye(2))

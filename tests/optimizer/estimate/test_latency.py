@@ -22,7 +22,7 @@ def counts(*latencies_s: float) -> list[int]:
 
 def told(counted: Sequence[int], failed: int = 0) -> LatencyEstimate:
     estimate = LatencyEstimate()
-    estimate.told("svc", counted, failed, 0.0)
+    estimate.observe_latencies("svc", counted, failed, 0.0)
     return estimate
 
 

@@ -23,45 +23,45 @@ LATER_S = 5_000.0
 def accuracy() -> AccuracyEstimate:
     estimate = AccuracyEstimate(PRIORS)
     for quality in (1.0, 0.0, 1.0):
-        estimate.told(CELL, "svc", quality, 2.0, 9.0)
+        estimate.record_grade(CELL, "svc", quality, 2.0, 9.0)
     estimate.mean([CELL], ["svc"], 10.0)
     return estimate
 
 
 def latency() -> LatencyEstimate:
     estimate = LatencyEstimate(half_life_s=3_600.0)
-    estimate.told("svc", [1] * LATENCY_BUCKETS, 3, 9.0)
+    estimate.observe_latencies("svc", [1] * LATENCY_BUCKETS, 3, 9.0)
     return estimate
 
 
 def miss() -> MissEstimate:
     estimate = MissEstimate()
-    estimate.told(Promise("code", 0.1, "svc"), 1_000_000, 300_000, 4_900.0)
+    estimate.observe_misses(Promise("code", 0.1, "svc"), 1_000_000, 300_000, 4_900.0)
     return estimate
 
 
 def usage() -> UsageEstimate:
     estimate = UsageEstimate()
-    estimate.told(CELL, "svc", 3, 2, (5.0, 6.0, 7.0), 9.0)
+    estimate.observe_usage(CELL, "svc", 3, 2, (5.0, 6.0, 7.0), 9.0)
     return estimate
 
 
 def chains() -> ChainEstimate:
     estimate = ChainEstimate()
-    estimate.told(("code", "svc", "svc"), ended=9, attempts=9, answered=5, now_s=4_900.0)
+    estimate.observe_leg(("code", "svc", "svc"), ended=9, attempts=9, answered=5, now_s=4_900.0)
     return estimate
 
 
 def demand() -> DemandEstimate:
     estimate = DemandEstimate()
-    estimate.told({CELL: 7.0}, 5.0)
+    estimate.observe_requests({CELL: 7.0}, 5.0)
     return estimate
 
 
 def account() -> FloorAccount:
     estimate = FloorAccount(0.9)
     for quality in (1.0, 0.0, 1.0):
-        estimate.told(quality, 2.0, decided_s=1.0, now_s=9.0)
+        estimate.record_grade(quality, 2.0, decided_s=1.0, now_s=9.0)
     return estimate
 
 

@@ -79,7 +79,7 @@ def test_accuracy(said: tuple[Told, Told]) -> None:
     def again(plain: Any) -> AccuracyEstimate:
         return AccuracyEstimate.from_plain(plain, PRIORS)
 
-    check(AccuracyEstimate(PRIORS), again, AccuracyEstimate.told, read, said)
+    check(AccuracyEstimate(PRIORS), again, AccuracyEstimate.record_grade, read, said)
 
 
 latencies = told(
@@ -93,7 +93,9 @@ def test_latency(said: tuple[Told, Told]) -> None:
     def read(estimate: LatencyEstimate, now_s: float) -> object:
         return [estimate.miss(model, 0.3, now_s) for model in MODELS]
 
-    check(LatencyEstimate(), LatencyEstimate.from_plain, LatencyEstimate.told, read, said)
+    check(
+        LatencyEstimate(), LatencyEstimate.from_plain, LatencyEstimate.observe_latencies, read, said
+    )
 
 
 usages = told(cells, models, counts, counts, st.tuples(counts, counts, counts))
@@ -105,7 +107,7 @@ def test_usage(said: tuple[Told, Told]) -> None:
     def read(estimate: UsageEstimate, now_s: float) -> object:
         return np.concatenate(estimate.mean(CELLS, MODELS, now_s))
 
-    check(UsageEstimate(), UsageEstimate.from_plain, UsageEstimate.told, read, said)
+    check(UsageEstimate(), UsageEstimate.from_plain, UsageEstimate.observe_usage, read, said)
 
 
 legs = st.tuples(st.sampled_from(["code", "chat"]), models, models)
@@ -117,7 +119,7 @@ chains = told(legs, counts, counts, counts)
 def test_chains(said: tuple[Told, Told]) -> None:
     def one(estimate: ChainEstimate, leg: Any, ended: float, *more: float) -> None:
         attempts, answered, now_s = more
-        estimate.told(leg, ended=ended, attempts=attempts, answered=answered, now_s=now_s)
+        estimate.observe_leg(leg, ended=ended, attempts=attempts, answered=answered, now_s=now_s)
 
     def read(estimate: ChainEstimate, now_s: float) -> object:
         found = estimate.of(["code", "chat"], MODELS, now_s)
@@ -137,7 +139,7 @@ def test_misses(said: tuple[Told, Told]) -> None:
         asked = [Promise("code", slo_s, model) for slo_s in (0.5, 2.0) for model in MODELS]
         return [estimate.of(promise, believed=0.1, now_s=now_s) for promise in asked]
 
-    check(MissEstimate(), MissEstimate.from_plain, MissEstimate.told, read, said)
+    check(MissEstimate(), MissEstimate.from_plain, MissEstimate.observe_misses, read, said)
 
 
 windows = st.lists(st.dictionaries(cells, counts), max_size=8)
@@ -148,12 +150,12 @@ windows = st.lists(st.dictionaries(cells, counts), max_size=8)
 def test_demand(before: Sequence[dict[Any, float]], after: Sequence[dict[Any, float]]) -> None:
     kept = DemandEstimate()
     for seen in before:
-        kept.told(seen, 5.0)
+        kept.observe_requests(seen, 5.0)
     restored = DemandEstimate.from_plain(through_json(kept.to_plain()))
     assert restored.per_s() == kept.per_s()
     for seen in after:
-        kept.told(seen, 5.0)
-        restored.told(seen, 5.0)
+        kept.observe_requests(seen, 5.0)
+        restored.observe_requests(seen, 5.0)
     assert restored.per_s() == pytest.approx(kept.per_s())
 
 
@@ -166,7 +168,7 @@ def test_accounts(before: Told, after: Told, frozen: bool) -> None:
     def one(
         account: FloorAccount, quality: float, weight: float, late_s: float, now_s: float
     ) -> None:
-        account.told(quality, weight, decided_s=now_s - late_s, now_s=now_s)
+        account.record_grade(quality, weight, decided_s=now_s - late_s, now_s=now_s)
 
     kept = FloorAccount(0.9)
     now_s = tell(kept, before, START_S, one)
@@ -201,18 +203,18 @@ def test_what_was_made_plain_stays_as_it_was_while_more_is_told() -> None:
 def test_demand_that_is_read_back_later_has_its_rates_and_gives_way_sooner() -> None:
     kept = DemandEstimate(half_life_s=30.0)
     for _ in range(100):
-        kept.told({CELLS[0]: 50.0}, 5.0)
+        kept.observe_requests({CELLS[0]: 50.0}, 5.0)
     plain = through_json(kept.to_plain())
     at_once, later = (DemandEstimate.from_plain(plain, age_s=age_s) for age_s in (0.0, 120.0))
     assert later.per_s() == pytest.approx({CELLS[0]: 10.0})
     for estimate in (at_once, later):
-        estimate.told({CELLS[0]: 60.0}, 5.0)
+        estimate.observe_requests({CELLS[0]: 60.0}, 5.0)
     assert 10.0 < at_once.per_s()[CELLS[0]] < 11.0 < later.per_s()[CELLS[0]] < 12.0
 
 
 def test_demand_that_is_read_back_days_later_is_forgotten() -> None:
     kept = DemandEstimate()
-    kept.told({CELLS[0]: 50.0}, 5.0)
+    kept.observe_requests({CELLS[0]: 50.0}, 5.0)
     assert DemandEstimate.from_plain(through_json(kept.to_plain()), age_s=2e5).per_s() == {}
 
 
@@ -225,7 +227,7 @@ def test_requests_that_nobody_watched_are_refused() -> None:
 def test_a_level_is_no_other_one_for_the_time_in_which_nobody_watched(age_s: float) -> None:
     kept = DemandEstimate()
     for _ in range(100):
-        kept.told({CELLS[0]: 50.0, CELLS[2]: 0.01}, 5.0)
+        kept.observe_requests({CELLS[0]: 50.0, CELLS[2]: 0.01}, 5.0)
     plain = through_json(kept.to_plain())
     for cell, per_s in DemandEstimate.from_plain(plain, age_s=age_s).per_s().items():
         assert per_s == pytest.approx(kept.per_s()[cell], rel=0.01)

@@ -5,11 +5,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import cast
 
-from server.app.follower import RULES_MAX, Follower
+from server.app.follower import Follower
 from server.config.classes import ClassConfig
 from server.config.match import ALTERNATIVES_MAX, MatchConfig
 from server.config.schema import Config
 from server.control.client import ControlClient, Snapshot
+from server.control.large_config import RULES_AT_ONCE
 from server.routing.catalog import Model
 from server.routing.counters import Counters
 from server.routing.decision_id import KEY_BYTES, Sealer
@@ -92,7 +93,7 @@ async def test_while_a_large_configuration_is_compiled_the_loop_has_its_turns() 
         given.control.send(1, config(model("small")))
         await given.follower.ready.wait()
         given.configured.clear()
-        given.control.send(2, large(20 * RULES_MAX), "p2")
+        given.control.send(2, large(20 * RULES_AT_ONCE), "p2")
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert (given.names(), given.router.table.plan_id) == (["small"], "p1")

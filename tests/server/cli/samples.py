@@ -6,7 +6,8 @@ from turnout.v1 import admin_pb2 as pb
 from turnout.v1 import routing_pb2
 
 USD = 1_000_000_000
-MADE_S = 1_750_000_000
+MADE_S = 1_750_000_000  # 15 June 2025, 15:06 UTC
+MIDNIGHT_S = 1_750_032_000
 
 
 def plan() -> pb.Plan:
@@ -34,6 +35,8 @@ def plan() -> pb.Plan:
                 shed=0.02,
                 realised_shed=0.016,
                 cost_nano_usd_per_day=int(34.21 * USD),
+                requests_per_hour=36_000,
+                cost_nano_usd_per_hour=int(1.19 * USD),
             ),
             pb.PlanClass(
                 traffic_class="bulk",
@@ -44,6 +47,8 @@ def plan() -> pb.Plan:
                 floor_basis="assumed",
                 realised_within_slo=1,
                 cost_nano_usd_per_day=int(6.99 * USD),
+                requests_per_hour=900_000,
+                cost_nano_usd_per_hour=int(0.24 * USD),
             ),
         ],
         budgets=[
@@ -55,6 +60,10 @@ def plan() -> pb.Plan:
                 cost_nano_usd_per_day=41 * USD,
                 pace_nano_usd_per_day=38 * USD,
                 binds=True,
+                cost_nano_usd_per_hour=int(1.43 * USD),
+                period_end=Timestamp(seconds=MIDNIGHT_S),
+                expected_nano_usd=int(41.3 * USD),
+                text="budget insurance will be used up at 23:10 UTC",
             ),
             pb.PlanBudget(
                 name="company",
@@ -63,6 +72,10 @@ def plan() -> pb.Plan:
                 spent_nano_usd=410 * USD,
                 cost_nano_usd_per_day=7 * USD,
                 pace_nano_usd_per_day=86 * USD,
+                cost_nano_usd_per_hour=int(0.24 * USD),
+                period_end=Timestamp(seconds=MIDNIGHT_S + 15 * 86_400),
+                expected_nano_usd=501 * USD,
+                text="budget company will have $2,499 left",
             ),
         ],
         breaches=[
@@ -71,7 +84,7 @@ def plan() -> pb.Plan:
                 name="insurance",
                 bound=38 * USD,
                 best=41 * USD,
-                text="budget insurance: pace of $38.00 a day exceeded, the least is $41.00",
+                text="budget insurance: what is told of this moment",
             )
         ],
         step_prices=[
@@ -80,18 +93,21 @@ def plan() -> pb.Plan:
                 name="strict",
                 step=0.01,
                 cost_nano_usd_per_day=int(3.1 * USD),
-                text="raising the floor of class strict by one point costs $3.10 a day",
+                text="raising the accuracy promised to class strict from 90% to 91% would cost "
+                "$0.13 an hour",
             ),
             pb.StepPrice(
-                kind="budget",
-                name="company",
-                step=1,
-                text="budget company does not bind: $79.00 a day of headroom",
+                kind="capacity",
+                name="small",
+                step=4,
             ),
         ],
         certificate=pb.Certificate(duality_gap=1e-12, worst_violation=3e-13, relaxed="pace"),
         cost_nano_usd_per_day=int(41.2 * USD),
         best_model_cost_nano_usd_per_day=163 * USD,
+        averaged_s=3_581,
+        cost_nano_usd_per_hour=int(1.43 * USD),
+        best_model_cost_nano_usd_per_hour=int(5.66 * USD),
         solve_ms=12.4,
     )
 
@@ -111,8 +127,13 @@ def models() -> list[pb.ModelStatus]:
             in_flight=7,
             endpoints=[
                 pb.EndpointStatus(address="10.0.0.11:8001", in_flight=7),
-                pb.EndpointStatus(address="10.0.0.12:8001", ejected=True),
+                pb.EndpointStatus(
+                    address="10.0.0.12:8001",
+                    ejected=True,
+                    ejected_until=Timestamp(seconds=MADE_S + 8),
+                ),
             ],
+            payload_kinds=["tensors"],
             accuracy=pb.Estimate(mean=0.781, low=0.76, high=0.801, grades=1480),
             requests=12_040,
             cost_nano_usd=int(3.1 * USD),
@@ -120,12 +141,14 @@ def models() -> list[pb.ModelStatus]:
         pb.ModelStatus(
             model=pb.Model(
                 name="reader",
+                protocol="openai",
                 endpoints=["unix:/run/reader/oip.sock"],
                 price=pb.Price(request_usd=0.0001, busy_second_usd=0.0008),
                 prior_accuracy=0.94,
             ),
             endpoints=[pb.EndpointStatus(address="unix:/run/reader/oip.sock")],
             accuracy=pb.Estimate(mean=0.94, low=0.8, high=0.99),
+            payload_kinds=["text"],
         ),
     ]
 

@@ -1,16 +1,7 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from optimizer import explain
 from server.cli.figures import estimate, percent, rate
-from server.money import usd
 from turnout.v1 import admin_pb2 as pb
-
-
-@given(nano_usd=st.integers(-(2**63), 2**63 - 1))
-def test_money_reads_as_in_the_sentences_of_the_optimizer(nano_usd: int) -> None:
-    assert usd(nano_usd) == explain.usd(nano_usd)
 
 
 @pytest.mark.parametrize(

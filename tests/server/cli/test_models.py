@@ -14,12 +14,15 @@ SHOWN = """\
 model    endpoints                    accuracy     last hour               price
 ────────────────────────────────────────────────────────────────────────────────
 small    1 of 2 up           78.1% (76.0-80.1)  12,040 asked     $0.10 / Mtok in
-2024-11  10.0.0.12:8001 is        1,480 grades         $3.10    $0.40 / Mtok out
-serving  out
-         7 in flight
+2024-11  10.0.0.12:8001 out       1,480 grades         $3.10    $0.40 / Mtok out
+oip      until 15:06:48 UTC
+tensors  7 in flight
+serving
 
 reader   1 up                94.0% (80.0-99.0)       0 asked  $0.00010 / request
-drained  0 in flight          no grades: prior         $0.00   $0.00080 / busy s"""
+openai   0 in flight          no grades: prior         $0.00   $0.00080 / busy s
+text
+drained"""
 
 
 def test_models_in_80_columns() -> None:
@@ -32,7 +35,12 @@ def test_models_in_80_columns() -> None:
         "serving",
         "drained",
         "1 of 2 up",
-        "10.0.0.12:8001 is out",
+        "10.0.0.12:8001 out",
+        "until 15:06:48 UTC",
+        "oip",
+        "tensors",
+        "openai",
+        "text",
         "7 in flight",
         "1,480 grades",
         "no grades: prior",

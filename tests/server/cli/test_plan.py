@@ -19,7 +19,7 @@ from turnout.v1 import admin_pb2 as pb
 def test_the_plan_in_force_is_shown(run: Run, address: str) -> None:
     result = run("plan", "--admin", address)
     assert result.exit_code == 0
-    assert "This mix costs $41.20 a day" in result.stdout
+    assert "this mix costs $1.43 an hour" in result.stdout
 
 
 def test_an_earlier_plan_is_asked_for_by_its_id(run: Run, address: str, answers: Answers) -> None:

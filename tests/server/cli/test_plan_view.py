@@ -6,25 +6,29 @@ from tests.server.cli import samples
 from turnout.v1 import admin_pb2 as pb
 
 SHOWN = """\
-Plan 1-204, 3 s old, every 5 s; proven cheapest once pace gave way
+Plan 1-204, 3 s old, renewed every 5 s
+It is proven that no mix keeps these promises and spares the budgets better.
 
 Not met
-• budget insurance: pace of $38.00 a day exceeded, the least is $41.00
+• budget insurance will be used up at 23:10 UTC
 
-This mix costs $41.20 a day; the most accurate model alone would cost $163.00,
-so the mix saves 74.7%.
+At the last hour's traffic this mix costs $1.43 an hour; the most accurate model
+alone would cost $5.66 an hour, so the mix saves 74.7%.
 
 Promises
-class               promise      at least   plan                seen  cost a day
+class             promise      at least   plan                seen  cost an hour
 ────────────────────────────────────────────────────────────────────────────────
-bulk                accuracy        70.0%  78.1%  assumed: no grades       $6.99
-300 a second
-paid by
-company+insurance
+bulk              accuracy        70.0%  78.1%  assumed: no grades         $0.24
+900,000 requests
+an hour
+paid by company
+and insurance
 
-strict              accuracy        90.0%  90.4%   89.7% (88.1-91.2)      $34.21
-12 a second         in time         99.0%  99.6%               98.2%
-paid by insurance   turned away             2.0%                1.6%
+strict            accuracy        90.0%  90.4%   89.7% (88.1-91.2)         $1.19
+36,000 requests   in time         99.0%  99.6%               98.2%
+an hour
+paid by           turned away             2.0%                1.6%
+insurance
 
 Mix
 class   model   share                                    accuracy  cost of 1,000
@@ -35,15 +39,15 @@ bulk    small   99.9%  ███████████████████
 strict  small   68.3%  █████████████████████▊               78.0%          $0.21
         large   31.7%  ██████████▏                          94.0%          $5.50
 
-Budgets
-budget       spent  of              pace a day  plan a day  headroom a day
-──────────────────────────────────────────────────────────────────────────
-insurance   $12.50  $40.00 a day        $38.00      $41.00  none: it binds
-company    $410.00  $3,000 a month      $86.00       $7.00          $79.00
+Budgets, at the last hour's traffic
+budget       spent  of              costs an hour  ends                left then
+────────────────────────────────────────────────────────────────────────────────
+insurance   $12.50  $40.00 a day            $1.43  16 Jun 00:00 UTC  $1.30 short
+company    $410.00  $3,000 a month          $0.24  1 Jul 00:00 UTC        $2,499
 
-What a change would do
-• raising the floor of class strict by one point costs $3.10 a day
-• budget company does not bind: $79.00 a day of headroom
+What a change would do, at the last hour's traffic
+• raising the accuracy promised to class strict from 90% to 91% would cost $0.13
+  an hour
 """
 
 
@@ -55,9 +59,9 @@ def test_what_callers_have_not_reported_is_told_with_what_it_is_expected_to_cost
     plan = samples.plan()
     plan.budgets[0].unreported, plan.budgets[0].unreported_nano_usd = 1_200, 4_000_000_000
     shown = " ".join(_shown(plan).split())
-    decisions = "no usage of 1,200 decisions by Route this day, expected to cost $4.00"
-    assert f"Not reported yet • budget insurance: {decisions}" in shown
-    assert "company: no usage" not in shown
+    decisions = "1,200 decisions of this day, which are expected to cost another $4.00"
+    assert f"budget insurance: callers of Route have not said what came of {decisions}" in shown
+    assert "budget company: callers" not in shown
 
 
 @pytest.mark.parametrize("width", [80, 100, 200])
@@ -90,17 +94,46 @@ def test_what_was_seen_has_the_colour_of_what_it_proves(
 
 
 @pytest.mark.parametrize(
-    ("stopped", "words"),
+    ("relaxed", "stopped", "words"),
     [
-        ("", "proven cheapest once pace gave way"),
-        ("time", "the best found within the time of a window once pace gave way, not proven"),
-        ("precision", "the best found once pace gave way, not proven cheapest"),
+        ("none", "", "It is proven that no other mix keeps these promises for less."),
+        ("pace", "", "It is proven that no other mix keeps these promises for less."),
+        ("floor", "", "Not every promise can be kept. It is proven that no mix comes nearer."),
+        ("none", "time", "A better mix may exist: the search for it reached its time limit."),
+        ("slo", "precision", "A better mix may exist: it could not be proven that there is none."),
     ],
 )
-def test_a_plan_says_whether_it_is_proven_cheapest(stopped: str, words: str) -> None:
+def test_a_plan_says_what_is_proven_of_it(relaxed: str, stopped: str, words: str) -> None:
     plan = samples.plan()
-    plan.certificate.stopped = stopped
-    assert words in " ".join(_shown(plan, width=120).split())
+    plan.budgets[0].binds = False
+    plan.certificate.relaxed, plan.certificate.stopped = relaxed, stopped
+    assert words in _shown(plan)
+
+
+def test_a_plan_that_a_budget_shapes_is_not_said_to_be_the_cheapest() -> None:
+    words = "It is proven that no mix keeps these promises and spares the budgets better."
+    assert words in _shown(samples.plan())
+
+
+@pytest.mark.parametrize(
+    ("averaged_s", "words"),
+    [
+        (3_600, "At the last hour's traffic this mix costs"),
+        (3_541, "At the last hour's traffic this mix costs"),
+        (3_500, "At the traffic of the last 58 minutes this mix costs"),
+        (70, "At the traffic of the last minute this mix costs"),
+    ],
+)
+def test_amounts_say_which_traffic_they_are_for(averaged_s: float, words: str) -> None:
+    plan = samples.plan()
+    plan.averaged_s = averaged_s
+    assert words in _shown(plan)
+
+
+def test_what_a_busy_moment_would_cost_in_a_day_is_not_shown() -> None:
+    shown = _shown(samples.plan())
+    assert "what is told of this moment" not in shown
+    assert "$41.20" not in shown
 
 
 def test_a_floor_without_grades_yet_says_so() -> None:
@@ -114,30 +147,44 @@ def test_a_class_without_a_promise_has_none_shown() -> None:
     row = next(line for line in shown.splitlines() if line.startswith("a "))
     assert row.split() == ["a", "accuracy", "-", "80.0%", "no", "grades", "yet", "$0.00"]
     assert "in time" not in shown
-    assert "paid by" not in shown
+    assert "paid by no budget" in shown
 
 
 @pytest.mark.parametrize(
     ("cost", "words"),
     [
-        (1_500, "$0.0000010, but would not keep every promise: too little capacity"),
-        (1_000, "$0.0000010, the same."),
-        (900, "$0.0000010, so the mix saves 10.0%."),
+        (1_500, "$0.0000010 an hour, but would not keep every promise: too little capacity"),
+        (1_000, "$0.0000010 an hour, the same."),
+        (900, "$0.0000010 an hour, so the mix saves 10.0%."),
     ],
 )
 def test_a_plan_is_compared_with_the_most_accurate_model(cost: int, words: str) -> None:
-    plan = pb.Plan(cost_nano_usd_per_day=cost, best_model_cost_nano_usd_per_day=1_000)
+    plan = pb.Plan(
+        cost_nano_usd_per_hour=cost,
+        best_model_cost_nano_usd_per_hour=1_000,
+        cost_nano_usd_per_day=24 * cost,
+        best_model_cost_nano_usd_per_day=24_000,
+    )
     assert words in " ".join(_shown(plan).split())
 
 
+def test_a_model_that_is_cheaper_at_the_last_hours_traffic_alone_is_not_said_to_lack_anything() -> (
+    None
+):
+    plan = pb.Plan(cost_nano_usd_per_hour=1_500, best_model_cost_nano_usd_per_hour=1_000)
+    plan.cost_nano_usd_per_day, plan.best_model_cost_nano_usd_per_day = 900, 1_000
+    shown = " ".join(_shown(plan).split())
+    assert "less than this mix, which was made for the requests of this moment" in shown
+    assert "would not keep" not in shown
+
+
 def test_a_floor_that_is_planned_with_a_margin_says_why() -> None:
-    found = pb.PlanClass(traffic_class="bulk", floor=0.92, required=0.934, floor_basis="audited")
-    found.realised_accuracy.grades = 1_234
-    shown = " ".join(_shown(pb.Plan(classes=[found])).split())
-    doubt = "1,234 grades do not show beyond doubt that 92.0% holds"
-    assert f"class bulk is planned for 93.4%: {doubt}" in shown
-    found.required = 0.9203
-    assert "Planned above the floor" not in _shown(pb.Plan(classes=[found]))
+    found = pb.PlanClass(traffic_class="bulk", payer="-", required_text="planned for 93.4%: why")
+    assert "• class bulk is planned for 93.4%: why" in _shown(pb.Plan(classes=[found]))
+    other = pb.PlanClass(traffic_class="bulk", payer="a+b")
+    shown = " ".join(_shown(pb.Plan(classes=[found, other])).split())
+    assert "• class bulk (paid by no budget) is planned for 93.4%: why" in shown
+    assert "Aimed above or below" not in _shown(pb.Plan(classes=[other]))
 
 
 def test_classes_keep_their_places_from_plan_to_plan() -> None:
@@ -146,13 +193,13 @@ def test_classes_keep_their_places_from_plan_to_plan() -> None:
 
 
 def test_without_traffic_nothing_is_compared() -> None:
-    assert "This mix costs $0.00 a day." in _shown(pb.Plan())
+    assert "this mix costs $0.00 an hour." in _shown(pb.Plan())
 
 
 def test_a_solve_that_failed_is_told_beside_the_older_plan() -> None:
     plan = samples.plan()
     plan.failure = "time limit"
-    assert "The newest solve was not published: time limit" in _shown(plan)
+    assert "No newer plan could be made: time limit" in _shown(plan)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,9 @@ def test_before_the_first_plan_it_says_so() -> None:
 
 
 def test_a_plan_that_could_not_be_renewed_says_why() -> None:
-    assert "not published: limit: too slow" in shown(plan=plan(failure="limit: too slow"))
+    assert "No newer plan could be made: limit: too slow" in shown(
+        plan=plan(failure="limit: too slow")
+    )
 
 
 def test_each_worker_is_shown_with_its_plan_and_how_old_that_is_now() -> None:

@@ -15,10 +15,10 @@ def learned(
 ) -> Estimates:
     """What is believed once a window of what was told is over."""
     estimates = estimates or Estimates()
-    estimates.learn(knowledge.given(now_s, window_s))
+    estimates.learn(knowledge.take_given(now_s, window_s))
     return estimates
 
 
 def window_of(knowledge: Knowledge, estimates: Estimates, *, now_s: float = NOW_S) -> Window | None:
     """The window that is planned with what is believed."""
-    return build_window(knowledge.given(now_s, 5.0), estimates)
+    return build_window(knowledge.take_given(now_s, 5.0), estimates)

@@ -7,6 +7,7 @@ import numpy as np
 from optimizer.problem import Budget, Group, Problem
 from optimizer.solution import Breach, Certificate, Solution
 from server.control.budgets import BudgetState
+from server.control.hourly import Hourly
 from server.control.window import Window
 from server.routing.catalog import Cell
 
@@ -39,7 +40,16 @@ def window(
             for name in states
         ],
     )
-    return Window(tuple(cells), problem, problem, window_s=5.0, budgets=states)
+    requests = np.bincount(problem.group_of, problem.demand, len(groups)).astype(np.float64)
+    return Window(
+        tuple(cells),
+        problem,
+        configured=problem,
+        typical=problem,
+        hourly=Hourly(requests * 720, 3_600.0),
+        window_s=5.0,
+        budgets=states,
+    )
 
 
 def solution(

@@ -15,7 +15,8 @@ from server.config.schema import Config
 from server.control.client import ControlClient, Snapshot, control_channel
 from server.control.corridor import Solver, solve_window
 from server.control.explainer import Pricer
-from server.control.plane import ControlPlane, KeptFiles
+from server.control.kept_files import KeptFiles
+from server.control.plane import ControlPlane
 from server.control.reload import Reloads
 from server.control.window import Window
 from server.rpc.admin import AdminServicer
@@ -82,7 +83,7 @@ def control_plane(
 async def serving(plane: ControlPlane, folder: Path) -> AsyncIterator[Served]:
     """Serves the control plane, and lets it plan."""
     server = grpc.aio.server()
-    answering = ErrorAnswering(server, plane.refused)
+    answering = ErrorAnswering(server, plane.count_refusal)
     answering.add(add_ControlServiceServicer_to_server, ControlServicer(plane))
     answering.add(
         add_AdminServiceServicer_to_server,

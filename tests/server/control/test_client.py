@@ -1,34 +1,31 @@
+"""A worker's end of the control plane: what it follows, whole and in order."""
+
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, suppress
 from pathlib import Path
 
-import grpc
-import pytest
 from structlog.testing import capture_logs
 
 from server.config.as_json import to_json
 from server.config.classes import ClassConfig
 from server.config.schema import Config
 from server.control.client import (
-    CONFIG_BYTES_AT_ONCE,
-    SETTLED_AT_ONCE,
     Confirmed,
     ControlClient,
     Snapshot,
     control_channel,
 )
+from server.control.large_config import BYTES_AT_ONCE
 from server.control.parts import PART_CELLS_MAX, Shares, parts_of
 from server.control.protocol import PROTOCOL
 from server.routing.catalog import Cell
-from server.routing.errors import ControlPlaneDown
-from server.rpc.errors import Context
 from server.transport.channel.channel import Channel
 from server.transport.channel.keepalive import Keepalive
 from server.transport.channel.limits import ChannelLimits
 from server.transport.http2.limits import Limits
+from tests.server.control.scripted import CONFIG, Parts, scripted, snapshot
 from tests.server.control.served import Worker
-from tests.server.control.told import CHAT, CODE, push, service
+from tests.server.control.told import CHAT, CODE, service
 from tests.server.transport.channel.raw_peer import (
     PATIENCE_S,
     PING,
@@ -38,68 +35,6 @@ from tests.server.transport.channel.raw_peer import (
     listening,
 )
 from turnout.v1 import control_pb2 as pb
-from turnout.v1.control_pb2_grpc import (
-    ControlServiceServicer,
-    add_ControlServiceServicer_to_server,
-)
-from turnout.v1.routing_pb2 import Outcome, OutcomeResult
-
-Parts = Sequence[pb.WatchPlanResponse]
-CONFIG = to_json(service())
-
-
-class Scripted(ControlServiceServicer):
-    """Answers each watch with the next of the scripts, and then breaks it off."""
-
-    def __init__(self, scripts: Sequence[Parts]) -> None:
-        self.scripts = list(scripts)
-        self.watches: list[pb.WatchPlanRequest] = []
-        self.pushes: list[pb.PushStatsRequest] = []
-        self.settled: list[Outcome] = []
-        self.pieces: list[int] = []  # how many outcomes each call of Settle had
-        self.fails_after: int | None = None
-        self.refuses = False
-
-    async def WatchPlan(
-        self, request: pb.WatchPlanRequest, context: Context
-    ) -> AsyncIterator[pb.WatchPlanResponse]:
-        self.watches.append(request)
-        for part in self.scripts.pop(0):
-            yield part
-        await context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
-
-    async def PushStats(
-        self, request: pb.PushStatsRequest, context: Context
-    ) -> pb.PushStatsResponse:
-        self.pushes.append(request)
-        return pb.PushStatsResponse()
-
-    async def Settle(self, request: pb.SettleRequest, context: Context) -> pb.SettleResponse:
-        if self.refuses:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "another protocol")
-        if len(self.pieces) == self.fails_after:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
-        self.pieces.append(len(request.outcomes))
-        self.settled.extend(request.outcomes)
-        return pb.SettleResponse(
-            results=[OutcomeResult(reason="R", message=o.decision_id) for o in request.outcomes]
-        )
-
-
-@asynccontextmanager
-async def scripted(folder: Path, *scripts: Parts) -> AsyncIterator[tuple[Scripted, Worker]]:
-    server, servicer = grpc.aio.server(), Scripted(scripts)
-    add_ControlServiceServicer_to_server(servicer, server)
-    address = f"unix:{folder / 'control.sock'}"
-    server.add_insecure_port(address)
-    await server.start()
-    async with control_channel(address) as channel:
-        yield servicer, Worker(channel)
-    await server.stop(None)
-
-
-def snapshot(epoch: int, number: int, plan_id: str = "p") -> pb.WatchPlanResponse:
-    return pb.WatchPlanResponse(epoch=epoch, number=number, plan_id=plan_id, config_json=CONFIG)
 
 
 def numbered(parts: Parts, number: int) -> list[pb.WatchPlanResponse]:
@@ -222,7 +157,7 @@ async def test_a_configuration_that_is_read_beside_the_loop_arrives_as_it_was(
     )
     sent = snapshot(1, 1)
     sent.config_json = to_json(large)
-    assert len(sent.config_json) > CONFIG_BYTES_AT_ONCE
+    assert len(sent.config_json) > BYTES_AT_ONCE
     async with scripted(tmp_path, [sent]) as (_, worker):
         (first,) = await take(worker, 1)
     assert first.config == large
@@ -260,56 +195,6 @@ async def test_a_snapshot_broken_off_in_the_middle_is_none(tmp_path: Path) -> No
         (got,) = await take(worker, 1)
     assert got.table is not None
     assert got.table.plan_id == "whole"
-
-
-async def test_a_push_goes_out_under_the_workers_name(tmp_path: Path) -> None:
-    async with scripted(tmp_path, []) as (servicer, worker):
-        await worker.client.push(push(worker=""))
-    (got,) = servicer.pushes
-    assert (got.worker, got.protocol) == ("w0", PROTOCOL)
-
-
-async def test_outcomes_are_answered_one_by_one(tmp_path: Path) -> None:
-    outcomes = [Outcome(decision_id="d1"), Outcome(decision_id="d2")]
-    async with scripted(tmp_path, []) as (servicer, worker):
-        results = await worker.client.settle(outcomes)
-    assert servicer.settled == outcomes
-    assert [result.reason for result in results] == ["R", "R"]
-
-
-async def test_outcomes_go_in_pieces_that_the_control_plane_takes(tmp_path: Path) -> None:
-    count = 2 * SETTLED_AT_ONCE + 1
-    outcomes = [Outcome(decision_id=f"d{n}", intent="x" * 4_000) for n in range(count)]
-    async with scripted(tmp_path, []) as (servicer, worker):
-        results = await worker.client.settle(outcomes)
-    assert servicer.pieces == [SETTLED_AT_ONCE, SETTLED_AT_ONCE, 1]
-    assert servicer.settled == outcomes
-    assert [result.message for result in results] == [f"d{n}" for n in range(count)]
-
-
-async def test_a_piece_that_fails_fails_them_all_and_says_that_they_may_be_told_again(
-    tmp_path: Path,
-) -> None:
-    outcomes = [Outcome(decision_id=f"d{n}") for n in range(SETTLED_AT_ONCE + 1)]
-    async with scripted(tmp_path, []) as (servicer, worker):
-        servicer.fails_after = 1
-        with pytest.raises(ControlPlaneDown, match="UNAVAILABLE"):
-            await worker.client.settle(outcomes)
-        assert servicer.settled == outcomes[:SETTLED_AT_ONCE]
-
-
-async def test_no_outcomes_ask_nobody(tmp_path: Path) -> None:
-    async with control_channel(f"unix:{tmp_path / 'none.sock'}") as channel:
-        assert await ControlClient(channel, "w0").settle([]) == []
-
-
-async def test_with_the_control_plane_gone_pushes_and_outcomes_say_so(tmp_path: Path) -> None:
-    async with control_channel(f"unix:{tmp_path / 'none.sock'}") as channel:
-        client = ControlClient(channel, "w0")
-        with pytest.raises(ControlPlaneDown, match="UNAVAILABLE"):
-            await client.push(push())
-        with pytest.raises(ControlPlaneDown, match="UNAVAILABLE"):
-            await client.settle([Outcome()])
 
 
 async def test_a_control_plane_that_stands_still_is_lost_and_watched_again() -> None:
@@ -357,20 +242,6 @@ async def first_watch(server: Listening) -> tuple[Peer, int]:
     peer.head(stream_id)
     peer.data(stream_id, snapshot(1, 1).SerializeToString())
     return peer, stream_id
-
-
-async def test_a_control_plane_that_refuses_is_told_once_until_it_answers(tmp_path: Path) -> None:
-    async with scripted(tmp_path, []) as (servicer, worker):
-        with capture_logs() as logs:
-            for servicer.refuses in (True, True, False, True):
-                if servicer.refuses:
-                    with pytest.raises(ControlPlaneDown, match="INVALID_ARGUMENT"):
-                        await worker.client.settle([Outcome()])
-                else:
-                    await worker.client.settle([Outcome()])
-    assert [(log["event"], log["details"]) for log in logs] == [
-        ("control plane refuses", "another protocol")
-    ] * 2
 
 
 def configured(number: int, config: Config, *parts: pb.WatchPlanResponse) -> pb.WatchPlanResponse:

@@ -23,7 +23,7 @@ class Service:
     def __init__(self, config: Config, requests: int = 20) -> None:
         self.knowledge = Knowledge(config)
         self.corridor = Corridor(self.knowledge, Estimates(), epoch=7, begun_s=NOW_S)
-        self.knowledge.pushed(push(answered(CODE, "small", requests)), now_s=NOW_S)
+        self.knowledge.count_push(push(answered(CODE, "small", requests)), now_s=NOW_S)
         self.now_s = NOW_S
 
     def step(self) -> Step:
@@ -33,7 +33,7 @@ class Service:
     def grade(self, quality: float, count: int) -> None:
         """Answers to requests that were decided just now."""
         for _ in range(count):
-            self.knowledge.facts.grade(
+            self.knowledge.facts.add_grade(
                 Graded(CODE, "small", quality, 1.0, decided_s=self.now_s, told_s=self.now_s)
             )
 
@@ -83,7 +83,7 @@ class Steady:
             if is_heard:
                 told = answered(CHAT, "small", self._requests)
                 message = push(told, sequence=self._sequence, epoch=round(NOW_S))
-                self.knowledge.pushed(message, now_s=self.now_s)
+                self.knowledge.count_push(message, now_s=self.now_s)
 
     def shed(self) -> float:
         draft = self.corridor.step(self.now_s).draft
@@ -139,7 +139,7 @@ def test_what_a_step_that_failed_was_told_is_not_lost() -> None:
         return Failure("limit", "it took too long")
 
     knowledge, estimates = Knowledge(service()), Estimates()
-    knowledge.pushed(push(answered(CODE, "small", 20)), now_s=NOW_S)
+    knowledge.count_push(push(answered(CODE, "small", 20)), now_s=NOW_S)
     corridor = Corridor(knowledge, estimates, epoch=7, begun_s=NOW_S, solver=failing)
     step = corridor.step(NOW_S + 5)
     assert (step.failure, step.is_fault) == ("limit: it took too long", True)
@@ -172,7 +172,7 @@ def test_a_debt_is_paid_while_the_floor_that_it_raised_is_out_of_reach() -> None
     found.step()
     account = found.corridor.estimates.accounts[TEAM]
     for _ in range(100):
-        account.told(0.0, 1.0, decided_s=found.now_s, now_s=found.now_s)
+        account.record_grade(0.0, 1.0, decided_s=found.now_s, now_s=found.now_s)
     owed = account.required(0.94, found.now_s)
     assert owed > 0.95
     step = found.step()
@@ -180,7 +180,7 @@ def test_a_debt_is_paid_while_the_floor_that_it_raised_is_out_of_reach() -> None
     breaches = {breach.kind for breach in step.draft.plan.breaches}
     assert "floor" not in breaches  # only 0.94 was promised
     for _ in range(4_000):
-        account.told(1.0, 1.0, decided_s=found.now_s, now_s=found.now_s)
+        account.record_grade(1.0, 1.0, decided_s=found.now_s, now_s=found.now_s)
     assert account.required(0.94, found.now_s) < owed
 
 
@@ -192,5 +192,5 @@ def test_what_is_shed_runs_up_no_debt() -> None:
     assert step.draft is not None
     assert step.draft.plan.classes[0].shed > 0.5
     account = found.corridor.estimates.accounts[TEAM]
-    account.told(0.0, 1.0, decided_s=found.now_s, now_s=found.now_s)
+    account.record_grade(0.0, 1.0, decided_s=found.now_s, now_s=found.now_s)
     assert account.required(0.85, found.now_s) == 0.85

@@ -356,3 +356,13 @@ def test_who_has_told_all_once_adds_money_after_any_silence(
     told = push(answered(CHAT, "large", 7), sequence=52, began_epoch=5, epoch=epoch)
     (increment,) = workers.merge(told, now_s=2 * silent_s)
     assert (increment.new, increment.counts.cost_nano_usd) == (True, 7_000_000)
+
+
+def test_an_endpoint_is_out_until_the_last_worker_lets_it_back() -> None:
+    workers = Workers()
+    for name, left_s in (("w0", 5.0), ("w1", 8.0)):
+        out = endpoint(True)
+        out.ejected_s = left_s
+        workers.merge(push(worker=name, endpoints=[out]), now_s=100.0)
+    workers.merge(push(worker="w2", endpoints=[endpoint(False)]), now_s=100.0)
+    assert workers.ejected_until_s(now_s=101.0) == {("small", "127.0.0.1:1"): 108.0}

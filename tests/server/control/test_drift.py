@@ -10,7 +10,7 @@ def drift_of(law: int, math: int, other: int) -> Drift:
     drift = DomainDrift()
     drift.expect(TRAINED)
     for domain, decisions in (("law", law), ("math", math), ("other", other)):
-        drift.told(domain, decisions, now_s=NOW_S)
+        drift.observe_decisions(domain, decisions, now_s=NOW_S)
     found = drift.of(now_s=NOW_S)
     assert found is not None
     return found
@@ -50,7 +50,7 @@ def test_few_decisions_say_nothing() -> None:
 def test_domains_of_rules_alone_are_left_out() -> None:
     drift = DomainDrift()
     drift.expect(TRAINED)
-    drift.told("billing", 10_000, now_s=NOW_S)
+    drift.observe_decisions("billing", 10_000, now_s=NOW_S)
     found = drift.of(now_s=NOW_S)
     assert found is not None
     assert (found.index, set(found.seen)) == (None, set(TRAINED))
@@ -60,8 +60,8 @@ def test_what_is_older_than_an_hour_is_forgotten() -> None:
     drift = DomainDrift()
     drift.expect(TRAINED)
     for minute in range(0, 240, 5):  # more slices than are kept
-        drift.told("law", 1_000, now_s=NOW_S + 60 * minute)
-    drift.told("math", 1_000, now_s=NOW_S + 240 * 60)
+        drift.observe_decisions("law", 1_000, now_s=NOW_S + 60 * minute)
+    drift.observe_decisions("math", 1_000, now_s=NOW_S + 240 * 60)
     found = drift.of(now_s=NOW_S + 240 * 60)
     assert found is not None
     assert found.seen["law"] == pytest.approx(11 / 12)
@@ -73,7 +73,7 @@ def test_what_is_older_than_an_hour_is_forgotten() -> None:
 def test_another_classifier_begins_anew() -> None:
     drift = DomainDrift()
     drift.expect(TRAINED)
-    drift.told("law", 1_000, now_s=NOW_S)
+    drift.observe_decisions("law", 1_000, now_s=NOW_S)
     drift.expect({"law": 1.0})
     found = drift.of(now_s=NOW_S)
     assert found is not None
@@ -83,7 +83,7 @@ def test_another_classifier_begins_anew() -> None:
 def test_the_same_classifier_goes_on() -> None:
     drift = DomainDrift()
     drift.expect(TRAINED)
-    drift.told("law", 1_000, now_s=NOW_S)
+    drift.observe_decisions("law", 1_000, now_s=NOW_S)
     drift.expect(dict(TRAINED))
     found = drift.of(now_s=NOW_S)
     assert found is not None
@@ -92,5 +92,5 @@ def test_the_same_classifier_goes_on() -> None:
 
 def test_without_a_classifier_there_is_nothing_to_compare() -> None:
     drift = DomainDrift()
-    drift.told("law", 1_000, now_s=NOW_S)
+    drift.observe_decisions("law", 1_000, now_s=NOW_S)
     assert drift.of(now_s=NOW_S) is None

@@ -9,6 +9,7 @@ from server.control.window import Window
 from tests.server.control.planned import window
 from tests.server.control.served import PATIENCE_S
 from tests.server.control.told import CODE
+from turnout.v1 import admin_pb2 as pb
 
 
 class Pricer:
@@ -80,3 +81,20 @@ async def test_prices_that_no_longer_hold_are_forgotten_even_if_they_come_later(
         pricer.may_end["old"].set()
         await pricer.wait_for("new")
         assert not explainer.prices
+
+
+def test_prices_that_a_newer_plan_has_overtaken_are_left_out() -> None:
+    explainer = Explainer(lambda _: ())
+    explainer.prices = [
+        pb.StepPrice(kind=kind, name=name)
+        for kind, name in (("floor", "code"), ("slo", "code"), ("budget", "a"), ("budget", "b"))
+    ]
+    plan = pb.Plan(
+        breaches=[pb.Breach(kind="floor", name="code (a)")],
+        budgets=[
+            pb.PlanBudget(name="a", amount_nano_usd=5, expected_nano_usd=5),
+            pb.PlanBudget(name="b", amount_nano_usd=5, expected_nano_usd=6),
+        ],
+    )
+    left = [(price.kind, price.name) for price in explainer.prices_of(plan)]
+    assert left == [("slo", "code"), ("budget", "b")]

@@ -39,7 +39,7 @@ def planned(requests_a_window: Sequence[tuple[Cell, str, int]]) -> Draft:
     for n in range(1, 21):
         now_s = NOW_S + 5 * n
         told = [answered(cell, model, n * count) for cell, model, count in requests_a_window]
-        knowledge.pushed(push(*told, sequence=n), now_s=now_s)
+        knowledge.count_push(push(*told, sequence=n), now_s=now_s)
         draft = corridor.step(now_s).draft
     assert draft is not None
     return draft
@@ -66,7 +66,7 @@ def test_a_plan_tells_what_is_shed_of_a_class_over_its_kinds(draft: Draft) -> No
     }
     (breach,) = draft.plan.breaches
     assert breach.text == (
-        f"class chat: capacity serves 55 % of the requests at most: {BINDS} is used up"
+        f"class chat: 45% of the requests do not fit and are refused: {BINDS} is used up"
     )
     assert draft.plan.certificate.duality_gap <= 1e-9
     assert draft.plan.certificate.worst_violation <= 1e-9
@@ -88,7 +88,9 @@ domains = st.sampled_from(["law", "art"])
 
 def window_of_cells(config: Config, *cells: Cell) -> Window:
     knowledge = Knowledge(config)
-    knowledge.pushed(push(*(stats(cell, "chat-model", decided=5) for cell in cells)), now_s=NOW_S)
+    knowledge.count_push(
+        push(*(stats(cell, "chat-model", decided=5) for cell in cells)), now_s=NOW_S
+    )
     window = window_of(knowledge, learned(knowledge))
     assert window is not None
     return window

@@ -46,7 +46,7 @@ def settle(
 ) -> None:
     outcome = Outcome(decision_id=sealed, usage=of, feedback=feedback)
     settlement = (table or Outcomes(KEY, bool)).settle(outcome, now_s=now_s)
-    knowledge.settled(settlement, now_s=now_s)
+    knowledge.count_settlement(settlement, now_s=now_s)
 
 
 def endpoint(address: str, *, ejected: bool) -> pb.EndpointStats:
@@ -55,7 +55,7 @@ def endpoint(address: str, *, ejected: bool) -> pb.EndpointStats:
 
 def test_a_push_is_counted_in_totals_in_the_last_hour_and_in_budgets() -> None:
     knowledge = Knowledge(service())
-    knowledge.pushed(push(answered(CODE, "small", 10)), now_s=NOW_S)
+    knowledge.count_push(push(answered(CODE, "small", 10)), now_s=NOW_S)
     assert knowledge.totals["code", "small"].completed == 10
     assert knowledge.last_hour.of(("model", "small"), now_s=NOW_S).decided == 10
     assert knowledge.last_hour.of(("group", ("code", "team")), now_s=NOW_S).completed == 10
@@ -65,7 +65,7 @@ def test_a_push_is_counted_in_totals_in_the_last_hour_and_in_budgets() -> None:
 def test_what_was_counted_before_this_control_plane_is_in_totals_alone() -> None:
     knowledge = Knowledge(service(), epoch=2)
     old = push(answered(CODE, "small", 10), sequence=40, began_epoch=1, epoch=1)
-    knowledge.pushed(old, now_s=NOW_S)
+    knowledge.count_push(old, now_s=NOW_S)
     assert knowledge.totals["code", "small"].completed == 10
     assert spent_nano_usd(knowledge) == 0
     assert not any(learned(knowledge).demand.per_s().values())
@@ -76,14 +76,14 @@ def test_slow_requests_of_a_workers_long_life_are_not_taken_for_those_of_now() -
     slow = answered(CODE, "small", 1_000_000, bucket=60)
     slow.slo_missed = 1_000_000
     before = push(slow, sequence=40, began_epoch=1, epoch=1)
-    knowledge.pushed(before, now_s=now_s)
+    knowledge.count_push(before, now_s=now_s)
     for window in range(1, 181):  # 15 minutes of ten fast ones a second
         now_s += 5.0
         fast = answered(CODE, "small", 1_000_000 + 50 * window, bucket=60)
         fast.slo_missed = 1_000_000
         fast.latency_counts[60], fast.latency_counts[20] = 1_000_000, 50 * window
         pushed = push(fast, sequence=40 + window, began_epoch=1, epoch=2)
-        knowledge.pushed(pushed, now_s=now_s)
+        knowledge.count_push(pushed, now_s=now_s)
         learned(knowledge, estimates, now_s=now_s)
     window_of_now = window_of(knowledge, estimates, now_s=now_s)
     assert window_of_now is not None
@@ -101,7 +101,7 @@ def test_slow_requests_of_a_workers_long_life_are_not_taken_for_those_of_now() -
 )
 def test_what_the_configuration_does_not_know_is_not_counted(cell: Cell, model: str) -> None:
     knowledge = Knowledge(service())
-    knowledge.pushed(push(answered(cell, model, 10)), now_s=NOW_S)
+    knowledge.count_push(push(answered(cell, model, 10)), now_s=NOW_S)
     settle(knowledge, decision_id(cell=cell, model=model), of=usage(), feedback=[quality(1.0)])
     assert knowledge.totals == {}
     assert knowledge.feedback.total() == 0
@@ -159,7 +159,7 @@ def test_a_replaced_grade_moves_an_account_as_if_only_the_later_one_had_come() -
     for now_s, value in ((NOW_S, 0.0), (NOW_S + 9, 1.0)):
         settle(knowledge, sealed, feedback=[quality(value)], now_s=now_s, table=table)
     learned(knowledge, estimates)
-    only.told(1.0, 1.0, decided_s=NOW_S, now_s=NOW_S + 9)
+    only.record_grade(1.0, 1.0, decided_s=NOW_S, now_s=NOW_S + 9)
     found, expected = (a.required(0.85, NOW_S + 9) for a in (replaced, only))
     assert found == pytest.approx(expected, abs=1e-9)
     assert expected < 0.85
@@ -177,7 +177,9 @@ def test_a_grade_that_nobody_asked_for_feeds_no_floor(sealed: str) -> None:
 
 def test_closing_a_window_tells_demand_once() -> None:
     knowledge = Knowledge(service())
-    knowledge.pushed(push(answered(CODE, "small", 30), answered(CODE, "large", 20)), now_s=NOW_S)
+    knowledge.count_push(
+        push(answered(CODE, "small", 30), answered(CODE, "large", 20)), now_s=NOW_S
+    )
     estimates = learned(knowledge)
     assert estimates.demand.per_s() == pytest.approx({CODE: 10.0})
     learned(knowledge, estimates, now_s=NOW_S + 5)
@@ -186,7 +188,7 @@ def test_closing_a_window_tells_demand_once() -> None:
 
 def test_closing_a_window_tells_latency_and_usage() -> None:
     knowledge = Knowledge(service())
-    knowledge.pushed(push(answered(CODE, "small", 3_000, bucket=20)), now_s=NOW_S)
+    knowledge.count_push(push(answered(CODE, "small", 3_000, bucket=20)), now_s=NOW_S)
     estimates = learned(knowledge)
     assert estimates.latency.miss("small", 0.002, NOW_S) > 0.9
     assert estimates.latency.miss("small", 0.010, NOW_S) < 0.1
@@ -197,10 +199,10 @@ def test_closing_a_window_tells_latency_and_usage() -> None:
 def test_a_model_is_up_while_one_endpoint_is() -> None:
     knowledge = Knowledge(service())
     first = [endpoint("127.0.0.1:1", ejected=True)]
-    knowledge.pushed(push(endpoints=first), now_s=NOW_S)
+    knowledge.count_push(push(endpoints=first), now_s=NOW_S)
     assert knowledge.models_up(now_s=NOW_S) == {"small", "large"}
     both = [*first, endpoint("127.0.0.1:2", ejected=True)]
-    knowledge.pushed(push(endpoints=both, sequence=2), now_s=NOW_S)
+    knowledge.count_push(push(endpoints=both, sequence=2), now_s=NOW_S)
     assert knowledge.models_up(now_s=NOW_S) == {"large"}
     assert knowledge.models_up(now_s=NOW_S + WORKER_SILENT_S + 1) == {"small", "large"}
 
@@ -210,7 +212,7 @@ def test_one_workers_bad_path_takes_no_model_from_the_plan_of_all() -> None:
     both = [endpoint(f"127.0.0.1:{n}", ejected=True) for n in (1, 2)]
     fine = [endpoint(f"127.0.0.1:{n}", ejected=False) for n in (1, 2)]
     for n, told in enumerate((both, fine, fine)):
-        knowledge.pushed(push(endpoints=told, worker=f"w{n}"), now_s=NOW_S)
+        knowledge.count_push(push(endpoints=told, worker=f"w{n}"), now_s=NOW_S)
     assert knowledge.models_up(now_s=NOW_S) == {"small", "large"}
 
 
@@ -231,7 +233,7 @@ def test_a_model_that_is_added_while_running_counts_at_once() -> None:
     knowledge = Knowledge(service())
     added = LARGE | {"name": "huge"}
     knowledge.configure(service(models=(SMALL, LARGE, added)))
-    knowledge.pushed(push(stats(CODE, "huge", decided=1)), now_s=NOW_S)
+    knowledge.count_push(push(stats(CODE, "huge", decided=1)), now_s=NOW_S)
     assert knowledge.totals["code", "huge"].decided == 1
     assert learned(knowledge).accuracy.mean([CODE], ["huge"], NOW_S)[0, 0] == pytest.approx(0.95)
 
@@ -249,9 +251,9 @@ def test_reports_on_decisions_of_before_the_accounts_began_take_nothing_off() ->
     knowledge = Knowledge(service(), epoch=round(NOW_S * 1_000))
     outcomes = Outcomes(KEY, lambda name: True)
     before = Outcome(decision_id=decision_id(now_s=NOW_S - 600), usage=usage())
-    knowledge.settled(outcomes.settle(before, now_s=NOW_S + 1), now_s=NOW_S + 1)
+    knowledge.count_settlement(outcomes.settle(before, now_s=NOW_S + 1), now_s=NOW_S + 1)
     told = stats(CODE, "small", decided=5, unreported=5, unreported_nano_usd=5_000_000)
-    knowledge.pushed(push(told), now_s=NOW_S + 2)
+    knowledge.count_push(push(told), now_s=NOW_S + 2)
     state = knowledge.spending.states(window_s=5.0, now_s=NOW_S + 3)["team"]
     assert (state.unreported, state.unreported_nano_usd) == (5, 5_000_000)
     assert knowledge.last_hour.of(("model", "small"), now_s=NOW_S + 3).unreported == 5
@@ -263,7 +265,7 @@ def test_money_is_counted_of_a_model_and_a_class_that_left_meanwhile() -> None:
     token = decision_id()  # of small, in code
     left = service(models=(LARGE,), classes=({"name": "chat", "default": True},))
     knowledge.configure(left.model_copy(update={"budgets": service().budgets}))
-    knowledge.pushed(push(answered(CODE, "small", 10)), now_s=NOW_S)
+    knowledge.count_push(push(answered(CODE, "small", 10)), now_s=NOW_S)
     assert spent_nano_usd(knowledge) == 10_000_000
     settle(knowledge, token, of=usage())
     assert spent_nano_usd(knowledge) == 11_000_000
@@ -281,7 +283,9 @@ def test_a_report_may_name_a_model_that_left() -> None:
 def test_what_is_exported_of_names_that_left_is_forgotten() -> None:
     """One file after another with other names must not add up for ever."""
     knowledge = Knowledge(service())
-    knowledge.pushed(push(answered(CODE, "small", 10), answered(CHAT, "large", 10)), now_s=NOW_S)
+    knowledge.count_push(
+        push(answered(CODE, "small", 10), answered(CHAT, "large", 10)), now_s=NOW_S
+    )
     assert set(knowledge.totals) == {("code", "small"), ("chat", "large")}
     knowledge.configure(service(models=(LARGE,)))
     assert set(knowledge.totals) == {("chat", "large")}

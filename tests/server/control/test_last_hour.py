@@ -77,3 +77,31 @@ def test_what_is_taken_is_made_plain_as_it_is_read_and_as_it_was() -> None:
     again = LastHour.from_plain(taken, now_s=0.0)
     assert again.of("m", now_s=0.0).decided == 1
     assert again.of("n", now_s=0.0) == Happened()
+
+
+def test_sums_are_spread_over_an_hour_where_counting_began_before() -> None:
+    hour = LastHour()
+    assert 3_540 <= hour.averaged_s(now_s=100_000.0) < 3_600
+    hour.begin(now_s=0.0)
+    assert 3_540 <= hour.averaged_s(now_s=100_000.0) < 3_600
+
+
+def test_sums_are_spread_over_the_time_since_counting_began() -> None:
+    hour = LastHour()
+    hour.begin(now_s=120.0)
+    assert hour.averaged_s(now_s=720.0) == 600.0
+
+
+def test_no_average_is_taken_over_less_than_a_minute() -> None:
+    hour = LastHour()
+    hour.begin(now_s=120.0)
+    assert hour.averaged_s(now_s=121.0) == 60.0
+
+
+def test_when_counting_began_is_kept_and_forgotten_after_an_hour() -> None:
+    hour = LastHour()
+    hour.begin(now_s=120.0)
+    again = LastHour.from_plain(hour.to_plain(), now_s=720.0)
+    assert again.averaged_s(now_s=720.0) == 600.0
+    again.forget_older(now_s=4_000.0)
+    assert list(again.to_plain()) == []

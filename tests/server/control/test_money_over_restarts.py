@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from server.app.stats import Pushes
 from server.control.boot import WORKER_SILENT_S
-from server.control.cell_stats import cell_stats
+from server.control.cell_messages import cell_stats
 from server.control.counters import Workers
 from server.routing.counters import Counters
 from tests.server.control.told import CHAT, CODE

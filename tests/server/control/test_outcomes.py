@@ -11,8 +11,10 @@ MODELS = {"small", "large", "huge"}
 REPORTED = Reported([Told("small", "", None)], Took(0.02, 100, 50))
 
 
-def outcomes(remembered_max: int = 1_000) -> Outcomes:
-    return Outcomes(KEY, MODELS.__contains__, remembered_max=remembered_max)
+def outcomes(remembered_max: int = 1_000, attempts_max: int = 1_000) -> Outcomes:
+    return Outcomes(
+        KEY, MODELS.__contains__, remembered_max=remembered_max, attempts_max=attempts_max
+    )
 
 
 def test_usage_counts_once() -> None:
@@ -150,6 +152,33 @@ def test_usage_that_comes_after_who_answered_is_of_that_model() -> None:
     assert settlement.reported.answered_by == "large"
     assert [told.model for told in settlement.reported.asked] == ["small", "large"]
     assert settlement.grade == Grade(1.0, "large")
+
+
+FAILED_FIRST = [
+    Attempt(model="small", usage=usage(500, failed=True)),
+    Attempt(model="large"),
+]
+
+
+def test_what_earlier_attempts_took_is_remembered_until_usage_comes() -> None:
+    table, sealed = outcomes(), decision_id()
+    table.settle(Outcome(decision_id=sealed, attempts=FAILED_FIRST), now_s=NOW_S)
+    reported = table.settle(Outcome(decision_id=sealed, usage=usage()), now_s=NOW_S).reported
+    together = Outcome(decision_id=decision_id(), attempts=FAILED_FIRST, usage=usage())
+    assert reported == outcomes().settle(together, now_s=NOW_S).reported
+
+
+def test_attempts_are_remembered_of_the_newest_decisions_alone() -> None:
+    table = outcomes(attempts_max=1)
+    first, second = decision_id(), decision_id(audit_probability=1.0)
+    for sealed in (first, second):
+        table.settle(Outcome(decision_id=sealed, attempts=FAILED_FIRST), now_s=NOW_S)
+    took = []
+    for sealed in (first, second):
+        reported = table.settle(Outcome(decision_id=sealed, usage=usage()), now_s=NOW_S).reported
+        assert reported is not None
+        took.append(reported.asked[0].took)
+    assert took == [None, Took(0.5, 100, 50, failed=True)]
 
 
 def test_a_grade_moves_to_the_model_that_is_told_later_to_have_answered() -> None:

@@ -10,7 +10,8 @@ from optimizer.solution import Breach, Certificate
 from optimizer.step_prices import StepPrice
 from server.control.budgets import BudgetState
 from server.control.knowledge import Knowledge
-from server.control.plan import add_promises, plan_message, step_price_messages
+from server.control.plan import plan_message, step_price_messages
+from server.control.promises import add_promises
 from tests.server.control.planned import solution, window
 from tests.server.control.told import CHAT, CODE, NOW_S, push, service, stats
 from turnout.v1 import admin_pb2 as pb
@@ -28,7 +29,7 @@ def plan(**given: Any) -> pb.Plan:
 
 
 def promise(plan: pb.Plan, knowledge: Knowledge) -> None:
-    add_promises(plan, knowledge.given(NOW_S, 5.0), AccuracyEstimate({}))
+    add_promises(plan, knowledge.take_given(NOW_S, 5.0), AccuracyEstimate({}))
 
 
 def test_a_cell_tells_its_rate_and_what_each_share_brings() -> None:
@@ -73,8 +74,8 @@ def test_a_budget_binds_where_its_pace_has_a_price_or_is_exceeded() -> None:
 def test_a_breach_says_in_a_sentence_what_was_possible() -> None:
     (breach,) = plan(breaches=(Breach("floor", "code", 0.85, 0.83),)).breaches
     assert (breach.kind, breach.name, breach.bound, breach.best) == ("floor", "code", 0.85, 0.83)
-    assert "0.85" in breach.text
-    assert "0.83" in breach.text
+    assert "85%" in breach.text
+    assert "83%" in breach.text
 
 
 def test_a_floor_is_breached_as_configured_whatever_its_account_asks() -> None:
@@ -103,7 +104,7 @@ def test_what_is_shed_says_what_binds() -> None:
     )
     (breach,) = plan_message("p1", found, half, now_s=NOW_S).breaches
     assert breach.text == (
-        "class code: capacity serves 50 % of the requests at most: capacity of small is used up"
+        "class code: 50% of the requests do not fit and are refused: capacity of small is used up"
     )
 
 
@@ -136,7 +137,9 @@ def test_a_class_of_two_pools_says_what_binds_of_either(shed: list[float], binds
 
 def test_what_was_refused_of_a_class_is_told_beside_what_the_plan_sheds() -> None:
     knowledge = Knowledge(service())
-    knowledge.pushed(push(stats(CODE, "small", decided=30), stats(CODE, "", shed=10)), now_s=NOW_S)
+    knowledge.count_push(
+        push(stats(CODE, "small", decided=30), stats(CODE, "", shed=10)), now_s=NOW_S
+    )
     found = plan(shed=[0.2])
     promise(found, knowledge)
     assert (found.classes[0].shed, found.classes[0].realised_shed) == (0.2, 0.25)
@@ -159,7 +162,7 @@ def test_a_plan_that_was_stopped_says_so() -> None:
 
 def test_a_class_is_told_with_its_promises_and_what_the_last_hour_made_of_them() -> None:
     knowledge = Knowledge(service())
-    knowledge.pushed(push(stats(CODE, "small", completed=10, slo_missed=2)), now_s=NOW_S)
+    knowledge.count_push(push(stats(CODE, "small", completed=10, slo_missed=2)), now_s=NOW_S)
     found = plan()
     promise(found, knowledge)
     (told,) = found.classes
@@ -187,8 +190,30 @@ def test_a_floor_without_grades_is_assumed() -> None:
 
 def test_a_step_that_cannot_be_met_has_no_cost() -> None:
     met, unmet = step_price_messages(
-        [StepPrice("floor", "code", 0.01, 3_100_000_000), StepPrice("floor", "code", 0.2, None)]
+        window((CODE,), demand=[1.0], cost_nano_usd=[COSTS]),
+        [StepPrice("floor", "code", 0.01, 3_100_000_000), StepPrice("floor", "code", 0.2, None)],
     )
     assert met.cost_nano_usd_per_day == 3_100_000_000
     assert not unmet.HasField("cost_nano_usd_per_day")
     assert met.text != unmet.text
+
+
+@pytest.mark.parametrize(
+    ("required", "text"),
+    [
+        (0.8503, ""),
+        (0.8875, "planned for 88.8%, above its floor, for none of its answers has been graded yet"),
+        (0.9, "planned for 90.0%, above its floor, for its answers fell short of the floor before"),
+        (
+            0.84,
+            "planned for 84.0%, below its floor, for its answers were better than the floor before",
+        ),
+    ],
+)
+def test_a_class_says_why_the_plan_aims_at_another_accuracy_than_its_floor(
+    required: float, text: str
+) -> None:
+    found = plan()
+    found.classes[0].required = required
+    promise(found, Knowledge(service()))
+    assert found.classes[0].required_text == text

@@ -18,6 +18,7 @@ def plan() -> Plan:
                 traffic_class="code",
                 payer="team",
                 floor=0.85,
+                required=0.8875,
                 realised_accuracy=Estimate(mean=0.9, grades=12.0),
             ),
             PlanClass(traffic_class="chat", payer="-"),
@@ -44,7 +45,7 @@ def test_every_metric_that_is_declared_is_read_and_no_other() -> None:
 def test_requests_are_told_by_how_they_ended() -> None:
     knowledge = Knowledge(service())
     told = stats(CODE, "small", decided=12, completed=10, failed=2, slo_missed=5)
-    knowledge.pushed(push(told), now_s=NOW_S)
+    knowledge.count_push(push(told), now_s=NOW_S)
     found = read(knowledge)
     assert found["turnout.decisions"] == {("code", "small"): 12}
     assert found["turnout.requests"] == {
@@ -56,7 +57,7 @@ def test_requests_are_told_by_how_they_ended() -> None:
 
 def test_money_is_told_in_dollars() -> None:
     knowledge = Knowledge(service())
-    knowledge.pushed(push(stats(CODE, "small", cost_nano_usd=1_500_000_000)), now_s=NOW_S)
+    knowledge.count_push(push(stats(CODE, "small", cost_nano_usd=1_500_000_000)), now_s=NOW_S)
     found = read(knowledge)
     assert found["turnout.cost"] == {("code", "small"): 1.5}
     assert found["turnout.budget.spent"] == {("team",): 1.5}
@@ -66,7 +67,7 @@ def test_money_is_told_in_dollars() -> None:
 def test_what_is_unreported_is_told_in_decisions_and_dollars() -> None:
     knowledge = Knowledge(service())
     routed = stats(CODE, "small", decided=3, unreported=3, unreported_nano_usd=1_500_000_000)
-    knowledge.pushed(push(routed), now_s=NOW_S)
+    knowledge.count_push(push(routed), now_s=NOW_S)
     found = read(knowledge)
     assert found["turnout.unreported"] == {("small",): 3, ("large",): 0}
     assert found["turnout.unreported.cost"] == {("small",): 1.5, ("large",): 0}
@@ -82,7 +83,8 @@ def test_a_plan_is_told_by_its_age_its_breaches_and_its_floors() -> None:
         ("floor",): 2,
         ("pace",): 1,
     }
-    assert found["turnout.floor.required"] == {("code", "team"): 0.85}
+    assert found["turnout.floor.promised"] == {("code", "team"): 0.85}
+    assert found["turnout.floor.required"] == {("code", "team"): 0.8875}
     assert found["turnout.floor.realised"] == {("code", "team"): 0.9}
 
 
@@ -90,8 +92,8 @@ def test_the_plan_of_each_worker_is_told_by_its_age_which_grows_in_silence() -> 
     knowledge = Knowledge(service())
     told = push()
     told.plan_age_s = 2.5
-    knowledge.pushed(told, now_s=NOW_S - 10)
-    knowledge.pushed(push(worker="w1"), now_s=NOW_S)  # it has no plan yet
+    knowledge.count_push(told, now_s=NOW_S - 10)
+    knowledge.count_push(push(worker="w1"), now_s=NOW_S)  # it has no plan yet
     assert read(knowledge)["turnout.worker.plan_age"] == {("w0",): 12.5}
 
 
@@ -106,7 +108,7 @@ def test_refusals_and_ejections_are_told() -> None:
     knowledge = Knowledge(service())
     down = EndpointStats(model="small", address="127.0.0.1:2", ejected=True)
     refusals = [RefusalStats(reason="NO_CANDIDATE", count=3)]
-    knowledge.pushed(push(endpoints=[down], refusals=refusals), now_s=NOW_S)
+    knowledge.count_push(push(endpoints=[down], refusals=refusals), now_s=NOW_S)
     knowledge.refusals["NOT_FOUND"] += 1
     found = read(knowledge)
     assert found["turnout.refusals"] == {("NO_CANDIDATE",): 3, ("NOT_FOUND",): 1}
@@ -119,8 +121,8 @@ def test_refusals_and_ejections_are_told() -> None:
 
 def test_what_was_refused_for_want_of_capacity_is_told_by_who_pays() -> None:
     knowledge = Knowledge(service())
-    knowledge.pushed(push(stats(CODE, "", shed=7)), now_s=NOW_S)
-    knowledge.pushed(push(stats(CODE, "", shed=9), sequence=2), now_s=NOW_S)
+    knowledge.count_push(push(stats(CODE, "", shed=7)), now_s=NOW_S)
+    knowledge.count_push(push(stats(CODE, "", shed=9), sequence=2), now_s=NOW_S)
     found = read(knowledge)
     assert found["turnout.shed"] == {("code", "team"): 9}
     assert found["turnout.decisions"] == {}
@@ -128,7 +130,7 @@ def test_what_was_refused_for_want_of_capacity_is_told_by_who_pays() -> None:
 
 def test_durations_are_told_by_class_and_model() -> None:
     knowledge = Knowledge(service())
-    knowledge.pushed(push(answered(CODE, "small", 10, bucket=20)), now_s=NOW_S)
+    knowledge.count_push(push(answered(CODE, "small", 10, bucket=20)), now_s=NOW_S)
     ((attributes, counts),) = readings.durations(knowledge)
     assert attributes == CODE_SMALL
     assert (counts[20], sum(counts)) == (10, 10)
@@ -136,7 +138,7 @@ def test_durations_are_told_by_class_and_model() -> None:
 
 def test_limits_are_told_before_they_are_reached_and_by_no_names_but_ours() -> None:
     knowledge = Knowledge(service())
-    knowledge.pushed(push(limits_reached={"pings": 2, "thought up": 1}), now_s=NOW_S)
+    knowledge.count_push(push(limits_reached={"pings": 2, "thought up": 1}), now_s=NOW_S)
     found = read(knowledge)["turnout.transport.limits_reached"]
     assert found.pop(("pings",)) == 2
     assert set(found) == {(name,) for name in limit_names.ALL} - {("pings",)}
@@ -147,7 +149,7 @@ def test_connections_are_told_once_a_worker_says_how_many() -> None:
     knowledge = Knowledge(service())
     assert read(knowledge)["turnout.transport.connections"] == {}
     listener = ListenerStats(connections=3, calls=9)
-    knowledge.pushed(push(listener=listener), now_s=NOW_S)
+    knowledge.count_push(push(listener=listener), now_s=NOW_S)
     found = read(knowledge)
     assert found["turnout.transport.connections"] == {(): 3}
     assert found["turnout.transport.calls"] == {(): 9}

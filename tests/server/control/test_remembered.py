@@ -66,14 +66,14 @@ def learned() -> Known:
 
 def tell(knowledge: Knowledge, *cells: CellStats, sequence: int = 1, epoch: int = BEFORE) -> None:
     told = push(*cells, sequence=sequence, began_epoch=BEFORE, epoch=epoch)
-    knowledge.pushed(told, now_s=NOW_S)
+    knowledge.count_push(told, now_s=NOW_S)
 
 
 def settle(found: Known, sealed: str, grade: float = 1.0) -> str:
     """The reason of its refusal; empty if it counted."""
     outcome = Outcome(decision_id=sealed, usage=usage(), feedback=[quality(grade)])
     settlement = found.outcomes.settle(outcome, now_s=NOW_S)
-    found.knowledge.settled(settlement, now_s=NOW_S)
+    found.knowledge.count_settlement(settlement, now_s=NOW_S)
     return settlement.result.reason
 
 
@@ -181,7 +181,7 @@ def test_a_clock_that_was_set_back_or_years_ahead_leaves_something_to_plan_with(
     now_s: float,
 ) -> None:
     again = started(written(learned()), now_s=now_s)
-    again.knowledge.pushed(push(answered(CODE, "small", 20), worker="new"), now_s=now_s)
+    again.knowledge.count_push(push(answered(CODE, "small", 20), worker="new"), now_s=now_s)
     learn(again.knowledge, again.estimates, now_s=now_s)
     assert all(np.isfinite(np.asarray(part)).all() for part in numbers(again, now_s))
 

@@ -74,7 +74,7 @@ class Planning:
 
 def planning(solver: Held) -> Planning:
     knowledge = Knowledge(service(window_s=3_600.0))
-    knowledge.pushed(push(answered(CODE, "small", 20)), now_s=NOW_S)
+    knowledge.count_push(push(answered(CODE, "small", 20)), now_s=NOW_S)
     return Planning(solver, knowledge)
 
 
@@ -92,7 +92,7 @@ async def test_the_loop_goes_on_while_a_step_works() -> None:
     async with planning(Held()) as found:
         found.replanner.wake()
         await found.begin(1)
-        found.knowledge.pushed(push(answered(CODE, "small", 25), sequence=2), now_s=NOW_S)
+        found.knowledge.count_push(push(answered(CODE, "small", 25), sequence=2), now_s=NOW_S)
         assert found.knowledge.totals["code", "small"].completed == 25
         assert found.corridor.plan is None
         found.solver.go.set()

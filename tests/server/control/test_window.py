@@ -26,7 +26,7 @@ DOWN = [pb.EndpointStats(model="small", address=f"127.0.0.1:{n}", ejected=True) 
 def known(config: Config, *pushed: pb.CellStats) -> tuple[Knowledge, Estimates]:
     """What is known and believed after one window of 5 s."""
     found = Knowledge(config)
-    found.pushed(push(*pushed), now_s=NOW_S)
+    found.count_push(push(*pushed), now_s=NOW_S)
     return found, learned(found)
 
 
@@ -83,7 +83,7 @@ def test_a_floor_is_planned_with_a_margin_that_shrinks_as_grades_come() -> None:
     asked = []
     for grades in (0, 1_000, 99_000):
         for _ in range(grades):
-            estimates.accuracy.told(CODE, "small", 0.85, 1.0, NOW_S)
+            estimates.accuracy.record_grade(CODE, "small", 0.85, 1.0, NOW_S)
         window = window_of(found, estimates)
         assert window is not None
         asked.append(window.problem.groups[0].floor)
@@ -130,7 +130,7 @@ def test_a_late_model_misses_the_slo_of_the_class_that_has_one() -> None:
 
 def test_a_model_whose_endpoints_are_all_ejected_is_not_allowed() -> None:
     found, estimates = known(service(), answered(CODE, "small", 50))
-    found.pushed(push(sequence=2, endpoints=DOWN), now_s=NOW_S)
+    found.count_push(push(sequence=2, endpoints=DOWN), now_s=NOW_S)
     window = window_of(found, estimates)
     assert window is not None
     assert window.problem.allowed.tolist() == [[False, True]]
@@ -139,7 +139,7 @@ def test_a_model_whose_endpoints_are_all_ejected_is_not_allowed() -> None:
 def test_with_no_model_up_there_is_nothing_to_plan() -> None:
     drained = (SMALL, LARGE | {"enabled": False})
     found, estimates = known(service(models=drained), answered(CODE, "small", 50))
-    found.pushed(push(sequence=2, endpoints=DOWN), now_s=NOW_S)
+    found.count_push(push(sequence=2, endpoints=DOWN), now_s=NOW_S)
     assert window_of(found, estimates) is None
 
 
@@ -198,7 +198,7 @@ def test_prices_are_asked_of_the_floors_as_configured() -> None:
     window = window_of(found, estimates)
     assert window is not None
     for _ in range(2_000):
-        account["code", "team"].told(0.0, 2.0, decided_s=NOW_S, now_s=NOW_S)
+        account["code", "team"].record_grade(0.0, 2.0, decided_s=NOW_S, now_s=NOW_S)
     shifted = window_of(found, estimates)
     assert shifted is not None
     assert shifted.problem.groups[0].floor == pytest.approx(0.85 + 0.0375 + 0.02)
@@ -213,3 +213,18 @@ def test_beyond_the_most_cells_the_busiest_are_planned() -> None:
     window = built(service(), *many)
     assert len(window.cells) == CELLS_MAX
     assert min(window.problem.demand) == pytest.approx(6.0)
+
+
+def test_amounts_are_for_the_requests_of_the_last_hour_and_floors_for_those_of_now() -> None:
+    window = built(service(window_s=5.0), answered(CODE, "small", 50))
+    assert window.hourly.requests == pytest.approx([50 * 3_600 / window.hourly.averaged_s])
+    per_window = window.hourly.requests[0] * 5.0 / 3_600
+    assert window.typical.demand == pytest.approx([per_window])
+    assert window.typical.groups == window.problem.groups  # floors with their margins
+    assert window.typical.groups[0].floor != window.configured.groups[0].floor
+
+
+def test_a_margin_moves_with_the_floor_that_is_promised() -> None:
+    """A quarter of the wrong answers allowed, while there is no grade: less of them is less."""
+    (group,) = built(service(), answered(CODE, "small", 50)).problem.groups
+    assert group.floor_steps == pytest.approx((0.0075, -0.0075))

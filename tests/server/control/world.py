@@ -84,7 +84,7 @@ class World:
     def report(self, outcome: Outcome) -> str:
         """What became of a decision; the reason why it was refused, if it was."""
         settlement = self._outcomes.settle(outcome, now_s=self.now_s)
-        self.knowledge.settled(settlement, now_s=self.now_s)
+        self.knowledge.count_settlement(settlement, now_s=self.now_s)
         return settlement.result.reason
 
     def plan(self) -> None:
@@ -110,9 +110,10 @@ class World:
             self._router,
             self._counters.take_touched(),
             data_address="",
+            now_s=self.now_s,
             **self._pushes.next(more=False),
         )
-        self.knowledge.pushed(push, now_s=self.now_s)
+        self.knowledge.count_push(push, now_s=self.now_s)
 
     async def _send(
         self, address: str, model: Model, request: Bytes, timeout_s: float, metadata: Metadata

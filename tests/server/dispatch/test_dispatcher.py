@@ -101,7 +101,7 @@ async def test_what_is_refused_everywhere_ejects_only_whom_it_speaks_against(cod
 
 async def test_a_retry_passes_over_a_model_that_is_ejected() -> None:
     given = scene(small=Code.UNAVAILABLE)
-    given.router.health.failed((1, "large:8001"), sent_s=START_S, now_s=START_S)
+    given.router.health.record_failure((1, "large:8001"), sent_s=START_S, now_s=START_S)
     answer = await given.infer()
     assert given.upstream.models == ["small", "third"]
     assert answer.response == b"3"

@@ -69,7 +69,7 @@ async def test_where_every_model_is_full_a_request_is_refused_and_counted_as_ask
 async def test_a_full_model_does_not_have_an_ejected_one_asked() -> None:
     given = limited(1, 1, 1)
     for index, name in ((1, "large"), (2, "third")):
-        given.router.health.failed((index, f"{name}:8001"), sent_s=START_S, now_s=START_S)
+        given.router.health.record_failure((index, f"{name}:8001"), sent_s=START_S, now_s=START_S)
     tasks = await out(given, 1)
     with pytest.raises(Shed) as refused:
         await given.infer()
@@ -167,7 +167,7 @@ async def test_what_the_plan_sheds_of_asks_others_where_nothing_of_its_row_is_up
         WeightTable("p1", {CELL: ((0, 1.0, 1_000),)}, {}, {CELL: (0.01, "capacity of small")})
     )
     while not given.router.health.down:
-        given.router.health.failed((0, "small:8001"), sent_s=START_S, now_s=START_S)
+        given.router.health.record_failure((0, "small:8001"), sent_s=START_S, now_s=START_S)
     tasks = await out(given, 1)
     assert given.upstream.models == ["large"]
     await answers(given, tasks)

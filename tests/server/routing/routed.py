@@ -56,7 +56,7 @@ def decide(router: Router, chance: float = 0.5, now_s: float = 0.0, **query: Any
 
 def eject(router: Router, index: int, now_s: float = 0.0) -> None:
     name = router.catalog.models[index].name
-    assert router.health.failed((index, f"{name}:8001"), sent_s=now_s, now_s=now_s)
+    assert router.health.record_failure((index, f"{name}:8001"), sent_s=now_s, now_s=now_s)
 
 
 def shed(router: Router, part: float, *shares: float, cell: Cell = CELL) -> None:

@@ -30,7 +30,7 @@ def timed_out(
     """A journey whose first attempt had no answer at the deadline."""
     made = Journey(CELL, "small", begun_s=0.0, slo_s=slo_s, class_deadline_s=class_deadline_s)
     attempt = made.begin(SMALL, 0)
-    attempt.ended(Fate.FAILED, took_s, Code.DEADLINE_EXCEEDED)
+    attempt.end_without_answer(Fate.FAILED, took_s, Code.DEADLINE_EXCEEDED)
     attempt.tails = tails
     return made
 
@@ -38,19 +38,19 @@ def timed_out(
 def given_up(took_s: float = 1.0, tails: Tails = NO_TAILS) -> Journey:
     """One whose first attempt was given up."""
     made = timed_out(took_s, tails)
-    made.attempts[0].given_up(took_s)
+    made.attempts[0].give_up(took_s)
     return made
 
 
 def failed(code: Code) -> Journey:
     made = timed_out()
-    made.attempts[0].ended(Fate.FAILED, 1.0, code)
+    made.attempts[0].end_without_answer(Fate.FAILED, 1.0, code)
     return made
 
 
 def answered_by(made: Journey, target: Target, took_s: float) -> Journey:
     begun_s = made.attempts[-1].ended_s
-    made.begin(target, begun_s).answered(begun_s + took_s, input_tokens=0)
+    made.begin(target, begun_s).end_with_answer(begun_s + took_s, input_tokens=0)
     return made
 
 
@@ -61,9 +61,9 @@ def charges(
     health = HealthTracker(HealthConfig())
     health.track([SMALL.key, SIBLING.key, LARGE.key])
     if heard_s is not None:
-        health.heard(SMALL.key, now_s=heard_s)
+        health.record_poor_answer(SMALL.key, now_s=heard_s)
     if answered_s is not None:
-        health.succeeded(SMALL.key, sent_s=answered_s, now_s=answered_s)
+        health.record_success(SMALL.key, sent_s=answered_s, now_s=answered_s)
     return [(one.target.endpoint, charge) for one, charge in convicted(made, health)]
 
 
@@ -91,7 +91,7 @@ def test_what_another_model_answers_speaks_against_none_that_was_well_of_late(
 @pytest.mark.parametrize("second", [Code.INTERNAL, Code.INVALID_ARGUMENT])
 def test_what_nobody_answers_convicts_nobody_that_is_heard(code: Code, second: Code) -> None:
     made = failed(code)
-    made.begin(LARGE, 1).ended(Fate.FAILED, 2, second)
+    made.begin(LARGE, 1).end_without_answer(Fate.FAILED, 2, second)
     assert charges(made, heard_s=0.5) == []
 
 
@@ -153,5 +153,5 @@ def test_nothing_is_silence_that_a_pause_explains(
 
 def test_a_caller_that_left_in_good_time_convicts_nobody() -> None:
     made = timed_out()
-    made.attempts[0].left(1, is_due=False)
+    made.attempts[0].abandon(1, is_due=False)
     assert (made.fate, charges(made)) == (Fate.LEFT, [])

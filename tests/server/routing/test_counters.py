@@ -63,15 +63,15 @@ def test_cells_beyond_the_bound_are_counted_under_their_class_and_payer() -> Non
 def test_refusals_are_counted_by_reason() -> None:
     counters = Counters()
     for reason in ("A", "B", "A"):
-        counters.refused(reason)
+        counters.count_refusal(reason)
     assert dict(counters.refusals()) == {"A": 2, "B": 1}
 
 
 def test_reasons_beyond_the_bound_are_counted_together() -> None:
     counters = Counters()
     for i in range(REASONS_MAX + 5):
-        counters.refused(f"R{i}")
-    counters.refused("R0")
+        counters.count_refusal(f"R{i}")
+    counters.count_refusal("R0")
     refusals = dict(counters.refusals())
     assert len(refusals) == REASONS_MAX + 1
     assert refusals[OVERFLOW] == 5
@@ -90,8 +90,8 @@ def test_touched_counts_can_be_taken_a_few_at_a_time() -> None:
 
 def test_a_shed_request_is_counted_for_its_cell_and_for_no_model() -> None:
     counters = Counters()
-    counters.shed(CELL)
-    counters.shed(CELL)
+    counters.count_shed(CELL)
+    counters.count_shed(CELL)
     assert counters.take_touched() == [Leg(CELL, NO_MODEL, NO_MODEL)]
     assert counters.get(Leg(CELL, NO_MODEL, NO_MODEL)) == Counts(shed=2)
 

@@ -55,7 +55,7 @@ class Scene:
         self.endpoints.refresh(self.now_s)
 
     def eject(self, address: str) -> None:
-        self.health.failed((0, address), sent_s=self.now_s, now_s=self.now_s)
+        self.health.record_failure((0, address), sent_s=self.now_s, now_s=self.now_s)
 
     def serve_at(self, *addresses: str) -> None:
         """A configuration with these endpoints comes in force."""

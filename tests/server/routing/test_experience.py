@@ -30,14 +30,14 @@ def asked(target: Target = SMALL, traffic_class: str = "chat") -> tuple[Journey,
 def answer(given: Experience, times: int, took_s: float = 1.0, traffic_class: str = "chat") -> None:
     for _ in range(times):
         journey, attempt = asked(traffic_class=traffic_class)
-        attempt.answered(took_s, input_tokens=0)
+        attempt.end_with_answer(took_s, input_tokens=0)
         given.observe(journey, attempt)
 
 
 def refuse(given: Experience, times: int, code: Code = Code.RESOURCE_EXHAUSTED) -> None:
     for _ in range(times):
         journey, attempt = asked()
-        attempt.ended(Fate.FAILED, 0.1, code)
+        attempt.end_without_answer(Fate.FAILED, 0.1, code)
         given.observe(journey, attempt)
 
 
@@ -57,7 +57,7 @@ def test_what_is_not_answered_is_told_what_nearly_all_answers_of_its_model_took_
     told = []
     for target, traffic_class in [(SMALL, "chat"), (SMALL, "rare"), (LARGE, "chat")]:
         journey, attempt = asked(target, traffic_class)
-        attempt.given_up(2.0)
+        attempt.give_up(2.0)
         given.observe(journey, attempt)
         told.append(attempt.tails)
     assert told == [Tails(2.0, 3.0), Tails(None, 3.0), NO_TAILS]
@@ -86,7 +86,7 @@ def test_a_callers_own_mistakes_take_no_token() -> None:
 def test_of_an_ejected_endpoint_what_is_out_may_be_asked_again() -> None:
     given, health = experience()
     refuse(given, BUDGET_MAX // 2)
-    health.failed(SMALL.key, sent_s=0, now_s=0)
+    health.record_failure(SMALL.key, sent_s=0, now_s=0)
     assert given.may_repeat(*asked())
 
 

@@ -17,7 +17,7 @@ def health() -> HealthTracker:
 
 
 def fail(health: HealthTracker, endpoint: tuple[int, str], times: int, now_s: float) -> list[bool]:
-    return [health.failed(endpoint, sent_s=now_s, now_s=now_s) for _ in range(times)]
+    return [health.record_failure(endpoint, sent_s=now_s, now_s=now_s) for _ in range(times)]
 
 
 def eject(health: HealthTracker, endpoint: tuple[int, str], now_s: float = 0.0) -> None:
@@ -37,7 +37,7 @@ def test_failures_in_a_row_eject_an_endpoint_once(health: HealthTracker) -> None
 
 def test_a_success_between_failures_starts_the_row_anew(health: HealthTracker) -> None:
     fail(health, A, 2, now_s=0)
-    health.succeeded(A, sent_s=0, now_s=0)
+    health.record_success(A, sent_s=0, now_s=0)
     assert fail(health, A, 2, now_s=0) == [False, False]
     assert not health.is_ejected(A)
 
@@ -84,7 +84,7 @@ def test_a_success_after_its_return_makes_the_next_ejection_short_again(
 ) -> None:
     eject(health, A, now_s=0)
     health.refresh(10)
-    health.succeeded(A, sent_s=10, now_s=10)
+    health.record_success(A, sent_s=10, now_s=10)
     eject(health, A, now_s=10)
     assert not ejected_at(health, A, 20)
 
@@ -95,7 +95,7 @@ def test_a_success_of_an_ejected_endpoint_that_was_asked_all_the_same_ends_the_e
     eject(health, A)
     eject(health, B)
     assert health.down == 0b01
-    health.succeeded(A, sent_s=1, now_s=1)
+    health.record_success(A, sent_s=1, now_s=1)
     assert not health.is_ejected(A)
     assert health.down == 0
 
@@ -104,7 +104,7 @@ def test_an_answer_to_an_attempt_from_before_the_ejection_changes_nothing(
     health: HealthTracker,
 ) -> None:
     eject(health, A, now_s=5)
-    health.succeeded(A, sent_s=4.9, now_s=4.9)
+    health.record_success(A, sent_s=4.9, now_s=4.9)
     assert health.is_ejected(A)
     health.refresh(15)
     assert fail(health, A, 1, now_s=15) == [True]
@@ -125,25 +125,25 @@ def test_a_model_is_down_only_while_all_its_endpoints_are_ejected(health: Health
 def test_what_was_sent_before_an_ejection_does_not_bring_another(health: HealthTracker) -> None:
     eject(health, A, now_s=5)
     health.refresh(15)
-    assert not health.failed(A, sent_s=4.9, now_s=15)
+    assert not health.record_failure(A, sent_s=4.9, now_s=15)
     assert not health.is_ejected(A)
-    assert health.failed(A, sent_s=15, now_s=16)
+    assert health.record_failure(A, sent_s=15, now_s=16)
 
 
 def test_what_an_endpoint_says_is_heard_and_its_silence_is_known(health: HealthTracker) -> None:
     assert not health.was_heard(A, since_s=0)
-    health.heard(A, now_s=3)
+    health.record_poor_answer(A, now_s=3)
     assert health.was_heard(A, since_s=3)
     assert not health.was_heard(A, since_s=3.1)
-    health.succeeded(A, sent_s=2, now_s=4)
+    health.record_success(A, sent_s=2, now_s=4)
     assert health.was_heard(A, since_s=4)
     assert not health.was_heard(B, since_s=0)
 
 
 def test_only_good_answers_show_that_an_endpoint_is_well(health: HealthTracker) -> None:
-    health.heard(A, now_s=3)
+    health.record_poor_answer(A, now_s=3)
     assert not health.has_answered(A, since_s=0)
-    health.succeeded(A, sent_s=2, now_s=4)
+    health.record_success(A, sent_s=2, now_s=4)
     assert health.has_answered(A, since_s=4)
     assert not health.has_answered(A, since_s=4.1)
 
@@ -153,17 +153,17 @@ def test_what_is_heard_after_all_ends_an_ejection_for_silence_alone(
     health: HealthTracker, is_silent: bool, is_back: bool
 ) -> None:
     for nth in range(3):
-        health.failed(A, sent_s=nth, now_s=nth + 1, is_silent=is_silent or nth != 1)
+        health.record_failure(A, sent_s=nth, now_s=nth + 1, is_silent=is_silent or nth != 1)
     assert health.is_ejected(A)
-    health.succeeded(A, sent_s=0, now_s=6)
+    health.record_success(A, sent_s=0, now_s=6)
     assert health.is_ejected(A) is not is_back
 
 
 def test_what_is_told_of_an_endpoint_that_left_changes_nothing(health: HealthTracker) -> None:
     health.track([B])
     assert fail(health, A, 5, now_s=0) == [False] * 5
-    health.heard(A, now_s=0)
-    health.succeeded(A, sent_s=0, now_s=0)
+    health.record_poor_answer(A, now_s=0)
+    health.record_success(A, sent_s=0, now_s=0)
     assert health.was_heard(A, since_s=1)
     assert not health.is_ejected(A)
     assert health.down == 0
@@ -195,3 +195,10 @@ def test_new_bounds_hold_from_now_on(health: HealthTracker) -> None:
     health.tune(HealthConfig(consecutive_failures_max=1, ejection_s=1, ejection_s_max=1))
     assert fail(health, A, 1, now_s=0) == [True]
     assert not ejected_at(health, A, 1)
+
+
+def test_it_is_known_how_much_longer_an_endpoint_is_out(health: HealthTracker) -> None:
+    eject(health, A, now_s=100)
+    assert health.ejection_left_s(A, now_s=104) == 6
+    assert health.ejection_left_s(A, now_s=111) == 0
+    assert health.ejection_left_s(B, now_s=104) == 0

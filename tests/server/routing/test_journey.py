@@ -7,7 +7,7 @@ from server.latency_buckets import latency_bucket
 from server.routing.catalog import Cell, compile_catalog
 from server.routing.counters import Counters, Counts, Leg
 from server.routing.endpoints import Target
-from server.routing.journey import MARGIN_S, Fate, Journey, Purpose, counted
+from server.routing.journey import MARGIN_S, Fate, Journey, Purpose, count_journey
 from server.routing.status_meaning import STATUS_MEANINGS
 from server.status_code import Code
 from tests.server.routing.configs import config, model
@@ -29,13 +29,13 @@ def journey(*, slo_s: float | None = 0.5, deadline_s: float = 10) -> Journey:
 def failed(code: Code, took_s: float = 0.25) -> Journey:
     """One whose first attempt failed."""
     made = journey()
-    made.begin(SMALL, 0.0).ended(Fate.FAILED, took_s, code)
+    made.begin(SMALL, 0.0).end_without_answer(Fate.FAILED, took_s, code)
     return made
 
 
 def counts(made: Journey, model: str = "small") -> Counts:
     counters = Counters()
-    counted(made, counters)
+    count_journey(made, counters)
     return counters.get(Leg(CELL, "small", model))
 
 
@@ -43,10 +43,10 @@ def test_the_first_is_asked_and_then_one_more() -> None:
     made = journey()
     assert made.goes_on(0)
     first = made.begin(SMALL, 0.0)
-    first.ended(Fate.FAILED, 1, Code.UNAVAILABLE)
+    first.end_without_answer(Fate.FAILED, 1, Code.UNAVAILABLE)
     assert made.goes_on(1)
     second = made.begin(LARGE, 1)
-    second.ended(Fate.FAILED, 2, Code.UNAVAILABLE)
+    second.end_without_answer(Fate.FAILED, 2, Code.UNAVAILABLE)
     assert not made.goes_on(2)
     assert (first.purpose, second.purpose) == (Purpose.FIRST, Purpose.RETRY)
 
@@ -58,14 +58,14 @@ def test_a_failure_leads_on_where_its_verdict_says_so(code: Code) -> None:
 
 def test_an_attempt_that_was_given_up_leads_on() -> None:
     made = journey()
-    made.begin(SMALL, 0).given_up(1)
+    made.begin(SMALL, 0).give_up(1)
     assert made.goes_on(1)
 
 
 @pytest.mark.parametrize("fate", [Fate.ANSWERED, Fate.LEFT])
 def test_an_end_leads_nowhere(fate: Fate) -> None:
     made = journey()
-    made.begin(SMALL, 0).ended(fate, 1)
+    made.begin(SMALL, 0).end_without_answer(fate, 1)
     assert not made.goes_on(1)
 
 
@@ -113,16 +113,16 @@ def test_who_leaves_near_the_deadline_was_made_to_wait_too_long(
 def test_a_journey_ends_as_its_last_attempt_did() -> None:
     made = journey()
     fates = [made.fate]
-    made.begin(SMALL, 0).given_up(1)
+    made.begin(SMALL, 0).give_up(1)
     fates.append(made.fate)
-    made.begin(LARGE, 1).answered(2, input_tokens=0)
+    made.begin(LARGE, 1).end_with_answer(2, input_tokens=0)
     fates.append(made.fate)
     assert fates == [Fate.LEFT, Fate.FAILED, Fate.ANSWERED]
 
 
 def test_an_answer_counts_for_its_leg_with_its_tokens_time_and_cost() -> None:
     made = journey()
-    made.begin(SMALL, 0).answered(0.25, input_tokens=7, output_tokens=3)
+    made.begin(SMALL, 0).end_with_answer(0.25, input_tokens=7, output_tokens=3)
     made.ended_s = 0.25
     assert made.cost_nano_usd == 251_000
     latency_counts = [0] * len(Counts().latency_counts)
@@ -142,7 +142,7 @@ def test_an_answer_counts_for_its_leg_with_its_tokens_time_and_cost() -> None:
 
 def test_each_attempt_counts_for_its_own_model_and_the_request_for_the_first() -> None:
     made = failed(Code.UNAVAILABLE, took_s=0.25)
-    made.begin(LARGE, 0.25).answered(0.5, input_tokens=7)
+    made.begin(LARGE, 0.25).end_with_answer(0.5, input_tokens=7)
     made.ended_s = 0.5
     small, large = counts(made), counts(made, "large")
     assert (small.attempts, small.answered, small.busy_s, small.completed) == (1, 0, 0.25, 1)
@@ -162,7 +162,7 @@ def test_a_failed_request_is_counted_as_failed_and_missed() -> None:
 
 def test_a_request_whose_last_attempt_was_given_up_has_failed() -> None:
     made = journey(slo_s=None)
-    made.begin(SMALL, 0).given_up(9.9)
+    made.begin(SMALL, 0).give_up(9.9)
     made.ended_s = 9.9
     found = counts(made)
     assert (found.ended, found.completed, found.failed, found.slo_missed) == (1, 1, 1, 1)
@@ -178,7 +178,7 @@ def test_a_callers_own_garbage_says_nothing_of_the_model() -> None:
 @pytest.mark.parametrize(("took_s", "missed"), [(0.5, 0), (0.51, 1)])
 def test_an_answer_later_than_the_slo_is_missed(took_s: float, missed: int) -> None:
     made = journey(slo_s=0.5)
-    made.begin(SMALL, 0).answered(took_s, input_tokens=0)
+    made.begin(SMALL, 0).end_with_answer(took_s, input_tokens=0)
     made.ended_s = took_s
     assert counts(made).slo_missed == missed
 
@@ -188,7 +188,7 @@ def test_a_caller_that_leaves_says_something_only_after_the_slo(
     left_s: float, completed: int
 ) -> None:
     made = journey(slo_s=0.5)
-    made.begin(SMALL, 0).ended(Fate.LEFT, left_s)
+    made.begin(SMALL, 0).end_without_answer(Fate.LEFT, left_s)
     made.ended_s = left_s
     found = counts(made)
     assert (found.ended, found.completed, found.slo_missed) == (1, completed, completed)
@@ -198,5 +198,5 @@ def test_a_caller_that_leaves_says_something_only_after_the_slo(
 def test_a_journey_that_led_to_nobody_is_not_counted() -> None:
     counters, made = Counters(), journey()
     made.ended_s = 1
-    counted(made, counters)
+    count_journey(made, counters)
     assert counters.take_touched() == []

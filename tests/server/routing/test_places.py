@@ -90,7 +90,7 @@ def test_an_ejection_stays_with_the_model_that_earned_it() -> None:
     first = config("a", "b")
     router = routed(first.model_copy(update={"health": HealthConfig(consecutive_failures_max=1)}))
     endpoint = 0, SMALL.endpoints[0]
-    router.health.failed(endpoint, sent_s=0.0, now_s=0.0)
+    router.health.record_failure(endpoint, sent_s=0.0, now_s=0.0)
     router.configure(in_places(config("b", "a"), first.models))
     assert router.health.is_ejected(endpoint)
     assert router.decide(Query(), now_s=1.0, chance=0.5).target.model.name == "b"

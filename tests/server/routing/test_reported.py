@@ -10,7 +10,7 @@ from server.routing.catalog import Cell, compile_catalog
 from server.routing.counters import Counters, Leg
 from server.routing.endpoints import Endpoints
 from server.routing.health import EndpointKey, HealthTracker
-from server.routing.journey import Fate, counted
+from server.routing.journey import Fate, count_journey
 from server.routing.reported import Reported, Told, Took, journey_of, observe
 from tests.server.routing.configs import config, model
 
@@ -30,7 +30,7 @@ FAILED = Took(0.25, failed=True)
 def counts(reported: Reported, name: str) -> Any:
     """Of one model, for requests that were to begin with small."""
     counters = Counters()
-    counted(journey_of(reported, CELL, "small", CATALOG), counters)
+    count_journey(journey_of(reported, CELL, "small", CATALOG), counters)
     return counters.get(Leg(CELL, "small", name))
 
 
@@ -177,7 +177,7 @@ def test_what_was_decided_before_an_ejection_does_not_make_the_next_longer(seen:
     fallen_back = Told("large", "large:2", FAILED), Told("small", "", None)
     for _ in range(2):
         seen.tell(*fallen_back)
-    seen.health.probed_well(LARGE)  # so one more failure would do
+    seen.health.record_good_probe(LARGE)  # so one more failure would do
     for _ in range(9):
         seen.tell(*fallen_back, now_s=101.0, decided_s=98.0)
     assert seen.ejected() == []
@@ -186,14 +186,14 @@ def test_what_was_decided_before_an_ejection_does_not_make_the_next_longer(seen:
 
 
 def test_an_answer_that_is_told_of_makes_no_endpoint_heard_of_less_lately(seen: Seen) -> None:
-    seen.health.heard(LARGE, now_s=99.0)
+    seen.health.record_poor_answer(LARGE, now_s=99.0)
     seen.tell(Told("large", "large:2", None), decided_s=95.0)
     assert seen.health.was_heard(LARGE, since_s=98.0)
 
 
 def test_one_that_was_ejected_for_silence_is_back_by_what_it_answered_since(seen: Seen) -> None:
     for _ in range(2):
-        seen.health.failed(LARGE, sent_s=90.0, now_s=100.0, is_silent=True)
+        seen.health.record_failure(LARGE, sent_s=90.0, now_s=100.0, is_silent=True)
     answered = Told("large", "large:2", None)
     seen.tell(answered, now_s=101.0, decided_s=98.0, took_s=1.0)
     assert seen.ejected() == [LARGE]

@@ -15,7 +15,7 @@ BURST = BUDGET_MAX // 2
 def spent(times: int = BURST) -> RetryBudget:
     budget = RetryBudget()
     for _ in range(times):
-        budget.failed()
+        budget.record_failure()
     return budget
 
 
@@ -27,28 +27,28 @@ def test_half_of_a_full_bucket_is_what_may_be_asked_again_at_once() -> None:
 def test_some_answers_bring_what_one_more_takes() -> None:
     budget = spent()
     for _ in range(3):
-        budget.answered()
+        budget.record_answer()
         assert not budget.is_spent
-        budget.failed()
+        budget.record_failure()
         for _ in range(ANSWERS_PER_FAILURE - 1):
             assert budget.is_spent
-            budget.answered()
+            budget.record_answer()
         assert budget.is_spent
 
 
 def test_no_run_of_answers_gives_back_more_than_the_budget() -> None:
     budget = RetryBudget()
     for _ in range(10_000):
-        budget.answered()
+        budget.record_answer()
     for _ in range(BURST):
-        budget.failed()
+        budget.record_failure()
     assert budget.is_spent
 
 
 def test_no_run_of_failures_takes_more_than_the_budget() -> None:
     budget = spent(10_000)
     for _ in range(BURST * ANSWERS_PER_FAILURE + 1):
-        budget.answered()
+        budget.record_answer()
     assert not budget.is_spent
 
 
@@ -59,9 +59,9 @@ def test_what_is_asked_again_stays_below_a_burst_and_a_part_of_the_answers(
     budget, again, answered = RetryBudget(), 0, 0
     for is_answered in answers:
         if is_answered:
-            budget.answered()
+            budget.record_answer()
             answered += 1
         else:
             again += not budget.is_spent
-            budget.failed()
+            budget.record_failure()
     assert again <= BURST + answered / ANSWERS_PER_FAILURE + 1

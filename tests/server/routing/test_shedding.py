@@ -165,7 +165,7 @@ def test_who_is_refused_for_the_moment_is_among_those_that_the_plan_refuses() ->
         if made.refuses(CELL, "acme") is not None:
             refused += 1
         elif number % 5 == 0:
-            made.paid(CELL, "acme")
+            made.pay_ahead(CELL, "acme")
             refused += 1
     assert refused == pytest.approx(100, abs=1)
 
@@ -175,7 +175,7 @@ def test_however_many_are_refused_for_the_moment_the_plan_holds_again_after_a_bo
 ):
     made = shedder(0.5)
     for _ in range(1_000):
-        made.paid(CELL, "acme")
+        made.pay_ahead(CELL, "acme")
     served = 0
     while made.refuses(CELL, "acme") is None:
         served += 1
@@ -184,6 +184,6 @@ def test_however_many_are_refused_for_the_moment_the_plan_holds_again_after_a_bo
 
 def test_what_the_plan_does_not_shed_pays_for_nothing() -> None:
     made = shedder(0.5)
-    made.paid(OTHER_CELL, "acme")
+    made.pay_ahead(OTHER_CELL, "acme")
     made.publish(WeightTable("p2", shed={OTHER_CELL: (0.5, WHY)}))
     assert [made.refuses(OTHER_CELL, "acme") for _ in range(2)] == [(0.5, WHY), None]

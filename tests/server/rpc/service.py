@@ -186,7 +186,7 @@ async def running(
         stack.push_async_callback(large_chats.close)
         server = _on_turnout() if transport == "turnout" else _on_grpcio()
         answering = ErrorAnswering(
-            cast("grpc.aio.Server", server), counters.refused, chance=lambda: 0.0
+            cast("grpc.aio.Server", server), counters.count_refusal, chance=lambda: 0.0
         )
         answering.add(
             routing_pb2_grpc.add_RoutingServiceServicer_to_server,
@@ -195,7 +195,7 @@ async def running(
                 dispatcher,
                 ledger.settle,
                 large_chats.read,
-                counters.refused,
+                counters.count_refusal,
                 now_s=now_s,
                 chance=chance,
             ),

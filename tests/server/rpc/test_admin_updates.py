@@ -100,7 +100,7 @@ async def test_budgets_are_listed_with_what_they_have_spent(served: Served) -> N
 async def test_over_tcp_the_address_that_showed_the_token_is_kept(tmp_path: Path) -> None:
     plane = control_plane(tmp_path, service(window_s=3_600.0))
     server = grpc.aio.server()
-    ErrorAnswering(server, plane.refused).add(
+    ErrorAnswering(server, plane.count_refusal).add(
         pb_grpc.add_AdminServiceServicer_to_server,
         AdminServicer(plane, Reloads(plane), version="0.1.0"),
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from server.routing.errors import InvalidRequest, PayloadMalformed, RoutingError
 from server.rpc.carve import INFER, REST_BYTES_MAX, ROUTE, SMALL_BYTES_MAX
 from server.rpc.shapes import CAPABILITIES_MAX, LABELS_MAX, STEPS_MAX
-from tests.server.rpc.test_routing import route_requests
+from tests.server.rpc.requests import route_requests
 from turnout.v1 import routing_pb2 as pb
 
 LARGE = "x" * (SMALL_BYTES_MAX + 1)

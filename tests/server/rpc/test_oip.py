@@ -186,7 +186,7 @@ async def test_a_class_is_ready_as_a_model_is(service: Service, name: str, ready
 async def test_a_model_of_the_catalog_is_ready_while_an_endpoint_of_it_is_in(
     service: Service, name: str, ready: bool
 ) -> None:
-    service.router.health.failed((1, service.large.address), sent_s=NOW_S, now_s=NOW_S)
+    service.router.health.record_failure((1, service.large.address), sent_s=NOW_S, now_s=NOW_S)
     service.health.publish(service.router.readiness(NOW_S))
     response = await service.oip.ModelReady(oip_pb2.ModelReadyRequest(name=name))
     assert response.ready is ready
@@ -196,7 +196,7 @@ async def test_without_a_model_for_tensors_nothing_is_ready_but_models_for_text(
     service: Service,
 ) -> None:
     for endpoint in ((0, service.small.address), (1, service.large.address)):
-        service.router.health.failed(endpoint, sent_s=NOW_S, now_s=NOW_S)
+        service.router.health.record_failure(endpoint, sent_s=NOW_S, now_s=NOW_S)
     service.health.publish(service.router.readiness(NOW_S))
     assert not (await service.oip.ServerReady(oip_pb2.ServerReadyRequest())).ready
     ready = {

@@ -9,7 +9,7 @@ import pytest
 import uvloop
 from structlog.testing import capture_logs
 
-from server.telemetry.loop_errors import log_loop_errors
+from server.telemetry.logs import log_loop_errors
 
 BOTH = pytest.mark.parametrize("make_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 MakeLoop = Callable[[], asyncio.AbstractEventLoop]

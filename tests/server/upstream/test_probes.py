@@ -48,11 +48,11 @@ class Fleet:
     def fail(self, *addresses: str) -> None:
         now_s = asyncio.get_running_loop().time()
         for address in addresses:
-            self.router.health.failed((0, address), sent_s=now_s, now_s=now_s)
+            self.router.health.record_failure((0, address), sent_s=now_s, now_s=now_s)
 
     def answer(self, address: str) -> None:
         now_s = asyncio.get_running_loop().time()
-        self.router.health.succeeded((0, address), sent_s=now_s, now_s=now_s)
+        self.router.health.record_success((0, address), sent_s=now_s, now_s=now_s)
 
     def ejected(self) -> set[str]:
         health = self.router.health

@@ -275,6 +275,7 @@ class ModelStatus(google.protobuf.message.Message):
     COST_NANO_USD_FIELD_NUMBER: builtins.int
     UNREPORTED_FIELD_NUMBER: builtins.int
     UNREPORTED_NANO_USD_FIELD_NUMBER: builtins.int
+    PAYLOAD_KINDS_FIELD_NUMBER: builtins.int
     in_flight: builtins.int
     requests: builtins.int
     """Of the last hour."""
@@ -292,6 +293,10 @@ class ModelStatus(google.protobuf.message.Message):
     def accuracy(self) -> Global___Estimate:
         """Over all classes: shrunken mean, 95 % interval, grades it rests on."""
 
+    @property
+    def payload_kinds(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What it can be asked: "text", "tensors"."""
+
     def __init__(
         self,
         *,
@@ -303,9 +308,10 @@ class ModelStatus(google.protobuf.message.Message):
         cost_nano_usd: builtins.int = ...,
         unreported: builtins.int = ...,
         unreported_nano_usd: builtins.int = ...,
+        payload_kinds: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["accuracy", b"accuracy", "model", b"model"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "cost_nano_usd", b"cost_nano_usd", "endpoints", b"endpoints", "in_flight", b"in_flight", "model", b"model", "requests", b"requests", "unreported", b"unreported", "unreported_nano_usd", b"unreported_nano_usd"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "cost_nano_usd", b"cost_nano_usd", "endpoints", b"endpoints", "in_flight", b"in_flight", "model", b"model", "payload_kinds", b"payload_kinds", "requests", b"requests", "unreported", b"unreported", "unreported_nano_usd", b"unreported_nano_usd"]) -> None: ...
 
 Global___ModelStatus: typing_extensions.TypeAlias = ModelStatus
 
@@ -316,17 +322,26 @@ class EndpointStatus(google.protobuf.message.Message):
     ADDRESS_FIELD_NUMBER: builtins.int
     EJECTED_FIELD_NUMBER: builtins.int
     IN_FLIGHT_FIELD_NUMBER: builtins.int
+    EJECTED_UNTIL_FIELD_NUMBER: builtins.int
     address: builtins.str
     ejected: builtins.bool
     in_flight: builtins.int
+    @property
+    def ejected_until(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When the last of the workers that have ejected it lets it back, unless a probe does so before.
+        Absent where it is not ejected.
+        """
+
     def __init__(
         self,
         *,
         address: builtins.str = ...,
         ejected: builtins.bool = ...,
         in_flight: builtins.int = ...,
+        ejected_until: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["address", b"address", "ejected", b"ejected", "in_flight", b"in_flight"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["ejected_until", b"ejected_until"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["address", b"address", "ejected", b"ejected", "ejected_until", b"ejected_until", "in_flight", b"in_flight"]) -> None: ...
 
 Global___EndpointStatus: typing_extensions.TypeAlias = EndpointStatus
 
@@ -719,7 +734,8 @@ class ConfigUpdate(google.protobuf.message.Message):
     LEFT_OUT_FIELD_NUMBER: builtins.int
     who: builtins.str
     """Who asked, as the listener knows them: "uid 1000" over a Unix socket, which is that user's
-    alone; "token from 10.0.0.7" over TCP.
+    alone; "token from 10.0.0.7" over TCP. "a start of the service": its file took the place of
+    what held when it ended.
     """
     operator: builtins.str
     """What they say of themselves, as `turnout` does with the name of its user. Nobody checks it."""
@@ -991,16 +1007,27 @@ class Plan(google.protobuf.message.Message):
     BEST_MODEL_COST_NANO_USD_PER_DAY_FIELD_NUMBER: builtins.int
     SOLVE_MS_FIELD_NUMBER: builtins.int
     FAILURE_FIELD_NUMBER: builtins.int
+    AVERAGED_S_FIELD_NUMBER: builtins.int
+    COST_NANO_USD_PER_HOUR_FIELD_NUMBER: builtins.int
+    BEST_MODEL_COST_NANO_USD_PER_HOUR_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Stays while the plan routes alike: all else is that of the newest window."""
     window_s: builtins.float
     cost_nano_usd_per_day: builtins.int
-    """What the plan is expected to cost, and what the most accurate model alone would."""
+    """What the plan is expected to cost, and what the most accurate model alone would, in a day in
+    which as many requests come as at this moment.
+    """
     best_model_cost_nano_usd_per_day: builtins.int
     solve_ms: builtins.float
     """Of solving and explaining."""
     failure: builtins.str
     """Why the newest solve was not published, where it failed: the plan above is then an older one."""
+    averaged_s: builtins.float
+    """Every amount an hour is for as many requests of each class and payer in the plan as came on
+    average in this time: an hour, or the time since the service began to count.
+    """
+    cost_nano_usd_per_hour: builtins.int
+    best_model_cost_nano_usd_per_hour: builtins.int
     @property
     def time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """When that window ended."""
@@ -1033,9 +1060,12 @@ class Plan(google.protobuf.message.Message):
         best_model_cost_nano_usd_per_day: builtins.int = ...,
         solve_ms: builtins.float = ...,
         failure: builtins.str = ...,
+        averaged_s: builtins.float = ...,
+        cost_nano_usd_per_hour: builtins.int = ...,
+        best_model_cost_nano_usd_per_hour: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["certificate", b"certificate", "time", b"time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["best_model_cost_nano_usd_per_day", b"best_model_cost_nano_usd_per_day", "breaches", b"breaches", "budgets", b"budgets", "cells", b"cells", "certificate", b"certificate", "classes", b"classes", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "failure", b"failure", "id", b"id", "solve_ms", b"solve_ms", "step_prices", b"step_prices", "time", b"time", "window_s", b"window_s"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["averaged_s", b"averaged_s", "best_model_cost_nano_usd_per_day", b"best_model_cost_nano_usd_per_day", "best_model_cost_nano_usd_per_hour", b"best_model_cost_nano_usd_per_hour", "breaches", b"breaches", "budgets", b"budgets", "cells", b"cells", "certificate", b"certificate", "classes", b"classes", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "cost_nano_usd_per_hour", b"cost_nano_usd_per_hour", "failure", b"failure", "id", b"id", "solve_ms", b"solve_ms", "step_prices", b"step_prices", "time", b"time", "window_s", b"window_s"]) -> None: ...
 
 Global___Plan: typing_extensions.TypeAlias = Plan
 
@@ -1115,6 +1145,9 @@ class PlanClass(google.protobuf.message.Message):
     SHED_FIELD_NUMBER: builtins.int
     REALISED_SHED_FIELD_NUMBER: builtins.int
     COST_NANO_USD_PER_DAY_FIELD_NUMBER: builtins.int
+    REQUESTS_PER_HOUR_FIELD_NUMBER: builtins.int
+    COST_NANO_USD_PER_HOUR_FIELD_NUMBER: builtins.int
+    REQUIRED_TEXT_FIELD_NUMBER: builtins.int
     traffic_class: builtins.str
     payer: builtins.str
     requests_per_s: builtins.float
@@ -1134,6 +1167,12 @@ class PlanClass(google.protobuf.message.Message):
     """Of the requests, what the plan refuses, and what was refused in the last hour."""
     realised_shed: builtins.float
     cost_nano_usd_per_day: builtins.int
+    """At the requests of this moment."""
+    requests_per_hour: builtins.float
+    """On average over the plan's averaged_s, refused ones among them; and what serving them costs."""
+    cost_nano_usd_per_hour: builtins.int
+    required_text: builtins.str
+    """One sentence: why required is not the floor. Empty where the two are alike."""
     @property
     def realised_accuracy(self) -> Global___Estimate:
         """What the audit sample says of what was served."""
@@ -1155,9 +1194,12 @@ class PlanClass(google.protobuf.message.Message):
         shed: builtins.float = ...,
         realised_shed: builtins.float = ...,
         cost_nano_usd_per_day: builtins.int = ...,
+        requests_per_hour: builtins.float = ...,
+        cost_nano_usd_per_hour: builtins.int = ...,
+        required_text: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["realised_accuracy", b"realised_accuracy"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "floor", b"floor", "floor_basis", b"floor_basis", "payer", b"payer", "realised_accuracy", b"realised_accuracy", "realised_shed", b"realised_shed", "realised_within_slo", b"realised_within_slo", "requests_per_s", b"requests_per_s", "required", b"required", "shed", b"shed", "slo_fraction", b"slo_fraction", "traffic_class", b"traffic_class", "within_slo", b"within_slo"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "cost_nano_usd_per_hour", b"cost_nano_usd_per_hour", "floor", b"floor", "floor_basis", b"floor_basis", "payer", b"payer", "realised_accuracy", b"realised_accuracy", "realised_shed", b"realised_shed", "realised_within_slo", b"realised_within_slo", "requests_per_hour", b"requests_per_hour", "requests_per_s", b"requests_per_s", "required", b"required", "required_text", b"required_text", "shed", b"shed", "slo_fraction", b"slo_fraction", "traffic_class", b"traffic_class", "within_slo", b"within_slo"]) -> None: ...
 
 Global___PlanClass: typing_extensions.TypeAlias = PlanClass
 
@@ -1174,12 +1216,16 @@ class PlanBudget(google.protobuf.message.Message):
     BINDS_FIELD_NUMBER: builtins.int
     UNREPORTED_FIELD_NUMBER: builtins.int
     UNREPORTED_NANO_USD_FIELD_NUMBER: builtins.int
+    COST_NANO_USD_PER_HOUR_FIELD_NUMBER: builtins.int
+    PERIOD_END_FIELD_NUMBER: builtins.int
+    EXPECTED_NANO_USD_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
     name: builtins.str
     period: builtins.str
     amount_nano_usd: builtins.int
     spent_nano_usd: builtins.int
     cost_nano_usd_per_day: builtins.int
-    """What the plan would spend in a day, and what the pace allows."""
+    """What the plan would spend in a day at the requests of this moment, and what the pace allows."""
     pace_nano_usd_per_day: builtins.int
     binds: builtins.bool
     """The pace shapes the mix."""
@@ -1188,6 +1234,16 @@ class PlanBudget(google.protobuf.message.Message):
     expected to cost; not part of what is spent.
     """
     unreported_nano_usd: builtins.int
+    cost_nano_usd_per_hour: builtins.int
+    """On average over the plan's averaged_s."""
+    expected_nano_usd: builtins.int
+    """What will be spent when the period ends, if each hour until then costs as much. The budget is
+    not enough where this is more than its amount.
+    """
+    text: builtins.str
+    """One sentence: what will be left, or when the budget is used up."""
+    @property
+    def period_end(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
@@ -1200,8 +1256,13 @@ class PlanBudget(google.protobuf.message.Message):
         binds: builtins.bool = ...,
         unreported: builtins.int = ...,
         unreported_nano_usd: builtins.int = ...,
+        cost_nano_usd_per_hour: builtins.int = ...,
+        period_end: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        expected_nano_usd: builtins.int = ...,
+        text: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["amount_nano_usd", b"amount_nano_usd", "binds", b"binds", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "name", b"name", "pace_nano_usd_per_day", b"pace_nano_usd_per_day", "period", b"period", "spent_nano_usd", b"spent_nano_usd", "unreported", b"unreported", "unreported_nano_usd", b"unreported_nano_usd"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["period_end", b"period_end"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["amount_nano_usd", b"amount_nano_usd", "binds", b"binds", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "cost_nano_usd_per_hour", b"cost_nano_usd_per_hour", "expected_nano_usd", b"expected_nano_usd", "name", b"name", "pace_nano_usd_per_day", b"pace_nano_usd_per_day", "period", b"period", "period_end", b"period_end", "spent_nano_usd", b"spent_nano_usd", "text", b"text", "unreported", b"unreported", "unreported_nano_usd", b"unreported_nano_usd"]) -> None: ...
 
 Global___PlanBudget: typing_extensions.TypeAlias = PlanBudget
 
@@ -1221,7 +1282,7 @@ class Breach(google.protobuf.message.Message):
     bound: builtins.float
     best: builtins.float
     text: builtins.str
-    """One sentence: "class code: floor 0.95 unreachable, best is 0.93"."""
+    """One sentence: "class code: 95% of the answers are to be right, 93% is the best possible"."""
     def __init__(
         self,
         *,
@@ -1237,7 +1298,9 @@ Global___Breach: typing_extensions.TypeAlias = Breach
 
 @typing.final
 class StepPrice(google.protobuf.message.Message):
-    """What a stated step of one constraint would change, found by solving again."""
+    """What a stated step of one constraint would change, found by solving again: for the floors that the
+    plan is made for, and for as many requests as came on average in the plan's averaged_s.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1260,7 +1323,7 @@ class StepPrice(google.protobuf.message.Message):
     accuracy: builtins.float
     """Change of accuracy, where a dollar buys that."""
     text: builtins.str
-    """One sentence a finance person reads."""
+    """One sentence a finance person reads. Empty: the step changes nothing that is worth a sentence."""
     def __init__(
         self,
         *,

@@ -435,12 +435,15 @@ class EndpointStats(google.protobuf.message.Message):
     EJECTED_FIELD_NUMBER: builtins.int
     IN_FLIGHT_FIELD_NUMBER: builtins.int
     ATTEMPTS_FIELD_NUMBER: builtins.int
+    EJECTED_S_FIELD_NUMBER: builtins.int
     model: builtins.str
     address: builtins.str
     ejected: builtins.bool
     in_flight: builtins.int
     attempts: builtins.int
     """Since the worker's start."""
+    ejected_s: builtins.float
+    """How much longer it is out at most; 0 where it is not ejected."""
     def __init__(
         self,
         *,
@@ -449,8 +452,9 @@ class EndpointStats(google.protobuf.message.Message):
         ejected: builtins.bool = ...,
         in_flight: builtins.int = ...,
         attempts: builtins.int = ...,
+        ejected_s: builtins.float = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["address", b"address", "attempts", b"attempts", "ejected", b"ejected", "in_flight", b"in_flight", "model", b"model"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["address", b"address", "attempts", b"attempts", "ejected", b"ejected", "ejected_s", b"ejected_s", "in_flight", b"in_flight", "model", b"model"]) -> None: ...
 
 Global___EndpointStats: typing_extensions.TypeAlias = EndpointStats
 

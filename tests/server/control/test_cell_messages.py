@@ -1,4 +1,4 @@
-from server.control.cell_stats import cell_stats, counts_of, leg_of
+from server.control.cell_messages import cell_stats, counts_of, leg_of
 from server.latency_buckets import LATENCY_BUCKETS
 from server.routing.counters import Counts, Leg
 from tests.server.control.told import CODE
