@@ -11,16 +11,14 @@ import numpy as np
 from optimizer.problem import Problem, Resource
 from optimizer.solution import Solution
 from optimizer.step_price import (
-    DAY_S,
     EQUAL,
     Limits,
     StepPrice,
     differ_by_money_alone,
-    per_day,
     proven,
 )
+from server.money import DAY_S, NANO_PER_USD, per_day, to_usd
 
-_NANO = 1e9  # nano-dollars in a dollar
 _STEP_USD = 1.0  # a day
 # Of what the budget spends: for one of less than ten dollars a day a dollar is no step but a leap.
 _STEP_PART = 0.1
@@ -52,7 +50,7 @@ def _steps(problem: Problem, plan: Solution, day: _Day) -> Iterator[StepPrice]:
         return
     usd = _step_usd(spent, day)
     for step_usd in (usd, -usd):
-        pace = budget.pace_nano_usd + step_usd * _NANO * day.window_s / DAY_S
+        pace = budget.pace_nano_usd + step_usd * NANO_PER_USD * day.window_s / DAY_S
         if pace >= 0:
             moved = replace(problem, budgets=(replace(budget, pace_nano_usd=pace),))
             yield _priced(StepPrice("budget", budget.name, step_usd), problem, moved, kept, day)
@@ -60,7 +58,7 @@ def _steps(problem: Problem, plan: Solution, day: _Day) -> Iterator[StepPrice]:
 
 def _step_usd(spent: float, day: _Day) -> float:
     """A dollar, or the power of ten that is nearest below a tenth of what is spent in a day."""
-    usd = spent / _NANO * DAY_S / day.window_s
+    usd = to_usd(spent) * DAY_S / day.window_s
     return min(_STEP_USD, float(10.0 ** floor(log10(usd * _STEP_PART))))
 
 

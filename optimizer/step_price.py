@@ -9,7 +9,6 @@ from optimizer.lp import solve
 from optimizer.problem import Problem
 from optimizer.solution import Solution
 
-DAY_S = 86_400.0
 # Fractions nearer than this are equal: above what certificates allow, far below a point.
 EQUAL = 1e-7
 
@@ -24,11 +23,6 @@ class StepPrice:
     cost_nano_usd_per_day: int | None = None  # None: it cannot be met, or changes more than money
     accuracy: float | None = None  # change for traffic_class, were the budget's pace a limit
     traffic_class: str = ""  # whose accuracy, where a dollar buys that
-
-
-def per_day(nano_usd: float, window_s: float) -> int:
-    """Nano-dollars of a window, in a day of such windows."""
-    return round(nano_usd * DAY_S / window_s)
 
 
 @dataclass(frozen=True, slots=True)

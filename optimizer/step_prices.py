@@ -17,14 +17,8 @@ from optimizer.budget_steps import budget_steps
 from optimizer.deadline import Deadline
 from optimizer.problem import Group, Problem, group_labels
 from optimizer.solution import Solution
-from optimizer.step_price import (
-    EQUAL,
-    Limits,
-    StepPrice,
-    differ_by_money_alone,
-    per_day,
-    proven,
-)
+from optimizer.step_price import EQUAL, Limits, StepPrice, differ_by_money_alone, proven
+from server.money import per_day
 
 __all__ = ["StepPrice", "step_prices"]
 

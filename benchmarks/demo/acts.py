@@ -7,11 +7,11 @@ from benchmarks.demo.models import CHEAPEST, NEW_VERSION, OLD_VERSION
 from benchmarks.demo.operator import add, drain
 from benchmarks.demo.overload import TIMES, overload, ruled_out
 from benchmarks.demo.stage import Act, Stage
+from server.money import to_usd
 from turnout.v1 import admin_pb2 as pb
 
 _RAISED_FLOOR = 0.95
 _BUDGET_LEFT = 0.5  # of what the traffic costs
-_NANO = 1e9
 
 
 async def find_the_mix(stage: Stage) -> None:
@@ -45,7 +45,7 @@ async def cut_the_budget(stage: Stage) -> None:
     to_come = budget.expected_nano_usd - budget.spent_nano_usd
     amount = budget.spent_nano_usd + _BUDGET_LEFT * to_come
     request = pb.UpdateBudgetRequest(
-        budget=pb.Budget(name=BUDGET, amount_usd=amount / _NANO),
+        budget=pb.Budget(name=BUDGET, amount_usd=to_usd(amount)),
         update_mask=FieldMask(paths=["amount_usd"]),
     )
     await stage.admin.UpdateBudget(request)

@@ -72,7 +72,7 @@ class Screen:
         table = Table(*COLUMNS, "answered by", box=SIMPLE, title=f"the last {_RECENT_S:.0f} s")
         for tally, mix in rows:
             table.add_row(*cells_of(tally), mix)
-        says = [Text(sentence) for sentence in sentences(stage.plans.priced)[:_SENTENCES]]
+        says = [Text(sentence) for sentence in sentences(stage.plans.latest)[:_SENTENCES]]
         self._live.update(Group(table, *says), refresh=True)
 
 

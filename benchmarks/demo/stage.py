@@ -31,7 +31,6 @@ class Plans:
 
     def __init__(self, admin: "AdminServiceAsyncStub") -> None:
         self.latest = pb.Plan()
-        self.priced = pb.Plan()  # the latest whose prices are known: they come after the plan
         self._admin = admin
         self._looked = asyncio.Condition()
 
@@ -42,7 +41,6 @@ class Plans:
                 response = await self._admin.GetPlan(pb.GetPlanRequest())
                 async with self._looked:
                     self.latest = response.plan
-                    self.priced = response.plan if response.plan.step_prices else self.priced
                     self._looked.notify_all()
             await asyncio.sleep(_LOOK_EVERY_S)
 
@@ -109,10 +107,10 @@ async def perform(act: Act, stage: Stage, confidence: float) -> Result:
     try:
         await act.change(stage)
     except PromiseBroken as promise:
-        return Result(act.title, (), sentences(stage.plans.priced), (), (str(promise),))
+        return Result(act.title, (), sentences(stage.plans.latest), (), (str(promise),))
     except grpc.aio.AioRpcError as error:
         refused = f"an operator's change is taken: {error.details()}"
-        return Result(act.title, (), sentences(stage.plans.priced), (), (refused,))
+        return Result(act.title, (), sentences(stage.plans.latest), (), (refused,))
     from_s = stage.load.now_s()
     due = await stage.load.between(stage.judged_s, from_s + act.watched_s)
     stage.judged_s = from_s + act.watched_s
@@ -125,7 +123,7 @@ async def perform(act: Act, stage: Stage, confidence: float) -> Result:
     if failures:
         broken.append(f"no request is lost: {len(failures)} failed, first: {failures[0]}")
     refusals = tuple(one.failure for one in watched if act.may_refuse(one))
-    told = sentences(stage.plans.priced)
+    told = sentences(stage.plans.latest)
     return Result(act.title, counts, told, failures, tuple(broken), refusals)
 
 

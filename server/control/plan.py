@@ -17,7 +17,7 @@ from server.control.hourly import HOUR_S
 from server.control.messages import timestamp
 from server.control.sentences import breach_text, group_texts, step_price_text
 from server.control.window import Window
-from server.money import DAY_S
+from server.money import DAY_S, per_day
 from turnout.v1 import admin_pb2 as pb
 
 # A dollar of pace that is worth less than this part of a dollar is the solver's rounding.
@@ -118,7 +118,7 @@ def _classes(window: Window, solution: Solution, per_hour: Floats) -> Iterator[p
             accuracy=solution.accuracy[g],
             within_slo=1 - solution.miss[g],
             shed=solution.group_shed[g],
-            cost_nano_usd_per_day=round(solution.group_cost_nano_usd[g] * DAY_S / window.window_s),
+            cost_nano_usd_per_day=per_day(solution.group_cost_nano_usd[g], window.window_s),
             requests_per_hour=window.hourly.requests[g],
             cost_nano_usd_per_hour=round(costs[g]),
         )
@@ -138,7 +138,7 @@ def _budgets(
             spent_nano_usd=state.spent_nano_usd,
             unreported=state.unreported,
             unreported_nano_usd=state.unreported_nano_usd,
-            cost_nano_usd_per_day=round(solution.budget_cost_nano_usd[b] * DAY_S / window.window_s),
+            cost_nano_usd_per_day=per_day(solution.budget_cost_nano_usd[b], window.window_s),
             pace_nano_usd_per_day=round(state.pace_nano_usd_per_s * DAY_S),
             binds=_binds(state.name, solution),
             cost_nano_usd_per_hour=round(cost),

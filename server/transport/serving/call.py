@@ -12,7 +12,7 @@ from server.status_code import Code
 from server.transport.grpc.messages import JOINED_BYTES_MAX, in_pieces, prefix, too_large
 from server.transport.grpc.metadata import Metadata, metadata_headers, read_metadata
 from server.transport.grpc.request import GZIP_RESPONSE_HEAD, RESPONSE_HEAD, RequestHead
-from server.transport.grpc.status import CallRefused, failure_trailers, trailers
+from server.transport.grpc.status import OK_TRAILERS, CallRefused, failure_trailers, trailers
 from server.transport.http2.errors import ErrorCode
 from server.transport.http2.hpack.table import Header
 from server.transport.loop.inbox import Inbox
@@ -176,17 +176,21 @@ class ServerCall:
             return
         serialize = self.method.serialize
         data = message if serialize is None else serialize(message)
-        is_one = type(data) is bytes or type(data) is memoryview
-        parts: Sequence[bytes | memoryview] = (data,) if is_one else data
-        size = len(data) if is_one else sum(map(len, parts))
+        parts: Sequence[bytes | memoryview]
+        if type(data) is bytes:
+            parts, size = (data,), len(data)
+        else:
+            parts = (data,) if type(data) is memoryview else data
+            size = sum(map(len, parts))
         if size > self._tally.limits.message_bytes_max:
             self.refuse(too_large(self._tally.limits.message_bytes_max))
         elif self._has_head or self._gzip or size > JOINED_BYTES_MAX:
             self._send_message(parts)
             self.end(0, self._details)
         else:
-            whole = b"".join((prefix(0, size), *parts))
-            status = trailers(0, self._details, self._trailing)
+            whole = prefix(0, size) + b"".join(parts)
+            said = self._details or self._trailing  # by hardly any servicer
+            status = trailers(0, self._details, self._trailing) if said else OK_TRAILERS
             self._link.connection.send_whole(self.stream_id, RESPONSE_HEAD, whole, status)
             self._close()
 

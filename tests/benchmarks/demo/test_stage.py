@@ -60,11 +60,6 @@ async def test_a_plan_is_waited_for_until_it_holds(plans: Plans) -> None:
     assert plans.latest.id == "2"
 
 
-async def test_prices_are_remembered_while_a_newer_plan_has_none_yet(plans: Plans) -> None:
-    await plans.until(lambda plan: plan.id == "2", "a second plan")
-    assert plans.priced.id == "1"
-
-
 async def test_a_plan_that_does_not_come_is_a_broken_promise(plans: Plans) -> None:
     with pytest.raises(PromiseBroken, match=r"^a third class, within 0\.1 s$"):
         await plans.until(lambda plan: len(plan.classes) > 2, "a third class", within_s=0.1)

@@ -67,7 +67,7 @@ def steps(fields: tuple[Header, ...], rounds: int = 20) -> float:
     return calls.total() / rounds
 
 
-@pytest.mark.parametrize(("fields", "most"), [((), 61), ((DEADLINE,), 69)])
+@pytest.mark.parametrize(("fields", "most"), [((), 60), ((DEADLINE,), 68)])
 async def test_a_small_request_is_answered_in_so_many_steps(
     fields: tuple[Header, ...], most: int
 ) -> None:
