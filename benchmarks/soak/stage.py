@@ -28,10 +28,8 @@ _ASK_EVERY_S = 0.05
 
 # Two models with a floor between them, so that the plan sends to both; a wild one, so dear that it
 # is asked by its capability only, and a tame one for when it fails; and one for texts, dear
-# as well, for any caller of Route may be sent there. Windows are short, so that the thousand plans
-# that are kept are there before an hour's memory is judged: a table that has a bound is no leak.
+# as well, for any caller of Route may be sent there.
 _CONFIG = """\
-window_s: 0.5
 state_dir: STATE_DIR
 worker_memory_mib: MEMORY
 listeners: {data: "127.0.0.1:0", prometheus: "PROMETHEUS"}
