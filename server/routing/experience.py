@@ -88,9 +88,9 @@ class Experience:
             return
         if attempt.blame is Blame.SILENCE:  # judged by what is known at this moment
             attempt.tails = self._tails_by_now(target.model_index, tail)
-        if fate is GIVEN_UP:
+        if fate is GIVEN_UP or self._was_cut_short(attempt):
             tail.outlasted()
-        elif fate is FAILED:
+        if fate is FAILED:
             if STATUS_MEANINGS[attempt.code].retry:
                 budget.record_failure()
             if attempt.blame is Blame.ENDPOINT:
@@ -112,6 +112,16 @@ class Experience:
                 now_s=journey.ended_s,
                 is_silent=charge is Charge.SILENT,
             )
+
+    def _was_cut_short(self, attempt: Attempt) -> bool:
+        """Whether the deadline came beyond the tail, though the endpoint answered others meanwhile.
+
+        Or of requests that take long, only those would be known whose callers wait for them; and
+        the rest would be taken for silence once there is nobody else to be answered.
+        """
+        tail_s = attempt.tails.of_class_s
+        is_beyond = tail_s is not None and attempt.took_s > tail_s
+        return is_beyond and self._health.was_heard(attempt.target.key, since_s=attempt.begun_s)
 
     def _of(self, journey: Journey, attempt: Attempt) -> Lesson:
         return self.of(attempt.target.model_index, journey.cell.traffic_class)

@@ -25,6 +25,7 @@ CELL = Cell("chat", "-", "other", "s0", PayloadKind.TENSORS)
 SLO = SloConfig(ms=1_000, fraction=0.9)
 BURST = BUDGET_MAX // 2
 ODD = b"odd"  # what small cannot read
+LONG, LONG_S = b"long", 5.0  # what takes everybody so long, unless the endpoint hangs
 Behaviour = Callable[[], Awaitable[bytes]]
 Outcome = Answer | UpstreamFailed | asyncio.CancelledError
 
@@ -81,6 +82,8 @@ class Fleet:
             raise EndpointError(Code.INTERNAL, "shape")
         try:
             async with asyncio.timeout(timeout_s):
+                if request == LONG:
+                    await asyncio.sleep(LONG_S)
                 return await self.behaviours[address]()
         except TimeoutError:
             raise EndpointError(Code.DEADLINE_EXCEEDED, "too late") from None
@@ -101,11 +104,12 @@ class Fleet:
         every_s: float = 1.0,
         deadline_s: float = 10,
         traffic_class: str = "chat",
+        request: bytes = b"",
     ) -> list[Outcome]:
         """So many requests, evenly in time, each from its arrival to its end."""
         tasks = []
         for _ in range(count):
-            tasks.append(asyncio.create_task(self.infer(deadline_s, traffic_class)))
+            tasks.append(asyncio.create_task(self.infer(deadline_s, traffic_class, request)))
             await asyncio.sleep(every_s)
         return await asyncio.gather(*tasks)
 

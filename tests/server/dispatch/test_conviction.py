@@ -10,6 +10,7 @@ from server.dispatch.dispatcher import Answer
 from server.status_code import Code
 from tests.server.dispatch.fleet import (
     BURST,
+    LONG,
     ODD,
     SLO,
     answered,
@@ -144,6 +145,20 @@ def test_a_class_of_short_deadlines_takes_no_endpoint_from_another() -> None:
         assert {one.target.endpoint for one in answered(patient)} == {"s:1"}
         assert (len(answered(patient)), answered(hasty)) == (100, [])
         assert given.ejected() == set()
+
+    run(scene())
+
+
+def test_long_requests_cut_short_take_no_endpoint_from_quick_ones_of_their_class() -> None:
+    async def scene() -> None:
+        given = fleet({"s:1": answers(0.005)}, [served("small", "s:1")], slo=None)
+        quick, _ = await asyncio.gather(
+            given.calls(600, every_s=0.1),
+            given.calls(200, every_s=0.3, deadline_s=0.25, request=LONG),
+        )
+        assert len(answered(quick)) == 600
+        alone = await given.calls(20, every_s=0.3, deadline_s=0.25, request=LONG)
+        assert (answered(alone), given.ejected()) == ([], set())
 
     run(scene())
 

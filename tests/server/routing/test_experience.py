@@ -1,5 +1,7 @@
 """What attempts teach; whom they convict is shown in test_conviction."""
 
+import pytest
+
 from server.config.models import HealthConfig
 from server.routing.catalog import Cell, PayloadKind, compile_catalog
 from server.routing.endpoints import Target
@@ -61,6 +63,28 @@ def test_what_is_not_answered_is_told_what_nearly_all_answers_of_its_model_took_
         given.observe(journey, attempt)
         told.append(attempt.tails)
     assert told == [Tails(2.0, 3.0), Tails(None, 3.0), NO_TAILS]
+
+
+@pytest.mark.parametrize(
+    ("heard_s", "took_s", "own_s"),
+    [
+        (0.0, 2.0, 3.285),
+        (0.0, 1.0, 3.0),  # no longer than the tail
+        (-1.0, 2.0, 3.0),  # the endpoint may hang
+    ],
+)
+def test_what_its_deadline_cut_short_while_the_endpoint_answered_others_is_beyond_the_tail(
+    heard_s: float, took_s: float, own_s: float
+) -> None:
+    given, health = experience()
+    answer(given, ANSWERS_MIN, took_s=1.0)
+    health.track([])
+    health.track([SMALL.key])
+    health.record_poor_answer(SMALL.key, now_s=heard_s)
+    journey, attempt = asked()
+    attempt.end_without_answer(Fate.FAILED, took_s, Code.DEADLINE_EXCEEDED)
+    given.observe(journey, attempt)
+    assert given.own_time_s(*asked()) == pytest.approx(own_s)
 
 
 def test_a_models_failures_in_all_classes_are_of_one_budget() -> None:
