@@ -13,10 +13,12 @@ SHOWN_CHARS_MAX = 200
 
 # Their entries are told apart by name, wherever they stand.
 _NAMED = ("domains", "models", "classes", "budgets")
+_ENTRIES = frozenset((section,) for section in _NAMED)
 # Their entries are tried in the order of the file.
 _ORDERED = ("domains", "classes")
-# Rules are long, and what they compare with metadata may be a secret.
-_HIDDEN = "match"
+# Of these it is only told that they are others. Rules are long, and what they compare with metadata
+# may be a secret; so may what stands where the name of a secret's file belongs.
+_HIDDEN = {"match": "rule", "admin_token_file": "file", "key_file": "file"}
 # What processes are started with: where they listen, what they keep, how much they may hold.
 FIXED = ("state_dir", "listeners", "worker_memory_mib")
 
@@ -71,8 +73,9 @@ def _named(section: str, name: str, done: str) -> Change:
 
 def _values(path: Path, old: Any, new: Any) -> Iterator[Change]:
     for at, before, after in _differing(path, old, new):
-        if at[-1] == _HIDDEN:
-            yield Change(shown_path(at), "", "", f"{shown_path(at)}: another rule")
+        if at[-1] in _HIDDEN and not _is_entry(at):
+            text = f"{shown_path(at)}: another {_HIDDEN[str(at[-1])]}"
+            yield Change(shown_path(at), "", "", text)
         else:
             yield _change(at, _shown(before), _shown(after), what=shown_path(at))
 
@@ -85,12 +88,18 @@ def _differing(path: Path, old: Any, new: Any) -> Iterator[tuple[Path, Any, Any]
     """The keys below the path whose values differ, each with both."""
     if old == new:
         return
-    if path[-1] == _HIDDEN or not isinstance(old or new, Mapping):
+    is_rule = path[-1] == "match" and not _is_entry(path)
+    if is_rule or not isinstance(old or new, Mapping):
         yield path, old, new
         return
     old, new = old or {}, new or {}  # a section that is not given has none of its keys
     for key in dict.fromkeys((*old, *new)):
         yield from _differing((*path, key), old.get(key), new.get(key))
+
+
+def _is_entry(path: Path) -> bool:
+    """Whether it is a whole entry: its name may be that of a key."""
+    return path[:-1] in _ENTRIES
 
 
 def _shown(value: Any) -> str:

@@ -7,7 +7,7 @@ change worth a look, and 0.25 one that is no chance.
 
 import math
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -40,6 +40,11 @@ class DomainDrift:
     def __init__(self) -> None:
         self._trained: Mapping[str, float] = {}
         self._slices: deque[tuple[int, Counter[str]]] = deque(maxlen=_SLICES)
+
+    @property
+    def domains(self) -> Collection[str]:
+        """Those that the classifier knows."""
+        return self._trained.keys()
 
     def expect(self, trained: Mapping[str, float]) -> None:
         """Compares with this mix from now on; with an empty one there is nothing to compare."""

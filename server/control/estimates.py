@@ -14,7 +14,7 @@ from optimizer.estimate.usage import UsageEstimate
 from server.config.models import ModelConfig
 from server.config.schema import Config
 from server.control.facts import Given, Graded, GroupName
-from server.routing.catalog import Catalog
+from server.routing.catalog import Catalog, is_payer
 from server.routing.counters import Counts, Leg
 
 
@@ -37,9 +37,14 @@ class Estimates:
             self._config = config
             for model in config.models:
                 self.accuracy.set_prior(model.name, _prior(model))
-            # Nothing is owed to a class that left, nor when another of its name comes.
+            # Nothing is owed to a class or payer that left, nor when another of its name comes.
             names = {traffic_class.name for traffic_class in config.classes}
-            self.accounts = {g: account for g, account in self.accounts.items() if g[0] in names}
+            budgets = frozenset(budget.name for budget in config.budgets)
+            self.accounts = {
+                (name, payer): account
+                for (name, payer), account in self.accounts.items()
+                if name in names and is_payer(payer, budgets)
+            }
 
     def learn(self, given: Given) -> None:
         """Learns all new facts."""

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from server.config.classes import ClassConfig
 from server.config.models import ModelConfig
 from server.config.schema import Config
+from server.config.section import OTHER
 from server.control.boot import Increment
 from server.control.budgets import Spending
 from server.control.counters import Workers
@@ -13,8 +14,8 @@ from server.control.drift import DomainDrift
 from server.control.facts import Facts, Given, Graded, GroupName
 from server.control.last_hour import LastHour
 from server.control.outcomes import Grade, Settlement
-from server.routing.catalog import Catalog, Cell, compile_catalog
-from server.routing.counters import NO_MODEL, Counters, Counts
+from server.routing.catalog import Catalog, Cell, compile_catalog, is_payer
+from server.routing.counters import NO_MODEL, OVERFLOW, Counters, Counts
 from server.routing.decision_id import OpenDecision
 from server.routing.journey import count_journey
 from server.routing.places import in_places
@@ -113,7 +114,16 @@ class Knowledge:
             for (name, model), counts in self.totals.items()
             if name in self.classes and model in self.catalog.index
         }
-        self.shed = Counter({g: n for g, n in self.shed.items() if g[0] in self.classes})
+        budgets = frozenset(budget.name for budget in self.config.budgets)
+        self.shed = Counter(
+            {
+                (name, payer): count
+                for (name, payer), count in self.shed.items()
+                if name in self.classes and is_payer(payer, budgets)
+            }
+        )
+        domains = {OTHER, OVERFLOW, *(d.name for d in self.config.domains), *self.drift.domains}
+        self.domains = Counter({name: n for name, n in self.domains.items() if name in domains})
 
     def _is_known(self, cell: Cell, model: str) -> bool:
         """Whether the configuration has both; a decision may be older than it."""

@@ -53,12 +53,19 @@ class Reloads:
         self._reading = asyncio.Lock()  # files of 4 MiB take seconds, and many at once would too
 
     async def follow(self, wanted: asyncio.Event, on_done: Callable[[], None]) -> NoReturn:
-        """Reads the file of the start again whenever this is set; set twice meanwhile, once."""
+        """Reads the file of the start again whenever this is set; set twice meanwhile, once.
+
+        `on_done` is called when nothing is left to do: who is asked meanwhile begins again.
+        """
         while True:
             await wanted.wait()
             wanted.clear()
-            await self.reload_file()
-            on_done()
+            try:
+                await self.reload_file()
+            except Exception as error:  # noqa: BLE001 - whatever it is, what is in force goes on
+                _log.error("reload failed, the configuration in force stays", exc_info=error)
+            if not wanted.is_set():
+                on_done()
 
     async def reload_file(self) -> Reloaded:
         """Puts the file of the start in force as it is now; the log says what came of it."""

@@ -4,8 +4,9 @@ A model's index is its place in the configuration. While a worker runs it keeps 
 catalog to the next: `places` sees to that.
 """
 
+import functools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -31,6 +32,11 @@ def payer_text(payer: str) -> str:
         return "no budget"
     *others, last = payer.split("+")
     return f"{', '.join(others)} and {last}" if others else last
+
+
+def is_payer(payer: str, budgets: frozenset[str]) -> bool:
+    """Whether all the budgets that it names are among these."""
+    return payer == NO_PAYER or budgets.issuperset(payer.split("+"))
 
 
 class PayloadKind(StrEnum):
@@ -149,7 +155,7 @@ def compile_catalog(config: Config) -> Catalog:
     return Catalog(
         models=models,
         index={model.name: i for i, model in enumerate(models)},
-        classes={c.name: _traffic_class(c, models) for c in config.classes},
+        classes=_traffic_classes(config, models),
         unfit={
             kind: bits(
                 i for i, m in enumerate(models) if not m.enabled or kind not in _TAKES[m.protocol]
@@ -177,24 +183,31 @@ def _model(config: ModelConfig) -> Model:
     )
 
 
-def _traffic_class(config: ClassConfig, models: tuple[Model, ...]) -> TrafficClass:
+def _traffic_classes(config: Config, models: tuple[Model, ...]) -> dict[str, TrafficClass]:
+    costs = [nominal_cost_nano_usd(model) for model in models]
+    # Most classes share a few floors: to sort a thousand models for each would take a second.
+    order = functools.cache(lambda floor: _greedy(models, costs, floor))
+    return {c.name: _traffic_class(c, order(c.floor or 0.0)) for c in config.classes}
+
+
+def _traffic_class(config: ClassConfig, greedy: tuple[int, ...]) -> TrafficClass:
     return TrafficClass(
         name=config.name,
         slo_s=None if config.slo is None else config.slo.ms / 1_000,
         audit_rate=config.audit_rate,
         deadline_s=config.deadline_s,
         request_bytes_max=config.request_bytes_max,
-        greedy=_greedy(models, config.floor or 0.0),
+        greedy=greedy,
     )
 
 
-def _greedy(models: tuple[Model, ...], floor: float) -> tuple[int, ...]:
+def _greedy(models: Sequence[Model], costs: Sequence[int], floor: float) -> tuple[int, ...]:
     """Those believed to hold the floor, cheapest first; then the others, most accurate first."""
 
     def rank(index: int) -> tuple[bool, float]:
-        model = models[index]
-        short = model.prior_accuracy < floor
-        return short, -model.prior_accuracy if short else nominal_cost_nano_usd(model)
+        accuracy = models[index].prior_accuracy
+        short = accuracy < floor
+        return short, -accuracy if short else costs[index]
 
     return tuple(sorted(range(len(models)), key=rank))
 

@@ -22,6 +22,9 @@ STEADY_S = 30.0
 READY_S = 30.0
 # Children drain for DRAIN_S and then need a moment; after that they are killed.
 STOP_S = DRAIN_S + 5.0
+# How often a child is asked to reload that dies each time: the file is what it dies of then, and
+# what was in force before has to serve.
+RELOADS_MAX = 3
 
 _log = structlog.get_logger()
 
@@ -59,6 +62,7 @@ class Child:
         self._process: asyncio.subprocess.Process | None = None
         self._said_ready = False
         self.is_to_reload = False  # it was asked, and has not said that it is done
+        self._asked = 0  # how often for the same reload
 
     @property
     def is_ready(self) -> bool:
@@ -84,9 +88,10 @@ class Child:
     def reload(self) -> None:
         """Has it read its configuration again: at once, or when it is ready for that.
 
-        One that dies before it has done so does it when it is started again.
+        One that dies before it has done so does it when it is started again, unless it dies of that
+        each time.
         """
-        self.is_to_reload = True
+        self.is_to_reload, self._asked = True, 0
         self._pass_on()
 
     async def ended(self) -> int:
@@ -148,6 +153,11 @@ class Child:
     def _pass_on(self) -> None:
         """One that is not ready would die of the signal."""
         if self.is_to_reload and self.is_ready and self._process is not None:
+            if self._asked == RELOADS_MAX:
+                self.is_to_reload = False
+                _log.error("reload given up: the process died of it each time", times=RELOADS_MAX)
+                return
+            self._asked += 1
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGHUP)
 

@@ -134,3 +134,28 @@ def test_what_only_a_restart_changes_is_named_without_its_value(
 def test_every_key_either_can_change_or_is_refused() -> None:
     assert set(FIXED) <= set(Config.model_fields)
     assert not list(fixed_findings(config(), config((PRICE, 0.5))))
+
+
+@pytest.mark.parametrize(
+    ("put", "text"),
+    [
+        ((("listeners", "admin_token_file"), "s3cret"), "listeners.admin_token_file: another file"),
+        (
+            (("listeners", "tls"), {"cert_file": "/a.pem", "key_file": "s3cret"}),
+            "listeners.tls.key_file: another file",
+        ),
+    ],
+)
+def test_what_stands_where_the_file_of_a_secret_belongs_is_never_told(
+    put: tuple[tuple[str | int, ...], object], text: str
+) -> None:
+    found = changes(config(), config(put))
+    assert text in [change.text for change in found]
+    assert not any("s3cret" in value for change in found for value in change)
+
+
+def test_an_entry_that_is_named_as_a_key_is_told_like_any_other() -> None:
+    named = (("models", 0, "name"), "match")
+    assert texts(config(named), config(named, (PRICE, 0.0005))) == [
+        "models.match.price.request_usd: 0.001 -> 0.0005"
+    ]

@@ -291,6 +291,26 @@ def test_what_is_exported_of_names_that_left_is_forgotten() -> None:
     assert set(knowledge.totals) == {("chat", "large")}
 
 
+def test_what_is_exported_of_payers_and_domains_that_left_is_forgotten() -> None:
+    knowledge = Knowledge(service(domains=({"name": "law"},)))
+    law = CODE._replace(domain="law")
+    knowledge.count_push(
+        push(answered(law, "small", 10), answered(CODE, "small", 1), stats(CODE, "", shed=3)),
+        now_s=NOW_S,
+    )
+    assert (set(knowledge.domains), set(knowledge.shed)) == ({"law", CODE.domain}, {CODE[:2]})
+    knowledge.configure(service(budgets=()))
+    assert (set(knowledge.domains), set(knowledge.shed)) == ({CODE.domain}, set())
+
+
+def test_an_account_of_a_payer_that_left_is_closed() -> None:
+    estimates = Estimates()
+    estimates.configure(service())
+    estimates.accounts = {group: FloorAccount(0.85) for group in (("code", "team"), ("code", "-"))}
+    estimates.configure(service(budgets=()))
+    assert set(estimates.accounts) == {("code", "-")}
+
+
 def test_a_budget_that_left_has_its_money_when_it_returns_and_the_oldest_are_forgotten() -> None:
     spending, budget = Spending(), service().budgets[0]
     spending.configure((budget,))

@@ -1,6 +1,7 @@
 """A configuration file that takes the place of the one in force, on a real control plane."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -252,3 +253,58 @@ async def test_of_a_file_with_many_mistakes_the_log_has_the_first(reloads: Reloa
         reloaded = await reloads.reload(text() + mistakes.encode(), by=ALICE)
     assert len(reloaded.diagnostics) == LOGGED_MAX + 1
     assert len(logs) == LOGGED_MAX
+
+
+async def test_what_breaks_a_reload_does_not_break_what_is_in_force(
+    file: Path, tmp_path: Path
+) -> None:
+    """A control plane that died of it would be asked again at its next start, and die again."""
+    clock = _Clock()
+    plane = control_plane(tmp_path, parse(plain()), clock=clock)
+    before, wanted, done = plane.config, asyncio.Event(), asyncio.Event()
+    following = asyncio.create_task(Reloads(plane, file).follow(wanted, done.set))
+    write_whole(file, text((PRICE, 0.0005)))
+    clock.is_broken = True
+    with capture_logs() as logs:
+        wanted.set()
+        await asyncio.wait_for(done.wait(), PATIENCE_S)
+    assert logs[-1]["event"] == "reload failed, the configuration in force stays"
+    assert plane.config is before
+    clock.is_broken = False
+    done.clear()
+    wanted.set()
+    await asyncio.wait_for(done.wait(), PATIENCE_S)
+    assert plane.config.models[0].price.request_usd == 0.0005
+    following.cancel()
+
+
+async def test_a_reload_is_done_when_none_was_asked_for_meanwhile(
+    plane: ControlPlane, file: Path
+) -> None:
+    """Or one that is asked for last would be lost with a control plane that dies of it."""
+    wanted, done = asyncio.Event(), list[float]()
+    following = asyncio.create_task(
+        Reloads(plane, file).follow(wanted, lambda: done.append(plane.config.window_s))
+    )
+    wanted.set()
+    async with asyncio.timeout(PATIENCE_S):
+        while wanted.is_set():  # noqa: ASYNC110 - it is cleared, which nobody can wait for
+            await asyncio.sleep(0)
+        write_whole(file, text((("window_s",), 7)))
+        wanted.set()
+        while not done:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.001)
+    assert done == [7.0]
+    following.cancel()
+
+
+class _Clock:
+    """One that breaks."""
+
+    def __init__(self) -> None:
+        self.is_broken = False
+
+    def __call__(self) -> float:
+        if self.is_broken:
+            raise RuntimeError("no time")
+        return time.time()

@@ -126,3 +126,10 @@ def test_before_a_plan_the_cheapest_that_holds_the_floor_comes_first_and_the_sho
     )
     order = [models[i].name for i in catalog.classes["chat"].greedy]
     assert order == ["right", "dear", "poor", "poorer"]
+
+
+def test_models_are_put_in_order_once_for_classes_of_one_floor() -> None:
+    """A thousand classes of a thousand models would hold the loop for a second."""
+    classes = [ClassConfig(name=f"c{number}", floor=0.5 + number % 2 / 4) for number in range(10)]
+    found = compile_catalog(config(model("a"), model("b"), classes=classes)).classes
+    assert len({id(one.greedy) for one in found.values()}) == 2

@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 
 from server.app.settings import Settings
-from server.supervisor.child import Child, keep
+from server.supervisor.child import RELOADS_MAX, Child, keep
 from tests.server.transport.sockets.test_hand_over import no_descriptor_left
 
 PATIENCE_S = 20.0
@@ -46,6 +46,25 @@ async def test_a_child_that_dies_of_a_reload_is_asked_again_until_it_has_done_it
     await child.stop()
     await keeper
     assert asked(tmp_path) == 2
+
+
+async def test_a_child_that_dies_of_each_reload_serves_without_it_in_the_end(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "dies of each").touch()
+    settings = Settings(name="a", state_dir=tmp_path, data_address="", admin_address="")
+    child, stopping = Child(RELOADING, settings, silent_s_max=60), asyncio.Event()
+    with structlog.testing.capture_logs() as logs:
+        await child.start()
+        keeper = asyncio.create_task(keep(child, stopping))
+        child.reload()
+        await until(lambda: any("given up" in entry["event"] for entry in logs))
+        assert child.is_ready
+        assert not child.is_to_reload
+    stopping.set()
+    await child.stop()
+    await keeper
+    assert asked(tmp_path) == RELOADS_MAX
 
 
 async def test_a_child_that_is_not_ready_is_asked_to_reload_once_it_is(tmp_path: Path) -> None:
