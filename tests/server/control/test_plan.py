@@ -231,3 +231,11 @@ def test_a_class_says_why_the_plan_aims_at_another_accuracy_than_its_floor(
     found.classes[0].required = required
     promise(found, Knowledge(service()))
     assert found.classes[0].required_text == text
+
+
+def test_a_class_that_cannot_reach_what_is_aimed_at_says_what_it_reaches() -> None:
+    found = plan()
+    found.classes[0].required, found.classes[0].accuracy = 0.9, 0.87
+    promise(found, Knowledge(service()))
+    why = "to reach 90.0%, above its floor, for its answers fell short of the floor before"
+    assert found.classes[0].required_text == f"{why}: 87.0% is the best possible"
