@@ -8,6 +8,7 @@ from rich.table import Table
 from server.cli.admin import Admin, asks_admin, asks_admin_unless_subcommand
 from server.cli.assignments import Assignments, assign, keys_help
 from server.cli.connection import TIMEOUT_S
+from server.cli.figures import a
 from server.cli.terminal import AsJson, console, json_of, plain_table, tell_changed
 from server.config.budgets import BudgetConfig
 from server.money import NANO_PER_USD, usd
@@ -71,7 +72,7 @@ def table(response: pb.ListBudgetsResponse) -> Table:
         found.add_row(
             one.name,
             _scope(one),
-            f"{usd(one.amount_usd * NANO_PER_USD)} a {one.period}",
+            f"{usd(one.amount_usd * NANO_PER_USD)} {a(one.period)}",
             usd(status.spent_nano_usd),
             f"about {usd(status.unreported_nano_usd)}" if status.unreported else "-",
         )

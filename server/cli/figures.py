@@ -22,6 +22,16 @@ def rate(requests_per_s: float) -> str:
     return f"{requests_per_s:{spec}}"
 
 
+def counted(number: str, what: str) -> str:
+    """ "1 request", "2 requests"."""
+    return f"{number} {what}" if number == "1" else f"{number} {what}s"
+
+
+def a(period: str) -> str:
+    """ "a day", "an hour"."""
+    return f"an {period}" if period == "hour" else f"a {period}"
+
+
 def estimate(found: pb.Estimate) -> str:
     """The mean and its 95 % interval, in per cent."""
     return f"{percent(found.mean)} ({100 * found.low:.1f}-{100 * found.high:.1f})"

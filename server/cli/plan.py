@@ -39,7 +39,8 @@ def plan(
 ) -> None:
     """Show which models answer, what that costs, and what is promised, kept and spent.
 
-    All amounts are for an hour with as many requests as came on average in the last hour.
+    Amounts an hour are for as many requests as came on average in the last hour, or since the
+    service began to count if that is less.
     """
     if watch and plan_id:
         raise typer.BadParameter("an earlier plan does not change: leave out --watch or the id")

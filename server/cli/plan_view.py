@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from server.cli.figures import age, estimate, percent, rate
+from server.cli.figures import a, age, counted, estimate, percent, rate
 from server.cli.mix import mixes
 from server.cli.terminal import plain_table
 from server.money import usd
@@ -22,6 +22,7 @@ _NO_PLAN = (
     "that is believed to be accurate enough for its class."
 )
 _NOTHING = ("", "", "", "")
+_NO_REQUESTS = Text("no requests", "dim")
 _HOUR_S, _MINUTE_S = 3_600, 60
 # An average over more than this is one over an hour: the minute that runs is not over yet.
 _NEARLY_AN_HOUR_S = _HOUR_S - _MINUTE_S
@@ -71,8 +72,10 @@ def _proven(plan: pb.Plan) -> str:
             return "It is proven that no mix keeps these promises and spares the budgets better."
         case "", "" | "none" | "pace":
             return "It is proven that no other mix keeps these promises for less."
-        case "", _:
+        case "", _ if any(breach.kind != "pace" for breach in plan.breaches):
             return "Not every promise can be kept. It is proven that no mix comes nearer."
+        case "", _:  # the margin of a floor, which is promised to nobody
+            return "Not all that is aimed at can be reached. It is proven that no mix comes nearer."
         case "time", _:
             return "A better mix may exist: the search for it reached its time limit."
     return "A better mix may exist: it could not be proven that there is none."
@@ -137,7 +140,7 @@ def _promises(classes: Sequence[pb.PlanClass]) -> Table:
 
 
 def _rate(found: pb.PlanClass) -> str:
-    return f"{rate(found.requests_per_hour)} requests an hour"
+    return f"{counted(rate(found.requests_per_hour), 'request')} an hour"
 
 
 def _margins(classes: Sequence[pb.PlanClass]) -> Iterator[str]:
@@ -157,7 +160,9 @@ def _promise_rows(found: pb.PlanClass) -> Iterator[tuple[str, str, str, Text]]:
         seen = found.realised_within_slo
         style = "green" if seen >= found.slo_fraction else "red"
         wanted, planned = percent(found.slo_fraction), percent(found.within_slo)
-        yield "in time", wanted, planned, Text(percent(seen), style)
+        # Where nobody asked, none was late; and yet nobody has seen it.
+        told = Text(percent(seen), style) if found.requests_per_hour else _NO_REQUESTS
+        yield "in time", wanted, planned, told
     if found.shed or found.realised_shed:
         yield "turned away", "", percent(found.shed), Text(percent(found.realised_shed))
 
@@ -200,16 +205,12 @@ def _budgets(plan: pb.Plan) -> Table:
         table.add_row(
             Text(budget.name, "bold"),
             usd(budget.spent_nano_usd),
-            f"{usd(budget.amount_nano_usd)} {_a(budget.period)}",
+            f"{usd(budget.amount_nano_usd)} {a(budget.period)}",
             usd(budget.cost_nano_usd_per_hour),
             _end(budget),
             Text(f"{usd(-left)} short", "red") if left < 0 else Text(usd(left), "green"),
         )
     return table
-
-
-def _a(period: str) -> str:
-    return f"an {period}" if period == "hour" else f"a {period}"
 
 
 def _end(budget: pb.PlanBudget) -> str:
@@ -222,11 +223,11 @@ def _unreported(budgets: Sequence[pb.PlanBudget]) -> Iterator[str]:
     """What callers have not told of is not part of what is spent."""
     for budget in budgets:
         if budget.unreported:
-            decisions = f"{budget.unreported:,} decisions of this {budget.period}"
+            decisions = counted(f"{budget.unreported:,}", "decision")
             cost = usd(budget.unreported_nano_usd)
             yield (
-                f"budget {budget.name}: callers of Route have not said what came of {decisions}, "
-                f"which are expected to cost another {cost}"
+                f"budget {budget.name}: callers of Route have not said what came of {decisions} "
+                f"of this {budget.period}, expected to cost another {cost}"
             )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -15,8 +16,8 @@ from turnout.v1 import admin_pb2 as pb
 
 # Of each of the many solves; one that takes longer leaves its price out.
 SOLVE_S_MAX = 2.0
-# Of all: with three times as long a rest, prices are two minutes old at most. Steps that are not
-# come to have no price.
+# Of all for one demand: for two, with three times as long a rest, prices are four minutes old at
+# most. Steps that are not come to have no price.
 EXPLAIN_S_MAX = 30.0
 # It rests this many times as long as it worked, so that it has at most a quarter of a core.
 _REST = 3
@@ -27,7 +28,7 @@ _log = structlog.get_logger()
 
 
 def price_window(window: Window) -> Sequence[StepPrice]:
-    """The optimizer's answer."""
+    """The optimizer's answer, for the window's typical demand."""
     return step_prices(
         window.typical,
         Deadline(EXPLAIN_S_MAX, time.monotonic),
@@ -90,7 +91,10 @@ class Explainer:
             self.prices = prices
 
     def _price(self, window: Window) -> Sequence[pb.StepPrice]:
-        return step_price_messages(window, self._pricer(window))
+        """For an hour like the last one, then for a day like this moment."""
+        of_hour = self._pricer(window)
+        of_moment = self._pricer(replace(window, typical=window.problem))
+        return step_price_messages(window, of_hour, of_moment)
 
 
 def _class_of(label: str) -> str:

@@ -58,20 +58,37 @@ def _cost_per_hour(window: Window, solution: Solution) -> Floats:
     return per_hour
 
 
-def step_price_messages(window: Window, prices: Sequence[StepPrice]) -> list[pb.StepPrice]:
-    """Each with its sentence, which names what is promised now."""
+def step_price_messages(
+    window: Window, of_hour: Sequence[StepPrice], of_moment: Sequence[StepPrice]
+) -> list[pb.StepPrice]:
+    """Each step once, priced for an hour like the last one and for a day like this moment.
+
+    Its sentence is of the hour, and names what is promised now.
+    """
     promised = _promised(window)
+    hour, moment = (
+        {(price.kind, price.name, price.step): price for price in prices}
+        for prices in (of_hour, of_moment)
+    )
     return [
         pb.StepPrice(
-            kind=price.kind,
-            name=price.name,
-            step=price.step,
-            cost_nano_usd_per_day=price.cost_nano_usd_per_day,
-            accuracy=price.accuracy,
-            text=step_price_text(price, promised.get((price.kind, price.name))),
+            kind=step[0],
+            name=step[1],
+            step=step[2],
+            cost_nano_usd_per_day=now.cost_nano_usd_per_day if now else None,
+            accuracy=now.accuracy if now else None,
+            text=step_price_text(price, promised.get(step[:2])) if price else "",
+            cost_nano_usd_per_hour=_per_hour(price),
         )
-        for price in prices
+        for step in hour | moment
+        for price, now in [(hour.get(step), moment.get(step))]
     ]
+
+
+def _per_hour(price: StepPrice | None) -> int | None:
+    if price is None or price.cost_nano_usd_per_day is None:
+        return None
+    return round(price.cost_nano_usd_per_day * HOUR_S / DAY_S)
 
 
 def _promised(window: Window) -> Mapping[tuple[str, str], float]:

@@ -35,28 +35,37 @@ def floor_basis(config: ClassConfig) -> str:
 
 
 def _required_text(planned: pb.PlanClass, realised: Estimate) -> str:
-    """Why more or less than the floor is asked of the plan."""
-    above = planned.required - planned.floor
-    if planned.floor_basis == "none" or abs(above) < _MARGIN_MIN:
+    """Why more or less than the floor is asked of the plan, and whether it can be had."""
+    if planned.floor_basis == "none" or abs(planned.required - planned.floor) < _MARGIN_MIN:
         return ""
-    aims = (
-        f"planned for {100 * planned.required:.1f}%, {'above' if above > 0 else 'below'} its floor"
-    )
+    side = "above" if planned.required > planned.floor else "below"
+    why = f"{_percent(planned.required)}, {side} its floor, for {_why(planned, realised)}"
+    if planned.accuracy < planned.required - _MARGIN_MIN:
+        return f"to reach {why}: {_percent(planned.accuracy)} is the best possible"
+    return f"planned for {why}"
+
+
+def _why(planned: pb.PlanClass, realised: Estimate) -> str:
+    above, grades = planned.required - planned.floor, realised.grades
     if above < 0:
-        return f"{aims}, for its answers were better than the floor before"
-    grades = realised.grades
-    if (
-        planned.floor_basis == "audited"
-        and above <= margin_for(planned.floor, grades) + _MARGIN_MIN
-    ):
-        return f"{aims}, for {_graded(grades)}"
-    return f"{aims}, for its answers fell short of the floor before"
+        return "its answers were better than the floor before"
+    margin = margin_for(planned.floor, grades) if planned.floor_basis == "audited" else 0.0
+    if above <= margin + _MARGIN_MIN:
+        return _graded(grades)
+    return "its answers fell short of the floor before"
 
 
 def _graded(grades: float) -> str:
+    """Old grades count for less, so a few of them may count for less than one."""
     if not grades:
         return "none of its answers has been graded yet"
+    if round(grades) <= 1:
+        return "hardly any of its answers has been graded lately"
     return f"only about {grades:,.0f} of its answers have been graded"
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.1f}%"
 
 
 def realised_within_slo(given: Given, name: GroupName) -> float:

@@ -22,6 +22,14 @@ def test_budgets_in_80_columns() -> None:
     assert "\n".join(line.rstrip() for line in capture.get().splitlines()).rstrip() == SHOWN
 
 
+def test_an_amount_an_hour_is_written_so() -> None:
+    hourly = pb.BudgetStatus(budget=pb.Budget(name="a", amount_usd=2, period="hour"))
+    console = Console(width=80, _environ={})
+    with console.capture() as capture:
+        console.print(table(pb.ListBudgetsResponse(budgets=[hourly])))
+    assert "$2.00 an hour" in capture.get()
+
+
 def test_budgets_are_listed_with_and_without_the_verb(run: Run, address: str) -> None:
     shown = run("budget", "--admin", address).stdout
     assert "insurance" in shown

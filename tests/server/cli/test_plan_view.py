@@ -59,7 +59,7 @@ def test_what_callers_have_not_reported_is_told_with_what_it_is_expected_to_cost
     plan = samples.plan()
     plan.budgets[0].unreported, plan.budgets[0].unreported_nano_usd = 1_200, 4_000_000_000
     shown = " ".join(_shown(plan).split())
-    decisions = "1,200 decisions of this day, which are expected to cost another $4.00"
+    decisions = "1,200 decisions of this day, expected to cost another $4.00"
     assert f"budget insurance: callers of Route have not said what came of {decisions}" in shown
     assert "budget company: callers" not in shown
 
@@ -107,7 +107,36 @@ def test_a_plan_says_what_is_proven_of_it(relaxed: str, stopped: str, words: str
     plan = samples.plan()
     plan.budgets[0].binds = False
     plan.certificate.relaxed, plan.certificate.stopped = relaxed, stopped
+    if relaxed == "floor":
+        plan.breaches.append(pb.Breach(kind="floor", name="strict", text="what is missed"))
     assert words in _shown(plan)
+
+
+def test_a_margin_out_of_reach_is_no_promise_that_is_not_kept() -> None:
+    shown = _shown(pb.Plan(certificate=pb.Certificate(relaxed="floor")))
+    assert "Not all that is aimed at can be reached." in shown
+    assert "promise can be kept" not in shown
+    assert "Not met" not in shown
+
+
+def test_a_class_that_nobody_asked_is_not_said_to_have_been_in_time() -> None:
+    found = pb.PlanClass(
+        traffic_class="a", payer="-", slo_fraction=0.9, within_slo=0.98, realised_within_slo=1
+    )
+    row = next(line for line in _shown(pb.Plan(classes=[found])).splitlines() if "in time" in line)
+    assert "100.0%" not in row
+    assert row.endswith("no requests")
+
+
+def test_one_request_and_one_decision_are_not_many() -> None:
+    plan = pb.Plan(
+        classes=[pb.PlanClass(traffic_class="a", payer="-", requests_per_hour=1)],
+        budgets=[pb.PlanBudget(name="b", period="hour", unreported=1)],
+    )
+    shown = _shown(plan, width=200)
+    assert "1 request an hour" in shown
+    assert "what came of 1 decision of this hour" in shown
+    assert "$0.00 an hour" in shown
 
 
 def test_a_plan_that_a_budget_shapes_is_not_said_to_be_the_cheapest() -> None:

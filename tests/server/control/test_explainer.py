@@ -2,6 +2,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 from optimizer.step_prices import StepPrice
 from server.control.explainer import Explainer
@@ -81,6 +82,29 @@ async def test_prices_that_no_longer_hold_are_forgotten_even_if_they_come_later(
         pricer.may_end["old"].set()
         await pricer.wait_for("new")
         assert not explainer.prices
+
+
+async def test_a_burst_changes_what_a_step_costs_in_a_day_like_this_moment_alone() -> None:
+    quiet = window((CODE,), demand=[1.0], cost_nano_usd=[(1.0, 2.0)])
+    busy = replace(quiet, problem=replace(quiet.problem, demand=quiet.problem.demand * 500))
+    is_next = threading.Event()
+
+    def pricer(of: Window) -> Sequence[StepPrice]:
+        if of is quiet:
+            is_next.set()
+        return [StepPrice("floor", "code", 0.01, round(of.typical.demand.sum()) * 24_000)]
+
+    explainer = Explainer(pricer)
+    running = asyncio.create_task(explainer.run())
+    explainer.tell(busy)
+    await asyncio.sleep(0)  # it takes up the first
+    explainer.tell(quiet)
+    await asyncio.to_thread(is_next.wait, PATIENCE_S)
+    (price,) = explainer.prices
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    assert (price.cost_nano_usd_per_hour, price.cost_nano_usd_per_day) == (1_000, 12_000_000)
 
 
 def test_prices_that_a_newer_plan_has_overtaken_are_left_out() -> None:

@@ -189,13 +189,27 @@ def test_a_floor_without_grades_is_assumed() -> None:
 
 
 def test_a_step_that_cannot_be_met_has_no_cost() -> None:
-    met, unmet = step_price_messages(
-        window((CODE,), demand=[1.0], cost_nano_usd=[COSTS]),
-        [StepPrice("floor", "code", 0.01, 3_100_000_000), StepPrice("floor", "code", 0.2, None)],
-    )
-    assert met.cost_nano_usd_per_day == 3_100_000_000
+    prices = [StepPrice("floor", "code", 0.01, 2_400_000_000), StepPrice("floor", "code", 0.2)]
+    found = window((CODE,), demand=[1.0], cost_nano_usd=[COSTS])
+    met, unmet = step_price_messages(found, prices, prices)
+    assert (met.cost_nano_usd_per_day, met.cost_nano_usd_per_hour) == (2_400_000_000, 100_000_000)
     assert not unmet.HasField("cost_nano_usd_per_day")
+    assert not unmet.HasField("cost_nano_usd_per_hour")
     assert met.text != unmet.text
+
+
+def test_a_step_is_priced_for_a_day_like_this_moment_beside_an_hour_like_the_last() -> None:
+    found = window((CODE,), demand=[1.0], cost_nano_usd=[COSTS])
+    of_hour = [StepPrice("floor", "code", 0.01, 2_400_000_000)]
+    of_moment = [
+        StepPrice("floor", "code", 0.01, 9_000_000_000),
+        StepPrice("capacity", "small", -4.0, 7_000_000_000),
+    ]
+    both, of_now = step_price_messages(found, of_hour, of_moment)
+    assert (both.cost_nano_usd_per_day, both.cost_nano_usd_per_hour) == (9_000_000_000, 100_000_000)
+    assert "$0.10 an hour" in both.text
+    assert (of_now.cost_nano_usd_per_day, of_now.text) == (7_000_000_000, "")
+    assert not of_now.HasField("cost_nano_usd_per_hour")
 
 
 @pytest.mark.parametrize(
@@ -217,3 +231,11 @@ def test_a_class_says_why_the_plan_aims_at_another_accuracy_than_its_floor(
     found.classes[0].required = required
     promise(found, Knowledge(service()))
     assert found.classes[0].required_text == text
+
+
+def test_a_class_that_cannot_reach_what_is_aimed_at_says_what_it_reaches() -> None:
+    found = plan()
+    found.classes[0].required, found.classes[0].accuracy = 0.9, 0.87
+    promise(found, Knowledge(service()))
+    why = "to reach 90.0%, above its floor, for its answers fell short of the floor before"
+    assert found.classes[0].required_text == f"{why}: 87.0% is the best possible"

@@ -121,7 +121,9 @@ def planned(window: Window) -> pb.Plan:
 def explained(window: Window) -> pb.Plan:
     plan = planned(window)
     explainer = Explainer(lambda _: ())
-    explainer.prices = step_price_messages(window, every_step())
+    explainer.prices = [
+        message for step in every_step() for message in step_price_messages(window, [step], [step])
+    ]
     plan.step_prices.extend(explainer.prices_of(plan))
     return plan
 

@@ -1298,8 +1298,8 @@ Global___Breach: typing_extensions.TypeAlias = Breach
 
 @typing.final
 class StepPrice(google.protobuf.message.Message):
-    """What a stated step of one constraint would change, found by solving again: for the floors that the
-    plan is made for, and for as many requests as came on average in the plan's averaged_s.
+    """What a stated step of one constraint would change, found by solving again, for the floors that the
+    plan is made for.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -1310,6 +1310,7 @@ class StepPrice(google.protobuf.message.Message):
     COST_NANO_USD_PER_DAY_FIELD_NUMBER: builtins.int
     ACCURACY_FIELD_NUMBER: builtins.int
     TEXT_FIELD_NUMBER: builtins.int
+    COST_NANO_USD_PER_HOUR_FIELD_NUMBER: builtins.int
     kind: builtins.str
     """"floor", "slo", "capacity" or "budget"."""
     name: builtins.str
@@ -1319,11 +1320,19 @@ class StepPrice(google.protobuf.message.Message):
     day.
     """
     cost_nano_usd_per_day: builtins.int
-    """Absent: the step cannot be met, or what it changes is not money."""
+    """In a day in which as many requests come as at this moment. Absent: the step cannot be met, or
+    what it changes is not money, or there is such a step only in the hour below.
+    """
     accuracy: builtins.float
-    """Change of accuracy, where a dollar buys that."""
+    """Change of accuracy at this moment, where a dollar buys that."""
     text: builtins.str
-    """One sentence a finance person reads. Empty: the step changes nothing that is worth a sentence."""
+    """One sentence a finance person reads, of the hour below. Empty: the step changes nothing there
+    that is worth a sentence.
+    """
+    cost_nano_usd_per_hour: builtins.int
+    """In an hour with as many requests as came on average in the plan's averaged_s. Absent: as above,
+    or there is such a step only at this moment.
+    """
     def __init__(
         self,
         *,
@@ -1333,13 +1342,16 @@ class StepPrice(google.protobuf.message.Message):
         cost_nano_usd_per_day: builtins.int | None = ...,
         accuracy: builtins.float | None = ...,
         text: builtins.str = ...,
+        cost_nano_usd_per_hour: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_accuracy", b"_accuracy", "_cost_nano_usd_per_day", b"_cost_nano_usd_per_day", "accuracy", b"accuracy", "cost_nano_usd_per_day", b"cost_nano_usd_per_day"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_accuracy", b"_accuracy", "_cost_nano_usd_per_day", b"_cost_nano_usd_per_day", "accuracy", b"accuracy", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "kind", b"kind", "name", b"name", "step", b"step", "text", b"text"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_accuracy", b"_accuracy", "_cost_nano_usd_per_day", b"_cost_nano_usd_per_day", "_cost_nano_usd_per_hour", b"_cost_nano_usd_per_hour", "accuracy", b"accuracy", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "cost_nano_usd_per_hour", b"cost_nano_usd_per_hour"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_accuracy", b"_accuracy", "_cost_nano_usd_per_day", b"_cost_nano_usd_per_day", "_cost_nano_usd_per_hour", b"_cost_nano_usd_per_hour", "accuracy", b"accuracy", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "cost_nano_usd_per_hour", b"cost_nano_usd_per_hour", "kind", b"kind", "name", b"name", "step", b"step", "text", b"text"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_accuracy", b"_accuracy"]) -> typing.Literal["accuracy"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_cost_nano_usd_per_day", b"_cost_nano_usd_per_day"]) -> typing.Literal["cost_nano_usd_per_day"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_cost_nano_usd_per_hour", b"_cost_nano_usd_per_hour"]) -> typing.Literal["cost_nano_usd_per_hour"] | None: ...
 
 Global___StepPrice: typing_extensions.TypeAlias = StepPrice
 
