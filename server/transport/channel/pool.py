@@ -20,7 +20,7 @@ from server.transport.channel.connection import ClientConnection
 from server.transport.channel.dialing import open_socket, why_failed
 from server.transport.channel.limits import ChannelLimits
 from server.transport.channel.waiting_calls import WaitingCalls
-from server.transport.grpc.answer import NeverSent
+from server.transport.grpc.answer import CallFailed, NeverSent
 from server.transport.sockets.address import Address
 from server.transport.sockets.tls import speaks_h2
 
@@ -104,7 +104,7 @@ class ConnectionPool:
             await asyncio.wait([self._connecting])
         # Only now: until here a call that its peer has refused may have come back to wait.
         for call in self._waiting.take_all():
-            call.fail(NeverSent(Code.CANCELLED, _CLOSED))
+            call.fail(_without_connection(call, Code.CANCELLED, _CLOSED))
         ending = list(self._open)
         for connection in ending:
             connection.end(Code.CANCELLED, _CLOSED)
@@ -184,9 +184,14 @@ class ConnectionPool:
 
     def _fail_soon(self, call: ClientCall, code: Code, reason: str) -> None:
         """In the next turn of the loop: whoever tries again at once lets others run."""
-        self._loop.call_soon(call.fail, NeverSent(code, reason))
+        self._loop.call_soon(call.fail, _without_connection(call, code, reason))
 
     def _fail_waiting(self) -> None:
         for call in self._waiting.take_all():
-            call.fail(NeverSent(Code.UNAVAILABLE, self._why_down))
+            call.fail(_without_connection(call, Code.UNAVAILABLE, self._why_down))
         self.use_room()
+
+
+def _without_connection(call: ClientCall, code: Code, reason: str) -> CallFailed:
+    """A call that was refused before had a stream, and all of it may have left on that."""
+    return (CallFailed if call.stream_id else NeverSent)(code, reason)

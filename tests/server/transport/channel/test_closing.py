@@ -6,6 +6,7 @@ import pytest
 
 from server.status_code import Code
 from server.transport.channel.channel import Channel
+from server.transport.grpc.answer import NeverSent
 from tests.server.transport.channel.calling import (
     PATH,
     PATIENT,
@@ -102,6 +103,21 @@ async def test_closing_loses_no_call_that_the_peer_refuses_meanwhile(
     assert (await failure(out)).code is Code.CANCELLED
     assert (await failure(waits)).code is Code.CANCELLED
     await closing
+
+
+async def test_a_call_that_waits_again_because_its_peer_refused_it_has_been_sent(
+    server: Listening,
+) -> None:
+    channel = Channel(server.address, limits=PATIENT)
+    out, waits = begun(channel), begun(channel)
+    peer = await server.greeted(streams=1)
+    await peer.request()
+    await server.accept()  # the second connection, which never speaks
+    peer.goaway(0)
+    assert await peer.ended()
+    await channel.close()
+    assert not isinstance(await failure(out), NeverSent)
+    assert isinstance(await failure(waits), NeverSent)
 
 
 async def test_closing_cancels_calls_that_outlast_the_grace(server: Listening) -> None:
