@@ -130,8 +130,8 @@ class ConnectionPool:
         connection = choose(self._taking, call.large_bytes)
         if connection is None:
             return False
+        del self._waiting[call]  # first: the connection may retire with it, and fail who waits
         connection.begin(call)
-        del self._waiting[call]
         return True
 
     def _grow(self) -> None:

@@ -206,3 +206,27 @@ async def test_an_answer_before_the_end_of_the_request_ends_the_request(
     peer.answer(stream_id, b"enough")
     assert await call == b"enough"
     assert (await peer.frame(RST_STREAM)).stream_id == stream_id
+
+
+async def test_the_last_call_of_a_connection_does_not_fail_because_no_other_can_be_made(
+    server: Listening,
+) -> None:
+    refused = asyncio.Event()
+
+    def chance() -> float:
+        """Asked for when an attempt to connect has failed."""
+        refused.set()
+        return 0.5
+
+    channel = Channel(server.address, limits=PATIENT._replace(calls_ever=2), chance=chance)
+    first = begun(channel)
+    peer = await server.greeted(streams=1)
+    stream_id, _ = await peer.request()
+    server.stop()
+    last = begun(channel)
+    await refused.wait()
+    peer.answer(stream_id, b"1")
+    stream_id, _ = await peer.request()
+    peer.answer(stream_id, b"2")
+    assert (await first, await last) == (b"1", b"2")
+    await channel.close()
