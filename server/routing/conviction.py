@@ -16,6 +16,10 @@ from server.routing.status_meaning import Blame
 # Where nothing is known of a model's answers, silence for such a part of its class's deadline is
 # one: less than the half that an attempt has before it is given up.
 PART_OF_DEADLINE = 0.4
+# Nor does it take longer than this: where all callers have less time than their class, whoever has
+# never answered would be asked for ever, and as the only one that is up keep others from being
+# asked. One that does answer later is back at once.
+UNKNOWN_S_MAX = 10.0
 # Of one that fails at what another model answers, and was well so lately, it is the request: models
 # differ in what they can read. One that has broken down is out so much later, and meanwhile each
 # request is answered by the other.
@@ -93,5 +97,5 @@ def _hangs(attempt: Attempt, health: HealthTracker, *, unknown_s: float) -> bool
 
 
 def _class_waits_s(journey: Journey) -> float:
-    of_deadline_s = PART_OF_DEADLINE * journey.class_deadline_s
+    of_deadline_s = min(PART_OF_DEADLINE * journey.class_deadline_s, UNKNOWN_S_MAX)
     return of_deadline_s if journey.slo_s is None else min(journey.slo_s, of_deadline_s)

@@ -125,6 +125,19 @@ def test_deadlines_that_are_short_for_a_model_say_nothing_of_it() -> None:
     run(scene())
 
 
+def test_whoever_never_answers_gives_way_to_those_that_are_ejected() -> None:
+    async def scene() -> None:
+        behaviours = {"s:1": raises(Code.UNAVAILABLE), "l:1": hangs}
+        given = fleet(behaviours, slo=None)
+        await given.calls(10, deadline_s=20)
+        behaviours["s:1"] = answers()
+        await given.calls(10, every_s=25, deadline_s=20)
+        assert isinstance(await given.infer(20), Answer)
+        assert given.ejected() == {"l:1"}
+
+    run(scene())
+
+
 @pytest.mark.parametrize("slo", [SLO, None])
 def test_before_a_model_is_known_short_deadlines_say_nothing_of_it(slo: SloConfig | None) -> None:
     async def scene() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from server.config.models import HealthConfig
 from server.routing.catalog import Cell, compile_catalog
-from server.routing.conviction import WELL_FOR_S, Charge, convicted
+from server.routing.conviction import UNKNOWN_S_MAX, WELL_FOR_S, Charge, convicted
 from server.routing.endpoints import Target
 from server.routing.health import HealthTracker
 from server.routing.journey import Fate, Journey
@@ -142,6 +142,13 @@ def test_before_that_is_known_silence_is_measured_by_what_the_class_waits_for(
     took_s: float, slo_s: float | None, charged: list[tuple[str, Charge]]
 ) -> None:
     assert charges(timed_out(took_s, slo_s=slo_s, class_deadline_s=10)) == charged
+
+
+@pytest.mark.parametrize(("took_s", "charged"), [(UNKNOWN_S_MAX, SILENT), (9.9, [])])
+def test_however_long_the_class_waits_what_is_unknown_has_no_more_than_ten_seconds(
+    took_s: float, charged: list[tuple[str, Charge]]
+) -> None:
+    assert charges(timed_out(took_s, slo_s=None, class_deadline_s=600)) == charged
 
 
 @pytest.mark.parametrize(("heard_s", "charged"), [(-OWN_S_MIN, SILENT), (-0.02, []), (0.01, [])])
