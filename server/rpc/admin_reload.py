@@ -14,14 +14,16 @@ _FRAME_BYTES = 4
 
 def reload_response(reloaded: Reloaded, behind: Sequence[str]) -> pb.ReloadConfigResponse:
     """`behind` are the workers that have not followed."""
+    changes = list(_within(CHANGES_BYTES_MAX, reloaded.changes))
     return pb.ReloadConfigResponse(
         in_force=reloaded.in_force,
         problems=[
             pb.ConfigProblem(path=problem.path, line=problem.line or 0, message=problem.message)
             for problem in reloaded.diagnostics
         ],
-        changes=_within(CHANGES_BYTES_MAX, reloaded.changes),
+        changes=changes,
         workers_behind=behind,
+        changes_left_out=len(reloaded.changes) - len(changes),
     )
 
 

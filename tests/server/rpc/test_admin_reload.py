@@ -17,6 +17,7 @@ def test_changes_are_answered_up_to_what_a_message_takes(change: Change, least: 
     many = Reloaded(True, changes=(change,) * 60_000)
     response = reload_response(many, ["worker-1"])
     assert least <= len(response.changes) < len(many.changes)
+    assert response.changes_left_out == len(many.changes) - len(response.changes)
     assert 3_000_000 < response.ByteSize() < 4 * 2**20
     assert list(response.workers_behind) == ["worker-1"]
 
