@@ -5,6 +5,7 @@ import gc
 import os
 import random
 import secrets
+import signal
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -154,6 +155,8 @@ def _dispatcher(
 
 
 async def main() -> None:
+    # It is for the supervisor, yet whoever sends it to a service may send it to all its processes.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     sys.setswitchinterval(_SWITCH_S)
     gc.set_threshold(YOUNG_OBJECTS, _MIDDLE_ROUNDS, _OLD_ROUNDS)
     map_large_buffers()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, get_args
 
 import typer
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from rich.markup import escape
@@ -25,6 +26,10 @@ Assignments = Annotated[
         metavar="KEY=VALUE...", help="What to change, by the keys below.", show_default=False
     ),
 ]
+
+
+# Fields of these kinds are never without a value.
+_ALWAYS_SET = (FieldDescriptor.CPPTYPE_STRING, FieldDescriptor.CPPTYPE_BOOL)
 
 
 def assign(message: Message, assignments: Sequence[str], *, keys: Sequence[str]) -> FieldMask:
@@ -57,7 +62,7 @@ def _assign(message: Message, key: str, text: str) -> None:
     elif field.message_type is not None:
         if text != NONE:
             raise typer.BadParameter(f"{key}: only none can be given, which removes it")
-    elif field.cpp_type == field.CPPTYPE_STRING or text != NONE:
+    elif field.cpp_type in _ALWAYS_SET or text != NONE:
         setattr(message, last, _value(field, key, text))
 
 

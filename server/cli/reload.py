@@ -56,6 +56,8 @@ def _say(file: Path, response: pb.ReloadConfigResponse, *, dry_run: bool) -> Non
     out.print(Text.assemble(f"{file}: ", state), soft_wrap=True)
     for change in response.changes:
         out.print(f"  {change.text}", soft_wrap=True)
+    if response.changes_left_out:
+        out.print(f"  and {response.changes_left_out:,} more")
     if not response.changes:
         out.print("  it says what was in force")
     if response.workers_behind:

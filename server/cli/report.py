@@ -23,6 +23,7 @@ from server.cli.connection import (
     tls_of,
 )
 from server.cli.terminal import FAILED, AsJson, console, fail
+from server.routing.outcomes import LATENCY_S_MAX, TOKENS_MAX
 from turnout.v1 import routing_pb2 as pb
 from turnout.v1.routing_pb2_grpc import RoutingServiceStub
 
@@ -62,12 +63,15 @@ def report(  # noqa: PLR0913 - a parameter is an option
     quality: Annotated[
         float | None, typer.Option(help="How good the answer was, from 0 (wrong) to 1 (right).")
     ] = None,
-    input_tokens: Annotated[int | None, typer.Option(min=0, help="Tokens that were read.")] = None,
+    input_tokens: Annotated[
+        int | None, typer.Option(min=0, max=TOKENS_MAX, help="Tokens that were read.")
+    ] = None,
     output_tokens: Annotated[
-        int | None, typer.Option(min=0, help="Tokens that were written.")
+        int | None, typer.Option(min=0, max=TOKENS_MAX, help="Tokens that were written.")
     ] = None,
     latency_ms: Annotated[
-        float | None, typer.Option(min=0, help="Milliseconds from sent to answered.")
+        float | None,
+        typer.Option(min=0, max=1_000 * LATENCY_S_MAX, help="Milliseconds from sent to answered."),
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="It was not answered.")] = False,
     domain: Annotated[str, typer.Option(help="What the request was about in truth.")] = "",
@@ -140,9 +144,15 @@ def _read(lines: IO[bytes]) -> Iterator[_Line]:
     while line := lines.readline(LINE_BYTES_MAX + 1):
         number += 1
         if len(line) > LINE_BYTES_MAX:
-            fail(f"line {number:,} has more than {LINE_BYTES_MAX:,} bytes: one outcome a line")
-        if line.strip():
+            _skip_rest(lines, line)
+            yield _refused(number, f"it has more than {LINE_BYTES_MAX:,} bytes: one outcome a line")
+        elif line.strip():
             yield _parsed(number, line)
+
+
+def _skip_rest(lines: IO[bytes], line: bytes) -> None:
+    while line and not line.endswith(b"\n"):
+        line = lines.readline(LINE_BYTES_MAX)
 
 
 def _parsed(number: int, line: bytes) -> _Line:
@@ -150,9 +160,12 @@ def _parsed(number: int, line: bytes) -> _Line:
     try:
         json_format.ParseDict(_object(line), outcome)
     except (json_format.ParseError, ValueError, RecursionError) as error:
-        message = f"it is no Outcome as JSON: {error}"
-        return _Line(number, outcome, pb.OutcomeResult(reason="REQUEST_INVALID", message=message))
+        return _refused(number, f"it is no Outcome as JSON: {error}")
     return _Line(number, outcome, None)
+
+
+def _refused(number: int, why: str) -> _Line:
+    return _Line(number, pb.Outcome(), pb.OutcomeResult(reason="REQUEST_INVALID", message=why))
 
 
 def _object(line: bytes) -> dict[str, object]:

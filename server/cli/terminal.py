@@ -61,6 +61,8 @@ def _said(found: Any, key: str) -> str:
         return ", ".join(value) or "none"
     if isinstance(value, Message):
         return " ".join(str(value).split())
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:,.10g}" if isinstance(value, float) else str(value)
 
 

@@ -136,10 +136,14 @@ class Spending:
             for name in payer.split("+"):
                 if name in self._budgets:
                     yield self._current(self._budgets[name], now_s)
+                elif name in self._spent:  # it left, what it has to pay comes in late
+                    yield self._spent[name]
 
     def _current(self, budget: BudgetConfig, now_s: float) -> _Spent:
         start_s, _ = period(budget.period, now_s)
         spent = self._spent.get(budget.name)
-        if spent is None or spent.start_s != start_s:
+        if spent is None or spent.start_s < start_s:
             spent = self._spent[budget.name] = _Spent(start_s=start_s, nano_usd=0)
+        # The budget has a longer period by now, of which that was a part.
+        spent.start_s = start_s
         return spent

@@ -11,6 +11,9 @@ from server.config.schema import Config
 from server.control.kept_file import write_whole
 from server.control.update_log import Author, Update, UpdateLog, read_log
 
+# In one line of the log, which has 10 KB with long values; journald cuts lines at 48.
+CHANGES_LOGGED_MAX = 20
+
 START = Author("a start of the service")
 
 _log = structlog.get_logger()
@@ -81,5 +84,6 @@ def _tell(update: Update) -> None:
         "configuration updated",
         who=update.author.who,
         operator=update.author.operator,
-        changes=[change.text for change in update.changes],
+        changes=[change.text for change in update.changes[:CHANGES_LOGGED_MAX]],
+        left_out=update.left_out + max(len(update.changes) - CHANGES_LOGGED_MAX, 0),
     )

@@ -1,6 +1,7 @@
 """The process that solves large windows: one call after another, until its parent is gone."""
 
 import pickle
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -45,6 +46,7 @@ _CALLS: Mapping[str, Callable[..., object]] = {"solve": _solve, "prices": _price
 
 
 def main() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as workers: it asks the service to reload
     connection = Connection(sys.stdin.fileno())
     try:
         while True:

@@ -1,5 +1,6 @@
 """The file of the learned classifier, as a configuration names it."""
 
+import os
 from pathlib import Path
 
 from server.config.diagnostics import Findings
@@ -16,11 +17,16 @@ from server.routing.learned_classifier.file_format import (
 def read_classifier(path: str) -> bytes:
     """No more of the file than a classifier may have; raises ClassifierInvalid."""
     try:
-        with Path(path).expanduser().open("rb") as file:
+        with open(Path(path).expanduser(), "rb", opener=_open_at_once) as file:
             return file.read(FILE_BYTES_MAX + 1)
     except (OSError, ValueError, RuntimeError) as error:  # a path with NUL, ~ of nobody
         why = getattr(error, "strerror", None) or error
         raise ClassifierInvalid(f"the file cannot be read: {why}") from None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Without waiting: of a FIFO nobody may be at the other end, and a reload would hang."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def classifier_findings(config: Config) -> Findings:

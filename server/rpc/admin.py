@@ -28,6 +28,7 @@ from server.rpc.admin_changes import (
     in_request,
     masked,
     model_changes,
+    of_new_model,
 )
 from server.rpc.admin_reload import reload_response
 from server.rpc.author import author_of
@@ -91,7 +92,9 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
     ) -> pb.UpdateModelResponse:
         name, changes = request.model.name, model_changes(request.model)
         is_new = all(model.name != name for model in self._plane.config.models)
-        if not (is_new and request.allow_missing):
+        if is_new and request.allow_missing:
+            changes = of_new_model(changes, request.update_mask.paths)
+        else:
             _entry("model", self._plane.config.models, name)
             changes = masked(changes, request.update_mask.paths)
         config = await self._update(

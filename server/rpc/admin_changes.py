@@ -1,7 +1,7 @@
 """What an update asks to change, in the words of the configuration."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from server.config.diagnostics import ConfigError
@@ -79,6 +79,13 @@ def masked(changes: Changes, paths: Iterable[str]) -> Changes:
         elif isinstance(value, Mapping):
             found[key] = {k: v for k, v in value.items() if f"{key}.{k}" in wanted}
     return found
+
+
+def of_new_model(changes: Changes, paths: Sequence[str]) -> Changes:
+    """All, whatever the paths name; an accuracy of 0 that they do not name was left out."""
+    if not paths or "prior_accuracy" in paths or changes["prior_accuracy"]:
+        return changes
+    return {key: value for key, value in changes.items() if key != "prior_accuracy"}
 
 
 def in_request(error: ConfigError, section: str, field: str) -> ConfigError:

@@ -74,6 +74,7 @@ async def supervise(
             acceptor, data = Acceptor(listener), listener.address
         else:
             _refuse_taken(data)
+        state.begin()
         common = Settings(
             name="control plane",
             state_dir=folder,

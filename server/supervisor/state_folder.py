@@ -43,7 +43,7 @@ _log = structlog.get_logger()
 
 
 class StateFolder:
-    """Held from `take` to `release`; every method blocks."""
+    """Held from `take` to `release`; `begin` comes between; every method blocks."""
 
     def __init__(self, folder: Path, config: Config) -> None:
         self._folder = folder
@@ -56,6 +56,12 @@ class StateFolder:
         """Holds the folder for this instance alone; raises StartError where it cannot."""
         self.restore()
         remove_unfinished(self._folder)
+
+    def begin(self) -> None:
+        """Puts the configuration of the start in force, once nothing else stands against a start.
+
+        Raises StartError. One that is refused must not be told among the updates.
+        """
         self._keep_start()
         self._write(self._live, to_json(self._config))
 

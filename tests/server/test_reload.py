@@ -201,6 +201,27 @@ async def test_a_control_plane_that_is_killed_at_a_reload_begins_it_again(
             await service.read_until("configuration reloaded")
 
 
+async def test_sighup_to_every_process_is_a_reload_and_no_outage(
+    endpoint: str, tmp_path: Path
+) -> None:
+    """As systemctl kill sends it, unless it is told better."""
+    path = write_config(tmp_path, endpoint, **east(endpoint))
+    async with serving(path, tmp_path / "state", *WORKERS) as service:
+        workers = service.children("server.app.worker")
+        (control,) = service.children("server.app.control")
+        write_config(tmp_path, endpoint, **west(endpoint))
+        for process in (*workers, *_children(control), control, service.process.pid):
+            os.kill(process, signal.SIGHUP)
+        await service.read_until("configuration reloaded")
+        assert len(await _cells(service, 2)) == 2
+        assert set(service.children("server.app.worker")) == set(workers)
+    assert not any("process died" in line for line in service.lines)
+
+
+def _children(process: int) -> list[int]:
+    return [*map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())]
+
+
 async def test_a_bad_file_is_told_in_the_log_and_changes_nothing(
     endpoint: str, tmp_path: Path
 ) -> None:

@@ -57,6 +57,7 @@ def test_models_are_reached_by_both_names(run: Run, address: str) -> None:
         (["pric.request_usd=1"], "did you mean 'price.request_usd'?"),
         (["name=other"], "'name' cannot be set"),
         (["version=1", "version=2"], "version is given twice"),
+        (["enabled=none"], "enabled is true or false, not 'none'"),
         (["enabled=yes"], "enabled is true or false, not 'yes'"),
         (["price.request_usd=0,002"], "'0,002': write 0.002"),
         (["price.request_usd=cheap"], "price.request_usd is a number, not 'cheap'"),

@@ -29,6 +29,16 @@ def test_the_file_is_sent_and_its_changes_are_said(
     assert result.stdout.splitlines() == [f"{file}: in force", "  window_s: 5.0 -> 2.0"]
 
 
+def test_changes_that_an_answer_has_no_room_for_are_counted(
+    run: Run, answers: Answers, address: str, file: Path
+) -> None:
+    answers.reloaded = pb.ReloadConfigResponse(
+        in_force=True, changes=[CHANGE], changes_left_out=2_000
+    )
+    result = run("reload", file, "--admin", address)
+    assert result.stdout.splitlines()[1:] == ["  window_s: 5.0 -> 2.0", "  and 2,000 more"]
+
+
 def test_a_dry_run_says_that_nothing_is_changed(
     run: Run, answers: Answers, address: str, file: Path
 ) -> None:

@@ -113,13 +113,33 @@ def test_json_has_a_result_a_line(run: Run, address: str, answers: Answers, tmp_
     assert result.exit_code == 1
 
 
-def test_a_line_that_is_too_long_ends_it_by_its_number(
+def test_a_line_that_is_too_long_is_named_and_the_others_count(
     run: Run, address: str, tmp_path: Path
 ) -> None:
-    file = outcome_file(tmp_path, {"decision_id": "d1"}, "x" * LINE_BYTES_MAX)
+    lines = {"decision_id": "d1"}, "x" * 3 * LINE_BYTES_MAX, {"decision_id": "d3"}
+    file = outcome_file(tmp_path, *lines)
     result = run("report", "--file", file, "--address", address)
     assert result.exit_code == 1
-    assert f"line 2 has more than {LINE_BYTES_MAX:,} bytes" in result.stderr
+    said = f"line 2: REQUEST_INVALID: it has more than {LINE_BYTES_MAX:,} bytes"
+    assert said in result.stderr
+    assert "2 counted, 1 refused" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "given"),
+    [
+        ("--latency-ms", "inf"),
+        ("--latency-ms", "1e300"),
+        ("--input-tokens", 20 * "9"),
+        ("--output-tokens", 20 * "9"),
+    ],
+)
+def test_what_no_request_takes_is_refused_by_its_option(
+    run: Run, address: str, option: str, given: str
+) -> None:
+    result = run("report", "d1", option, given, "--address", address)
+    assert result.exit_code == 2
+    assert f"Invalid value for '{option}'" in result.stderr
 
 
 def test_a_service_that_is_away_is_told_with_what_to_do(

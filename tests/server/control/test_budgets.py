@@ -146,3 +146,24 @@ def test_what_an_older_file_does_not_say_is_not_expected() -> None:
     found, now_s = spending(budget()), at("2024-07-02T10:00")
     found.restore_json(b'{"team": {"start_s": %d, "nano_usd": 7}}' % at("2024-07-02T00:00"))
     assert (state(found, now_s).spent_nano_usd, state(found, now_s).unreported) == (7, 0)
+
+
+def test_what_a_budget_has_to_pay_after_it_left_is_there_when_it_returns() -> None:
+    now_s = at("2024-07-02T10:00")
+    found = spending(budget())
+    found.spend("team", 3, now_s=now_s)
+    found.configure(())
+    found.spend("team", 4, now_s=now_s + 1)  # decided before, and answered or reported since
+    found.configure((budget(),))
+    assert state(found, now_s + 2).spent_nano_usd == 7
+
+
+def test_a_budget_whose_period_gets_longer_has_spent_what_it_had() -> None:
+    now_s = at("2024-07-02T10:30")
+    found = spending(budget(kind="hour"))
+    found.spend("team", 3, now_s=now_s)
+    found.configure((budget(kind="day"),))
+    assert state(found, now_s).spent_nano_usd == 3
+    found.spend("team", 4, now_s=now_s)
+    assert state(found, at("2024-07-02T23:00")).spent_nano_usd == 7
+    assert state(found, at("2024-07-03T00:00")).spent_nano_usd == 0

@@ -1,11 +1,13 @@
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from server.config.as_json import from_json
+from server.config.changes import changes
 from server.config.live import updated
 from server.config.schema import Config
-from server.control.kept_config import START, KeptConfig, keep_start
+from server.control.kept_config import CHANGES_LOGGED_MAX, START, KeptConfig, keep_start
 from server.control.update_log import read_log
 from tests.server.control.told import AUTHOR, NOW_S, service
 
@@ -26,6 +28,17 @@ async def test_a_configuration_and_who_made_it_are_on_the_disk(tmp_path: Path) -
     (update,) = read_log(tmp_path / "updates.jsonl").newest_first()
     assert (update.time_s, update.author) == (NOW_S, AUTHOR)
     assert [change.path for change in update.changes] == ["budgets.team.amount_usd"]
+
+
+async def test_the_log_has_the_first_changes_of_an_update_and_how_many_more(tmp_path: Path) -> None:
+    many = [{"name": f"class-{number}"} for number in range(CHANGES_LOGGED_MAX + 5)]
+    after = service(classes=[{"name": "code", "default": True}, *many], budgets=())
+    with capture_logs() as logs:
+        await kept_in(tmp_path).replace(BEFORE, after, AUTHOR, now_s=NOW_S)
+    (log,) = logs
+    found = changes(BEFORE, after)
+    assert log["changes"] == [change.text for change in found[:CHANGES_LOGGED_MAX]]
+    assert log["left_out"] == len(found) - CHANGES_LOGGED_MAX > 0
 
 
 async def test_a_start_takes_up_the_updates_of_before(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A configuration file that takes the place of the one in force, on a real control plane."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -158,6 +159,17 @@ async def test_a_problem_is_told_with_its_line(reloads: Reloads) -> None:
     (problem,) = reloaded.diagnostics
     assert problem.line is not None
     assert lines[problem.line - 1].strip() == "flor: 1"
+
+
+@pytest.mark.timeout(60)
+async def test_a_classifier_that_nobody_writes_keeps_no_reload_waiting(
+    plane: ControlPlane, reloads: Reloads, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "classifier.bin")
+    data = text((("classifier",), {"file": str(tmp_path / "classifier.bin")}))
+    reloaded = await reloads.reload(data, by=ALICE)
+    assert [problem.path for problem in reloaded.diagnostics] == ["classifier.file"]
+    assert (await reloads.reload(text((PRICE, 0.0005)), by=ALICE)).in_force
 
 
 def _folder_in_its_place(file: Path) -> None:

@@ -20,6 +20,12 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
         yield found
 
 
+def without_accuracy(name: str) -> pb.Model:
+    model = whole_model(name)
+    model.ClearField("prior_accuracy")
+    return model
+
+
 def model_update(
     model: pb.Model, *paths: str, allow_missing: bool = False
 ) -> pb.UpdateModelRequest:
@@ -204,6 +210,11 @@ NAN = float("nan")
             model_update(pb.Model(name="No Name"), allow_missing=True),
             "INVALID_ARGUMENT",
             None,
+        ),
+        (
+            model_update(without_accuracy("huge"), "price", allow_missing=True),
+            "INVALID_ARGUMENT",
+            ["model.prior_accuracy"],
         ),
     ],
 )

@@ -1,16 +1,24 @@
-from server.config.changes import Change
+import pytest
+
+from server.config.changes import SHOWN_CHARS_MAX, Change
 from server.config.diagnostics import Diagnostic
 from server.control.reload import Reloaded
-from server.rpc.admin_reload import CHANGES_MAX, reload_response
+from server.rpc.admin_reload import reload_response
 
 CHANGE = Change("models.a.enabled", "true", "false", "models.a.enabled: true -> false")
 
 
-def test_changes_are_answered_up_to_what_a_message_takes() -> None:
-    many = Reloaded(True, changes=(CHANGE,) * (CHANGES_MAX + 1))
+LONG = SHOWN_CHARS_MAX * "\U0001f600"
+LONGEST = Change("models.a.version", LONG, LONG, f"models.a.version: {LONG} -> {LONG}")
+
+
+@pytest.mark.parametrize(("change", "least"), [(CHANGE, 30_000), (LONGEST, 900)])
+def test_changes_are_answered_up_to_what_a_message_takes(change: Change, least: int) -> None:
+    many = Reloaded(True, changes=(change,) * 60_000)
     response = reload_response(many, ["worker-1"])
-    assert len(response.changes) == CHANGES_MAX
-    assert response.ByteSize() < 4 * 2**20
+    assert least <= len(response.changes) < len(many.changes)
+    assert response.changes_left_out == len(many.changes) - len(response.changes)
+    assert 3_000_000 < response.ByteSize() < 4 * 2**20
     assert list(response.workers_behind) == ["worker-1"]
 
 

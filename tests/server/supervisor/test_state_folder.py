@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import os
 import stat
@@ -9,6 +10,7 @@ from structlog.testing import capture_logs
 
 from server.config.as_json import from_json, to_json
 from server.config.live import updated
+from server.config.schema import Config
 from server.control.kept_config import START
 from server.control.kept_file import write_whole
 from server.control.key_file import read_key
@@ -17,6 +19,15 @@ from server.routing.decision_id import KEY_BYTES
 from server.supervisor.child import StartError
 from server.supervisor.state_folder import StateFolder, folder_fault, own, refusal
 from tests.server.control.told import service
+
+
+@contextlib.contextmanager
+def begun(folder: Path, config: Config) -> Iterator[StateFolder]:
+    """A start that nothing stands against."""
+    with own(folder, config) as state:
+        state.begin()
+        yield state
+
 
 US, THEM = 1_000, 1_001
 CONFIG = service()
@@ -29,12 +40,12 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def state(folder: Path) -> Iterator[StateFolder]:
-    with own(folder, CONFIG) as state:
+    with begun(folder, CONFIG) as state:
         yield state
 
 
 def refused(folder: Path, match: str) -> None:
-    with pytest.raises(StartError, match=match), own(folder, CONFIG):
+    with pytest.raises(StartError, match=match), begun(folder, CONFIG):
         pass
 
 
@@ -51,7 +62,7 @@ def open_umask() -> Iterator[None]:
 
 @pytest.mark.usefixtures("open_umask")
 def test_a_folder_and_what_is_missing_above_it_are_made_for_us_alone(folder: Path) -> None:
-    with own(folder, CONFIG):
+    with begun(folder, CONFIG):
         assert mode(folder) == mode(folder.parent) == 0o700
         assert {path.name for path in folder.iterdir()} == {"lock", "decision.key", "live.json"}
         assert {mode(path) for path in folder.iterdir()} == {0o600}
@@ -76,7 +87,7 @@ def test_a_folder_of_another_user_is_refused() -> None:
 def test_a_link_is_followed_to_a_folder_that_is_ours_alone(folder: Path, tmp_path: Path) -> None:
     folder.mkdir(parents=True, mode=0o700)
     (tmp_path / "link").symlink_to(folder)
-    with own(tmp_path / "link", CONFIG):
+    with begun(tmp_path / "link", CONFIG):
         assert (folder / "decision.key").exists()
 
 
@@ -132,32 +143,32 @@ def test_a_second_instance_is_refused(folder: Path) -> None:
 
 
 def test_the_key_outlasts_a_start(folder: Path) -> None:
-    with own(folder, CONFIG):
+    with begun(folder, CONFIG):
         key = read_key(folder / "decision.key")
-    with own(folder, CONFIG):
+    with begun(folder, CONFIG):
         assert read_key(folder / "decision.key") == key
 
 
 @pytest.mark.parametrize("length", [0, KEY_BYTES - 1])
 def test_a_key_that_was_cut_off_starts_nothing(folder: Path, length: int) -> None:
     """As a crash between making and writing left it: with an empty key ids could be forged."""
-    with own(folder, CONFIG):
+    with begun(folder, CONFIG):
         pass
     write_whole(folder / "decision.key", bytes(length))
     refused(folder, f"decision.key holds {length} bytes, not the 32 of a key: restore it")
 
 
 def test_a_key_that_others_can_read_starts_nothing(folder: Path) -> None:
-    with own(folder, CONFIG):
+    with begun(folder, CONFIG):
         pass
     (folder / "decision.key").chmod(0o640)
     refused(folder, "decision.key is open to other users .mode 0640.: chmod 600")
 
 
 def test_a_start_begins_with_the_files_configuration(folder: Path) -> None:
-    with own(folder, service(window_s=1.0)):
+    with begun(folder, service(window_s=1.0)):
         pass
-    with own(folder, CONFIG):
+    with begun(folder, CONFIG):
         assert from_json((folder / "live.json").read_bytes()) == CONFIG
 
 
@@ -237,33 +248,43 @@ def test_a_folder_that_another_instance_took_meanwhile_is_left_to_it(
     state: StateFolder, folder: Path
 ) -> None:
     folder.rename(folder.with_name("away"))
-    with own(folder, CONFIG):
+    with begun(folder, CONFIG):
         assert state.missing()
         with pytest.raises(StartError, match=r"another Turnout \(process \d+\) runs"):
             state.restore()
 
 
 def test_what_a_crash_left_half_written_is_removed(folder: Path) -> None:
-    with own(folder, CONFIG):
+    with begun(folder, CONFIG):
         pass
     (folder / "live.json.0011aabb.new").write_bytes(b"{")
-    with own(folder, CONFIG):
+    with begun(folder, CONFIG):
         assert not list(folder.glob("*.new"))
 
 
 def test_a_start_that_undoes_live_updates_says_so_among_them(folder: Path) -> None:
-    with own(folder, CONFIG):
+    with begun(folder, CONFIG):
         live = updated(CONFIG, "budgets", "team", {"amount_usd": 12.0})
         write_whole(folder / "live.json", to_json(live))
-    with own(folder, CONFIG):
+    with begun(folder, CONFIG):
         (update,) = read_log(folder / "updates.jsonl").newest_first()
     assert update.author == START
     assert update.changes[0].before == "12.0"
     assert from_json((folder / "live.json").read_bytes()) == CONFIG
 
 
+def test_a_start_that_is_refused_is_no_update_and_leaves_what_held(folder: Path) -> None:
+    live = updated(CONFIG, "budgets", "team", {"amount_usd": 12.0})
+    with begun(folder, CONFIG):
+        write_whole(folder / "live.json", to_json(live))
+    with own(folder, CONFIG):  # and then a port is taken
+        pass
+    assert not (folder / "updates.jsonl").exists()
+    assert from_json((folder / "live.json").read_bytes()) == live
+
+
 def test_updates_that_cannot_be_kept_start_nothing(folder: Path) -> None:
-    with own(folder, CONFIG):
+    with begun(folder, CONFIG):
         live = updated(CONFIG, "budgets", "team", {"amount_usd": 12.0})
         write_whole(folder / "live.json", to_json(live))
     (folder / "updates.jsonl").mkdir()
