@@ -22,7 +22,6 @@ _NO_PLAN = (
     "that is believed to be accurate enough for its class."
 )
 _NOTHING = ("", "", "", "")
-_NO_REQUESTS = Text("no requests", "dim")
 _HOUR_S, _MINUTE_S = 3_600, 60
 # An average over more than this is one over an hour: the minute that runs is not over yet.
 _NEARLY_AN_HOUR_S = _HOUR_S - _MINUTE_S
@@ -160,11 +159,15 @@ def _promise_rows(found: pb.PlanClass) -> Iterator[tuple[str, str, str, Text]]:
         seen = found.realised_within_slo
         style = "green" if seen >= found.slo_fraction else "red"
         wanted, planned = percent(found.slo_fraction), percent(found.within_slo)
-        # Where nobody asked, none was late; and yet nobody has seen it.
-        told = Text(percent(seen), style) if found.requests_per_hour else _NO_REQUESTS
+        told = Text(percent(seen), style) if found.realised_requests else _unseen(found)
         yield "in time", wanted, planned, told
     if found.shed or found.realised_shed:
         yield "turned away", "", percent(found.shed), Text(percent(found.realised_shed))
+
+
+def _unseen(found: pb.PlanClass) -> Text:
+    """Of requests whose end nobody told, none is known to be late; and yet nobody has seen it."""
+    return Text("not reported yet" if found.requests_per_hour else "no requests", "dim")
 
 
 def _seen_accuracy(found: pb.PlanClass) -> Text:
@@ -227,7 +230,7 @@ def _unreported(budgets: Sequence[pb.PlanBudget]) -> Iterator[str]:
             cost = usd(budget.unreported_nano_usd)
             yield (
                 f"budget {budget.name}: callers of Route have not said what came of {decisions} "
-                f"of this {budget.period}, expected to cost another {cost}"
+                f"of this {budget.period}, expected to cost another {cost}: 'left then' is after it"
             )
 
 

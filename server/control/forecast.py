@@ -24,7 +24,7 @@ def forecast(state: BudgetState, *, cost_nano_usd_per_hour: float, now_s: float)
     """Says what will be left, or that the budget is not enough: never both."""
     _, end_s = period(state.period, now_s)
     to_come = cost_nano_usd_per_hour * (end_s - now_s) / HOUR_S
-    expected = state.spent_nano_usd + round(to_come)
+    expected = state.spent_nano_usd + state.unreported_nano_usd + round(to_come)
     return Forecast(end_s, expected, _text(state, expected, cost_nano_usd_per_hour, now_s, end_s))
 
 
@@ -37,18 +37,28 @@ def _text(
     state: BudgetState, expected_nano_usd: int, per_hour: float, now_s: float, end_s: float
 ) -> str:
     name, end = f"budget {state.name}", f"its {state.period} ends {_when(end_s, now_s)}"
-    left = state.amount_nano_usd - state.spent_nano_usd
+    left = state.amount_nano_usd - state.spent_nano_usd - state.unreported_nano_usd
     if expected_nano_usd <= state.amount_nano_usd:
         return f"{name} will have {usd(state.amount_nano_usd - expected_nano_usd)} left when {end}"
     if left <= 0:
         spent = f"{usd(state.spent_nano_usd)} of {usd(state.amount_nano_usd)} is spent"
-        return f"{name} is used up: {spent}, and {end}"
+        return f"{name} is used up: {spent}{_unreported(state)}, and {end}"
     missing = usd(expected_nano_usd - state.amount_nano_usd)
     used_up_s = now_s + min(left / per_hour, _HOURS_MAX) * HOUR_S
     return (
-        f"{name} will be used up {_when(used_up_s, now_s)}, before {end}: it has {usd(left)} left, "
-        f"this mix costs {usd(per_hour)} an hour, so {missing} is missing"
+        f"{name} will be used up {_when(used_up_s, now_s)}, before {end}: it has {usd(left)} left"
+        f"{_after(state)}, this mix costs {usd(per_hour)} an hour, so {missing} is missing"
     )
+
+
+def _unreported(state: BudgetState) -> str:
+    more = usd(state.unreported_nano_usd)
+    return f", another {more} is not reported yet" if state.unreported_nano_usd else ""
+
+
+def _after(state: BudgetState) -> str:
+    """Of what is left: what callers have not reported is gone too."""
+    return " after what is not reported yet" if state.unreported_nano_usd else ""
 
 
 def _when(then_s: float, now_s: float) -> str:

@@ -54,6 +54,13 @@ class Knowledge:
         self.spending.configure(config.budgets)
         self._forget_left()
 
+    def reconfigure(self, config: Config) -> None:
+        """Puts another configuration in force: who pays may have another name in it."""
+        before = self.catalog
+        self.configure(config)
+        groups = before.groups_after(self.catalog)
+        self.last_hour.rename({("group", old): ("group", new) for old, new in groups.items()})
+
     def may_be_reported(self, model: str) -> bool:
         """Whether a decision can have named it: it is configured, or has left since."""
         return model in self.with_left.index

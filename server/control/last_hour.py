@@ -48,6 +48,13 @@ class LastHour:
         """Counting begins: nothing is known of the time before."""
         self.add(_BEGAN, Happened(), now_s=now_s)
 
+    def rename(self, names: Mapping[Hashable, Hashable]) -> None:
+        """What was counted by one key goes on by another, beside what that has."""
+        taken = [(new, self._minutes.pop(old, ())) for old, new in names.items()]
+        for new, minutes in taken:
+            for minute, sums in sorted((*self._minutes.pop(new, ()), *minutes)):
+                self.add(new, sums, now_s=minute * _MINUTE_S)
+
     def averaged_s(self, *, now_s: float) -> float:
         """The time over which sums are spread: an hour, or less where counting began in it."""
         first = int(now_s // _MINUTE_S) - _MINUTES + 1

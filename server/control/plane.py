@@ -200,7 +200,7 @@ class ControlPlane:
             await self._classifier.configure(config)
             # No await from here on: a plan of a window that ends meanwhile would name models that
             # workers do not know.
-            self._knowledge.configure(config)
+            self._knowledge.reconfigure(config)
             self._up = self._knowledge.models_up(now_s=self._clock())
             self._publisher.publish_config(to_json(config))
             self._explainer.forget()

@@ -24,6 +24,8 @@ def add_promises(plan: pb.Plan, given: Given, accuracy: AccuracyEstimate) -> Non
         if config.slo is not None:
             message.slo_fraction = config.slo.fraction
         message.realised_within_slo = realised_within_slo(given, name)
+        hour = given.last_hour.of(("group", name), now_s=given.now_s)
+        message.realised_requests = max(hour.completed, 0)
         message.realised_shed = _realised_shed(given, name)
 
 

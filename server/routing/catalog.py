@@ -135,6 +135,19 @@ class Catalog:
         payers = self._payers[traffic_class]
         return payers.by_tenant.get(tenant, payers.of_others)
 
+    def groups_after(self, later: "Catalog") -> Mapping[tuple[str, str], tuple[str, str]]:
+        """What classes and payers are called by a later catalog, where that is another name.
+
+        Of a payer whose tenants part ways, what the tenants that no budget names are called.
+        """
+        moved = {}
+        for name in self._payers.keys() & later._payers.keys():
+            before, after = self._payers[name], later._payers[name]
+            for tenant in {**before.by_tenant, **after.by_tenant}:
+                moved[name, self.payer(name, tenant)] = name, later.payer(name, tenant)
+            moved[name, before.of_others] = name, after.of_others
+        return {old: new for old, new in moved.items() if old != new}
+
     def lacking(self, capabilities: Iterable[str]) -> int:
         """Bit m: model m lacks one of the capabilities."""
         wanted = frozenset(capabilities)

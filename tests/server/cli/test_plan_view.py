@@ -59,7 +59,9 @@ def test_what_callers_have_not_reported_is_told_with_what_it_is_expected_to_cost
     plan = samples.plan()
     plan.budgets[0].unreported, plan.budgets[0].unreported_nano_usd = 1_200, 4_000_000_000
     shown = " ".join(_shown(plan).split())
-    decisions = "1,200 decisions of this day, expected to cost another $4.00"
+    decisions = (
+        "1,200 decisions of this day, expected to cost another $4.00: 'left then' is after it"
+    )
     assert f"budget insurance: callers of Route have not said what came of {decisions}" in shown
     assert "budget company: callers" not in shown
 
@@ -126,6 +128,10 @@ def test_a_class_that_nobody_asked_is_not_said_to_have_been_in_time() -> None:
     row = next(line for line in _shown(pb.Plan(classes=[found])).splitlines() if "in time" in line)
     assert "100.0%" not in row
     assert row.endswith("no requests")
+    found.requests_per_hour = 7
+    assert "not reported yet" in _shown(pb.Plan(classes=[found]))
+    found.realised_requests = 7
+    assert "not reported yet" not in _shown(pb.Plan(classes=[found]))
 
 
 def test_one_request_and_one_decision_are_not_many() -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from server.control.budgets import BudgetState
@@ -7,8 +9,11 @@ USD = 1_000_000_000
 NOON_S = 1_719_835_200.0  # Monday 1 July 2024, 12:00 UTC
 
 
-def text(spent: float, per_hour: float, *, period: str = "day", amount: int = 40) -> str:
+def text(
+    spent: float, per_hour: float, *, period: str = "day", amount: int = 40, unreported: int = 0
+) -> str:
     state = BudgetState("team", period, amount * USD, round(spent * USD), 0.0)
+    state = replace(state, unreported=7 * unreported, unreported_nano_usd=unreported * USD)
     return forecast(state, cost_nano_usd_per_hour=per_hour * USD, now_s=NOON_S).text
 
 
@@ -37,6 +42,15 @@ def test_a_budget_that_is_not_enough_says_when_it_is_used_up() -> None:
 def test_a_budget_that_is_used_up_says_what_is_spent() -> None:
     assert text(45, 2) == (
         "budget team is used up: $45.00 of $40.00 is spent, and its day ends at midnight UTC"
+    )
+
+
+def test_what_callers_have_not_reported_is_not_left_over() -> None:
+    assert "will have $3.00 left" in text(12, 2, unreported=1)
+    assert "it has $3.00 left after what is not reported yet, this mix" in text(35, 2, unreported=2)
+    assert "$23.00 is missing" in text(35, 2, unreported=4)
+    assert "$35.00 of $40.00 is spent, another $6.00 is not reported yet, and its day" in (
+        text(35, 0, unreported=6)
     )
 
 

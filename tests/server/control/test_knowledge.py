@@ -333,3 +333,12 @@ def test_an_account_of_a_class_that_left_is_closed() -> None:
     estimates.accounts = dict(accounts)
     estimates.configure(service(classes=({"name": "chat", "default": True},), budgets=()))
     assert estimates.accounts == {("chat", "-"): accounts["chat", "-"]}
+
+
+def test_a_budget_that_is_added_is_told_of_the_requests_of_the_hour_before_it() -> None:
+    knowledge = Knowledge(service())
+    knowledge.count_push(push(answered(CODE, "small", 10)), now_s=NOW_S)
+    budgets = [{"name": name, "amount_usd": 9.0, "period": "day"} for name in ("company", "team")]
+    knowledge.reconfigure(service(budgets=tuple(budgets)))
+    assert knowledge.last_hour.of(("group", ("code", "company+team")), now_s=NOW_S).decided == 10
+    assert knowledge.last_hour.of(("group", ("code", "team")), now_s=NOW_S).decided == 0

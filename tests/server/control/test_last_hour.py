@@ -105,3 +105,21 @@ def test_when_counting_began_is_kept_and_forgotten_after_an_hour() -> None:
     assert again.averaged_s(now_s=720.0) == 600.0
     again.forget_older(now_s=4_000.0)
     assert list(again.to_plain()) == []
+
+
+def test_what_was_counted_goes_on_by_another_name_beside_what_that_has() -> None:
+    hour = LastHour()
+    hour.add("old", Counts(decided=1), now_s=0.0)
+    hour.add("new", Counts(decided=2), now_s=60.0)
+    hour.rename({"old": "new", "never": "seen"})
+    assert hour.of("new", now_s=60.0).decided == 3
+    assert hour.of("new", now_s=3_600.0).decided == 2
+    assert hour.of("old", now_s=60.0) == Happened()
+
+
+def test_two_names_may_change_places() -> None:
+    hour = LastHour()
+    hour.add("a", Counts(decided=1), now_s=0.0)
+    hour.add("b", Counts(decided=2), now_s=0.0)
+    hour.rename({"a": "b", "b": "a"})
+    assert (hour.of("a", now_s=0.0).decided, hour.of("b", now_s=0.0).decided) == (2, 1)

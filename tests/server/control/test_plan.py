@@ -239,3 +239,12 @@ def test_a_class_that_cannot_reach_what_is_aimed_at_says_what_it_reaches() -> No
     promise(found, Knowledge(service()))
     why = "to reach 90.0%, above its floor, for its answers fell short of the floor before"
     assert found.classes[0].required_text == f"{why}: 87.0% is the best possible"
+
+
+def test_a_class_says_of_how_many_requests_it_is_known_how_they_ended() -> None:
+    knowledge, found = Knowledge(service()), plan()
+    promise(found, knowledge)
+    assert found.classes[0].realised_requests == 0
+    knowledge.count_push(push(stats(CODE, "small", decided=9, completed=4)), now_s=NOW_S)
+    promise(found, knowledge)
+    assert found.classes[0].realised_requests == 4

@@ -90,7 +90,8 @@ def budgets(draw: st.DrawFn, name: str) -> BudgetState:
     kind = draw(st.sampled_from(["hour", "day", "week", "month"]))
     _, end_s = period(kind, NOW_S)
     pace = max((amount - spent) / (end_s - NOW_S), 1.0)
-    return BudgetState(name, kind, amount, spent, pace)
+    unreported = draw(st.sampled_from([0, 7, 300]))
+    return BudgetState(name, kind, amount, spent, pace, unreported, unreported * USD // 10)
 
 
 def every_step() -> list[StepPrice]:
@@ -177,7 +178,7 @@ def test_every_amount_is_for_the_requests_of_an_hour_like_the_last(window: Windo
         rest_s = budget.period_end.seconds - NOW_S
         to_come = budget.cost_nano_usd_per_hour * rest_s / HOUR_S
         assert budget.cost_nano_usd_per_hour == pytest.approx(drawn, abs=3)
-        expected = budget.spent_nano_usd + to_come
+        expected = budget.spent_nano_usd + budget.unreported_nano_usd + to_come
         assert budget.expected_nano_usd == pytest.approx(expected, abs=rest_s / HOUR_S + 1)
 
 

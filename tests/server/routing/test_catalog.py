@@ -79,6 +79,30 @@ def test_without_budgets_nobody_pays() -> None:
 
 
 @pytest.mark.parametrize(
+    ("before", "after", "moved"),
+    [
+        ([], [budget("all")], {"-": "all"}),
+        ([budget("all")], [], {"all": "-"}),
+        ([budget("all")], [budget("all")], {}),
+        # Of those whom nobody named some are named now; the rest keep the name.
+        ([], [budget("acme", tenant="acme")], {}),
+        ([budget("acme", tenant="acme")], [], {"acme": "-"}),
+        (
+            [budget("acme", tenant="acme")],
+            [budget("acme", tenant="acme"), budget("all")],
+            {"acme": "acme+all", "-": "all"},
+        ),
+    ],
+)
+def test_payers_are_followed_from_one_configuration_to_the_next(
+    before: list[BudgetConfig], after: list[BudgetConfig], moved: dict[str, str]
+) -> None:
+    old, new = (compile_catalog(config(budgets=tuple(each))) for each in (before, after))
+    chat = {payer: name for (_, payer), (_, name) in old.groups_after(new).items()}
+    assert chat == moved
+
+
+@pytest.mark.parametrize(
     ("kind", "fit"),
     [
         (PayloadKind.UNKNOWN, ["tensors", "text"]),

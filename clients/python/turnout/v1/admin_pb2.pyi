@@ -1148,6 +1148,7 @@ class PlanClass(google.protobuf.message.Message):
     REQUESTS_PER_HOUR_FIELD_NUMBER: builtins.int
     COST_NANO_USD_PER_HOUR_FIELD_NUMBER: builtins.int
     REQUIRED_TEXT_FIELD_NUMBER: builtins.int
+    REALISED_REQUESTS_FIELD_NUMBER: builtins.int
     traffic_class: builtins.str
     payer: builtins.str
     requests_per_s: builtins.float
@@ -1163,6 +1164,7 @@ class PlanClass(google.protobuf.message.Message):
     slo_fraction: builtins.float
     within_slo: builtins.float
     realised_within_slo: builtins.float
+    """1 where the end of no request is known."""
     shed: builtins.float
     """Of the requests, what the plan refuses, and what was refused in the last hour."""
     realised_shed: builtins.float
@@ -1173,6 +1175,8 @@ class PlanClass(google.protobuf.message.Message):
     cost_nano_usd_per_hour: builtins.int
     required_text: builtins.str
     """One sentence: why required is not the floor. Empty where the two are alike."""
+    realised_requests: builtins.int
+    """Requests of the last hour whose end is known: those that realised_within_slo is of."""
     @property
     def realised_accuracy(self) -> Global___Estimate:
         """What the audit sample says of what was served."""
@@ -1197,9 +1201,10 @@ class PlanClass(google.protobuf.message.Message):
         requests_per_hour: builtins.float = ...,
         cost_nano_usd_per_hour: builtins.int = ...,
         required_text: builtins.str = ...,
+        realised_requests: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["realised_accuracy", b"realised_accuracy"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "cost_nano_usd_per_hour", b"cost_nano_usd_per_hour", "floor", b"floor", "floor_basis", b"floor_basis", "payer", b"payer", "realised_accuracy", b"realised_accuracy", "realised_shed", b"realised_shed", "realised_within_slo", b"realised_within_slo", "requests_per_hour", b"requests_per_hour", "requests_per_s", b"requests_per_s", "required", b"required", "required_text", b"required_text", "shed", b"shed", "slo_fraction", b"slo_fraction", "traffic_class", b"traffic_class", "within_slo", b"within_slo"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "cost_nano_usd_per_hour", b"cost_nano_usd_per_hour", "floor", b"floor", "floor_basis", b"floor_basis", "payer", b"payer", "realised_accuracy", b"realised_accuracy", "realised_requests", b"realised_requests", "realised_shed", b"realised_shed", "realised_within_slo", b"realised_within_slo", "requests_per_hour", b"requests_per_hour", "requests_per_s", b"requests_per_s", "required", b"required", "required_text", b"required_text", "shed", b"shed", "slo_fraction", b"slo_fraction", "traffic_class", b"traffic_class", "within_slo", b"within_slo"]) -> None: ...
 
 Global___PlanClass: typing_extensions.TypeAlias = PlanClass
 
@@ -1237,8 +1242,8 @@ class PlanBudget(google.protobuf.message.Message):
     cost_nano_usd_per_hour: builtins.int
     """On average over the plan's averaged_s."""
     expected_nano_usd: builtins.int
-    """What will be spent when the period ends, if each hour until then costs as much. The budget is
-    not enough where this is more than its amount.
+    """What will be spent when the period ends, if each hour until then costs as much, and what is not
+    reported yet as much as is expected. The budget is not enough where this is more than its amount.
     """
     text: builtins.str
     """One sentence: what will be left, or when the budget is used up."""
