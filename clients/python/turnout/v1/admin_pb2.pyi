@@ -874,15 +874,18 @@ class ReloadConfigResponse(google.protobuf.message.Message):
     PROBLEMS_FIELD_NUMBER: builtins.int
     CHANGES_FIELD_NUMBER: builtins.int
     WORKERS_BEHIND_FIELD_NUMBER: builtins.int
+    CHANGES_LEFT_OUT_FIELD_NUMBER: builtins.int
     in_force: builtins.bool
     """In force, kept, and on its way to every worker."""
+    changes_left_out: builtins.int
+    """How many more changes there were."""
     @property
     def problems(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ConfigProblem]:
         """Why it is not in force; empty where it is, or would be."""
 
     @property
     def changes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ConfigChange]:
-        """Against the configuration that was in force; none: it was the same. The first 10,000."""
+        """Against the configuration that was in force; none: it was the same. The first 3 MiB."""
 
     @property
     def workers_behind(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -895,8 +898,9 @@ class ReloadConfigResponse(google.protobuf.message.Message):
         problems: collections.abc.Iterable[Global___ConfigProblem] | None = ...,
         changes: collections.abc.Iterable[Global___ConfigChange] | None = ...,
         workers_behind: collections.abc.Iterable[builtins.str] | None = ...,
+        changes_left_out: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["changes", b"changes", "in_force", b"in_force", "problems", b"problems", "workers_behind", b"workers_behind"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["changes", b"changes", "changes_left_out", b"changes_left_out", "in_force", b"in_force", "problems", b"problems", "workers_behind", b"workers_behind"]) -> None: ...
 
 Global___ReloadConfigResponse: typing_extensions.TypeAlias = ReloadConfigResponse
 
