@@ -109,11 +109,15 @@ def explained(raised: grpc.RpcError, address: str, option: str) -> str:
         return f"{address} does not offer this: name the listener that does with {option}"
     if raised.code() is grpc.StatusCode.UNAUTHENTICATED:
         return f"{error.message}: name the file with --admin-token-file"
+    if not error.reason and _GONE in error.message:
+        return f"{address} ended before it answered: look whether it is done, or do it again"
     if not error.reason:
         return f"{address} answered with an error that is not Turnout's: {error.message}"
     return f"{error.reason}: {error.message}"
 
 
+# What gRPC says where a process dies with a call.
+_GONE = "Stream removed"
 # Words of gRPC's, and ours for them.
 _NO_CONNECTION: Mapping[str, str] = {
     "Permission denied": "is another user's: ask as the one who runs Turnout",

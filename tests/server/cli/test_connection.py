@@ -140,6 +140,12 @@ def test_a_token_file_that_is_missing_is_told(run: Run, tmp_path: Path) -> None:
             "answered with an error that is not Turnout's: [/]",
         ),
         (
+            grpc.StatusCode.UNKNOWN,
+            "",
+            "Stream removed (Socket closed)",
+            "ended before it answered: look whether it is done, or do it again",
+        ),
+        (
             grpc.StatusCode.UNIMPLEMENTED,
             "",
             "Method not found!",
