@@ -48,7 +48,10 @@ def list_(
 @app.command()
 def run(  # noqa: PLR0913 - the options of a command
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME...", show_default="all")
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME...", show_default="all", help="Benchmarks, as `list` names them."
+        ),
     ] = None,
     toy: Annotated[
         bool, typer.Option(help="Seconds, to see that it runs; measures nothing.")

@@ -42,9 +42,11 @@ class Claim:
 
     @property
     def limits(self) -> str:
-        """As people write it: "12 x" or "60 us"."""
+        """As people write it: "12 x", "0.167 x" or "60 us"."""
         limits = {" x": self.ratio_max, " us": self.subject_us_max}
-        return ", ".join(f"{limit:,g}{unit}" for unit, limit in limits.items() if limit < math.inf)
+        return ", ".join(
+            f"{round(limit, 3):,g}{unit}" for unit, limit in limits.items() if limit < math.inf
+        )
 
 
 @dataclass(frozen=True, slots=True)

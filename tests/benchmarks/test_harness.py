@@ -152,3 +152,14 @@ def test_what_is_no_time_keeps_its_unit() -> None:
 def test_a_floor_that_took_no_time_is_no_result() -> None:
     with pytest.raises(NothingMeasured, match="measure more calls"):
         judge(CLAIM, [(1.0, 0.0)])
+
+
+@pytest.mark.parametrize(
+    ("claim", "limits"),
+    [
+        (Claim("a", "b", "c", ratio_max=1 / 6), "0.167 x"),
+        (Claim("a", "b", "c", subject_us_max=1_000), "1,000 us"),
+    ],
+)
+def test_a_limit_is_written_with_the_digits_that_say_something(claim: Claim, limits: str) -> None:
+    assert claim.limits == limits

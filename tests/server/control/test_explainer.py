@@ -87,11 +87,12 @@ async def test_prices_that_no_longer_hold_are_forgotten_even_if_they_come_later(
 async def test_a_burst_changes_what_a_step_costs_in_a_day_like_this_moment_alone() -> None:
     quiet = window((CODE,), demand=[1.0], cost_nano_usd=[(1.0, 2.0)])
     busy = replace(quiet, problem=replace(quiet.problem, demand=quiet.problem.demand * 500))
-    is_next = threading.Event()
+    is_next, may_end = threading.Event(), threading.Event()
 
     def pricer(of: Window) -> Sequence[StepPrice]:
         if of is quiet:
             is_next.set()
+            may_end.wait(PATIENCE_S)
         return [StepPrice("floor", "code", 0.01, round(of.typical.demand.sum()) * 24_000)]
 
     explainer = Explainer(pricer)
@@ -101,6 +102,7 @@ async def test_a_burst_changes_what_a_step_costs_in_a_day_like_this_moment_alone
     explainer.tell(quiet)
     await asyncio.to_thread(is_next.wait, PATIENCE_S)
     (price,) = explainer.prices
+    may_end.set()
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
