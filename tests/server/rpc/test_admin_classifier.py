@@ -2,8 +2,12 @@
 
 import asyncio
 import os
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -26,6 +30,7 @@ from turnout.v1 import control_pb2, routing_pb2
 LAW, MATH = (3.0, -3.0), (-3.0, 3.0)
 SHARES = {"law": 0.5, "math": 0.4, "other": 0.1}
 KEPT = 40
+TURNS = 20  # of the loop, in which whoever waits for nothing goes on
 TRAFFIC = answered(CODE, "small", 20)
 
 
@@ -49,6 +54,36 @@ async def served(tmp_path: Path, config: Config) -> AsyncIterator[Served]:
     async with serving(control_plane(tmp_path, config), tmp_path) as found:
         await until(lambda: found.plane.classifier() is not None)
         yield found
+
+
+class ByHand(ThreadPoolExecutor):
+    """Does what is given to a thread when the test says so, a piece a step."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self._pieces: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+
+    def submit(self, work: Callable[..., Any], /, *given: Any, **named: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        self._pieces.append((future, partial(work, *given, **named)))
+        return future
+
+    async def finish(self) -> None:
+        """All that is left."""
+        while self._pieces:
+            await self.step()
+
+    async def step(self) -> None:
+        """The oldest piece, and what follows from it on the loop."""
+        if self._pieces:
+            future, work = self._pieces.popleft()
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(work())
+                except Exception as error:  # noqa: BLE001 - whoever waits for it hears
+                    future.set_exception(error)
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
 
 
 async def until(told: Callable[[], bool]) -> None:
@@ -227,14 +262,20 @@ async def test_a_configuration_is_planned_with_only_once_its_classifier_was_read
     served: Served, tmp_path: Path
 ) -> None:
     """Or workers would get a plan of a configuration that they do not know."""
-    before, pipe = served.plane.config, tmp_path / "pipe.bin"
-    os.mkfifo(pipe)
-    naming = with_classifier(before, str(pipe))
+    before, given = served.plane.config, tmp_path / "later.bin"
+    given.write_bytes(GOOD)
+    naming = with_classifier(before, str(given))
+    by_hand = ByHand()
+    asyncio.get_running_loop().set_default_executor(by_hand)
     updating = asyncio.create_task(served.plane.update(lambda _: naming, by=AUTHOR))
-    with await asyncio.to_thread(pipe.open, "wb") as end:  # it is being read from now on
-        meanwhile = served.plane.config
-        end.write(GOOD)
-    await updating
+    kept = files_in(tmp_path).live_config
+    while not (kept.exists() and given.name in kept.read_text()):  # the classifier is read next
+        await by_hand.step()
+    meanwhile = served.plane.config
+    while not updating.done():
+        await by_hand.step()
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
+    await by_hand.finish()
     assert (meanwhile, served.plane.config) == (before, naming)
 
 
