@@ -16,6 +16,7 @@ from server.routing.journey import MARGIN_S, Attempt, Fate, Journey, count_journ
 from server.routing.query import Query
 from server.routing.router import Router
 from server.routing.status_meaning import STATUS_MEANINGS
+from server.routing.succession import better_bet, successor
 from server.status_code import Code
 
 # Of an endpoint's own words, what an error passes on to the caller.
@@ -115,15 +116,10 @@ class Dispatcher:
             return None
         if trip.reserved is not None:
             return trip.reserved.target
-        last, target = journey.attempts[-1], self._another(trip)
-        if target is None or not self._experience.may_go_on(journey, last, target):
+        target = successor(self._router, journey, trip.decision)
+        if target is None or not self._experience.may_go_on(journey, journey.attempts[-1], target):
             return None
         return target
-
-    def _another(self, trip: Trip) -> Target | None:
-        asked = [attempt.target for attempt in trip.journey.attempts]
-        grounds = trip.decision.grounds
-        return self._router.next_target(asked, grounds.fallbacks, grounds.cell.kind)
 
     async def _ask(self, trip: Trip, target: Target) -> Bytes:
         """One attempt, which is ended and told of however it ends; raises EndpointError."""
@@ -192,8 +188,8 @@ class Dispatcher:
         in_time = trip.journey.may_move_on(self._now_s(), trip.own_s)
         if not in_time or not self._experience.may_repeat(trip.journey, attempt):
             return False
-        another = self._another(trip)
-        if another is None or self._router.health.is_ejected(another.key):
+        another = better_bet(self._router, trip.journey, trip.decision, now_s=self._now_s())
+        if another is None:
             return False
         self._experience.give_up(trip.journey, attempt)
         trip.reserved = Reserved(another, self._occupy(another))

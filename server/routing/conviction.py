@@ -10,7 +10,7 @@ from enum import Enum
 
 from server.routing.health import HealthTracker
 from server.routing.journey import ANSWERED, FAILED, Attempt, Journey
-from server.routing.patience import OWN_S_MIN
+from server.routing.patience import OWN_S_MIN, Tails
 from server.routing.status_meaning import Blame
 
 # Where nothing is known of a model's answers, silence for such a part of its class's deadline is
@@ -20,6 +20,13 @@ PART_OF_DEADLINE = 0.4
 # never answered would be asked for ever, and as the only one that is up keep others from being
 # asked. One that does answer later is back at once.
 UNKNOWN_S_MAX = 10.0
+# Where the same bytes were answered elsewhere, less is enough; but what a caller allows for an
+# embedding says nothing of a model that writes.
+OUTDONE_S_MAX = 0.5
+# Who waits briefly sees little of an endpoint: it is silent where for so many times as long nobody
+# has heard of it. Or a few callers with short deadlines, between two answers to others, would take
+# it from all.
+TIMES_AS_LONG = 20
 # Of one that fails at what another model answers, and was well so lately, it is the request: models
 # differ in what they can read. One that has broken down is out so much later, and meanwhile each
 # request is answered by the other.
@@ -40,14 +47,16 @@ def convicted(journey: Journey, health: HealthTracker) -> Iterator[tuple[Attempt
         if attempt.blame not in (Blame.COMPARED, Blame.SILENCE):
             continue  # nobody is to blame, or it was told at once
         if answer is not None:
-            charge = _compared(attempt, answer, health)
+            charge = _compared(attempt, answer, journey, health)
         else:
             charge = _alone(attempt, journey, health)
         if charge is not None:
             yield attempt, charge
 
 
-def _compared(attempt: Attempt, answer: Attempt, health: HealthTracker) -> Charge | None:
+def _compared(
+    attempt: Attempt, answer: Attempt, journey: Journey, health: HealthTracker
+) -> Charge | None:
     if attempt.fate is FAILED:
         is_well = _is_another_model(attempt, answer) and health.has_answered(
             attempt.target.key, since_s=attempt.ended_s - WELL_FOR_S
@@ -57,13 +66,13 @@ def _compared(attempt: Attempt, answer: Attempt, health: HealthTracker) -> Charg
         return None  # where both are slow, neither is to blame
     if _is_slow(attempt, answer):
         return Charge.WORSE
-    return Charge.SILENT if _hangs(attempt, health, unknown_s=0.0) else None
+    return Charge.SILENT if _hangs(attempt, journey, health, is_outdone=True) else None
 
 
 def _alone(attempt: Attempt, journey: Journey, health: HealthTracker) -> Charge | None:
     """What nobody answered speaks against nobody who is heard."""
     is_silence = attempt.blame is Blame.SILENCE
-    hangs = is_silence and _hangs(attempt, health, unknown_s=_class_waits_s(journey))
+    hangs = is_silence and _hangs(attempt, journey, health, is_outdone=False)
     return Charge.SILENT if hangs else None
 
 
@@ -83,17 +92,28 @@ def _is_another_model(attempt: Attempt, answer: Attempt) -> bool:
     return answer.target.model_index != attempt.target.model_index
 
 
-def _hangs(attempt: Attempt, health: HealthTracker, *, unknown_s: float) -> bool:
-    """Whether nothing was heard of its endpoint for as long as its answers take, as a rule.
+def _hangs(attempt: Attempt, journey: Journey, health: HealthTracker, *, is_outdone: bool) -> bool:
+    """Whether nothing was heard of its endpoint for longer than an answer to this may take.
 
-    Nor for longer than it may pause, which is more than quick answers take. `unknown_s` is for
-    where it is not known what they take.
+    Nor for longer than it may pause. `is_outdone`: another answered the same in less.
     """
-    usual_s = attempt.tails.usual_s
-    if attempt.took_s < (unknown_s if usual_s is None else usual_s):
+    waits_s = _class_waits_s(journey)
+    unknown_s = min(waits_s, OUTDONE_S_MAX) if is_outdone else waits_s
+    if attempt.took_s < _may_take_s(attempt.tails, unknown_s):
         return False
-    since_s = min(attempt.begun_s, attempt.ended_s - OWN_S_MIN)
+    is_sure = is_outdone and attempt.tails.of_class_s is not None
+    silent_s = OWN_S_MIN if is_sure else min(waits_s, TIMES_AS_LONG * journey.latency_s)
+    since_s = min(attempt.begun_s, attempt.ended_s - max(silent_s, OWN_S_MIN))
     return not health.was_heard(attempt.target.key, since_s=since_s)
+
+
+def _may_take_s(tails: Tails, unknown_s: float) -> float:
+    """How long an answer to the class may take, `unknown_s` or more where that is not known.
+
+    What other classes' answers take says nothing of one that takes longer.
+    """
+    of_class_s, of_all_s = tails
+    return max(unknown_s, of_all_s or 0.0) if of_class_s is None else of_class_s
 
 
 def _class_waits_s(journey: Journey) -> float:

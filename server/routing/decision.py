@@ -40,6 +40,7 @@ class Decision:
     target: Target
     audit_probability: float  # 0: not in the audit sample
     text: str  # of the request
+    unfit: int  # bit m: model m may not serve it
 
     @property
     def reason(self) -> str:
@@ -72,7 +73,7 @@ class Decisions:
             # Priced by its own tokens, a greedy pick is made for one request.
             if pick.basis is not Basis.GREEDY and len(self._grounds) < GROUNDS_MAX:
                 self._grounds[key] = grounds
-        return Decision(grounds, reading, target, 0.0, asked.text)
+        return Decision(grounds, reading, target, 0.0, asked.text, asked.unfit)
 
     def _grounds_of(self, reading: Reading, pick: Pick, blocked: int, routes: Routes) -> Grounds:
         config, catalog, _ = routes

@@ -10,8 +10,9 @@ from server.routing.endpoints import Target
 from server.routing.health import HealthTracker
 from server.routing.journey import ANSWERED, FAILED, GIVEN_UP, Attempt, Journey
 from server.routing.patience import Tail, Tails, own_time_s
-from server.routing.retry_budget import RetryBudget
+from server.routing.retry_budget import ClassBudget, RetryBudget
 from server.routing.status_meaning import STATUS_MEANINGS, Blame
+from server.status_code import Code
 
 # How many pairs of model and class have known answers, 300 bytes each. Pairs beyond have no known
 # tail, so they are waited for by their SLO.
@@ -22,7 +23,7 @@ class Lesson(NamedTuple):
     """What is known of one model in one class."""
 
     tail: Tail
-    budget: RetryBudget  # of the model, in all classes
+    budget: ClassBudget  # of what its model has for all classes
 
 
 class Experience:
@@ -41,7 +42,7 @@ class Experience:
         lesson = self._lessons.get((model_index, traffic_class))
         if lesson is None:
             budget = self._budgets.setdefault(model_index, RetryBudget())
-            lesson = Lesson(Tail(), budget)
+            lesson = Lesson(Tail(), ClassBudget(budget))
             if len(self._lessons) < self._lessons_max:
                 self._lessons[model_index, traffic_class] = lesson
                 self._tails[model_index].append(lesson.tail)
@@ -89,9 +90,9 @@ class Experience:
         if attempt.blame is Blame.SILENCE:  # judged by what is known at this moment
             attempt.tails = self._tails_by_now(target.model_index, tail)
         if fate is GIVEN_UP or self._was_cut_short(attempt):
-            tail.outlasted()
+            tail.outlasted(attempt.took_s)
         if fate is FAILED:
-            if STATUS_MEANINGS[attempt.code].retry:
+            if _takes_a_token(journey, attempt):
                 budget.record_failure()
             if attempt.blame is Blame.ENDPOINT:
                 self._health.record_failure(endpoint, sent_s=attempt.begun_s, now_s=attempt.ended_s)
@@ -129,3 +130,9 @@ class Experience:
     def _tails_by_now(self, model_index: int, of_class: Tail) -> Tails:
         known = [tail.seconds for tail in self._tails[model_index] if tail.seconds is not None]
         return Tails(of_class.seconds, max(known, default=None))
+
+
+def _takes_a_token(journey: Journey, attempt: Attempt) -> bool:
+    """Of an attempt that failed. One whose caller had no more time cannot be asked again."""
+    is_over = attempt.code is Code.DEADLINE_EXCEEDED and journey.is_due(attempt.ended_s)
+    return STATUS_MEANINGS[attempt.code].retry and not is_over

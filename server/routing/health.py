@@ -88,6 +88,18 @@ class HealthTracker:
         state = self._states.get(endpoint)
         return state is None or state.answered_s >= since_s
 
+    def has_ever_answered(self, endpoint: EndpointKey) -> bool:
+        """Whether it answered well at all; true of an endpoint that left the catalog."""
+        state = self._states.get(endpoint)
+        return state is None or state.answered_s > -inf
+
+    def is_suspect(self, endpoint: EndpointKey) -> bool:
+        """Whether it failed, and has never answered anybody."""
+        state = self._states.get(endpoint)
+        if state is None or state.answered_s > -inf:
+            return False
+        return state.failures_in_a_row > 0 or state.ejections > 0
+
     def record_failure(
         self, endpoint: EndpointKey, *, sent_s: float, now_s: float, is_silent: bool = False
     ) -> bool:

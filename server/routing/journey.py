@@ -128,6 +128,11 @@ class Journey:
             return attempts[0].cost_nano_usd
         return sum(attempt.cost_nano_usd for attempt in attempts)
 
+    @property
+    def targets(self) -> list[Target]:
+        """Who was asked."""
+        return [attempt.target for attempt in self.attempts]
+
     def time_left_s(self, now_s: float) -> float:
         """How long an endpoint may take: until the deadline, less the way back."""
         return self.deadline_s - MARGIN_S - now_s

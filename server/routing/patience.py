@@ -46,12 +46,13 @@ class Tail:
         else:
             self._seconds = max(self._seconds * _DOWN, TAIL_S_MIN)
 
-    def outlasted(self) -> None:
-        """An answer was given up: it would have come beyond the tail.
+    def outlasted(self, waited_s: float) -> None:
+        """An answer would have come later than this, if nobody had given it up.
 
         Or a model that has become slow, and is given up each time, would never be known to be.
         """
-        self._seconds = min(self._seconds * _UP, TAIL_S_MAX)
+        if waited_s > self._seconds:
+            self._seconds = min(self._seconds * _UP, TAIL_S_MAX)
 
 
 class Tails(NamedTuple):
@@ -59,11 +60,6 @@ class Tails(NamedTuple):
 
     of_class_s: float | None
     of_all_s: float | None  # the longest of any class
-
-    @property
-    def usual_s(self) -> float | None:
-        """What its answers take, as far as is known."""
-        return self.of_all_s if self.of_class_s is None else self.of_class_s
 
 
 NO_TAILS = Tails(None, None)

@@ -245,18 +245,32 @@ class Router:
     ) -> Target | None:
         """Whom to ask after these: the first model that was not asked and is not full.
 
-        Where none is up, another endpoint of the last; where none of those is, a model all the
-        same. What no longer may serve this kind of payload, since the decision, is not asked.
+        Whoever failed and has never answered comes last. Where none is up, another endpoint of the
+        last; where none of those is, a model all the same. What no longer may serve this kind of
+        payload, since the decision, is not asked.
         """
-        catalog = self.catalog
-        closed = catalog.unfit[kind] | catalog.not_forwarded | -1 << len(catalog.models)
-        known = bits(target.model_index for target in asked) | self.slices.full | closed
-        others = [index for index in fallbacks if not known >> index & 1]
+        others = self.not_asked(asked, fallbacks, kind)
         up = [index for index in others if not self.health.down >> index & 1]
-        may_stay = not closed >> asked[-1].model_index & 1
+        up.sort(key=self._is_suspect)
+        may_stay = not self._closed(kind) >> asked[-1].model_index & 1
         if not up and may_stay and (elsewhere := self._elsewhere(asked[-1])) is not None:
             return elsewhere
         return self.target((up or others)[0]) if others else None
+
+    def not_asked(self, asked: Sequence[Target], among: Sequence[int], kind: str) -> list[int]:
+        """Those of these models that were not, are not full, and may serve this kind of payload."""
+        known = bits(target.model_index for target in asked) | self.slices.full
+        known |= self._closed(kind)
+        return [index for index in among if not known >> index & 1]
+
+    def _closed(self, kind: str) -> int:
+        """Bit m: Infer may not forward such payload to model m, or there is none."""
+        catalog = self.catalog
+        return catalog.unfit[kind] | catalog.not_forwarded | -1 << len(catalog.models)
+
+    def _is_suspect(self, index: int) -> bool:
+        addresses = self.models()[index].endpoints
+        return all(self.health.is_suspect((index, address)) for address in addresses)
 
     def _elsewhere(self, last: Target) -> Target | None:
         """Another endpoint of the model that is not ejected."""

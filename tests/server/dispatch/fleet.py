@@ -23,7 +23,7 @@ from tests.server.routing.configs import config, model
 
 CELL = Cell("chat", "-", "other", "s0", PayloadKind.TENSORS)
 SLO = SloConfig(ms=1_000, fraction=0.9)
-BURST = BUDGET_MAX // 2
+BURST = BUDGET_MAX // 4
 ODD = b"odd"  # what small cannot read
 LONG, LONG_S = b"long", 5.0  # what takes everybody so long, unless the endpoint hangs
 Behaviour = Callable[[], Awaitable[bytes]]

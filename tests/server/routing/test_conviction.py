@@ -4,7 +4,13 @@ import pytest
 
 from server.config.models import HealthConfig
 from server.routing.catalog import Cell, compile_catalog
-from server.routing.conviction import UNKNOWN_S_MAX, WELL_FOR_S, Charge, convicted
+from server.routing.conviction import (
+    OUTDONE_S_MAX,
+    UNKNOWN_S_MAX,
+    WELL_FOR_S,
+    Charge,
+    convicted,
+)
 from server.routing.endpoints import Target
 from server.routing.health import HealthTracker
 from server.routing.journey import Fate, Journey
@@ -31,7 +37,7 @@ def timed_out(
     made = Journey(CELL, "small", begun_s=0.0, slo_s=slo_s, class_deadline_s=class_deadline_s)
     attempt = made.begin(SMALL, 0)
     attempt.end_without_answer(Fate.FAILED, took_s, Code.DEADLINE_EXCEEDED)
-    attempt.tails = tails
+    attempt.tails, made.ended_s = tails, took_s
     return made
 
 
@@ -50,7 +56,8 @@ def failed(code: Code) -> Journey:
 
 def answered_by(made: Journey, target: Target, took_s: float) -> Journey:
     begun_s = made.attempts[-1].ended_s
-    made.begin(target, begun_s).end_with_answer(begun_s + took_s, input_tokens=0)
+    made.ended_s = begun_s + took_s
+    made.begin(target, begun_s).end_with_answer(made.ended_s, input_tokens=0)
     return made
 
 
@@ -155,7 +162,60 @@ def test_however_long_the_class_waits_what_is_unknown_has_no_more_than_ten_secon
 def test_nothing_is_silence_that_a_pause_explains(
     heard_s: float, charged: list[tuple[str, Charge]]
 ) -> None:
-    assert charges(timed_out(0.02, Tails(0.01, 0.01)), heard_s=heard_s) == charged
+    made = answered_by(given_up(0.02, Tails(0.01, 0.05)), LARGE, 0.01)
+    assert charges(made, heard_s=heard_s) == charged
+
+
+@pytest.mark.parametrize(
+    ("took_s", "slo_s", "heard_s", "charged"),
+    [
+        (0.25, None, -4.74, []),  # its caller saw a twentieth of the time
+        (0.25, None, -4.76, SILENT),
+        (2.0, None, -7.9, []),  # or as long as nothing else is known for
+        (2.0, None, -8.1, SILENT),
+        (0.25, 0.5, -0.24, []),  # or as its class waits
+        (0.25, 0.5, -0.26, SILENT),
+    ],
+)
+def test_where_nobody_answered_an_endpoint_is_silent_that_is_so_for_everybody_and_longer(
+    took_s: float, slo_s: float | None, heard_s: float, charged: list[tuple[str, Charge]]
+) -> None:
+    made = timed_out(took_s, Tails(0.01, 0.01), slo_s=slo_s)
+    assert charges(made, heard_s=heard_s) == charged
+
+
+@pytest.mark.parametrize(
+    ("took_s", "of_all_s", "charged"),
+    [
+        (0.25, 0.01, []),
+        (9.9, 0.01, []),
+        (10.0, 0.01, SILENT),
+        (10.0, 11.0, []),
+        (11.0, 11.0, SILENT),
+    ],
+)
+def test_what_answers_to_others_take_makes_nobody_silent_sooner(
+    took_s: float, of_all_s: float, charged: list[tuple[str, Charge]]
+) -> None:
+    made = timed_out(took_s, Tails(None, of_all_s), slo_s=None)
+    assert charges(made) == charged
+
+
+@pytest.mark.parametrize(
+    ("took_s", "heard_s", "charged"),
+    [
+        (OUTDONE_S_MAX, None, SILENT),
+        (0.49, None, []),  # another may be quicker by nature
+        (OUTDONE_S_MAX, 0.5 - UNKNOWN_S_MAX, []),  # it answers others
+        (OUTDONE_S_MAX, 0.4 - UNKNOWN_S_MAX, SILENT),
+    ],
+)
+def test_of_a_class_that_is_not_known_another_answer_makes_silence_of_half_a_second(
+    took_s: float, heard_s: float | None, charged: list[tuple[str, Charge]]
+) -> None:
+    made = timed_out(took_s, Tails(None, 0.01), slo_s=None)
+    made.attempts[0].give_up(took_s)
+    assert charges(answered_by(made, LARGE, 0.1), heard_s=heard_s) == charged
 
 
 def test_a_caller_that_left_in_good_time_convicts_nobody() -> None:

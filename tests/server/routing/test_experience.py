@@ -96,9 +96,29 @@ def test_a_models_failures_in_all_classes_are_of_one_budget() -> None:
 
 def test_who_is_to_be_given_up_takes_a_token_at_once() -> None:
     given, _ = experience()
-    for _ in range(BUDGET_MAX // 2):
+    for _ in range(BUDGET_MAX // 4):
+        assert given.may_repeat(*asked())
         given.give_up(*asked())
     assert not given.may_repeat(*asked())
+
+
+def test_give_ups_of_one_class_leave_others_as_much() -> None:
+    given, _ = experience()
+    for _ in range(BUDGET_MAX):
+        if given.may_repeat(*asked()):
+            given.give_up(*asked())
+    assert not given.may_repeat(*asked())
+    assert given.may_repeat(*asked(traffic_class="batch"))
+
+
+@pytest.mark.parametrize(("took_s", "may_repeat"), [(100.0, True), (99.0, True), (98.9, False)])
+def test_what_its_callers_deadline_ended_takes_no_token(took_s: float, may_repeat: bool) -> None:
+    given, _ = experience()
+    for _ in range(BUDGET_MAX):
+        journey, attempt = asked()
+        attempt.end_without_answer(Fate.FAILED, took_s, Code.DEADLINE_EXCEEDED)
+        given.observe(journey, attempt)
+    assert given.may_repeat(*asked()) == may_repeat
 
 
 def test_a_callers_own_mistakes_take_no_token() -> None:

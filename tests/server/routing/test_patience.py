@@ -57,8 +57,17 @@ def test_the_tail_follows_a_model_that_becomes_ten_times_slower_and_back() -> No
 def test_attempts_that_are_given_up_make_the_tail_longer() -> None:
     tail = tail_of(0.1, times=ANSWERS_MIN)
     for _ in range(26):
-        tail.outlasted()
+        tail.outlasted(10.0)
     assert tail.seconds == pytest.approx(1.0, rel=0.1)
+
+
+@pytest.mark.parametrize("times", [ANSWERS_MIN - 1, ANSWERS_MIN])
+def test_attempts_that_are_given_up_make_it_no_longer_than_they_were_waited_for(times: int) -> None:
+    tail = tail_of(0.1, times=times)
+    for _ in range(1_000):
+        tail.outlasted(0.25)
+    tail.observe(0.1)
+    assert tail.seconds == pytest.approx(0.25, rel=0.1)
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1e9)), min_size=ANSWERS_MIN, max_size=300))
@@ -66,7 +75,7 @@ def test_the_tail_stays_within_bounds(answers: list[float | None]) -> None:
     tail = tail_of(*[1.0] * ANSWERS_MIN)
     for took_s in answers:
         if took_s is None:
-            tail.outlasted()
+            tail.outlasted(1e9)
         else:
             tail.observe(took_s)
     assert tail.seconds is not None

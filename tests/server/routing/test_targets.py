@@ -61,6 +61,17 @@ def test_after_a_failure_the_first_model_that_is_up_is_next() -> None:
     assert router.next_target(asked, (LARGE, THIRD), TENSORS) == router.target(THIRD)
 
 
+def test_whoever_failed_and_has_never_answered_is_next_after_all_others() -> None:
+    router, _ = routed([*MODELS[:2], model("third")], health=HealthConfig())
+    asked, large = [router.target(SMALL)], (LARGE, "large:8001")
+    router.health.record_failure(large, sent_s=0, now_s=0)
+    assert router.next_target(asked, (LARGE, THIRD), TENSORS) == router.target(THIRD)
+    assert router.next_target(asked, (LARGE,), TENSORS) == router.target(LARGE)
+    router.health.record_success(large, sent_s=1, now_s=1)
+    router.health.record_failure(large, sent_s=2, now_s=2)
+    assert router.next_target(asked, (LARGE, THIRD), TENSORS) == router.target(LARGE)
+
+
 def test_where_no_model_is_up_another_endpoint_of_the_same_is_next() -> None:
     several = model("small", endpoints=("a:1", "b:1"))
     router, _ = routed([several, MODELS[LARGE]])
