@@ -14,6 +14,7 @@ from server.cli import (
     models,
     plan,
     reload,
+    replay,
     report,
     route,
     serve,
@@ -75,6 +76,7 @@ app.command(epilog=_example("plan --watch"))(plan.plan)
 app.command(epilog=_example("status"))(status.status)
 app.command(epilog=report.HELP)(report.report)
 app.command(epilog=_example("changes --limit 5"))(changes.changes)
+app.command(epilog=_example("replay deploy/example.yaml recorded --per-s 50"))(replay.replay)
 app.command(epilog=_example("train labelled.csv --out classifier.bin"))(train.train)
 app.add_typer(classifier.app, name="classifier", epilog=_example("classifier use classifier.bin"))
 app.add_typer(state.app, name="state", epilog=_example("state show"))

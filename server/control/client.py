@@ -113,7 +113,7 @@ class ControlClient:
         return results
 
     async def _watch(self) -> AsyncGenerator[Snapshot, None]:
-        assembly = _Assembly()
+        assembly = Assembly()
         request = pb.WatchPlanRequest(protocol=PROTOCOL, worker=self._worker)
         async with self._channel.stream(_WATCH, timeout_s=None) as call:
             await call.send(request.SerializeToString())
@@ -136,7 +136,7 @@ class ControlClient:
                 if not part.more:
                     self._newest = part.epoch, part.number
                     yield assembly.snapshot(part)
-                    assembly = _Assembly()
+                    assembly = Assembly()
 
     async def _call(self, path: str, request: bytes) -> bytes:
         """Answers one request; raises ControlPlaneDown."""
@@ -156,7 +156,7 @@ class ControlClient:
             self._is_refused = True
             _log.error("control plane refuses", status=failure.code.name, details=str(failure))
 
-    async def _configure(self, part: pb.WatchPlanResponse, assembly: "_Assembly") -> None:
+    async def _configure(self, part: pb.WatchPlanResponse, assembly: "Assembly") -> None:
         if part.config_json:
             config = await read_config(part.config_json)
             assembly.config = in_places(config, self._models)
@@ -166,7 +166,7 @@ class ControlClient:
 
 
 @dataclass(slots=True)
-class _Assembly:
+class Assembly:
     """Parts of one snapshot. Each is read as it comes, so that none holds the loop for long."""
 
     config: Config | None = None

@@ -13,6 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from benchmarks.__main__ import app as benchmarks
 from benchmarks.fuzz.__main__ import app as fuzz
+from benchmarks.learning.__main__ import app as learning
 from benchmarks.soak.__main__ import app as soak
 from server.cli.app import app as turnout
 from tests.pages.reading import ROOT
@@ -20,6 +21,7 @@ from tests.pages.reading import ROOT
 _MODULES: Mapping[str, typer.Typer] = {
     "benchmarks": benchmarks,
     "benchmarks.fuzz": fuzz,
+    "benchmarks.learning": learning,
     "benchmarks.soak": soak,
     "server.cli": turnout,
 }

@@ -1,0 +1,1 @@
+"""How well plans learn, on recorded outcomes: `python -m benchmarks.learning`."""

@@ -1,0 +1,114 @@
+"""What befalls the models of a replay, at a stated time."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from server.config.models import ModelConfig, PriceConfig
+from server.config.schema import Config
+from server.replay.run import Event, Replay
+
+WHAT = "gone, back, joins, price=FACTOR or as=MODEL"
+
+
+class EventInvalid(Exception):
+    """Says what is wrong with an event, and what would be right."""
+
+
+class Stated(NamedTuple):
+    """An event as somebody writes it: "600 big price=2"."""
+
+    at_s: float
+    model: str
+    what: str
+    value: str
+
+
+def stated(text: str, config: Config) -> Stated:
+    """Reads an event; raises EventInvalid."""
+    try:
+        at, model, said = text.split()
+        at_s = float(at)
+    except ValueError:
+        raise EventInvalid(
+            f"{text!r}: write SECONDS MODEL WHAT, where WHAT is {WHAT}: '600 big price=2'"
+        ) from None
+    what, _, value = said.partition("=")
+    names = [one.name for one in config.models]
+    if model not in names or (what == "as" and value not in names):
+        raise EventInvalid(f"{text!r}: the configuration has the models {', '.join(names)}")
+    is_known = what in _ACTS and (what in ("price", "as")) == bool(value)
+    if not is_known or (what == "price" and not _is_factor(value)):
+        raise EventInvalid(f"{text!r}: what befalls a model is {WHAT}")
+    return Stated(at_s, model, what, value)
+
+
+def event(one: Stated) -> Event:
+    """What is done at its time."""
+    act = _ACTS[one.what]
+    return Event(one.at_s, lambda replay: act(replay, one.model, one.value))
+
+
+def joining(config: Config, events: list[Stated]) -> tuple[Config, Config]:
+    """The whole configuration with models that join later at its end, and what it begins with."""
+    late = {one.model for one in events if one.what == "joins"}
+    early = [model for model in config.models if model.name not in late]
+    if not early:
+        raise EventInvalid("every model joins later: leave one to begin with")
+    last = [model for model in config.models if model.name in late]
+    whole = config.model_copy(update={"models": (*early, *last)})
+    return whole, config.model_copy(update={"models": tuple(early)})
+
+
+def _is_factor(value: str) -> bool:
+    try:
+        return 0.0 < float(value) < float("inf")
+    except ValueError:
+        return False
+
+
+def _leave(replay: Replay, model: str, _value: str) -> None:
+    replay.answers.leave(replay.place(model))
+
+
+def _come_back(replay: Replay, model: str, _value: str) -> None:
+    replay.answers.come_back(replay.place(model))
+
+
+def _join(replay: Replay, model: str, _value: str) -> None:
+    """Models that join in another order than they are listed in bring those before them along."""
+    place = replay.place(model)
+    present = len(replay.config.models)
+    if place >= present:
+        models = (*replay.config.models, *replay.whole.models[present : place + 1])
+        replay.configure(replay.config.model_copy(update={"models": models}))
+
+
+def _reprice(replay: Replay, model: str, factor: str) -> None:
+    models = [
+        one.model_copy(update={"price": _times(one, float(factor))}) if one.name == model else one
+        for one in replay.config.models
+    ]
+    replay.configure(replay.config.model_copy(update={"models": tuple(models)}))
+
+
+def _times(model: ModelConfig, factor: float) -> PriceConfig:
+    price = model.price
+    return PriceConfig(
+        input_usd_per_mtok=price.input_usd_per_mtok * factor,
+        output_usd_per_mtok=price.output_usd_per_mtok * factor,
+        request_usd=price.request_usd * factor,
+        busy_second_usd=price.busy_second_usd * factor,
+    )
+
+
+def _become(replay: Replay, model: str, other: str) -> None:
+    replay.answers.swap(replay.place(model), replay.answers.columns[replay.place(other)])
+
+
+_ACTS: dict[str, Callable[[Replay, str, str], None]] = {
+    "gone": _leave,
+    "back": _come_back,
+    "joins": _join,
+    "price": _reprice,
+    "as": _become,
+}
