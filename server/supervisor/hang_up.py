@@ -1,5 +1,6 @@
 """What SIGHUP means: read the configuration again, or that the terminal has gone."""
 
+import asyncio
 import os
 import signal
 from collections.abc import Callable
@@ -15,16 +16,19 @@ class HangUp:
     Under nohup, which has SIGHUP ignored, it stays.
     """
 
-    def __init__(self, reload: Callable[[], None], stop: Callable[[], None]) -> None:
+    def __init__(self, reload: Callable[[], None], stopping: asyncio.Event) -> None:
+        """`stopping` is set where the terminal has gone; once it is set, nothing is reloaded."""
         self._reload = reload
-        self._stop = stop
+        self._stopping = stopping
         is_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         self._ends_with_terminal = not is_ignored and has_terminal()
 
     def heard(self) -> None:
         """SIGHUP has come."""
-        if self._ends_with_terminal and not has_terminal():
-            self._stop()
+        if self._stopping.is_set():
+            _log.info("draining: the configuration is not read again")
+        elif self._ends_with_terminal and not has_terminal():
+            self._stopping.set()
         else:
             _log.info("reloading the configuration")
             self._reload()

@@ -109,7 +109,7 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop_or_kill, stopping, (*workers, control))
-    hang_up = HangUp(control.reload, stopping.set)
+    hang_up = HangUp(control.reload, stopping)
     loop.add_signal_handler(signal.SIGHUP, hang_up.heard)
     keepers: list[asyncio.Task[None]] = []
     try:
