@@ -61,6 +61,18 @@ class DemandEstimate:
         self._requests = heard
         self._tell_level(counts, watched_s)
 
+    def rename(self, names: Mapping[Group, Group]) -> None:
+        """Plans for the requests of a class and payer under their new name from now on."""
+        requests: dict[Cell, float] = {}
+        for cell, seen in self._requests.items():
+            renamed = (*names.get(cell[:2], cell[:2]), *cell[2:])
+            requests[renamed] = requests.get(renamed, 0.0) + seen
+        recent: dict[Group, float] = {}
+        for group, seen in self._recent.items():
+            renamed_group = names.get(group, group)
+            recent[renamed_group] = recent.get(renamed_group, 0.0) + seen
+        self._requests, self._recent = requests, recent
+
     def per_s(self) -> dict[Cell, float]:
         """Of every cell that is not forgotten; all above 0."""
         changes = self._changes()

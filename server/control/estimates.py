@@ -30,6 +30,7 @@ class Estimates:
         self.demand = DemandEstimate()
         self.accounts: dict[GroupName, FloorAccount] = {}
         self._config: Config | None = None
+        self._catalog: Catalog | None = None  # of the last step that learned
 
     def configure(self, config: Config) -> None:
         """Believes what a configuration says of its models, until grades say more."""
@@ -51,6 +52,7 @@ class Estimates:
         self.configure(given.config)
         asked: dict[Bucket, float] = {cell: float(n) for cell, n in given.told.asked.items()}
         self.demand.observe_requests(asked, given.watched_s)
+        self._rename_payers(given.catalog)
         for leg, counts in given.told.legs.items():
             # A leg may be of an older configuration.
             if leg.cell.traffic_class in given.catalog.classes:
@@ -89,6 +91,12 @@ class Estimates:
             for (traffic_class, payer), account in plain["accounts"]["rows"]
         }
         return found
+
+    def _rename_payers(self, catalog: Catalog) -> None:
+        """Or the requests of a payer would be planned for under a name that nobody has any more."""
+        if self._catalog is not None and self._catalog is not catalog:
+            self.demand.rename(self._catalog.groups_after(catalog))
+        self._catalog = catalog
 
     def _learn(self, leg: Leg, counts: Counts, catalog: Catalog, now_s: float) -> None:
         traffic_class = leg.cell.traffic_class

@@ -127,8 +127,9 @@ class _Classes:
 
 
 def _busiest(given: Given, per_s: Mapping[Cell, float]) -> list[Cell]:
-    classes, kinds = given.classes, given.catalog.unfit
-    known = [cell for cell in per_s if cell.traffic_class in classes and cell.kind in kinds]
+    """Without what the configuration no longer has: nobody asks for it, and it is no news."""
+    groups, kinds = given.catalog.groups(), given.catalog.unfit
+    known = [cell for cell in per_s if cell[:2] in groups and cell.kind in kinds]
     # Of equals the first known; sorted by numpy, which lets others have the interpreter meanwhile.
     order = np.argsort([-per_s[cell] for cell in known], kind="stable")[:CELLS_MAX]
     return [known[place] for place in order.tolist()]

@@ -135,6 +135,14 @@ class Catalog:
         payers = self._payers[traffic_class]
         return payers.by_tenant.get(tenant, payers.of_others)
 
+    def groups(self) -> frozenset[tuple[str, str]]:
+        """Every class with every payer that a request of it can have."""
+        return frozenset(
+            (name, payer)
+            for name, payers in self._payers.items()
+            for payer in (*payers.by_tenant.values(), payers.of_others)
+        )
+
     def groups_after(self, later: "Catalog") -> Mapping[tuple[str, str], tuple[str, str]]:
         """What classes and payers are called by a later catalog, where that is another name.
 

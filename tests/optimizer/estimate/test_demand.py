@@ -23,6 +23,18 @@ def test_a_steady_rate_is_found_whatever_the_length_of_windows() -> None:
     assert demand.per_s()[CELL] == pytest.approx(3)
 
 
+def test_a_payer_that_is_renamed_keeps_its_rate_and_what_is_known_of_its_level() -> None:
+    demand, renamed = DemandEstimate(), DemandEstimate()
+    for found in (demand, renamed):
+        for count in (300,) * 50 + (30,) * 2:
+            found.observe_requests({CELL: count, OTHER: 2}, WINDOW_S)
+    renamed.rename({("code", "-"): ("code", "team")})
+    assert renamed.per_s() == pytest.approx(
+        {("code", "team", *cell[2:]): rate for cell, rate in demand.per_s().items()}
+    )
+    assert renamed.per_s()["code", "team", "maths", "s"] < 20  # not the 60 of long ago
+
+
 def test_after_a_half_life_a_change_that_may_be_chance_is_half_believed() -> None:
     demand = DemandEstimate(half_life_s=30)
     for _ in range(100):

@@ -81,6 +81,7 @@ def test_what_the_plan_lacks_is_shed_like_its_kind(draft: Draft) -> None:
 
 
 names = st.sampled_from(["chat", "code"])
+TEAM = {"name": "team", "scope": {"tenant": "anna"}, "amount_usd": 9.0, "period": "day"}
 payers = st.sampled_from(["-", "team"])
 kinds = st.sampled_from([kind.value for kind in PayloadKind])
 domains = st.sampled_from(["law", "art"])
@@ -101,7 +102,8 @@ def test_where_all_is_of_one_kind_a_class_and_payer_are_shed_alike(
     found: list[tuple[str, str, str]], kind: str
 ) -> None:
     cells = [Cell(*three, "s0", kind) for three in found]
-    problem = window_of_cells(service(models=(CHAT_MODEL, VISION)), *cells).problem
+    config = service(models=(CHAT_MODEL, VISION), budgets=(TEAM,))
+    problem = window_of_cells(config, *cells).problem
     assert problem.pool_of.tolist() == problem.group_of.tolist()
 
 

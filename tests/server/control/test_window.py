@@ -104,9 +104,13 @@ def test_a_class_that_would_rather_refuse_gives_up_its_floor_last() -> None:
     assert (group.floor_before_slo, group.priority, group.miss_max) == (True, 3, None)
 
 
+def budget(name: str, **scope: str) -> dict[str, object]:
+    return {"name": name, "scope": scope, "amount_usd": 240.0, "period": "day"}
+
+
 def test_each_class_and_payer_is_a_group() -> None:
     window = built(
-        service(),
+        service(budgets=(budget("team", traffic_class="code", tenant="anna"),)),
         answered(CODE, "small", 3),
         answered(CODE._replace(size_bucket="s1"), "small", 2),
         answered(CODE._replace(payer="-"), "small", 4),
@@ -180,16 +184,17 @@ def test_capacity_is_requests_and_busy_seconds_of_a_window() -> None:
 
 
 def test_a_budget_paces_the_cells_whose_payer_names_it() -> None:
+    budgets = budget("team", traffic_class="code"), budget("other", tenant="o", traffic_class="code")
     window = built(
-        service(),
+        service(budgets=budgets),
         answered(CODE, "small", 2),
         answered(CODE._replace(payer="other+team"), "small", 2),
         answered(CHAT, "small", 2),
     )
-    (budget,) = window.problem.budgets
-    drawn = dict(zip(window.cells, budget.cells.tolist(), strict=True))
+    team = next(one for one in window.problem.budgets if one.name == "team")
+    drawn = dict(zip(window.cells, team.cells.tolist(), strict=True))
     assert drawn == {CODE: True, CODE._replace(payer="other+team"): True, CHAT: False}
-    assert budget.pace_nano_usd == window.budgets["team"].pace_nano_usd_per_s * 5.0
+    assert team.pace_nano_usd == window.budgets["team"].pace_nano_usd_per_s * 5.0
 
 
 def test_prices_are_asked_of_the_floors_as_configured() -> None:
@@ -228,3 +233,22 @@ def test_a_margin_moves_with_the_floor_that_is_promised() -> None:
     """A quarter of the wrong answers allowed, while there is no grade: less of them is less."""
     (group,) = built(service(), answered(CODE, "small", 50)).problem.groups
     assert group.floor_steps == pytest.approx((0.0075, -0.0075))
+
+
+def test_the_requests_of_a_payer_are_planned_for_under_its_new_name() -> None:
+    found, estimates = known(service(), answered(CODE, "small", 50))
+    found.reconfigure(service(budgets=()))
+    window = window_of(found, learned(found, estimates, window_s=0.0))
+    assert window is not None
+    assert window.cells == (CODE._replace(payer="-"),)
+    assert window.problem.demand == pytest.approx([50.0])
+
+
+def test_what_a_worker_still_tells_of_a_payer_that_left_is_not_planned_for() -> None:
+    found, estimates = known(service(), answered(CODE, "small", 50))
+    found.reconfigure(service(budgets=()))
+    learned(found, estimates, window_s=0.0)
+    found.count_push(push(answered(CODE, "small", 60), sequence=2), now_s=NOW_S)
+    window = window_of(found, learned(found, estimates, window_s=0.0))
+    assert window is not None
+    assert {cell.payer for cell in window.cells} == {"-"}

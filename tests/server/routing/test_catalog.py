@@ -78,6 +78,14 @@ def test_without_budgets_nobody_pays() -> None:
     assert compile_catalog(config()).payer("chat", "acme") == NO_PAYER
 
 
+def test_a_group_is_a_class_with_a_payer_that_a_request_of_it_can_have() -> None:
+    budgets = budget("all"), budget("acme", tenant="acme")
+    assert compile_catalog(config(budgets=budgets)).groups() == {
+        ("chat", "all"),
+        ("chat", "acme+all"),
+    }
+
+
 @pytest.mark.parametrize(
     ("before", "after", "moved"),
     [
