@@ -7,11 +7,18 @@ import contextlib
 import os
 import secrets
 import stat
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
+
+import structlog
 
 # Of a file that is being written; a crash leaves it behind.
 UNFINISHED = ".new"
+
+_Known = TypeVar("_Known")
+
+_log = structlog.get_logger()
 
 
 class FileRefused(Exception):
@@ -44,6 +51,31 @@ def read_own(path: Path, *, bytes_max: int) -> bytes:
     if len(content) > bytes_max:
         raise FileRefused(f"{path} has more than the {bytes_max:,} bytes that we write: remove it")
     return content
+
+
+def read_or_set_aside(
+    path: Path, take_up: Callable[[bytes], _Known], *, bytes_max: int, lost: str
+) -> _Known | None:
+    """What `take_up` makes of the content of a file that is for us alone; None without a file.
+
+    A file that is not ours, or of which `take_up` raises ValueError, is set aside, and the log says
+    what is `lost` with it.
+    """
+    try:
+        return take_up(read_own(path, bytes_max=bytes_max))
+    except FileNotFoundError:
+        return None
+    except (FileRefused, ValueError) as error:
+        aside = None
+        with contextlib.suppress(OSError):  # it stays in its place, which is worse but no obstacle
+            aside = str(set_aside(path))
+        _log.warning(
+            f"{lost}: the file is set aside",
+            file=str(path),
+            error=str(error),
+            set_aside=aside,
+        )
+        return None
 
 
 def open_own(path: Path) -> BinaryIO:

@@ -33,7 +33,7 @@ _READ_AT_ONCE = 2**18
 Plain = Mapping[str, Mapping[str, Any]]
 
 
-class StateInvalid(Exception):
+class StateInvalid(ValueError):
     """A file is not one that this Turnout can take up; says why."""
 
 

@@ -1,19 +1,17 @@
 """Keeps what was learned on the disk: written once a window, beside the loop; read at a start."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import structlog
 
-from server.control.kept_file import FileRefused, read_own, set_aside, write_whole
+from server.control.kept_file import read_or_set_aside, write_whole
 from server.control.state_file import (
     STATE_BYTES_MAX,
     Kept,
     Plain,
-    StateInvalid,
     StateTooLarge,
     packed,
     unpacked,
@@ -46,13 +44,12 @@ class StateKeeper:
 
         What is not ours is named in the log and set aside. `take_up` may raise StateInvalid.
         """
-        try:
-            return take_up(unpacked(read_own(self._path, bytes_max=STATE_BYTES_MAX)))
-        except FileNotFoundError:
-            return None
-        except (FileRefused, StateInvalid) as error:
-            self._set_aside(error)
-            return None
+        return read_or_set_aside(
+            self._path,
+            lambda content: take_up(unpacked(content)),
+            bytes_max=STATE_BYTES_MAX,
+            lost="what was learned is lost, it is learned anew",
+        )
 
     def take(self, plain: Plain, *, now_s: float) -> None:
         """Is written when the loop gets to it."""
@@ -90,14 +87,3 @@ class StateKeeper:
             write_whole(self._path, head + body)
             self._body = body
             self._on_written()
-
-    def _set_aside(self, error: Exception) -> None:
-        aside = None
-        with contextlib.suppress(OSError):
-            aside = str(set_aside(self._path))
-        _log.warning(
-            "what was learned is lost, it is learned anew: the file is set aside",
-            file=str(self._path),
-            error=str(error),
-            set_aside=aside,
-        )

@@ -1,16 +1,14 @@
 """Who changed what while the service ran: its last updates, with what each of them changed."""
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-import structlog
 from pydantic import Field, TypeAdapter
 
 from server.config.changes import Change
-from server.control.kept_file import FileRefused, read_own, set_aside
+from server.control.kept_file import read_or_set_aside
 
 # Several thousand updates of a field or two; one gRPC message takes them all to who asks.
 LOG_BYTES_MAX = 2 * 2**20
@@ -18,8 +16,6 @@ LOG_BYTES_MAX = 2 * 2**20
 CHANGES_KEPT_MAX = 400
 # The end of the year 9999, which is as far as a timestamp goes.
 TIME_S_MAX = 253_402_300_799
-
-_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +82,6 @@ class UpdateLog:
 
 def read_log(path: Path) -> UpdateLog:
     """What was kept. What is not ours is named in the service's log and set aside."""
-    try:
-        return UpdateLog.from_bytes(read_own(path, bytes_max=LOG_BYTES_MAX))
-    except FileNotFoundError:
-        pass
-    except (FileRefused, ValueError) as error:
-        with contextlib.suppress(OSError):
-            set_aside(path)
-        _log.warning(
-            "who changed what is lost, it is kept anew: the file is set aside",
-            file=str(path),
-            error=str(error),
-        )
-    return UpdateLog()
+    lost = "who changed what is lost, it is kept anew"
+    kept = read_or_set_aside(path, UpdateLog.from_bytes, bytes_max=LOG_BYTES_MAX, lost=lost)
+    return kept or UpdateLog()
