@@ -7,17 +7,20 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self, TypeVar
 
 import grpc
 import typer
 
-from server.cli.connection import PANEL, TlsCa, connected, tls_of
+from server.cli.connection import PANEL, TIMEOUT_S, TlsCa, connected, tls_of
 from server.cli.terminal import fail, load_or_fail
 from server.config.diagnostics import ConfigError
 from server.config.schema import Config
 from server.config.state_dir import state_dir
 from turnout.v1.admin_pb2_grpc import AdminServiceStub
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
 
 
 class Admin(NamedTuple):
@@ -50,6 +53,15 @@ class Admin(NamedTuple):
         """Its methods; a call that fails ends the command and says what to do."""
         with connected(self.address, "--admin", self.credentials) as channel:
             yield AdminServiceStub(channel)
+
+    def ask(
+        self,
+        method: Callable[[AdminServiceStub], "grpc.UnaryUnaryMultiCallable[Request, Response]"],
+        request: Request,
+    ) -> Response:
+        """The answer to one call; a call that fails ends the command and says what to do."""
+        with self.service() as service:
+            return method(service)(request, timeout=TIMEOUT_S, metadata=self.metadata)
 
 
 def asks_admin(command: Callable[..., None]) -> Callable[..., None]:

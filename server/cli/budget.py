@@ -7,9 +7,8 @@ from rich.table import Table
 
 from server.cli.admin import Admin, asks_admin, asks_admin_unless_subcommand
 from server.cli.assignments import Assignments, assign, keys_help
-from server.cli.connection import TIMEOUT_S
 from server.cli.figures import a
-from server.cli.terminal import AsJson, console, json_of, plain_table, tell_changed
+from server.cli.terminal import AsJson, plain_table, show, show_changed
 from server.config.budgets import BudgetConfig
 from server.money import NANO_PER_USD, usd
 from server.rpc.admin_changes import budget_changes, paths_of
@@ -46,22 +45,13 @@ def set_(
     wanted = pb.Budget(name=name)
     mask = assign(wanted, changes, keys=_KEYS)
     request = pb.UpdateBudgetRequest(budget=wanted, update_mask=mask)
-    with admin.service() as service:
-        found = service.UpdateBudget(request, timeout=TIMEOUT_S, metadata=admin.metadata).budget
-    if as_json:
-        print(json_of(found))
-    else:
-        tell_changed(name, found, mask.paths)
+    found = admin.ask(lambda service: service.UpdateBudget, request).budget
+    show_changed(name, found, mask.paths, as_json=as_json)
 
 
 def _list(admin: Admin, *, as_json: bool) -> None:
     request = pb.ListBudgetsRequest()
-    with admin.service() as service:
-        response = service.ListBudgets(request, timeout=TIMEOUT_S, metadata=admin.metadata)
-    if as_json:
-        print(json_of(response))
-    else:
-        console().print(table(response))
+    show(admin.ask(lambda service: service.ListBudgets, request), table, as_json=as_json)
 
 
 def table(response: pb.ListBudgetsResponse) -> Table:

@@ -8,7 +8,6 @@ from rich.table import Table
 from rich.text import Text
 
 from server.cli.admin import Admin, asks_admin
-from server.cli.connection import TIMEOUT_S
 from server.cli.terminal import AsJson, console, json_of, plain_table
 from turnout.v1 import admin_pb2 as pb
 
@@ -24,9 +23,7 @@ def changes(
     as_json: AsJson = False,
 ) -> None:
     """Show who changed what while the service ran, and what it was before."""
-    request = pb.ListUpdatesRequest()
-    with admin.service() as service:
-        updates = service.ListUpdates(request, timeout=TIMEOUT_S, metadata=admin.metadata).updates
+    updates = admin.ask(lambda service: service.ListUpdates, pb.ListUpdatesRequest()).updates
     shown = pb.ListUpdatesResponse(updates=updates[:limit])
     if as_json:
         print(json_of(shown))

@@ -7,9 +7,8 @@ from rich.table import Table
 
 from server.cli.admin import Admin, asks_admin, asks_admin_unless_subcommand
 from server.cli.assignments import Assignments, assign, keys_help
-from server.cli.connection import TIMEOUT_S
 from server.cli.figures import percent
-from server.cli.terminal import AsJson, console, json_of, plain_table, tell_changed
+from server.cli.terminal import AsJson, plain_table, show, show_changed
 from server.config.classes import ClassConfig
 from server.rpc.admin_changes import class_changes, paths_of
 from turnout.v1 import admin_pb2 as pb
@@ -45,22 +44,13 @@ def set_(
     wanted = pb.TrafficClass(name=name)
     mask = assign(wanted, changes, keys=_KEYS)
     request = pb.UpdateClassRequest(traffic_class=wanted, update_mask=mask)
-    with admin.service() as service:
-        response = service.UpdateClass(request, timeout=TIMEOUT_S, metadata=admin.metadata)
-    if as_json:
-        print(json_of(response.traffic_class))
-    else:
-        tell_changed(name, response.traffic_class, mask.paths)
+    found = admin.ask(lambda service: service.UpdateClass, request).traffic_class
+    show_changed(name, found, mask.paths, as_json=as_json)
 
 
 def _list(admin: Admin, *, as_json: bool) -> None:
     request = pb.ListClassesRequest()
-    with admin.service() as service:
-        response = service.ListClasses(request, timeout=TIMEOUT_S, metadata=admin.metadata)
-    if as_json:
-        print(json_of(response))
-    else:
-        console().print(table(response))
+    show(admin.ask(lambda service: service.ListClasses, request), table, as_json=as_json)
 
 
 def table(response: pb.ListClassesResponse) -> Table:

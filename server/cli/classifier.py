@@ -8,7 +8,6 @@ from rich.table import Table
 from rich.text import Text
 
 from server.cli.admin import Admin, asks_admin, asks_admin_unless_subcommand
-from server.cli.connection import TIMEOUT_S
 from server.cli.figures import percent
 from server.cli.terminal import FAILED, AsJson, console, fail, json_of, plain_table
 from turnout.v1 import admin_pb2 as pb
@@ -23,10 +22,7 @@ app = typer.Typer(help="The learned classifier: what it sees, and another in its
 @asks_admin_unless_subcommand
 def classifier(admin: Admin, as_json: AsJson = False) -> None:
     """Show the domains of the last hour against the training mix; use another classifier."""
-    with admin.service() as service:
-        response = service.GetServerInfo(
-            pb.GetServerInfoRequest(), timeout=TIMEOUT_S, metadata=admin.metadata
-        )
+    response = admin.ask(lambda service: service.GetServerInfo, pb.GetServerInfoRequest())
     if not response.HasField("classifier"):
         fail("no learned classifier is in force: name its file as classifier.file, or use one")
     if as_json:

@@ -11,9 +11,8 @@ from rich.text import Text
 
 from server.cli.admin import Admin, asks_admin, asks_admin_unless_subcommand
 from server.cli.assignments import Assignments, assign, keys_help
-from server.cli.connection import TIMEOUT_S
 from server.cli.figures import estimate
-from server.cli.terminal import AsJson, console, json_of, plain_table, tell_changed
+from server.cli.terminal import AsJson, console, json_of, plain_table, show, show_changed
 from server.config.models import ModelConfig
 from server.money import NANO_PER_USD, usd
 from server.rpc.admin_changes import model_changes, paths_of
@@ -33,14 +32,8 @@ def models(admin: Admin, as_json: AsJson = False) -> None:
 
 
 def _list(admin: Admin, *, as_json: bool) -> None:
-    with admin.service() as service:
-        response = service.ListModels(
-            pb.ListModelsRequest(), timeout=TIMEOUT_S, metadata=admin.metadata
-        )
-    if as_json:
-        print(json_of(response))
-    else:
-        console().print(table(response))
+    request = pb.ListModelsRequest()
+    show(admin.ask(lambda service: service.ListModels, request), table, as_json=as_json)
 
 
 @app.command("list", epilog="Example: [bold]turnout model list --json[/]")
@@ -65,12 +58,8 @@ def set_(
     wanted = pb.Model(name=name, enabled=add)
     mask = assign(wanted, changes, keys=_KEYS)
     request = pb.UpdateModelRequest(model=wanted, update_mask=mask, allow_missing=add)
-    with admin.service() as service:
-        response = service.UpdateModel(request, timeout=TIMEOUT_S, metadata=admin.metadata)
-    if as_json:
-        print(json_of(response.model))
-    else:
-        tell_changed(name, response.model, mask.paths)
+    found = admin.ask(lambda service: service.UpdateModel, request).model
+    show_changed(name, found, mask.paths, as_json=as_json)
 
 
 @app.command(epilog="Example: [bold]turnout model drain small[/]")
@@ -104,9 +93,7 @@ def _set_enabled(admin: Admin, name: str, *, enabled: bool) -> pb.Model:
     request = pb.UpdateModelRequest(
         model=pb.Model(name=name, enabled=enabled), update_mask=FieldMask(paths=["enabled"])
     )
-    with admin.service() as service:
-        response = service.UpdateModel(request, timeout=TIMEOUT_S, metadata=admin.metadata)
-    return response.model
+    return admin.ask(lambda service: service.UpdateModel, request).model
 
 
 def table(response: pb.ListModelsResponse) -> Table:

@@ -1,14 +1,14 @@
 """What every command says in the same way: answers as JSON, and why there is none."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +22,8 @@ _UNTIL = (
     "that belongs in the file. "
     "'turnout changes' shows who changed what."
 )
+
+Answer = TypeVar("Answer", bound=Message)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; its fields are stable.")]
 
@@ -42,8 +44,19 @@ def json_of(message: Message, *, indent: int | None = 2) -> str:
     )
 
 
-def tell_changed(name: str, found: Message, keys: Iterable[str]) -> None:
-    """What an entry says now where it was changed, and for how long."""
+def show(answer: Answer, view: Callable[[Answer], RenderableType], *, as_json: bool) -> None:
+    """Prints an answer for a person to look at, or as JSON."""
+    if as_json:
+        print(json_of(answer))
+    else:
+        console().print(view(answer))
+
+
+def show_changed(name: str, found: Message, keys: Iterable[str], *, as_json: bool) -> None:
+    """Prints what an entry says now where it was changed, and for how long; or it all as JSON."""
+    if as_json:
+        print(json_of(found))
+        return
     for key in keys:
         console().print(Text.assemble(f"{name}: {key} is ", (_said(found, key), "bold green")))
     console().print(Text(_UNTIL, "dim"), soft_wrap=True)
