@@ -62,7 +62,7 @@ def _get(stub: AdminServiceStub, admin: Admin, plan_id: str = "") -> pb.GetPlanR
 
 def _view(response: pb.GetPlanResponse) -> RenderableType:
     if not response.HasField("plan"):
-        return no_plan_view()
+        return no_plan_view(response.no_plan_reason)
     return plan_view(response.plan, now_s=time.time())
 
 

@@ -17,10 +17,6 @@ from server.money import usd
 from server.routing.catalog import payer_text
 from turnout.v1 import admin_pb2 as pb
 
-_NO_PLAN = (
-    "There is no plan yet. Until the first window ends, each request goes to the cheapest model "
-    "that is believed to be accurate enough for its class."
-)
 _NOTHING = ("", "", "", "")
 _HOUR_S, _MINUTE_S = 3_600, 60
 # An average over more than this is one over an hour: the minute that runs is not over yet.
@@ -32,9 +28,12 @@ def plan_view(plan: pb.Plan, *, now_s: float) -> RenderableType:
     return Group(*(Padding(part, (0, 0, 1, 0)) for part in _parts(plan, now_s)))
 
 
-def no_plan_view() -> RenderableType:
-    """What holds before the first window has ended."""
-    return Text(_NO_PLAN)
+def no_plan_view(reason: str) -> RenderableType:
+    """Why there is no plan, and what holds until there is; no reason before a window has ended."""
+    return Text(
+        f"There is no plan yet: {reason or 'the first window has not ended'}. Until there is one, "
+        "each request goes to the cheapest model that is believed accurate enough for its class."
+    )
 
 
 def _parts(plan: pb.Plan, now_s: float) -> Iterator[RenderableType]:

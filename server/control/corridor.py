@@ -83,6 +83,7 @@ class Corridor:
         """`begun_s` is when a service began that remembers nothing; else None."""
         self.estimates = estimates
         self.plan: Plan | None = None  # in force; None before the first
+        self.no_plan_reason = ""  # why the last window brought no first plan
         self.accuracy: Mapping[str, Estimate] = {}
         self._knowledge = knowledge
         self._epoch = epoch
@@ -117,8 +118,7 @@ class Corridor:
         }
         window = build_window(given, self.estimates)
         if window is None:
-            nothing = "no request has been seen that a model which is up could answer"
-            return Step(given, accuracy, failure=nothing)
+            return Step(given, accuracy, failure=self._why_nothing_is_planned())
         solution = self._solver(window, Deadline(SOLVE_S_MAX, haste.now_s))
         if isinstance(solution, Failure):
             failure = f"{solution.status}: {solution.message}"
@@ -131,13 +131,22 @@ class Corridor:
         self.accuracy = step.accuracy
         if step.draft is not None:
             self.plan, self._routes = step.draft.plan, step.draft.routes
+            self.no_plan_reason = ""
         else:
             self.fail(step.failure)
 
     def fail(self, why: str) -> None:
-        """Keeps the older plan, and notes in it why."""
-        if self.plan is not None:
+        """Keeps the older plan, and notes in it why; or notes why there is none."""
+        if self.plan is None:
+            self.no_plan_reason = why
+        else:
             self.plan.failure = why
+
+    def _why_nothing_is_planned(self) -> str:
+        if self.estimates.demand.per_s():
+            return "no request has been seen that a model which is up could answer"
+        when = "yet" if self.plan is None else "lately"
+        return f"nothing has been asked {when}"
 
     def _draft(self, given: Given, window: Window, solution: Solution) -> Draft:
         shares = shares_of(window, solution)

@@ -149,6 +149,10 @@ class ControlPlane:
             return newest
         return self._replanner.archive.find(plan_id, newest=newest_id)
 
+    def no_plan_reason(self) -> str:
+        """Why no window that has ended brought a plan; empty once one has, or if none has ended."""
+        return self._corridor.no_plan_reason
+
     def model_statuses(self) -> list[ModelStatus]:
         """Every model, with what is believed of it and what it did in the last hour."""
         return list(

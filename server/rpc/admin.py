@@ -65,7 +65,8 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         )
 
     async def GetPlan(self, request: pb.GetPlanRequest, context: Context) -> pb.GetPlanResponse:
-        return pb.GetPlanResponse(plan=self._plane.plan(request.plan_id))
+        plan, why_none = self._plane.plan(request.plan_id), self._plane.no_plan_reason()
+        return pb.GetPlanResponse(plan=plan, no_plan_reason=why_none)
 
     async def ListModels(
         self, request: pb.ListModelsRequest, context: Context

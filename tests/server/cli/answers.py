@@ -19,6 +19,7 @@ class Answers:
 
     def __init__(self) -> None:
         self.plans: list[pb.Plan | None] = [samples.plan()]  # one a call, then the last again
+        self.no_plan_reason = ""
         self.decision = samples.decision()
         self.refusal: status_pb2.Status | None = None
         self.metadata: dict[str, str | bytes] = {}
@@ -112,7 +113,8 @@ class Admin(AdminServiceServicer):
         self._answers.asked(context)
         self._answers.wanted = request
         plans = self._answers.plans
-        return pb.GetPlanResponse(plan=plans.pop(0) if len(plans) > 1 else plans[0])
+        plan = plans.pop(0) if len(plans) > 1 else plans[0]
+        return pb.GetPlanResponse(plan=plan, no_plan_reason=self._answers.no_plan_reason)
 
     def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
         self._answers.asked(context)

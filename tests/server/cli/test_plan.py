@@ -41,11 +41,21 @@ def test_an_earlier_plan_cannot_be_watched(run: Run, address: str) -> None:
     assert "leave out --watch or the id" in " ".join(result.stderr.split())
 
 
-def test_before_the_first_plan_it_says_what_holds(run: Run, address: str, answers: Answers) -> None:
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("", "There is no plan yet: the first window has not ended. Until there is one,"),
+        ("nothing has been asked yet", "There is no plan yet: nothing has been asked yet. Until"),
+    ],
+)
+def test_before_the_first_plan_it_says_why_there_is_none_and_what_holds(
+    run: Run, address: str, answers: Answers, reason: str, words: str
+) -> None:
     answers.plans = [None]
+    answers.no_plan_reason = reason
     result = run("plan", "--admin", address)
     assert result.exit_code == 0
-    assert "There is no plan yet." in result.stdout
+    assert words in " ".join(result.stdout.split())
 
 
 def test_json_has_every_field_under_its_name_in_the_protos(run: Run, address: str) -> None:
@@ -57,7 +67,8 @@ def test_json_has_every_field_under_its_name_in_the_protos(run: Run, address: st
 
 def test_json_before_the_first_plan_has_no_plan(run: Run, address: str, answers: Answers) -> None:
     answers.plans = [None]
-    assert json.loads(run("plan", "--json", "--admin", address).stdout) == {}
+    answers.no_plan_reason = "why"
+    assert json.loads(run("plan", "--json", "--admin", address).stdout) == {"no_plan_reason": "why"}
 
 
 @pytest.mark.slow

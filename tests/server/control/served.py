@@ -25,7 +25,7 @@ from server.rpc.errors import ErrorAnswering
 from server.transport.channel.channel import Channel
 from tests.server.control.told import KEY
 from turnout.v1 import control_pb2 as pb
-from turnout.v1.admin_pb2 import GetPlanRequest, Plan
+from turnout.v1.admin_pb2 import GetPlanRequest, GetPlanResponse, Plan
 from turnout.v1.admin_pb2_grpc import AdminServiceStub, add_AdminServiceServicer_to_server
 from turnout.v1.control_pb2_grpc import add_ControlServiceServicer_to_server
 
@@ -51,11 +51,16 @@ class Served:
 
     async def planned(self, holds: Callable[[Plan], bool]) -> Plan:
         """The first plan from now on of which this holds, as operators see it."""
+        found = await self.answered(lambda found: found.HasField("plan") and holds(found.plan))
+        return found.plan
+
+    async def answered(self, holds: Callable[[GetPlanResponse], bool]) -> GetPlanResponse:
+        """The first answer to GetPlan from now on of which this holds."""
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 response = await self.admin.GetPlan(GetPlanRequest())
-                if response.HasField("plan") and holds(response.plan):
-                    return response.plan
+                if holds(response):
+                    return response
                 await asyncio.sleep(0.01)
 
 

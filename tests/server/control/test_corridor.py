@@ -12,7 +12,7 @@ from server.control.estimates import Estimates
 from server.control.facts import Graded
 from server.control.knowledge import Knowledge
 from server.control.window import Window
-from tests.server.control.told import CHAT, CODE, NOW_S, SMALL, answered, push, service
+from tests.server.control.told import CHAT, CODE, LARGE, NOW_S, SMALL, answered, push, service
 
 TEAM = ("code", "team")
 
@@ -127,11 +127,23 @@ def test_steps_that_route_alike_keep_the_plans_id_and_bring_no_parts() -> None:
     assert second.plan.time.ToNanoseconds() > first.plan.time.ToNanoseconds()
 
 
-def test_without_a_request_the_plan_in_force_says_why_there_is_no_newer_one() -> None:
+def test_a_service_that_nobody_has_asked_says_so_once_a_window_has_ended() -> None:
     empty = Corridor(Knowledge(service()), Estimates(), epoch=7, begun_s=NOW_S)
+    assert empty.no_plan_reason == ""
     step = empty.step(NOW_S + 5)
     assert (step.draft, step.is_fault) == (None, False)
-    assert "no request has been seen" in step.failure
+    assert empty.no_plan_reason == "nothing has been asked yet"
+
+
+def test_a_first_plan_that_no_model_could_answer_for_says_that_it_waits_for_one() -> None:
+    off = service(models=({**SMALL, "enabled": False}, {**LARGE, "enabled": False}))
+    found = Service(off)
+    found.step()
+    assert "no request has been seen that a model which is up" in found.corridor.no_plan_reason
+    found.knowledge.configure(service())
+    found.step()
+    assert found.corridor.plan is not None
+    assert found.corridor.no_plan_reason == ""
 
 
 def test_what_a_step_that_failed_was_told_is_not_lost() -> None:

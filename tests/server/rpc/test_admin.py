@@ -64,6 +64,15 @@ def whole_model(name: str) -> pb.Model:
 async def test_before_the_first_plan_there_is_none(served: Served) -> None:
     response = await served.admin.GetPlan(pb.GetPlanRequest())
     assert not response.HasField("plan")
+    assert response.no_plan_reason == ""
+
+
+async def test_a_service_that_nobody_has_asked_says_that_its_plan_waits_for_a_request(
+    served: Served,
+) -> None:
+    await served.admin.UpdateModel(model_update(pb.Model(name="small"), "enabled"))  # plans at once
+    found = await served.answered(lambda found: bool(found.no_plan_reason))
+    assert found.no_plan_reason == "nothing has been asked yet"
 
 
 async def test_models_are_listed_with_what_they_did_and_how_their_endpoints_are(

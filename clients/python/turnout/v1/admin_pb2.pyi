@@ -978,6 +978,9 @@ class GetPlanResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PLAN_FIELD_NUMBER: builtins.int
+    NO_PLAN_REASON_FIELD_NUMBER: builtins.int
+    no_plan_reason: builtins.str
+    """Why there is none yet. Empty where there is one, and until the first window has ended."""
     @property
     def plan(self) -> Global___Plan:
         """Absent before the first plan."""
@@ -986,9 +989,10 @@ class GetPlanResponse(google.protobuf.message.Message):
         self,
         *,
         plan: Global___Plan | None = ...,
+        no_plan_reason: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["plan", b"plan"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["plan", b"plan"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["no_plan_reason", b"no_plan_reason", "plan", b"plan"]) -> None: ...
 
 Global___GetPlanResponse: typing_extensions.TypeAlias = GetPlanResponse
 
