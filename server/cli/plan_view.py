@@ -85,6 +85,22 @@ def _missed(plan: pb.Plan) -> Iterator[str]:
     yield from (budget.text for budget in plan.budgets if _is_short(budget))
 
 
+def _keeps_promises(plan: pb.Plan) -> bool:
+    """Whether every class is planned, and was seen, to get what it was promised."""
+    planned = all(breach.kind == "pace" for breach in plan.breaches)
+    return planned and not any(_was_late(one) or _was_worse(one) for one in plan.classes)
+
+
+def _was_late(found: pb.PlanClass) -> bool:
+    return bool(found.realised_requests) and found.realised_within_slo < found.slo_fraction
+
+
+def _was_worse(found: pb.PlanClass) -> bool:
+    """Where the whole interval is below the floor: a mean alone proves nothing."""
+    seen = found.realised_accuracy
+    return found.floor_basis != "assumed" and bool(seen.grades) and seen.high < found.floor
+
+
 def _is_short(budget: pb.PlanBudget) -> bool:
     return budget.expected_nano_usd > budget.amount_nano_usd
 
@@ -115,8 +131,12 @@ def _compared(plan: pb.Plan) -> Text:
     dearer_by = plan.cost_nano_usd_per_hour / plan.best_model_cost_nano_usd_per_hour - 1
     if round(dearer_by, 3) == 0:  # what a per cent with one decimal shows
         return Text("the same")
+    saved = percent(-dearer_by)
+    if dearer_by < 0 and not _keeps_promises(plan):
+        but = "but does not keep every promise"
+        return Text(f"so the mix costs {saved} less, {but}", "yellow")
     if dearer_by < 0:
-        return Text.assemble("so the mix saves ", (percent(-dearer_by), "bold green"))
+        return Text.assemble("so the mix saves ", (saved, "bold green"))
     if plan.cost_nano_usd_per_day <= plan.best_model_cost_nano_usd_per_day:
         return Text("less than this mix, which was made for the requests of this moment", "yellow")
     lacks = "too little capacity, too slow, or below a floor"
@@ -155,10 +175,9 @@ def _promise_rows(found: pb.PlanClass) -> Iterator[tuple[str, str, str, Text]]:
     floor = percent(found.floor) if found.floor else "-"
     yield "accuracy", floor, percent(found.accuracy), _seen_accuracy(found)
     if found.slo_fraction:
-        seen = found.realised_within_slo
-        style = "green" if seen >= found.slo_fraction else "red"
+        seen, style = percent(found.realised_within_slo), "red" if _was_late(found) else "green"
         wanted, planned = percent(found.slo_fraction), percent(found.within_slo)
-        told = Text(percent(seen), style) if found.realised_requests else _unseen(found)
+        told = Text(seen, style) if found.realised_requests else _unseen(found)
         yield "in time", wanted, planned, told
     if found.shed or found.realised_shed:
         yield "turned away", "", percent(found.shed), Text(percent(found.realised_shed))
@@ -170,13 +189,13 @@ def _unseen(found: pb.PlanClass) -> Text:
 
 
 def _seen_accuracy(found: pb.PlanClass) -> Text:
-    """Red only where the whole interval is below the floor: a mean alone proves nothing."""
+    """Green, yellow or red: kept, perhaps missed, or missed."""
     seen = found.realised_accuracy
     if found.floor_basis == "assumed":
         return Text("assumed: no grades", "yellow")
     if not seen.grades:
         return Text("no grades yet", "dim")
-    style = "green" if seen.mean >= found.floor else "red" if seen.high < found.floor else "yellow"
+    style = "red" if _was_worse(found) else "green" if seen.mean >= found.floor else "yellow"
     return Text(estimate(seen), style)
 
 
