@@ -1,6 +1,7 @@
 """A plan that a finance person can follow, in 80 columns and more."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import zip_longest
 
@@ -11,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from server.cli.figures import a, age, counted, estimate, percent, rate
-from server.cli.mix import mixes
 from server.cli.terminal import plain_table
+from server.control.class_mix import ModelPart, class_mix, class_parts
 from server.money import usd
 from server.routing.catalog import payer_text
 from turnout.v1 import admin_pb2 as pb
@@ -204,18 +205,33 @@ def _mix(cells: Sequence[pb.PlanCell]) -> Table:
     table.title = "Mix"
     table.columns[3].ratio = 1  # the bar takes what is left of the width
     table.expand = True
-    for traffic_class, found in sorted(mixes(cells).items()):
-        for number, mix in enumerate(found):
+    for traffic_class, mix in sorted(_mixes(cells).items()):
+        for number, part in enumerate(mix):
             table.add_row(
                 Text(traffic_class if number == 0 else "", "bold"),
-                mix.model,
-                percent(mix.share),
-                Bar(1, 0, mix.share, color="green"),
-                percent(mix.accuracy),
-                usd(1_000 * mix.cost_nano_usd),
+                part.model,
+                percent(part.share),
+                Bar(1, 0, part.share, color="green"),
+                percent(part.accuracy),
+                usd(1_000 * part.cost_nano_usd),
             )
         table.add_section()
     return table
+
+
+def _mixes(cells: Sequence[pb.PlanCell]) -> Mapping[str, list[ModelPart[str]]]:
+    """The mix of each class."""
+    by_class: defaultdict[str, list[pb.PlanCell]] = defaultdict(list)
+    for cell in cells:
+        by_class[cell.cell.traffic_class].append(cell)
+    return {name: class_mix(_model_parts(found)) for name, found in by_class.items()}
+
+
+def _model_parts(cells: Sequence[pb.PlanCell]) -> Iterator[ModelPart[str]]:
+    of_class = class_parts([cell.requests_per_s for cell in cells])
+    for cell, part in zip(cells, of_class, strict=True):
+        for one in cell.shares:
+            yield ModelPart(one.model, part * one.share, one.cost_nano_usd, one.accuracy)
 
 
 def _budgets(plan: pb.Plan) -> Table:

@@ -11,6 +11,7 @@ from optimizer.problem import Floats
 from optimizer.solution import Solution
 from server.control.binding import SHARE_MIN, bindings
 from server.control.cell_messages import to_message
+from server.control.class_mix import ModelPart, class_mix, class_parts
 from server.control.window import Window
 from server.routing.catalog import Cell
 from server.routing.selector import KindKey, ModelShares, Shed
@@ -92,16 +93,28 @@ def _class_messages(shares: Shares) -> Sequence[pb.ClassShares]:
 
 
 def _classes(window: Window, solution: Solution) -> Iterator[tuple[str, ModelShares]]:
-    """The mix of each class over its cells, weighed by their demand."""
+    """The mix of each class, of what is served."""
     for name, indexes in _members([cell.traffic_class for cell in window.cells]).items():
-        weight = _weight(window, indexes)
-        served = weight[:, np.newaxis] * solution.shares[indexes]
-        cost = (served * window.problem.cost_nano_usd[indexes]).sum(axis=0)
-        by_model = served.sum(axis=0)
-        cost_of_one = cost / np.maximum(by_model, np.finfo(float).tiny)
-        shares = _model_shares(by_model / weight.sum(), cost_of_one)
-        if shares:
+        mix = class_mix(_model_parts(window, solution, indexes))
+        if shares := _class_shares(mix):
             yield name, shares
+
+
+def _model_parts(
+    window: Window, solution: Solution, indexes: Sequence[int]
+) -> Iterator[ModelPart[int]]:
+    of_class = class_parts(window.problem.demand[indexes].tolist())
+    for i, part in zip(indexes, of_class, strict=True):
+        shares, cost = solution.shares[i], window.problem.cost_nano_usd[i]
+        for m in np.flatnonzero(shares).tolist():
+            yield ModelPart(m, part * float(shares[m]), float(cost[m]))
+
+
+def _class_shares(mix: Sequence[ModelPart[int]]) -> ModelShares:
+    """In the order of the models, as those of cells."""
+    kept = sorted((part for part in mix if part.share > SHARE_MIN), key=lambda part: part.model)
+    total = sum(part.share for part in kept)
+    return tuple((part.model, part.share / total, round(part.cost_nano_usd)) for part in kept)
 
 
 def _kinds_shed(
@@ -113,10 +126,11 @@ def _kinds_shed(
     """
     cells = window.cells
     for key, indexes in _members([(cell.traffic_class, cell.kind) for cell in cells]).items():
-        weight, pools = _weight(window, indexes), window.problem.pool_of[indexes]
+        of_kind = class_parts(window.problem.demand[indexes].tolist())
+        pools = window.problem.pool_of[indexes]
         binds = dict.fromkeys(why[p] for p in pools.tolist() if p in why)
         is_served = any(cells[i] in served_cells for i in indexes)
-        part = float(weight @ solution.shed[pools] / weight.sum()) if is_served else 1.0
+        part = float(np.dot(of_kind, solution.shed[pools])) if is_served else 1.0
         if binds and part > SHARE_MIN:
             yield key, (part, "; ".join(binds))
 
@@ -127,12 +141,6 @@ def _members(keys: Sequence[_Key]) -> Mapping[_Key, list[int]]:
     for i, key in enumerate(keys):
         members[key].append(i)
     return members
-
-
-def _weight(window: Window, indexes: Sequence[int]) -> Floats:
-    """How much each cell counts in a mean: its demand, or all alike where nobody asks."""
-    demand = window.problem.demand[indexes]
-    return demand if demand.any() else np.ones(len(indexes))
 
 
 def _model_shares(shares: Floats, cost_nano_usd: Floats) -> ModelShares:
