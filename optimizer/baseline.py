@@ -18,7 +18,7 @@ class BestModel:
 
 
 def best_model(problem: Problem) -> BestModel:
-    """By accuracy over all demand; of equals the cheaper one."""
+    """Ranks models by accuracy over all demand, and equally accurate ones by cost."""
     demand = nominal_demand(problem)
     by_model = demand @ problem.accuracy
     ranking = np.lexsort((demand @ problem.cost_nano_usd, -by_model))

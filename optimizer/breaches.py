@@ -9,8 +9,8 @@ from optimizer.mix import Mix
 from optimizer.problem import Floats, Problem, group_labels
 from optimizer.solution import Breach, BreachKind, Relaxed
 
-# In fractions of the group's requests or of all money: what is less is no bound that gave way but
-# what the passes may take from each other's optima.
+# A fraction of the group's requests, or of all money. Where a bound is exceeded by less, it did not
+# give way: the passes may take so much from each other's optima.
 _NAMED = 1e-8
 _SEVEREST: Sequence[tuple[BreachKind, Relaxed]] = (
     ("capacity", "served"),
@@ -22,7 +22,7 @@ _SEVEREST: Sequence[tuple[BreachKind, Relaxed]] = (
 
 
 def breaches(problem: Problem, mix: Mix, budget_cost_nano_usd: Floats) -> tuple[Breach, ...]:
-    """Those of the groups, then of pins, then of budgets."""
+    """Breaches of groups come first, then those of pins, then those of budgets."""
     return (
         *_group_breaches(problem, mix),
         *_pin_breaches(problem, mix),

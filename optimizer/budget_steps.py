@@ -20,7 +20,7 @@ from optimizer.step_price import (
 from server.money import DAY_S, NANO_PER_USD, per_day, to_usd
 
 _STEP_USD = 1.0  # a day
-# Of what the budget spends: for one of less than ten dollars a day a dollar is no step but a leap.
+# A step is at most this part of what the budget spends: a dollar is a leap for a budget of five.
 _STEP_PART = 0.1
 
 
@@ -34,7 +34,7 @@ class _Day(NamedTuple):
 def budget_steps(
     problem: Problem, plan: Solution, *, window_s: float, limits: Limits
 ) -> Iterator[StepPrice]:
-    """plan: of the problem without budgets; each budget is looked at alone."""
+    """Prices steps of each budget by itself; `plan` solves the problem without budgets."""
     for budget in problem.budgets:
         alone = replace(problem, budgets=(budget,))
         yield from _steps(alone, plan, _Day(window_s, limits))
@@ -65,7 +65,7 @@ def _step_usd(spent: float, day: _Day) -> float:
 def _priced(
     price: StepPrice, before: Problem, after: Problem, kept: Solution, day: _Day
 ) -> StepPrice:
-    """In money where the pace can be kept on both sides of the step, else in accuracy."""
+    """The price: money where the pace can be kept on both sides of the step, else accuracy."""
     moved = proven(after, day.limits)
     if moved is None:
         return price

@@ -1,4 +1,4 @@
-"""No answer of the solver is believed: how wrong it can be follows from its shares and prices."""
+"""Certifies what the solver answers: its shares and prices show how wrong it can be at most."""
 
 from typing import NamedTuple
 
@@ -12,14 +12,14 @@ from optimizer.shares import repaired
 from optimizer.solution import Failure, Stopped
 from optimizer.solver import Infeasible, Target, Vertex, answers
 
-# Relative, of every row.
+# By how much a row may be exceeded, relative to its bound.
 _VIOLATION_MAX = 1e-9
-# Of the largest number of its row: a bound below this is noise beside it and measures nothing.
+# A bound below this part of the largest number of its row is noise beside it: it measures nothing.
 _NOISE = 1e-4
 
 
 class Errors(NamedTuple):
-    """Both relative."""
+    """How wrong an answer can be at most; both figures are relative."""
 
     duality_gap: float
     worst_violation: float
@@ -61,7 +61,7 @@ def errors(programme: Programme, target: Target, vertex: Vertex) -> Errors:
 
 
 def _gap(programme: Programme, target: Target, vertex: Vertex) -> float:
-    """Relative to the cost. The bound holds for any prices: no tolerance enters it."""
+    """The gap relative to the cost. Its bound holds for any prices, so no tolerance enters it."""
     reduced = target.cost + programme.rows.T @ vertex.row_prices
     bound = -float(programme.limits @ vertex.row_prices)
     for cap, price in zip(target.caps, vertex.cap_prices, strict=True):
@@ -74,7 +74,7 @@ def _gap(programme: Programme, target: Target, vertex: Vertex) -> float:
 
 
 def _violation(programme: Programme, target: Target, vertex: Vertex) -> float:
-    """Fractions as they are, other rows relative to their bound."""
+    """The worst violation: of fractions as it is, of other rows relative to their bound."""
     beyond = (programme.rows @ vertex.x - programme.limits) * programme.row_scale
     size = np.array([_size(one) for one in programme.constraints])
     capped = [float(vertex.x[cap.columns].sum()) - cap.limit for cap in target.caps]

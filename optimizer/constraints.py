@@ -1,7 +1,8 @@
 """The constraints of the window's programme: floors, SLOs, pins, capacities and paces.
 
-Their numbers are natural: of a group fractions of its requests, of a resource its units, of a
-budget fractions of all money. Each keeps its unit, so that duals find the way back.
+Their numbers are natural: those of a group are fractions of its requests, those of a resource are
+its units, those of a budget are fractions of all money. Each constraint keeps its unit, by which
+its dual is converted back.
 
 A cell is live if its demand counts beside the largest; the others are no columns of the programme.
 """
@@ -30,17 +31,17 @@ class Constraint(NamedTuple):
 
     @property
     def key(self) -> str:
-        """How its price is found."""
+        """The key that its price is found by."""
         return f"{self.kind}:{self.name}"
 
     @property
     def fractions(self) -> bool:
-        """Of a group's requests, rather than a sum over groups."""
+        """Whether its numbers are fractions of a group's requests, rather than sums over groups."""
         return self.group is not None
 
     @property
     def elastic(self) -> bool:
-        """Capacity always holds."""
+        """Whether it may give way; capacity always holds."""
         return self.kind != "capacity"
 
 
@@ -56,7 +57,7 @@ class Pairs(NamedTuple):
 
     @classmethod
     def of(cls, problem: Problem) -> "Pairs":
-        """No pair at all where nothing is demanded."""
+        """Finds the pairs: none at all where nothing is demanded."""
         live = live_cells(problem)
         seat, model = np.nonzero(problem.allowed[live])
         group_of = problem.group_of[live]
@@ -66,7 +67,7 @@ class Pairs(NamedTuple):
 
 
 def live_cells(problem: Problem) -> Ints:
-    """Those whose demand counts."""
+    """The cells whose demand counts, in ascending order."""
     return np.flatnonzero(problem.demand > _LIVE * problem.demand.max(initial=0.0))
 
 
@@ -77,7 +78,7 @@ def money_scale(problem: Problem) -> float:
 
 
 def constraints_of(problem: Problem, pairs: Pairs) -> list[Constraint]:
-    """In the order: floors and SLOs by group, pins, resources, paces."""
+    """All constraints: floors and SLOs by group, then pins, then resources, then paces."""
     return [
         *_group_constraints(problem, pairs),
         *_pin_constraints(problem, pairs),
@@ -87,7 +88,7 @@ def constraints_of(problem: Problem, pairs: Pairs) -> list[Constraint]:
 
 
 def _group_constraints(problem: Problem, pairs: Pairs) -> Iterator[Constraint]:
-    """Bounds speak of what is served, so each pair brings its excess over the bound."""
+    """Bounds are on means over what is served, so each pair counts by its excess over the bound."""
     accuracy = problem.accuracy[pairs.cell, pairs.model]
     miss = problem.miss[pairs.cell, pairs.model]
     labels = group_labels(problem.groups)
@@ -121,7 +122,7 @@ def _pin_constraints(problem: Problem, pairs: Pairs) -> Iterator[Constraint]:
 
 
 def pin_names(problem: Problem, pin: Pin) -> tuple[str, str]:
-    """Of its lower and its upper bound: "code: forest at least", "code: forest at most"."""
+    """The names of its two bounds: "code: forest at least" and "code: forest at most"."""
     stem = f"{group_labels(problem.groups)[pin.group]}: {problem.models[pin.model]} at"
     return f"{stem} least", f"{stem} most"
 

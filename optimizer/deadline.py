@@ -13,9 +13,9 @@ class Deadline:
         self._end_s = clock() + limit_s
 
     def within(self, limit_s: float) -> "Deadline":
-        """This one, or an earlier one that long from now."""
+        """A deadline so long from now, but no later than this one."""
         return Deadline(min(limit_s, self.left_s()), self._clock)
 
     def left_s(self) -> float:
-        """Not negative; 0: no solve is begun any more."""
+        """The seconds that are left; at 0 no further solve begins."""
         return max(self._end_s - self._clock(), 0.0)

@@ -14,7 +14,7 @@ _TIE = 1e-9
 
 
 def at_prices(problem: Problem, prices: Mapping[str, float], shed: Floats, cells: Ints) -> Floats:
-    """(K, M) all that is served by the cheapest model; of equally cheap ones the most accurate."""
+    """(K, M) shares that give a cell to its cheapest model, or to the most accurate of several."""
     usable = _usable(problem)[cells]
     cost = np.where(usable, charged_cost(problem, prices)[cells], np.inf)
     tie = _TIE * problem.cost_nano_usd[cells].mean(axis=1, keepdims=True)
@@ -25,7 +25,7 @@ def at_prices(problem: Problem, prices: Mapping[str, float], shed: Floats, cells
 
 
 def most_accurate(problem: Problem, cells: Ints) -> Floats:
-    """(K, M) for groups without demand, where there was no time to weigh cost against floors."""
+    """(K, M) shares for groups without demand, if no time was left to weigh cost against floors."""
     accuracy = np.where(_usable(problem)[cells], problem.accuracy[cells], -1.0)
     shares: Floats = np.eye(len(problem.models))[accuracy.argmax(axis=1)]
     return shares
@@ -48,7 +48,7 @@ def nominal(problem: Problem, prices: Mapping[str, float], cells: Ints) -> Probl
 
 
 def _usable(problem: Problem) -> Bools:
-    """(C, M) allowed, and with capacity at all wherever a cell has such a model."""
+    """(C, M) the allowed models that have any capacity; all allowed ones where none of them has."""
     usable = problem.allowed.copy()
     for resource in problem.resources:
         if not resource.capacity:

@@ -28,19 +28,19 @@ from optimizer.solver import Cap, Target
 _NOTHING = 1e-9
 # An optimum is held as it is; only if rounding made that infeasible may it be worsened by this.
 _MARGINS = (0.0, 1e-9, 1e-8)
-# Of a pass: a share of a large group that is held may be worth a billion of a tiny one that is
-# sought, and then rounding alone shows as a gap.
+# The gap that a pass may have: a share of a large group that is held may weigh a billion times as
+# much as one of a tiny group that is sought, and then rounding alone shows as a gap.
 _PASS_GAP_MAX = 1e-7
 # The elastic solve weighs a level ten times as much as the next, in a spread that leaves the last
 # one far above the solver's tolerance.
 _GRADE, _GRADE_MAX = 10.0, 1e5
-# Of the cost, beside the levels: so little that it mostly decides only between plans that give up
-# the same. With it the solver is done sooner than without.
+# The weight of the cost beside the levels: so small that it mostly decides only between plans that
+# give up the same. The solver is done sooner with it than without.
 _COST_PART = 1e-7
 
 
 def cheapest(problem: Problem, programme: Programme, deadline: Deadline) -> Optimum | Failure:
-    """The least cost where all bounds hold; where they cannot, where least is given up."""
+    """The cheapest plan that keeps all bounds, or else the cheapest of those that give up least."""
     strict = programme.upper.copy()
     strict[programme.shed_start :] = 0.0
     optimum = certified(problem, programme, Target(programme.cost, strict), deadline)
@@ -96,7 +96,7 @@ def _followed(
     guess: Optimum,
     deadline: Deadline,
 ) -> tuple[Target, Sequence[Ints]] | Failure:
-    """Holds levels as far as the guess is right of them; answers what is held and what is to do."""
+    """Holds the levels that the guess got right; returns what is held and which are still to do."""
     held, todo = state
     for n, level in enumerate(todo):
         guessed = _given_up(guess, level)
@@ -125,7 +125,7 @@ def _levels(problem: Problem, programme: Programme) -> list[Ints]:
 
 
 def _place(groups: Sequence[Group], one: Constraint) -> tuple[float, int]:
-    """By priority, then kind; a pace belongs to no group and comes last of all."""
+    """The place of its level: by priority, then kind. A pace has no group and comes last of all."""
     if one.group is None:
         return np.inf, 0
     group = groups[one.group]
@@ -144,7 +144,7 @@ def _graded(programme: Programme, levels: Sequence[Ints]) -> Floats:
 def _reached(
     problem: Problem, programme: Programme, target: Target, deadline: Deadline
 ) -> Optimum | Failure:
-    """What is held was found together, so only rounding can stand in the way."""
+    """Solves with what is held. It was found together, so only rounding can make it infeasible."""
     failure = Failure("solver", "infeasible even with everything shed")
     for margin in _MARGINS:
         caps = tuple(Cap(cap.columns, cap.limit + margin) for cap in target.caps)

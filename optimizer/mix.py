@@ -9,7 +9,7 @@ from optimizer.problem import Floats, Problem
 
 
 class Mix(NamedTuple):
-    """Means over the requests served; where a group has no demand, over one for each cell."""
+    """What each group is served, in means over its requests: one a cell where it has no demand."""
 
     served: Floats  # (G,) fraction of the requests
     accuracy: Floats  # (G,) 0 where nothing is served

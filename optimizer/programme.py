@@ -13,8 +13,8 @@ from scipy import sparse
 from optimizer.constraints import Constraint, Pairs, constraints_of
 from optimizer.problem import Floats, Ints, Problem
 
-# A median of 1 leaves no number of a row above this: beside it the solver still sees 1e-9, and an
-# error in its last digit stays below what a certificate allows.
+# Where the median of a row is 1, no number in it may be above this: the solver still sees 1e-9
+# beside it, and an error in its last digit stays below what a certificate allows.
 _SPREAD = 1e4
 # Rows of fractions are not scaled up beyond this part of a group, where bounds are met by rounding.
 _FRACTION = 1e-4

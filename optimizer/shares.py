@@ -8,7 +8,7 @@ from optimizer.problem import Floats, Problem
 from optimizer.programme import Programme
 from optimizer.solver import Vertex
 
-# Multiples of it up to 1 are doubles, and their sums are exact in any order.
+# Floats hold its multiples up to 1, and add them up exactly in any order.
 _QUANTUM = 2.0**-53
 # A smaller share is what the solver left by rounding.
 _SHARE_MIN = 1e-14

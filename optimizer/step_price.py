@@ -9,7 +9,7 @@ from optimizer.lp import solve
 from optimizer.problem import Problem
 from optimizer.solution import Solution
 
-# Fractions nearer than this are equal: above what certificates allow, far below a point.
+# Fractions nearer than this are equal: it is more than certificates allow, and far below a point.
 EQUAL = 1e-7
 
 
@@ -34,7 +34,7 @@ class Limits:
 
 
 def proven(problem: Problem, limits: Limits) -> Solution | None:
-    """The plan where it is certain to be the least: of any other a difference says nothing."""
+    """The plan if it is proven to be the cheapest; a difference to any other would say nothing."""
     plan = solve(problem, limits.deadline.within(limits.solve_s))
     return plan if isinstance(plan, Solution) and not plan.certificate.stopped else None
 
@@ -42,7 +42,7 @@ def proven(problem: Problem, limits: Limits) -> Solution | None:
 def differ_by_money_alone(
     before: Solution, after: Solution, aside: Collection[tuple[str, str]] = ()
 ) -> bool:
-    """Neither breaks a bound that the other keeps, nor breaks it by more; some are set aside."""
+    """Whether both plans break the same bounds by as much, but for those that are set aside."""
     left, right = _gaps(before, aside), _gaps(after, aside)
     return left.keys() == right.keys() and all(abs(left[k] - right[k]) <= EQUAL for k in left)
 

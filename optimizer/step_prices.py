@@ -41,9 +41,9 @@ class _Step:
 def step_prices(
     problem: Problem, deadline: Deadline, *, window_s: float, solve_s_max: float
 ) -> tuple[StepPrice, ...]:
-    """Both directions of each constraint that the problem has.
+    """Prices a step in both directions of each constraint that the problem has.
 
-    A step whose solve would take longer, or that is not come to before the deadline, is left out.
+    A step is left out if its solve would take longer, or if the deadline passes before its turn.
     """
     limits = Limits(solve_s_max, deadline)
     free = replace(problem, budgets=())
@@ -57,7 +57,7 @@ def step_prices(
 
 
 def _price(step: _Step, plan: Solution, window_s: float, limits: Limits) -> StepPrice | None:
-    """A convex programme keeps its optimum when a bound moves that is slack there."""
+    """The price; none needs a solve for a bound that is slack, for the optimum stays as it is."""
     if step.idle:
         return StepPrice(step.kind, step.name, step.step, 0)
     after = proven(step.problem, limits)
@@ -70,7 +70,7 @@ def _price(step: _Step, plan: Solution, window_s: float, limits: Limits) -> Step
 
 
 def _group_steps(problem: Problem, plan: Solution) -> Iterator[_Step]:
-    """Of the floor and of the SLO of every class with demand."""
+    """Steps of the floor and of the SLO of every class with demand."""
     labels = group_labels(problem.groups)
     for name, members in _classes(problem).items():
         for kind in _KINDS:
@@ -99,7 +99,7 @@ def _classes(problem: Problem) -> dict[str, list[int]]:
 
 
 def _sizes(groups: Sequence[Group], kind: _Kind) -> list[float]:
-    """A point up and down within 0 to 1; of a miss fraction that is less, half of it."""
+    """A point up and down within 0 to 1; where fewer may be missed than a point, half of those."""
     bounds = [bound for group in groups if (bound := _bound(group, kind)) is not None]
     if not bounds:
         return []
@@ -122,7 +122,7 @@ def _floor_step(group: Group, step: float) -> float:
 
 
 def _moved(group: Group, kind: _Kind, step: float) -> Group:
-    """Upwards is always stricter."""
+    """The group with one bound moved; a step upwards is always stricter."""
     bound = _bound(group, kind)
     if bound is None:
         return group
@@ -143,7 +143,7 @@ def _least_slack(
 
 
 def _capacity_steps(problem: Problem, plan: Solution, window_s: float) -> Iterator[_Step]:
-    """A tenth of each resource that is nearly used up; of others a tenth changes nothing."""
+    """A tenth of each resource that is nearly used up: a tenth of another changes nothing."""
     for index, resource in enumerate(problem.resources):
         used = float((problem.demand[:, None] * plan.shares * resource.use).sum())
         for part in (-_CAPACITY_PART, _CAPACITY_PART):

@@ -45,8 +45,8 @@ class Boot:
     # Whether it has pushed all, and was heard ever since: what it adds was counted just now.
     complete: bool = False
     counts: dict[Leg, Counts] = field(default_factory=dict)
-    # Counted before the accounts were taken up again, by class, payer and models: what is told
-    # again until all is told. To keep every cell would be a thousand times as much.
+    # What was counted before the accounts were taken up again, by class, payer and models: the
+    # worker tells it again, until it has told all. By cell it would be a thousand times as much.
     kept: dict[Leg, Counts] = field(default_factory=dict)
     # All that was merged, by class, payer and models. Values are replaced, never edited.
     told: dict[Leg, Counts] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class Boot:
         return increments
 
     def heard_since_s(self, push: PushStatsRequest, *, now_s: float) -> float | None:
-        """When what this push adds began; None where that says nothing of now."""
+        """Since when the worker counted what this push adds; None if that says nothing of now."""
         is_next = push.sequence > self.sequence and self.complete
         if not is_next or now_s - self.pushed_s > WORKER_SILENT_S:
             return None
@@ -92,7 +92,7 @@ class Boot:
         return self._attempts.get(endpoint, 0.0) * _left(now_s - self.pushed_s)
 
     def _hear(self, push: PushStatsRequest, silent_s: float) -> None:
-        """Takes from a push all but its cells."""
+        """Takes all from a push but its cells."""
         before, left = self.endpoints, _left(silent_s)
         self.endpoints = {(e.model, e.address): e for e in push.endpoints}
         self._attempts = {

@@ -16,8 +16,8 @@ from server.money import to_nano_usd
 from server.routing.catalog import NO_PAYER
 from server.routing.counters import Counts
 
-# A pace never falls below this part of the even one: a spent budget asks for the cheapest mix that
-# holds the floors, and a right-hand side of zero would ask nothing more.
+# A pace never falls below this part of the even one: a budget that is spent asks for the cheapest
+# mix that holds the floors, and a pace of zero would ask for nothing more.
 PACE_MIN = 0.01
 # The most that a file may say was spent: far above all that can be, and no pace overflows with it.
 SPENT_NANO_USD_MAX = 10**30
@@ -136,7 +136,7 @@ class Spending:
             for name in payer.split("+"):
                 if name in self._budgets:
                     yield self._current(self._budgets[name], now_s)
-                elif name in self._spent:  # it left, what it has to pay comes in late
+                elif name in self._spent:  # it left the configuration: this comes in late
                     yield self._spent[name]
 
     def _current(self, budget: BudgetConfig, now_s: float) -> _Spent:

@@ -28,7 +28,7 @@ def from_message(message: pb.Cell) -> Cell:
 
 
 def cell_stats(leg: Leg, counts: Counts) -> CellStats:
-    """A first model that is the model itself goes without saying."""
+    """Leaves the first model out where it is the model that did the work."""
     first = "" if leg.first == leg.model else leg.first
     cell = to_message(leg.cell)
     return CellStats(cell=cell, first=first, model=leg.model, **counts.values())
@@ -39,7 +39,7 @@ def leg_of(stats: CellStats) -> Leg:
 
 
 def counts_of(stats: CellStats) -> Counts:
-    """As many buckets as we count in, however many were sent."""
+    """The counts, with as many buckets of latency as we have, however many were sent."""
     counts = Counts(**{name: getattr(stats, name) for name in FIELDS})
     latency = list(stats.latency_counts[:LATENCY_BUCKETS])
     counts.latency_counts = latency + [0] * (LATENCY_BUCKETS - len(latency))

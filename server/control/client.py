@@ -27,8 +27,8 @@ RETRY_FIRST_S = 0.05
 RETRY_LAST_S = 1.0
 # Both calls are answered in about a millisecond by a control plane that is well.
 CALL_TIMEOUT_S = 5.0
-# Settled in one go: the control plane does nothing else for 3 ms. Of 4 KiB each, the most that
-# workers send, they are 1 MiB: a quarter of what its listener takes.
+# Settled in one go, for which the control plane does nothing else for 3 ms. At 4 KiB each, the most
+# that workers send, they are 1 MiB: a quarter of what its listener takes.
 SETTLED_AT_ONCE = 250
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["ControlService"].full_name
@@ -131,7 +131,7 @@ class ControlClient:
                     continue
                 await self._configure(part, assembly)
                 assembly.add(part, self._index)
-                # Looked at part by part: what a whole plan is made of would hold the loop.
+                # Collected part by part: to look at all that a plan is made of would hold the loop.
                 gc.collect(0)
                 if not part.more:
                     self._newest = part.epoch, part.number
@@ -201,6 +201,6 @@ class Assembly:
 
 
 def _model_shares(shares: Sequence[pb.ModelShare], indexes: Sequence[int | None]) -> ModelShares:
-    """Of the models that are known; who picks reckons with the sum of what is left."""
+    """The shares of models that are known; whoever picks reckons with the sum of these."""
     placed = [(indexes[s.model], s.share, s.cost_nano_usd) for s in shares]
     return tuple([(index, share, cost) for index, share, cost in placed if index is not None])

@@ -9,11 +9,12 @@ from server.control.kept_requests import KeptRequest
 from server.routing.learned_classifier.classifier import LearnedClassifier
 from server.routing.learned_classifier.names import domain_meant
 
-# The newest of those kept: a second of work.
+# The newest of the kept requests: to compare so many is a second of work.
 COMPARED_MAX = 20_000
-# Of fewer labels a difference says nothing.
+# A difference in fewer labels says nothing.
 LABELLED_MIN = 30
-# Without labels: so much more of the traffic that belongs nowhere is no accident of a few requests.
+# Without labels a classifier is worse if it places so much less of the traffic, seen in enough
+# requests that it is no accident.
 REQUESTS_MIN = 200
 OTHER_MORE_MAX = 0.1
 # One in forty pairs of equally good classifiers differs by more to one side.
@@ -63,7 +64,7 @@ def _part(flags: Sequence[bool]) -> float:
 
 
 def _worse(rights: Sequence[tuple[bool, bool]]) -> str:
-    """By labels: where the two differ, the old one is right more often than by a coin's toss."""
+    """Why the new one is worse: where both differ, the old one is right too often for chance."""
     lost = sum(old and not new for old, new in rights)
     won = sum(new and not old for old, new in rights)
     if len(rights) < LABELLED_MIN or lost - won <= _Z * math.sqrt(lost + won):

@@ -13,13 +13,13 @@ from turnout.v1.control_pb2 import ListenerStats, PushStatsRequest
 # How many workers are known, far more than one machine runs; of more, the one that was silent
 # longest is forgotten.
 WORKERS_MAX = 256
-# Of one worker: what a dead process has pushed is here within milliseconds, and three starts take
-# seconds.
+# How many starts of a worker are known: what a dead process has pushed is here within milliseconds,
+# and three starts take seconds.
 BOOTS_MAX = 3
 # A worker that runs pushes within seconds of a start of the control plane. One that stood still for
 # longer than this would be counted twice, and one that is gone is carried along for as long.
 UNHEARD_S_MAX = 3_600.0
-# Of the workers that see an endpoint, by their recent attempts, it is out once so many eject it.
+# An endpoint is out once workers with this part of the recent attempts at it have ejected it.
 EJECTED_PART = 0.5
 
 
@@ -37,7 +37,7 @@ class Workers:
         self._refusals_before: Counter[str] = Counter()
         self._limits_before: Counter[str] = Counter()
         self._calls_before = 0
-        # Of the time until then so much was watched since somebody asked.
+        # Until when workers were heard, and for how long of that since it was last asked.
         self._watched_until_s = float("-inf")
         self._watched_s = 0.0
 
@@ -62,7 +62,7 @@ class Workers:
         return watched_s
 
     def states(self) -> Iterator[Boot]:
-        """The last boot of every worker that was heard since the control plane began."""
+        """The newest boot of every worker that was heard since the control plane began."""
         return (boot for boot in self._last() if boot.heard)
 
     def forget_unheard(self, *, now_s: float) -> None:

@@ -14,10 +14,10 @@ from server.control.plan import step_price_messages
 from server.control.window import Window
 from turnout.v1 import admin_pb2 as pb
 
-# Of each of the many solves; one that takes longer leaves its price out.
+# For each of the many solves; a step whose solve takes longer has no price.
 SOLVE_S_MAX = 2.0
-# Of all for one demand: for two, with three times as long a rest, prices are four minutes old at
-# most. Steps that are not come to have no price.
+# For all solves of one demand; steps that are not reached in it have no price. There are two
+# demands, and a rest three times as long follows: so prices are four minutes old at most.
 EXPLAIN_S_MAX = 30.0
 # It rests this many times as long as it worked, so that it has at most a quarter of a core.
 _REST = 3
@@ -38,7 +38,7 @@ def price_window(window: Window) -> Sequence[StepPrice]:
 
 
 class Explainer:
-    """Prices the newest window it was told of; those that came while it worked are skipped."""
+    """Prices the newest window there is; those that came while it worked are skipped."""
 
     def __init__(self, pricer: Pricer) -> None:
         self._pricer = pricer
@@ -61,7 +61,7 @@ class Explainer:
                 yield price
 
     def tell(self, window: Window) -> None:
-        """There is a plan for this window."""
+        """Prices this window next, for it has a plan."""
         self._newest = window
         self._told.set()
 
@@ -98,5 +98,5 @@ class Explainer:
 
 
 def _class_of(label: str) -> str:
-    """Of what a breach is named by: "code", or "code (team-a)" where several pay for a class."""
+    """The class in the name of a breach: "code", or "code (team-a)" where several pay for it."""
     return label.partition(" (")[0]

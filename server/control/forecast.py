@@ -13,7 +13,7 @@ _HOURS_MAX = 24.0 * 31
 
 
 class Forecast(NamedTuple):
-    """Of one budget."""
+    """What a budget comes to."""
 
     end_s: float  # of its period
     expected_nano_usd: int  # spent by then
@@ -57,7 +57,7 @@ def _unreported(state: BudgetState) -> str:
 
 
 def _after(state: BudgetState) -> str:
-    """Of what is left: what callers have not reported is gone too."""
+    """What callers have not reported yet is gone from what is left."""
     return " after what is not reported yet" if state.unreported_nano_usd else ""
 
 

@@ -20,7 +20,7 @@ _log = structlog.get_logger()
 
 
 class KeptConfig:
-    """Both files are written beside the loop. One call at a time: they do not wait for another."""
+    """Writes both files beside the loop. Calls do not wait for each other: make one at a time."""
 
     def __init__(self, live: Path, updates: Path) -> None:
         self._live = live

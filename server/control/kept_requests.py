@@ -25,9 +25,9 @@ _NEWER, _OLDER = "requests.jsonl", "requests.old.jsonl"
 WAITING_MAX = 2_000
 # A caller reports at once, a worker tells of the text within a second.
 EARLY_MAX = 1_000
-# Once the domain, once the intent, and each corrected.
+# One for the domain, one for the intent, and a correction of each.
 REPORTS_MAX = 4
-# Of a decision id 4,096, of a text 512, each up to six as JSON has them, of two labels little.
+# A decision id has up to 4,096, a text 512 of up to six each as JSON has them, two labels have few.
 LINE_CHARS_MAX = 8_192
 
 _log = structlog.get_logger()
@@ -71,12 +71,12 @@ class KeptRequests:
         self._forget_oldest()
 
     def add(self, decision_id: str, text: str, *, domain: str, intent: str) -> None:
-        """A request; waits to be written, where anything is to be kept."""
+        """Has a request wait to be written, if any are to be kept."""
         if self._wait(id=decision_id, text=text, domain=domain, intent=intent):
             self._expect_reports(decision_id)
 
     def report(self, decision_id: str, *, domain: str = "", intent: str = "") -> None:
-        """What it was about in truth; waits where its text is kept, or may come yet."""
+        """Has what a request was really about wait, if its text is kept or may still come."""
         told = {"true_domain": domain, "true_intent": intent}
         fields = {key: label for key, label in told.items() if label}
         left = self._reports_left.get(decision_id)
@@ -88,7 +88,7 @@ class KeptRequests:
             self._reports_left[decision_id] = left - 1
 
     def writing(self) -> Callable[[], None]:
-        """What writes all that waits now: it blocks, and raises OSError. One after the other."""
+        """A function that writes all that waits now. It blocks, raises OSError, and runs alone."""
         waiting, self._waiting = self._waiting, []
         return partial(self._files.write, waiting, at_most=self._at_most)
 
@@ -107,13 +107,13 @@ class KeptRequests:
             self._reports_left[decision_id] -= 1
 
     def _forget_oldest(self) -> None:
-        """No more than are surely there still."""
+        """Takes reports only on as many texts as are surely still in the files."""
         while len(self._reports_left) > self._at_most:
             del self._reports_left[next(iter(self._reports_left))]
 
 
 class _Files:
-    """The newer and the older one, as a thread writes them."""
+    """The newer and the older file, as a thread writes them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -115,7 +115,7 @@ class Knowledge:
         return self.workers.ejected(now_s=now_s)
 
     def _forget_left(self) -> None:
-        """What is exported goes by names: one file after another would add to it for ever."""
+        """Or what is exported, which goes by names, would grow with every file that is reloaded."""
         self.totals = {
             (name, model): counts
             for (name, model), counts in self.totals.items()

@@ -10,7 +10,7 @@ from server.routing.counters import Counts
 
 _MINUTE_S = 60
 _MINUTES = 60
-# Of what was counted since a moment ago no average is taken over less than this.
+# Where counting began only a moment ago, averages are taken over this time.
 _AVERAGED_S_MIN = 60.0
 # The key under which the minute is kept in which counting began.
 _BEGAN = ("began", "")

@@ -31,7 +31,7 @@ class Shares:
     models: tuple[str, ...]
     cells: Mapping[Cell, ModelShares]
     classes: Mapping[str, ModelShares]  # for cells that the plan does not know
-    # Only of what is shed; what is shed whole has no shares.
+    # It has only cells that are shed; one that is shed whole has no shares.
     shed: Mapping[Cell, Shed] = field(default_factory=dict)
     kinds_shed: Mapping[KindKey, Shed] = field(default_factory=dict)  # of such cells
 
@@ -120,7 +120,7 @@ def _class_shares(mix: Sequence[ModelPart[int]]) -> ModelShares:
 def _kinds_shed(
     window: Window, solution: Solution, why: Mapping[int, str], served_cells: Collection[Cell]
 ) -> Iterator[tuple[KindKey, Shed]]:
-    """Likewise what is shed of each kind, in a class; of several payers whatever binds for any.
+    """What is shed of each kind of payload in a class, with all that binds for any of its payers.
 
     A kind that the plan has nothing of is not shed: nothing says that its models are full.
     """

@@ -92,7 +92,7 @@ def _per_hour(price: StepPrice | None) -> int | None:
 
 
 def _promised(window: Window) -> Mapping[tuple[str, str], float]:
-    """By "floor" or "slo" and class, as configured."""
+    """The bound that each class is promised, by "floor" or "slo" and its name."""
     promised = {}
     for group in window.configured.groups:
         if group.floor is not None:
@@ -172,7 +172,7 @@ def _binds(budget: str, solution: Solution) -> bool:
 
 
 def _named(window: Window, solution: Solution) -> Iterator[Breach]:
-    """Floors as configured: what an account asks beyond that was promised to nobody."""
+    """The breaches, of floors as configured: what an account asks beyond was promised to nobody."""
     groups = window.configured.groups
     floors = dict(zip(group_labels(groups), (group.floor for group in groups), strict=True))
     for breach in solution.breaches:
@@ -185,7 +185,7 @@ def _named(window: Window, solution: Solution) -> Iterator[Breach]:
 
 
 def _breaches(window: Window, solution: Solution) -> Iterator[pb.Breach]:
-    """What is shed says what binds."""
+    """The breaches as messages; one of capacity says what is used up."""
     binds = _group_bindings(window, solution)
     groups = window.problem.groups
     whose = dict(zip(group_labels(groups), group_texts(groups), strict=True))
@@ -209,7 +209,7 @@ def _group_bindings(window: Window, solution: Solution) -> Mapping[str, str]:
 
 
 def _breach(breach: Breach, window: Window, whose: Mapping[str, str]) -> pb.Breach:
-    """Money is told by the day."""
+    """A breach as a message, with money by the day."""
     kind = "budget" if breach.kind == "pace" else "class"
     scale = DAY_S / window.window_s if breach.kind == "pace" else 1.0
     return pb.Breach(

@@ -10,7 +10,7 @@ from turnout.v1.admin_pb2 import Plan
 Point = tuple[Mapping[str, str], float]  # attributes, value
 Duration = tuple[Mapping[str, str], Sequence[int]]  # attributes, counts by bucket
 
-# Always told, so that a breach shows as a step from 0 to 1.
+# Always exported, so that a breach shows as a step from 0 to 1.
 _BREACH_KINDS = ("capacity", "slo", "floor", "pace")
 
 
@@ -95,7 +95,7 @@ def _ejected(knowledge: Knowledge, now_s: float) -> Iterator[Point]:
 
 
 def _transport(knowledge: Knowledge, now_s: float) -> dict[str, list[Point]]:
-    """Limits are all told from the start, so that the first time shows as a step from 0 to 1."""
+    """All limits are exported from the start, so that the first time shows as a step to 1."""
     workers = knowledge.workers
     reached, connections = workers.limits_reached(), workers.connections(now_s=now_s)
     return {
@@ -106,7 +106,7 @@ def _transport(knowledge: Knowledge, now_s: float) -> dict[str, list[Point]]:
 
 
 def _unreported(knowledge: Knowledge, now_s: float) -> dict[str, list[Point]]:
-    """Of the last hour, by model; a report can be quicker than the worker's count."""
+    """What was not reported of the last hour; a report can overtake the count of its decision."""
     hours = {
         model.name: knowledge.last_hour.of(("model", model.name), now_s=now_s)
         for model in knowledge.config.models

@@ -17,7 +17,7 @@ from turnout.v1.admin_pb2 import Plan
 _log = structlog.get_logger()
 
 
-# Called as a step gathers what was told until then; what it returns, when that is learned.
+# Called when a step gathers all that was told; what it returns is called once that is learned.
 OnGathered = Callable[[float], Callable[[], None]]
 
 

@@ -11,7 +11,7 @@ from server.routing.catalog import payer_text
 # Less than this in a day is nothing to say: a millionth of a cent.
 _NOTHING_NANO_USD = 10
 _HOURS_A_DAY = 24
-# Of a per cent: what two bounds are told apart by, and what is written of one.
+# Digits of a per cent that are written of a bound, or that tell two bounds apart.
 _DIGITS_MAX = 6
 _ROUNDING = 1e-9
 

@@ -94,7 +94,7 @@ class SolverProcess:
         return window.problem.cost_nano_usd.size < self._pairs_min
 
     def _call(self, deadline: Deadline, *message: object) -> Any:
-        """None where there is no answer, for which the process is ended."""
+        """The answer; None if there is none, and then the process has been ended."""
         end_s = time.monotonic() + deadline.left_s()
         try:
             connection = self._connected()
@@ -109,7 +109,7 @@ class SolverProcess:
         return None
 
     def _is_answered(self, connection: Connection, deadline: Deadline, end_s: float) -> bool:
-        """False when time is over, or over before its time, which is a hurry."""
+        """Whether an answer has come before time is over; who is in a hurry has no time left."""
         while not connection.poll(_LOOK_S):
             now_s = time.monotonic()
             hurried = now_s < end_s and not deadline.left_s()

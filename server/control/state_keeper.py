@@ -28,7 +28,7 @@ class _Taken(NamedTuple):
 
 
 class StateKeeper:
-    """Of what it is given the newest is written; what came while it wrote is skipped."""
+    """Writes the newest of what it is given, and skips what was replaced while it wrote."""
 
     def __init__(self, path: Path, on_written: Callable[[], None] = lambda: None) -> None:
         """`on_written` is called in a thread once something of ours is on the disk."""
@@ -52,7 +52,7 @@ class StateKeeper:
         )
 
     def take(self, plain: Plain, *, now_s: float) -> None:
-        """Is written when the loop gets to it."""
+        """Has this written when the loop gets to it, in place of what still waits."""
         self._newest = _Taken(plain, now_s)
         self._news.set()
 

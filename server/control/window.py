@@ -21,10 +21,10 @@ from server.control.hourly import Hourly, hourly, like_an_hour
 from server.money import NANO_PER_USD
 from server.routing.catalog import Cell, TrafficClass
 
-# About what is solved within a window; the busiest are planned, the rest go by their class.
+# About as many as are solved within a window. The busiest are planned, the rest go by their class.
 CELLS_MAX = 10_000
-# What uses less of a resource than so many attempts a request is left out, or every column of a
-# programme would be in every row.
+# A request that makes fewer attempts at a model does not count as using its capacity, or every
+# column of a programme would be in every row.
 REACH_MIN = 1e-3
 _HUNDREDTHS = 0.01, -0.01
 
@@ -192,7 +192,7 @@ def _margin(given: Given, estimates: Estimates, name: GroupName, floor: float) -
 
 
 def _floor_steps(given: Given, estimates: Estimates, name: GroupName) -> tuple[float, float]:
-    """By a hundredth of the promise, up and down; without bound where that cannot be promised."""
+    """How far a hundredth more or less promised moves the floor; inf if it cannot be promised."""
     floor = _floor(given, name)
     if floor is None or given.classes[name[0]].grades == "none":
         return _HUNDREDTHS

@@ -161,7 +161,10 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         *,
         allow_missing: bool = False,
     ) -> Config:
-        """The configuration then in force; raises ConfigError by the paths of the request."""
+        """Makes the changes; returns the configuration then in force.
+
+        Raises ConfigError with the paths of the request.
+        """
         section = _SECTIONS[field]
         try:
             return await self._plane.update(

@@ -57,7 +57,7 @@ def budget_changes(budget: pb.Budget) -> Changes:
 
 
 def masked(changes: Changes, paths: Iterable[str]) -> Changes:
-    """Those that the paths name, such as "price.request_usd", all where there is none.
+    """The changes that the paths name, such as "price.request_usd"; without paths, all.
 
     Raises InvalidRequest for a path that names nothing which can change.
     """
@@ -82,7 +82,7 @@ def masked(changes: Changes, paths: Iterable[str]) -> Changes:
 
 
 def of_new_model(changes: Changes, paths: Sequence[str]) -> Changes:
-    """All, whatever the paths name; an accuracy of 0 that they do not name was left out."""
+    """All changes, for a new model needs them; an accuracy of 0 that no path names was left out."""
     if not paths or "prior_accuracy" in paths or changes["prior_accuracy"]:
         return changes
     return {key: value for key, value in changes.items() if key != "prior_accuracy"}

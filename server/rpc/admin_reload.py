@@ -8,7 +8,7 @@ from turnout.v1 import admin_pb2 as pb
 
 # Clients of gRPC take 4 MiB. A change has 100 bytes as a rule, and 4 KB with the longest values.
 CHANGES_BYTES_MAX = 3 * 2**20
-# What tells one from the next.
+# What protobuf puts before each.
 _FRAME_BYTES = 4
 
 
@@ -28,7 +28,7 @@ def reload_response(reloaded: Reloaded, behind: Sequence[str]) -> pb.ReloadConfi
 
 
 def _within(left_bytes: int, changes: Iterable[Change]) -> Iterator[pb.ConfigChange]:
-    """As many as have room."""
+    """As many changes as have room."""
     for change in changes:
         message = pb.ConfigChange(**change._asdict())
         left_bytes -= message.ByteSize() + _FRAME_BYTES

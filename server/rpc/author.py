@@ -18,7 +18,7 @@ def author_of(context: Context) -> Author:
 
 
 def who(peer: str, user: int) -> str:
-    """Of a peer as grpc names it: "unix:", "ipv4:10.0.0.7:53212", "ipv6:%5B::1%5D:53212"."""
+    """The caller, by its peer in gRPC: "unix:", "ipv4:10.0.0.7:53212", "ipv6:%5B::1%5D:53212"."""
     if peer.startswith("unix:"):
         # gRPC does not say whose the other end is. The socket is for its owner alone (mode 0600).
         return f"uid {user}"

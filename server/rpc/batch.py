@@ -1,4 +1,4 @@
-"""RouteBatch: what its requests have in common is read once, decided once and told once."""
+"""RouteBatch: what its requests have in common is read, decided and answered once."""
 
 from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 
@@ -23,10 +23,10 @@ from server.rpc.turns import Turn
 from server.rpc.wire import Bytes
 from turnout.v1 import routing_pb2 as pb
 
-# Other calls wait for a slice. What reading takes is measured. What deciding and answering will
-# take is known by then: the decision, each request that shares it, and each that no plan
-# decides, as measured with a plan of two models; spread over endpoints, one request in eight has a
-# decision of its own.
+# Other calls wait while a slice works. The clock measures what reading takes. What deciding and
+# answering will take is reckoned from these costs, measured with a plan of two models: of a
+# decision, of each request that shares one, and of each request that no plan decides. Where
+# requests are spread over endpoints, one in eight has a decision of its own.
 SLICE_S = 0.002
 ROW_S, PLANNED_S, UNPLANNED_S = 30e-6, 3e-6, 20e-6
 SPREAD_S = PLANNED_S + ROW_S / ALIKE_MIN
@@ -107,7 +107,7 @@ class BatchCall:
 
 
 class _Slice:
-    """Requests that are read under one configuration; those that are alike once."""
+    """Requests that are read under one configuration; equal ones are read once."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class _Slice:
         self._known = known
         self._refusal = refusal
         self._token_range = router.token_range
-        self._each_s: dict[Hashable, float] = {}  # what one of those decided alike takes
+        self._each_s: dict[Hashable, float] = {}  # what each of those decided alike takes
         # The request that was read last, and what it was read as.
         self._last: tuple[Bytes, str, int | None, Alike | None] = b"", "", None, None
         self.until_s = until_s
@@ -130,7 +130,7 @@ class _Slice:
         self.refused: dict[int, bytes] = {}  # results by place
 
     def read(self, data: Bytes) -> None:
-        """Takes a request in, read or refused; takes out of it what makes it differ."""
+        """Reads or refuses a request; its id and tokens are set apart, so that more are equal."""
         place = len(self.request_ids)
         last, request_id, tokens, alike = self._last
         if data == last and alike is not None:
@@ -212,7 +212,7 @@ class _Known:
         tokens: int | None,
         content: Content | None = None,
     ) -> Asked:
-        """Raises RoutingError."""
+        """What the request asks; raises RoutingError."""
         if request.dry_run:
             raise InvalidRequest("a batch has no dry runs: use Route for it", field="dry_run")
         query = convert.route_query(request, size_bytes, self._metadata, content)
@@ -221,7 +221,7 @@ class _Known:
 
 
 def _each_s(router: Router, asked: Asked) -> float:
-    """What deciding and answering one of them will take."""
+    """How long deciding and answering one of them will take."""
     if not router.is_planned(asked):
         return UNPLANNED_S
     return SPREAD_S if router.spreads(asked) else PLANNED_S

@@ -1,4 +1,4 @@
-"""Results of a batch as the wire has them: of ten thousand, each is bytes and never an object."""
+"""Results of a batch as bytes: message objects for ten thousand of them would take too long."""
 
 from collections.abc import Callable
 
@@ -7,14 +7,14 @@ from server.routing.errors import RoutingError
 from server.rpc.errors import status_of
 from turnout.v1 import routing_pb2 as pb
 
-# Kept as they stand in a response. Refusals of one batch are few, often one, and frames differ by
-# decision and by the lengths of ids.
+# Bytes that are kept for later results. A batch has few refusals, often only one, and frames differ
+# only by decision and by the lengths of ids.
 REFUSALS_MAX = 100
 FRAMES_MAX = 1_000
 
 
 class BatchResults:
-    """Serializes what requests are answered, so that a response is what is joined."""
+    """Serializes the result of each request; joined, the pieces are a response."""
 
     def __init__(self, chance: Callable[[], float] = lambda: 0.0) -> None:
         """`chance`, uniform in [0, 1), says when to come back after SHED: the same for all."""

@@ -1,6 +1,6 @@
-"""Parses requests. A small one as it is: its size bounds what it costs.
+"""Parses requests. A small one is parsed whole, for its size bounds what that costs.
 
-Of a large one the content is cut out where it lies, uncopied, and the rest is walked before
+The content of a large one is cut out where it lies, uncopied, and the rest is walked before
 protobuf makes objects of it.
 """
 

@@ -1,6 +1,7 @@
 """turnout.v1.ControlService: what workers call. No decision is taken here.
 
-Workers are the owner's own; what callers could make them say is counted before it is parsed.
+Workers run as the same user, but callers decide how much a worker has to say: so its parts are
+counted before they are parsed.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -17,18 +18,18 @@ from server.rpc.wire import Bytes, tag
 from turnout.v1 import control_pb2 as pb
 from turnout.v1 import control_pb2_grpc
 
-# A worker pushes 200 cells at once, 100 texts and some 50 counts. Of endpoints it pushes all.
+# A worker pushes 200 cells at once, 100 texts and some 50 counts; its endpoints it pushes all.
 PUSHED_MAX = 1_000
 # An outcome of eight attempts takes 0.3 ms.
 SETTLED_AT_A_STRETCH = 30
-_STEPS_A_PART = 2  # of more than 127 bytes
+_STEPS_A_PART = 2  # its tag, and a length of more than 127 bytes
 _SETTLE_STEPS_MAX = _STEPS_A_PART * OUTCOMES_MAX + 100
-# Of as many endpoints as 200 models have at most. To walk as many takes 30 ms.
+# Enough for all endpoints that 200 models can have. To take so many steps takes 30 ms.
 _PUSH_STEPS_MAX = 100_000
 
 
 def _counted(most: Mapping[str, int], message: type[Message]) -> Shape:
-    """Only the fields of the message itself: what is in them is not looked at."""
+    """Counts fields of the message itself, and does not look into them."""
     return Shape(
         {},
         {

@@ -63,7 +63,7 @@ def route_query(
 
 
 def large_chat(content: Content) -> bytes | None:
-    """The body of a chat that is read beside the loop; None where there is no such."""
+    """The body of a chat that is to be read beside the loop; None of any other content."""
     is_large = content.field == "openai_chat" and INLINE_BYTES_MAX < len(content.data) <= BYTES_MAX
     return bytes(content.data) if is_large else None
 
@@ -187,7 +187,7 @@ def _take_text(text: str, query: Query) -> None:
 
 
 def _take_chat(chat: Chat, size_bytes: int, query: Query) -> None:
-    """What the body says counts where the context and the features say nothing else."""
+    """Takes from the body what the context and the features leave open."""
     query.payload_kind = PayloadKind.TEXT
     query.size_bytes = size_bytes
     query.text, query.earlier = chat.asked, chat.earlier

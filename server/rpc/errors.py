@@ -29,11 +29,11 @@ _DETAILS = "grpc-status-details-bin"
 # When to come back after UNAVAILABLE: a worker that starts, a plan's pass or an ejection's
 # first retry take about this long.
 RETRY_AFTER_S = 1.0
-# After SHED, at random up to so much later: those who are refused at once must not return as one.
-# In so many steps, that each status is made once.
+# After SHED callers are sent back for a random time up to so much longer, or those who are refused
+# together would return together. There are only so many steps, so that each status is made once.
 SHED_SPREAD_S = 2.0
 SHED_STEPS = 16
-# What is shed and why, in the words of one plan: of some hundred classes. 5 KB each.
+# Different refusals, of 5 KB each: one plan has a few for each of some hundred classes.
 SHED_KEPT_MAX = 200
 # gRPC clients take 8 KiB of metadata, in which a message stands up to three times, once
 # percent-encoded: what is longer reaches the caller as another error.
@@ -71,7 +71,7 @@ _log = structlog.get_logger()
 
 
 def raw(method: _Method) -> _Method:
-    """Marks a unary method of a servicer that takes bytes, or a view of many, and returns bytes.
+    """Marks a unary method that takes bytes, or a memoryview of a large message, and returns bytes.
 
     What it returns may come in parts.
     """
@@ -88,7 +88,7 @@ class ErrorAnswering:
         on_refused: Callable[[str], None],
         chance: Callable[[], float] = random,
     ) -> None:
-        """`on_refused` is told the reason of each error that is answered."""
+        """`on_refused` is called with the reason of each error that is answered."""
         self._server = server
         self._on_refused = on_refused
         self._shed = ShedStatuses(chance)
@@ -164,7 +164,7 @@ class ErrorAnswering:
 
 
 class ShedStatuses:
-    """What shed requests are answered with, each made once: refusing has to be cheap."""
+    """The statuses of shed requests. Each is made once, for refusing has to be cheap."""
 
     def __init__(self, chance: Callable[[], float]) -> None:
         self._chance = chance
@@ -207,12 +207,12 @@ def _reader(path: str, parse: Callable[[bytes], Any] | None) -> _Read:
 
 
 def whole(message: bytes | memoryview | Sequence[bytes | memoryview]) -> bytes:
-    """For grpcio; our own transport sends parts as they are."""
+    """Joins the parts of a message for grpcio; our own transport sends them as they are."""
     return b"".join((message,) if isinstance(message, bytes | memoryview) else message)
 
 
 def too_large_metadata(message: str) -> Metadata:
-    """What callers are told of a message that the transport refuses before it is here."""
+    """What the transport answers to a message that is too large, before any servicer sees it."""
     return ((_DETAILS, status_of(errors.PayloadTooLarge(message)).SerializeToString()),)
 
 
@@ -224,7 +224,7 @@ def reason_of(error: Exception) -> str:
 
 
 def status_of(error: Exception, *, chance: Callable[[], float] = lambda: 0.0) -> status_pb2.Status:
-    """The whole status of an error, details and all; of an unexpected one it tells nothing.
+    """The whole status of an error, details and all; an unexpected one shows nothing of itself.
 
     `chance`, uniform in [0, 1), is asked when to come back after SHED.
     """

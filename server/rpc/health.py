@@ -1,4 +1,4 @@
-"""grpc.health.v1 of the data listener: who can be answered, told as it changes."""
+"""grpc.health.v1 of the data listener: says which services can answer, and when that changes."""
 
 import asyncio
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ from turnout.v1 import routing_pb2
 ROUTING = routing_pb2.DESCRIPTOR.services_by_name["RoutingService"].full_name
 OIP = oip_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 HEALTH = pb.DESCRIPTOR.services_by_name["Health"].full_name
-# The process runs, whoever it can answer.
+# Serves as long as the process runs, whether or not a model can answer.
 LIVENESS = "turnout.live"
 # "turnout.class/support": something of it can be answered; "turnout.class/support/tensors": that.
 CLASS_PREFIX = "turnout.class/"
-# In one turn of the loop, half a millisecond each ten: as many may watch as there are streams.
+# Woken in one turn of the loop: ten take half a millisecond, and every stream may be a watcher.
 WOKEN_AT_ONCE = 20
 
-_KINDS = (PayloadKind.TEXT, PayloadKind.TENSORS)  # of which a class is told apart
+_KINDS = (PayloadKind.TEXT, PayloadKind.TENSORS)  # a class has a status for each
 _SERVING, _NOT_SERVING, _UNKNOWN = (
     pb.HealthCheckResponse.SERVING,
     pb.HealthCheckResponse.NOT_SERVING,
@@ -59,13 +59,13 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         self._watchers: set[asyncio.Event] = set()
 
     def publish(self, ready: Readiness) -> None:
-        """Holds from now on, and is told to those that watch, unless it drains."""
+        """Puts a readiness in force and tells all that watch; once it drains it does neither."""
         if not self._is_draining and ready != self.ready:
             self.ready, self._serving = ready, dict(statuses(ready))
             _wake(list(self._watchers))
 
     def drain(self) -> None:
-        """From now on nothing is ready; those that watch are told, and are done."""
+        """Says that nothing is ready from now on; watches are told so, and end."""
         self._is_draining = True
         self.ready, self._serving = NOBODY, dict.fromkeys(self._serving, False)
         _wake(list(self._watchers))
@@ -108,7 +108,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
 
 
 def _wake(asleep: list[asyncio.Event]) -> None:
-    """A few at a time: others have their turns between."""
+    """Wakes a few at a time, so that other calls have their turns between."""
     for event in asleep[-WOKEN_AT_ONCE:]:
         event.set()
     del asleep[-WOKEN_AT_ONCE:]

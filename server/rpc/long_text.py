@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-# As much as four bytes a character take in memory, 1 MB; reading looks at far less.
+# At four bytes a character it takes 1 MB of memory; reading looks at far less.
 TEXT_BYTES_MAX = 256 * 2**10
 _BYTES_A_TOKEN = 4
 _CHARACTER_BYTES_MAX = 4
@@ -17,7 +17,7 @@ class LongText(NamedTuple):
 
 
 def decode_text(data: memoryview) -> LongText:
-    """Raises UnicodeDecodeError where what is decoded is no UTF-8."""
+    """Decodes a text, or the two ends of a long one; raises UnicodeDecodeError."""
     if len(data) <= TEXT_BYTES_MAX:
         return LongText(str(data, "utf-8"), 0)
     half = TEXT_BYTES_MAX // 2

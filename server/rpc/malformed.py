@@ -1,4 +1,4 @@
-"""What is no message of its kind is refused; a text in it that is not UTF-8 is named."""
+"""Refuses bytes that are no message of their kind; names a text in them that is not UTF-8."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 _KIB, _MIB = 2**10, 2**20
 # Larger than any tensor request in common use.
 PAYLOAD_BYTES_MAX = 64 * _MIB
-# Context and features beside a payload.
+# The rest is for context and features.
 _INFER = PAYLOAD_BYTES_MAX + _MIB
-# A text is read at both ends and tensors may be left out: more tells nothing more.
+# A text is read at both ends only, and tensors may be left out: a larger request says no more.
 _ROUTE = 16 * _MIB
 # 10,000 requests of 1.6 KB each.
 _BATCH = 16 * _MIB

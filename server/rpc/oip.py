@@ -49,7 +49,7 @@ class OipServicer(oip_pb2_grpc.GRPCInferenceServiceServicer):
     async def ModelReady(
         self, request: oip_pb2.ModelReadyRequest, context: Context
     ) -> oip_pb2.ModelReadyResponse:
-        """Of a class, of "auto", or else of a model of the catalog."""
+        """The name is that of a class, "auto", or else that of a model."""
         name, ready = request.name, self._ready()
         if name == AUTO or name in ready.classes:
             return oip_pb2.ModelReadyResponse(ready=self._answers_tensors())
@@ -98,7 +98,7 @@ class OipServicer(oip_pb2_grpc.GRPCInferenceServiceServicer):
         return answer.response
 
     def _answers_tensors(self) -> bool:
-        """They are all that ModelInfer takes."""
+        """Whether some model can answer tensors, which are all that ModelInfer takes."""
         return PayloadKind.TENSORS in self._ready().forwarded
 
     def _serves(self, name: str) -> bool:

@@ -1,6 +1,6 @@
 """Reads what a serialised inference.ModelInferRequest says of its tensors, and the text in them.
 
-Most requests are forwarded without: this is for rules that ask, and for models of text.
+Most requests are forwarded unread: this is for rules that ask for it, and for models of text.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class _LongName(Malformed):
 
 @dataclass(slots=True)
 class _Head:
-    """Of a tensor."""
+    """What a tensor says of itself."""
 
     name: str = ""
     datatype: str = ""
@@ -100,14 +100,14 @@ def _span_of_text(request: OipRequest, steps: Steps) -> Span | None:
 
 
 def _first_string(data: Bytes, raw: Span) -> Span | None:
-    """Of contents that are strings, each behind its length."""
+    """The first of strings that each stand behind their length."""
     start, end = raw[0] + _RAW_LENGTH_BYTES, raw[1]
     length = int.from_bytes(data[raw[0] : min(start, end)], "little")
     return (start, start + length) if start + length <= end else None
 
 
 def _head(data: Bytes, span: Span, steps: Steps) -> _Head:
-    """Raises Malformed, UnicodeDecodeError or TooManySteps."""
+    """Reads the head of a tensor; raises Malformed, UnicodeDecodeError or TooManySteps."""
     head = _Head()
     for key, start, end in fields(data, *span, steps):
         if key == _NAME:
@@ -122,7 +122,7 @@ def _head(data: Bytes, span: Span, steps: Steps) -> _Head:
 
 
 def _multiplied(elements: int, data: Bytes, at: int, end: int, steps: Steps) -> int:
-    """By each size of a shape."""
+    """The elements, multiplied by each size of a shape."""
     for size in varints(data, at, end, steps):
         if size <= _ELEMENTS_MAX:  # -1, in 64 bits, says that a size is not known
             elements = min(elements * size, _ELEMENTS_MAX)

@@ -6,12 +6,12 @@ from typing import TypeAlias
 from server.routing.errors import InvalidRequest, PayloadMalformed
 from server.rpc.wire import Bytes, Malformed, Steps, TooManySteps, fields, tag
 
-# More than any real request has. What follows the head, text and tensors, has what is left of it,
-# so that the worst request takes some 5 ms in all.
+# More than any real request has. Reading text and tensors may take only the steps that are left, so
+# that the worst request takes some 5 ms in all.
 STEPS_MAX = 4_000
-# More inputs than models have; of further ones nothing is known.
+# More inputs than models have; further ones are not read.
 TENSORS_MAX = 64
-# Of a name that is looked at.
+# The longest name that is read.
 NAME_BYTES_MAX = 256
 
 Span: TypeAlias = tuple[int, int]
@@ -30,13 +30,13 @@ class OipRequest:
     data: Bytes
     model_name: str = ""
     model_version: str = ""
-    # By tag, the first so many.
+    # Where inputs and raw contents lie, by tag; at most TENSORS_MAX of each.
     parts: dict[int, list[Span]] = field(default_factory=lambda: {INPUTS: [], RAW_CONTENTS: []})
     steps_left: int = STEPS_MAX
 
 
 def read_request(data: Bytes, *, field: str) -> OipRequest:
-    """Raises PayloadMalformed, or InvalidRequest for a sequence and a long name.
+    """Reads the top level; raises PayloadMalformed, or InvalidRequest for a sequence or long name.
 
     `field` is the path to name in errors; empty where the request is the whole message.
     """

@@ -19,7 +19,7 @@ INLINE_BYTES_MAX = 32 * 2**10
 MESSAGES_MAX = 4_096
 # What chat formats put around a message and before the answer.
 _TOKENS_EACH, _TOKENS_OF_ALL = 4, 3
-# Of a picture of 1,024 x 1,024 pixels in high detail.
+# What a picture of 1,024 x 1,024 pixels takes in high detail.
 _PICTURE_TOKENS = 765
 # A shorter last turn, such as "and in French?", is read together with the turn before it.
 _ASKED_CHARS_MIN = 40
@@ -45,7 +45,10 @@ class _Message(NamedTuple):
 
 
 def read_chat(body: Bytes, *, field: str) -> Chat:
-    """Raises PayloadTooLarge, or PayloadMalformed with the place; `field` is the path of `body`."""
+    """Reads a chat; `field` is the path of `body`.
+
+    Raises PayloadTooLarge, or PayloadMalformed with the place of the mistake.
+    """
     if len(body) > BYTES_MAX:
         raise PayloadTooLarge(
             f"{len(body):,} bytes: at most {BYTES_MAX:,}; leave the data of pictures out, "
@@ -105,7 +108,7 @@ def _without_content(error: ValueError) -> str:
 
 
 def _scrubbed(chat: Chat) -> Chat:
-    """Without halves of surrogate pairs, which JSON can escape and no text can hold."""
+    """The chat without halves of surrogate pairs, which JSON can escape and no text can hold."""
     return chat._replace(
         asked=_whole(chat.asked),
         earlier=_whole(chat.earlier),

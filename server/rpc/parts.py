@@ -10,16 +10,16 @@ from server.rpc.shapes import REPEATED, STEPS_MAX, refuse
 from server.rpc.turns import Turn
 from server.rpc.wire import Bytes, Field, Malformed, Steps, TooManySteps, fields, tag
 
-# At one stretch: a millisecond.
+# Walked at one stretch, in a millisecond.
 FIELDS_AT_ONCE = 2_000
-_STEPS_A_PART = 2  # of more than 127 bytes
+_STEPS_A_PART = 2  # its tag, and a length of more than 127 bytes
 _PART = tag(1)
 # To cut up bytes takes half the time that a memoryview takes.
 COPIED_BYTES_MAX = 2**20
 
 
 class Parts:
-    """Parts of a message, each cut out when it is come to; until then it is two numbers.
+    """Parts of a message. Each is cut out when its turn comes; until then it is two numbers.
 
     Of a large memoryview, large parts are not copied.
     """
@@ -39,7 +39,7 @@ class Parts:
             yield bytes(part) if is_copied else part
 
     def add(self, stretch: Iterable[Field]) -> None:
-        """Those among these fields."""
+        """Adds the parts among these fields."""
         for key, start, end in stretch:
             if key == _PART:
                 self._bounds.append(start)
@@ -47,7 +47,7 @@ class Parts:
 
 
 async def cut(data: Bytes, field: str, turn: Turn) -> Parts:
-    """Field 1 of a message, which is repeated; `field` is its full name.
+    """Finds the parts of a message: its repeated field 1, whose full name is `field`.
 
     Raises InvalidRequest or PayloadMalformed.
     """

@@ -40,7 +40,7 @@ def _v1_handlers(servicer: ReflectionServicer) -> grpc.GenericRpcHandler:
 
 
 def _pool(services: Sequence[str]) -> DescriptorPool:
-    """Apart from the process's own, in which the services of other listeners are too."""
+    """A pool of its own, for that of the process has the services of other listeners too."""
     pool = DescriptorPool()
     for file in _files(services):
         proto = _proto_of(file)
@@ -66,7 +66,7 @@ def _proto_of(file: FileDescriptor) -> FileDescriptorProto:
 
 
 def _files(services: Iterable[str]) -> Iterator[FileDescriptor]:
-    """Those of the services and all that they import, what is imported first."""
+    """The files of the services and all that these import, which come first."""
     found: dict[str, FileDescriptor] = {}
 
     def find(file: FileDescriptor) -> None:

@@ -19,11 +19,11 @@ OUTCOME_BYTES_MAX = 4_096
 # Parsed in one stretch: the worst takes 2 ms.
 STRETCH_BYTES = 128 * 2**10
 
-# Of as many outcomes health is told in one stretch, of 8 attempts each: a millisecond. To open a
-# decision's id is a third of it.
+# Outcomes that health is told of in one stretch: with 8 attempts each they take a millisecond, of
+# which opening the decisions' ids is a third.
 OBSERVED_AT_ONCE = 20
 
-# Is told of a request by its decision's id; nobody is asked where that was its own model alone.
+# Takes the id of a decision, and what was reported of its request.
 Observe = Callable[[str, Reported], None]
 # One result for each outcome, in order.
 Settle = Callable[[Sequence[pb.Outcome]], Awaitable[Sequence[pb.OutcomeResult]]]
@@ -51,7 +51,7 @@ async def _observe(
     observe: Observe,
     turn: Turn,
 ) -> None:
-    """Usage counts once, so nobody convicts an endpoint by telling the same again."""
+    """Passes on each usage that was counted: once, so that repeating it convicts no endpoint."""
     observed = 0
     for outcome, result in zip(outcomes, results, strict=True):
         if outcome.HasField("usage") and not result.reason:
@@ -65,7 +65,7 @@ async def _observe(
 async def _read(
     parts: Iterable[Bytes], turn: Turn
 ) -> tuple[list[pb.Outcome], dict[int, pb.OutcomeResult]]:
-    """Those that may be settled, and the others' results by place."""
+    """The outcomes that may be settled, and the results of the others by place."""
     good: list[pb.Outcome] = []
     refused: dict[int, pb.OutcomeResult] = {}
     stretch_bytes = 0

@@ -1,8 +1,8 @@
-"""Decisions as the wire has them. What many of them share is serialized once.
+"""Decisions as bytes. What many of them share is serialized once.
 
-Of two serialized messages, one behind the other, a reader makes one message: that is how what is
-shared and what is a decision's own become a response. No field is in both: not every reader merges
-the halves of a message within a message.
+A reader takes two serialized messages, one behind the other, for one. So a response is what
+decisions share, with what is a decision's own behind it. No field is in both, for not every reader
+merges the halves of a message within a message.
 """
 
 from functools import lru_cache
@@ -23,17 +23,17 @@ from turnout.v1 import routing_pb2 as pb
 JOINED_BYTES_MAX = 64 * 2**10
 _OIP_RESPONSE = b"\x0a"  # the tag of InferResponse's field 1
 _VARINT_BITS, _VARINT_MORE = 7, 0x80
-# Of decisions on the same grounds, what was read differs little: by what a domain was known.
+# Decisions on the same grounds differ in little that was read: in what gave their domain away.
 READ_MAX = 16
 # Answers of a model often have the same size.
 _SIZES_REMEMBERED = 256
 
-# Serialized, by grounds and what was read.
+# Serialized parts, by grounds and by what was read.
 _Kept: TypeAlias = WeakKeyDictionary[Grounds, dict[str, bytes]]
 
 
 class Responses:
-    """Serializes answers; for each of the grounds in use, parts of at most READ_MAX are kept."""
+    """Serializes answers; keeps at most READ_MAX shared parts for each of the grounds in use."""
 
     def __init__(self, router: Router) -> None:
         self._router = router

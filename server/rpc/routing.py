@@ -118,14 +118,14 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
         self._router.observe(decision_id, reported, now_s=self._now_s())
 
     def _metadata(self, context: Context) -> dict[str, str]:
-        """What rules may look at; most look at none, and it takes as long as all rules."""
+        """Only where a rule asks for them: to read metadata takes as long as all rules."""
         if not self._router.asks_metadata:
             return {}
         return convert.text_metadata(context.invocation_metadata())
 
 
 def _payload(request: pb.InferRequest) -> bytes:
-    """Asked for once: each time it is copied."""
+    """The payload; protobuf copies it each time, so it is asked for once."""
     payload = request.oip_request
     if not payload and request.WhichOneof("payload") is None:
         raise InvalidRequest("there is nothing to infer: set it", field="oip_request")
@@ -133,8 +133,8 @@ def _payload(request: pb.InferRequest) -> bytes:
 
 
 def forwarded(metadata: convert.Metadata | None) -> tuple[tuple[str, str], ...]:
-    """Of a caller's metadata, what endpoints get."""
-    # Of two of a name the last: there is one trace.
+    """The metadata of a caller that endpoints get."""
+    # Where a name comes twice the last one counts, for a request has one trace.
     kept = {
         key: value
         for key, value in metadata or ()

@@ -11,13 +11,13 @@ from server.routing.errors import InvalidRequest, PayloadMalformed
 from server.routing.outcomes import ATTEMPTS_MAX, FEEDBACK_MAX
 from server.rpc.wire import Bytes, Malformed, Steps, TooManySteps, fields, tag
 
-# A context with all that it may have takes 400. To walk as many takes a millisecond or two.
+# A context with all that it may have takes 400. To take so many takes a millisecond or two.
 STEPS_MAX = 2_000
 LABELS_MAX = 64
 CAPABILITIES_MAX = 16
-# Decided in 40 ms where all are alike, in 250 where no plan decides them, slice by slice.
+# Slice by slice they are decided in 40 ms where all are alike, in 250 where no plan decides them.
 REQUESTS_MAX = 10_000
-# Settled by the control plane in about 10 ms, piece by piece.
+# Piece by piece the control plane settles them in about 10 ms.
 OUTCOMES_MAX = 1_000
 
 
@@ -28,8 +28,8 @@ class Repeated(NamedTuple):
     refusal: str
 
 
-# Every repeated field of every request that a worker parses; those of an outcome are held with
-# its other limits, of each by itself.
+# Every repeated field of every request that a worker parses. Those within an outcome are checked
+# with its other limits, so that an outcome which breaks one is refused by itself.
 REPEATED: Mapping[str, Repeated] = {
     "turnout.v1.RequestContext.labels": Repeated(
         LABELS_MAX, f"more than {LABELS_MAX} labels: send fewer"
@@ -50,7 +50,7 @@ REPEATED: Mapping[str, Repeated] = {
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a message has within it that has to be walked."""
+    """Which fields of a message a walk looks at: messages within it, and what may be too many."""
 
     messages: Mapping[int, "Shape"]  # by tag
     repeated: Mapping[int, tuple[str, Repeated]]  # path and limit, by tag
@@ -82,7 +82,7 @@ def hold_shape(data: Bytes, shape: Shape, steps_max: int = STEPS_MAX) -> None:
 
 
 def refuse(error: Malformed | TooManySteps) -> NoReturn:
-    """Raises PayloadMalformed."""
+    """Raises PayloadMalformed, which says whether there were too many fields."""
     if isinstance(error, TooManySteps):
         raise PayloadMalformed("the request has too many fields: send fewer") from None
     raise PayloadMalformed("the request is not a message of this method") from None
