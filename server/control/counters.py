@@ -180,7 +180,7 @@ class Workers:
         if boot is None:
             if len(boots) >= BOOTS_MAX:
                 self._forget(boots, next(iter(boots)))
-            # By its first push it has counted for a moment only.
+            # If this is its first push, it has counted for a moment only.
             first = push.sequence == 1
             boot = Boot(push.worker, push.boot, now_s, began=first, complete=first)
         boots[push.boot] = boot

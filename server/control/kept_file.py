@@ -1,6 +1,6 @@
 """Files that outlive the process: written whole or not at all, read back only where they are ours.
 
-For us alone, unless said.
+They are for their owner alone, unless a function says otherwise.
 """
 
 import contextlib
@@ -95,7 +95,7 @@ def open_own(path: Path) -> BinaryIO:
 
 
 def file_fault(status: os.stat_result, user: int) -> str | None:
-    """Why this is no file that only this user reads and writes, and what to do; {path} is its."""
+    """Why it is no file that only this user can read and write, and what to do about {path}."""
     if not stat.S_ISREG(status.st_mode):
         return "is no file: remove it"
     if status.st_uid != user:

@@ -14,10 +14,10 @@ from server.config.schema import Config
 from server.routing.learned_classifier.classifier import LearnedClassifier
 from server.routing.routes import Routes, compile_routes
 
-# Of one that is read in a turn of the loop: 2 ms.
+# The most that is read in a turn of the loop: 2 ms.
 BYTES_AT_ONCE = 32 * 2**10
-# Of one that is compiled in a turn, some milliseconds: rules, and pairs of a class and a model or
-# budget.
+# The most rules, and pairs of a class and a model or budget, that are compiled in a turn of the
+# loop: some milliseconds.
 RULES_AT_ONCE = 100
 PAIRS_AT_ONCE = 5_000
 
@@ -26,14 +26,14 @@ _Result = TypeVar("_Result")
 
 
 async def read_config(data: bytes) -> Config:
-    """As `from_json` does."""
+    """Reads a configuration as `from_json` does."""
     if len(data) <= BYTES_AT_ONCE:
         return from_json(data)
     return await beside_loop(from_json, data)
 
 
 async def compile_config(config: Config, learned: LearnedClassifier | None) -> Routes:
-    """As `compile_routes` does."""
+    """Compiles a configuration as `compile_routes` does."""
     if _is_small(config):
         return compile_routes(config, learned)
     return await beside_loop(compile_routes, config, learned)
@@ -42,10 +42,9 @@ async def compile_config(config: Config, learned: LearnedClassifier | None) -> R
 async def beside_loop(
     work: Callable[_Given, _Result], *args: _Given.args, **kwargs: _Given.kwargs
 ) -> _Result:
-    """Does the work in a thread; what it makes is to stay.
+    """Does the work in a thread. What it makes is to stay, so the collector never looks at it.
 
-    The collector waits meanwhile, for it stops the loop too, a tenth of a second each time that it
-    looks at all that is made; and need not look at it afterwards.
+    Each look would stop the loop too, for a tenth of a second.
     """
     gc.disable()
     try:

@@ -16,7 +16,7 @@ def took_of(usage: Usage) -> Took:
 
 
 def asked_of(outcome: Outcome) -> Sequence[Told]:
-    """None where only the decision's own model was."""
+    """Who was asked, in order; empty where it was only the decision's own model."""
     return [
         Told(one.model, one.endpoint, took_of(one.usage) if one.HasField("usage") else None)
         for one in outcome.attempts
@@ -24,7 +24,7 @@ def asked_of(outcome: Outcome) -> Sequence[Told]:
 
 
 def reported_of(outcome: Outcome, asked: Sequence[Told]) -> Reported:
-    """Of an outcome without usage, only who was asked and whether the last answered."""
+    """What was reported; without usage only who was asked, and whether the last one answered."""
     if outcome.HasField("usage"):
         return Reported(asked, took_of(outcome.usage))
     last = asked[-1].took

@@ -18,12 +18,12 @@ _PLAN_ID = re.compile(r"([0-9a-f]{1,16})-([0-9]{1,16})")
 
 
 def plan_id_of(epoch: int, number: int) -> str:
-    """Unique over starts of the control plane."""
+    """The id of a plan, unique over starts of the control plane."""
     return f"{epoch:x}-{number}"
 
 
 def packed(plan: Plan) -> bytes:
-    """As it is kept; some 10 ms for the largest, so do it beside the loop."""
+    """Packs a plan to be kept: beside the loop, for the largest takes some 10 ms."""
     return zlib.compress(plan.SerializeToString(), _LEVEL)
 
 

@@ -15,7 +15,7 @@ _BREACH_KINDS = ("capacity", "slo", "floor", "pace")
 
 
 def values(knowledge: Knowledge, plan: Plan | None, *, now_s: float) -> dict[str, list[Point]]:
-    """Counters and gauges."""
+    """The values of every counter and gauge, by the name of its metric."""
     refusals = knowledge.refusals + knowledge.workers.refusals()
     return {
         "turnout.decisions": list(_decisions(knowledge)),
@@ -123,7 +123,7 @@ def _unreported(knowledge: Knowledge, now_s: float) -> dict[str, list[Point]]:
 
 
 def _floors(plan: Plan | None) -> dict[str, list[Point]]:
-    """Of what has a floor; realised only where grades say so."""
+    """Floors, and what became of them: realised only where there are grades."""
     promised: list[Point] = []
     required: list[Point] = []
     realised: list[Point] = []

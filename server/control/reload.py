@@ -32,7 +32,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """What came of it."""
+    """What came of a reload."""
 
     in_force: bool
     diagnostics: tuple[Diagnostic, ...] = ()  # why it is not
@@ -44,7 +44,7 @@ BY_SIGNAL = Author("SIGHUP")
 
 
 class Reloads:
-    """One after another. Reading and checking are done beside the loop."""
+    """Reloads one file after another, and reads and checks each beside the loop."""
 
     def __init__(self, plane: ControlPlane, file: Path | None = None) -> None:
         """`file` is the one that the service was started with."""
@@ -53,7 +53,7 @@ class Reloads:
         self._reading = asyncio.Lock()  # files of 4 MiB take seconds, and many at once would too
 
     async def follow(self, wanted: asyncio.Event, on_done: Callable[[], None]) -> NoReturn:
-        """Reads the file of the start again whenever this is set; set twice meanwhile, once.
+        """Reads the file of the start again whenever `wanted` is set; if set twice meanwhile, once.
 
         `on_done` is called when nothing is left to do: who is asked meanwhile begins again.
         """
@@ -86,7 +86,7 @@ class Reloads:
         return await asyncio.shield(self._reload(data, by, dry_run=dry_run))
 
     async def behind(self) -> Sequence[str]:
-        """Waits until every worker has followed; those that have not in time."""
+        """Waits until every worker has followed; returns those that have not in time."""
         with suppress(TimeoutError):
             async with asyncio.timeout(FOLLOWED_S_MAX):
                 while self._plane.behind():  # noqa: ASYNC110 - workers push, whatever they push
@@ -109,7 +109,7 @@ class Reloads:
         return Reloaded(True, changes=tuple(changed))
 
     async def _put_in_force(self, config: Config, by: Author) -> Sequence[Change]:
-        """What has changed, against what was in force the moment before."""
+        """Returns what differs from what was in force the moment before."""
         changed: list[Change] = []
 
         def replaced(running: Config) -> Config:
@@ -133,7 +133,7 @@ def _refused(by: Author, error: ConfigError) -> Reloaded:
 
 
 def _changeable_from(running: Config) -> Check:
-    """What a start checks, and that nothing changes which only a start can change."""
+    """Checks what a start checks, and that nothing changes which only a start can change."""
 
     def check(config: Config) -> Findings:
         fixed = list(fixed_findings(running, config))

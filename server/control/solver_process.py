@@ -38,7 +38,7 @@ _log = structlog.get_logger()
 
 
 class SolverProcess:
-    """Is started when it is first needed, and again when it ended. One call at a time."""
+    """Starts its process when it is first needed, and again when it ended; for a call at a time."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class SolverProcess:
 
     @property
     def pid(self) -> int | None:
-        """None while there is none."""
+        """The id of the process; None while there is none."""
         return None if self._process is None else self._process.pid
 
     def solve(self, window: Window, deadline: Deadline) -> Solution | Failure:
@@ -71,7 +71,7 @@ class SolverProcess:
         return Failure("limit", "the process that solves was given up")
 
     def prices(self, window: Window) -> Sequence[StepPrice]:
-        """As `price_window`; none where it was not answered."""
+        """As `price_window`; no prices where the process did not answer."""
         if self._is_small(window):
             return price_window(window)
         deadline = Deadline(EXPLAIN_S_MAX, time.monotonic)
@@ -80,7 +80,7 @@ class SolverProcess:
         return prices if isinstance(prices, tuple) else ()
 
     def stop(self) -> None:
-        """Ends it for good; a call that waits for it is answered as one that failed."""
+        """Ends the process for good; a call that waits for it is answered as one that failed."""
         self._is_stopped = True
         self._end()
 
