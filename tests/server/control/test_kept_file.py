@@ -1,12 +1,15 @@
+import json
 import os
 import stat
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from server.control.kept_file import (
     FileRefused,
     file_fault,
+    read_or_set_aside,
     read_own,
     remove_unfinished,
     set_aside,
@@ -109,3 +112,15 @@ def test_one_damaged_file_is_kept_of_each_name(tmp_path: Path) -> None:
         set_aside(path)
     assert list(tmp_path.iterdir()) == [tmp_path / "live.json.damaged"]
     assert (tmp_path / "live.json.damaged").read_bytes() == b"second"
+
+
+def test_a_damaged_file_that_cannot_be_set_aside_is_named_and_left(tmp_path: Path) -> None:
+    path = tmp_path / "live.json"
+    write_whole(path, b"{")
+    (tmp_path / "live.json.damaged").mkdir()
+    with capture_logs() as logs:
+        assert read_or_set_aside(path, json.loads, bytes_max=9, lost="it is lost") is None
+    assert [(log["event"], log["file"], log["set_aside"]) for log in logs] == [
+        ("it is lost: the file is set aside", str(path), None)
+    ]
+    assert path.exists()
