@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from server.routing.errors import InvalidRequest, PayloadMalformed
 from server.routing.query import Tensor
 from server.rpc.long_text import LongText, decode_text
-from server.rpc.oip_wire import INPUTS, NAME_BYTES_MAX, RAW_CONTENTS, OipRequest, Span, within
+from server.rpc.oip_wire import (
+    INPUTS,
+    NAME_BYTES_MAX,
+    RAW_CONTENTS,
+    OipRequest,
+    Span,
+    no_oip_request,
+    within,
+)
 from server.rpc.wire import (
     VARINT,
     Bytes,
@@ -64,10 +72,7 @@ def read_tensors(request: OipRequest, *, field: str) -> tuple[Tensor, ...]:
             field=within(field, "inputs"),
         ) from None
     except (Malformed, UnicodeDecodeError):
-        raise PayloadMalformed(
-            "not a serialised inference.ModelInferRequest: send its SerializeToString()",
-            field=within(field, "inputs"),
-        ) from None
+        raise no_oip_request(within(field, "inputs")) from None
     return tuple([Tensor(head.name, head.datatype, head.elements) for head in heads])
 
 

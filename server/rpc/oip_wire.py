@@ -51,10 +51,7 @@ def read_request(data: Bytes, *, field: str) -> OipRequest:
     except TooManySteps:
         raise PayloadMalformed(f"more than {STEPS_MAX:,} fields", field=field) from None
     except (Malformed, UnicodeDecodeError):
-        raise PayloadMalformed(
-            "not a serialised inference.ModelInferRequest: send its SerializeToString()",
-            field=field,
-        ) from None
+        raise no_oip_request(field) from None
     request.steps_left = steps.left
     return request
 
@@ -83,6 +80,13 @@ def _name(data: Bytes, start: int, end: int, field: str) -> str:
     if end - start > NAME_BYTES_MAX:
         raise InvalidRequest(f"longer than {NAME_BYTES_MAX} bytes: shorten it", field=field)
     return str(data[start:end], "utf-8")
+
+
+def no_oip_request(field: str) -> PayloadMalformed:
+    """The error for bytes at this path that cannot be read as a request."""
+    return PayloadMalformed(
+        "not a serialised inference.ModelInferRequest: send its SerializeToString()", field=field
+    )
 
 
 def within(path: str, name: str) -> str:
