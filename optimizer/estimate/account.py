@@ -37,7 +37,7 @@ def margin_for(floor: float, grades: float) -> float:
 
 
 class FloorAccount:
-    """Of one group. Its grades are those of requests decided while the floor could be held."""
+    """The account of one group, from grades of requests decided while its floor could be held."""
 
     def __init__(self, floor: float) -> None:
         self._floor = floor
@@ -51,7 +51,7 @@ class FloorAccount:
     def record_grade(
         self, quality: float, weight: float, *, decided_s: float, now_s: float
     ) -> None:
-        """A grade of the audit sample; weight: 1 / the probability that it was audited."""
+        """Counts a grade of the audit sample; weight: 1 / the probability that it was audited."""
         self._rhythm.observe_delay(decided_s, now_s)
         if self._frozen or decided_s < self._since_s:
             return
@@ -63,12 +63,12 @@ class FloorAccount:
     def replace_grade(
         self, before: float, after: float, weight: float, *, decided_s: float
     ) -> None:
-        """A later grade of a decision that was told before."""
+        """Counts a later grade of a decision in place of an earlier one."""
         if not self._frozen and decided_s >= self._since_s:
             self._surplus += weight * (after - before)
 
     def freeze(self, now_s: float) -> None:
-        """Until the next plan is asked for: its floor is unreachable, or its requests are shed."""
+        """Counts no grades until the next plan: the floor is out of reach, or requests are shed."""
         self._frozen = True
         self._since_s = now_s
 
@@ -85,7 +85,7 @@ class FloorAccount:
         self._frozen = False
         if not self._weight:
             return min(floor + margin, 1.0)
-        # What the grades of the account were above the floor, spread over those of a horizon.
+        # How far the grades of the account were above the floor, spread over those of a horizon.
         carried = self._surplus / self._weight * min(1.0, self._grades / self._horizon())
         shift = min(max(carried, -SHIFT_MAX), SHIFT_MAX)
         spent = max(shift - margin, 0.0) if shift > 0 else shift
@@ -130,7 +130,7 @@ class _Rhythm:
 
     @property
     def grades_in_delay(self) -> float:
-        """How many are under way at a time."""
+        """How many grades are under way at a time."""
         return self._delay_s / self._gap_s if self._gap_s else 0.0
 
     def to_plain(self) -> list[float]:

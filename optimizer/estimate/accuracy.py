@@ -13,10 +13,10 @@ from optimizer.problem import Floats
 
 Cell = tuple[str, str, *tuple[str, ...]]  # class, payer; domain, size bucket, kind of payload
 
-# Of a cell and a model; 400 bytes each, so 20 MB. Grades are scarce: a pair that was graded longest
-# ago says least.
+# Pairs of a cell and a model; at 400 bytes each they take 20 MB. Grades are scarce, and what was
+# graded longest ago says least.
 PAIRS_MAX = 50_000
-# Of models, and of classes and payers, whose realised accuracy is shown.
+# Models, and classes with their payers, whose realised accuracy is shown.
 SHOWN_MAX = 10_000
 
 _Z = 1.96  # 95 % of a normal distribution is this many standard deviations around its mean
@@ -43,7 +43,7 @@ class Prior(NamedTuple):
 
     @property
     def shown_grades(self) -> float:
-        """As many as it is worth where a model is shown."""
+        """How many grades it is worth where a model is shown."""
         return _GUESS_GRADES if self.grades is None else self.grades
 
 
@@ -51,7 +51,7 @@ _UNKNOWN = Prior()
 
 
 class AccuracyEstimate:
-    """Is told grades and when; each pair leans on its cell's and its model's other grades."""
+    """Learns from grades; each pair leans on the other grades of its cell and of its model."""
 
     def __init__(self, priors: Mapping[str, Prior], *, half_life_s: float = 6 * 3600.0) -> None:
         self._priors = dict(priors)
@@ -61,13 +61,13 @@ class AccuracyEstimate:
         self._spreads = Spreads()
 
     def set_prior(self, model: str, prior: Prior) -> None:
-        """What was graded so far counts on."""
+        """Sets what is believed of a model; grades so far go on counting."""
         self._priors[model] = prior
 
     def record_grade(
         self, cell: Cell, model: str, quality: float, weight: float, now_s: float
     ) -> None:
-        """quality: 0 to 1; weight: 1 / the probability that the request was audited."""
+        """Counts a grade; quality: 0 to 1; weight: 1 / the probability that it was audited."""
         sums = _sums(quality, weight)
         self._pairs.add((cell, model), sums, now_s)
         self._models.add(model, sums, now_s)
@@ -83,19 +83,19 @@ class AccuracyEstimate:
         self._groups.take_back(cell[:2], sums, told_s)
 
     def mean(self, cells: Sequence[Cell], models: Sequence[str], now_s: float) -> Floats:
-        """(C, M)."""
+        """(C, M) the accuracy of each cell with each model, graded or not."""
         return np.clip(self._fit(cells, models, now_s).mean, 0.0, 1.0)
 
     def bounds(
         self, cells: Sequence[Cell], models: Sequence[str], now_s: float
     ) -> tuple[Floats, Floats]:
-        """(C, M) low and high of 95 %; what is doubtful of cell and model is part of them."""
+        """(C, M) the low and high bounds of 95 %; doubts about cell and model are part of them."""
         found = self._fit(cells, models, now_s)
         half = _Z * np.sqrt(found.variance)
         return np.clip(found.mean - half, 0.0, 1.0), np.clip(found.mean + half, 0.0, 1.0)
 
     def of_model(self, model: str, now_s: float) -> Estimate:
-        """Of what the model answered, wherever it was sent, shrunk toward its prior."""
+        """The accuracy of all that the model answered, shrunk toward its prior."""
         mean, grades = _mean(self._models.of(model, now_s))
         prior = self._priors.get(model, _UNKNOWN)
         believed = grades + prior.shown_grades
@@ -103,7 +103,7 @@ class AccuracyEstimate:
         return Estimate(shrunk, *_wilson(shrunk, believed), grades)
 
     def of_group(self, traffic_class: str, payer: str, now_s: float) -> Estimate:
-        """Realised: of what the class and payer were served. Without grades: 0, from 0 to 1."""
+        """The accuracy of what a class and payer were served; 0, from 0 to 1, without grades."""
         mean, grades = _mean(self._groups.of((traffic_class, payer), now_s))
         return Estimate(mean, *_wilson(mean, grades), grades)
 
@@ -129,7 +129,7 @@ class AccuracyEstimate:
         return {"pairs": self._pairs, "models": self._models, "groups": self._groups}
 
     def _fit(self, cells: Sequence[Cell], models: Sequence[str], now_s: float) -> Fit:
-        """Of the cells and models asked for; whatever was graded takes part."""
+        """The fit of the cells and models asked for, in which all that was graded takes part."""
         pairs, sums = self._pairs.all(now_s)
         known = np.flatnonzero(_grades(sums) > _GRADES_MIN)
         graded, sums = [pairs[k] for k in known.tolist()], sums[known]
@@ -149,7 +149,7 @@ class AccuracyEstimate:
 
 
 def _priors(priors: Sequence[Prior]) -> Priors:
-    """As sure as the grades that a prior rests on make it, and never less than a guess is."""
+    """Makes a prior as sure as the grades that it rests on, and never less sure than a guess."""
     mean = np.array([prior.accuracy for prior in priors])
     guess = _GUESS_SPREAD**2
     grades = np.array([prior.grades or np.nan for prior in priors])
@@ -167,7 +167,7 @@ def _sums(quality: float, weight: float) -> tuple[float, float, float]:
 
 
 def _grades(sums: Floats) -> Floats:
-    """(K,) as many grades of equal weight tell as much (Kish)."""
+    """(K,) how many grades of equal weight would tell as much (Kish)."""
     square = sums[:, 1]
     return np.divide(sums[:, 0] ** 2, square, out=np.zeros(len(sums)), where=square > 0)
 
@@ -178,7 +178,7 @@ def _mean(sums: Floats) -> tuple[float, float]:
 
 
 def _wilson(mean: float, grades: float) -> tuple[float, float]:
-    """95 % of a share; holds for few grades and for shares near 0 and 1 too."""
+    """The 95 % bounds of a share, which hold for few grades and for shares near 0 and 1 too."""
     if not grades:
         return 0.0, 1.0
     doubt = _Z**2 / grades

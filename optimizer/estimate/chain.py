@@ -11,10 +11,10 @@ from optimizer.problem import Bools, Floats, Ints
 
 # A class, the model that requests began with and one that was asked; 200 bytes each.
 LEGS_MAX = 50_000
-# How many requests a model is credited with that it answered at once: it is taken at its word
-# until its own say otherwise, or a new model would be sent nothing and never be known.
+# A model is credited with so many requests that it answered at once. So it is trusted until its own
+# requests say otherwise: else a new model would be sent nothing and never be known.
 _CREDIT = 10.0
-# For how many requests of a class all classes speak beside its own.
+# What all classes say counts as much as this many requests of a class itself.
 _ALL_CLASSES = 10.0
 
 Leg = tuple[str, str, str]  # class, first model, model
@@ -22,7 +22,7 @@ Leg = tuple[str, str, str]  # class, first model, model
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Of requests of one class; rows are the model they began with, columns those asked."""
+    """What became of a class's requests; rows: the model they began with, columns: those asked."""
 
     reach: sparse.csr_array  # (M, M) attempts per request
     answered: sparse.csr_array  # (M, M) answers per request
@@ -42,13 +42,13 @@ class ChainEstimate(EstimateOfSums[Leg]):
     def observe_leg(
         self, leg: Leg, *, ended: float, attempts: float, answered: float, now_s: float
     ) -> None:
-        """ended: requests, told with the leg whose model is the first."""
+        """Counts a leg; ended: requests, which come with the leg whose model is the first."""
         self._sums.add(leg, (ended, attempts, answered), now_s)
 
     def of(
         self, classes: Sequence[str], models: Sequence[str], now_s: float
     ) -> Mapping[str, Chain]:
-        """Of every class that is asked for, through the models."""
+        """The chain of every class that is asked for, among these models."""
         told = _table(*self._sums.all(now_s), classes, models)
         overall = _credited(told.of(np.full(told.first.size, True)))
         return {name: _leaning(told.of(told.row == k), overall) for k, name in enumerate(classes)}
@@ -74,7 +74,7 @@ class _Table:
     sums: Floats  # (L, 3)
 
     def of(self, legs: Bools) -> _Sums:
-        """Summed over some legs."""
+        """The sums over some legs."""
         first, model, (ended, attempts, answered) = (
             self.first[legs],
             self.model[legs],
@@ -91,7 +91,7 @@ class _Table:
 def _table(
     legs: Sequence[Leg], sums: Floats, classes: Sequence[str], models: Sequence[str]
 ) -> _Table:
-    """Models that are not asked for are left out."""
+    """One entry for each leg whose models are asked for."""
     rows = {name: i for i, name in enumerate(classes)}
     index = {name: m for m, name in enumerate(models)}
     known = [
@@ -104,7 +104,7 @@ def _table(
 
 
 def _credited(told: _Sums) -> Chain:
-    """Of all classes together."""
+    """The chain of all classes together, with what models are credited with."""
     requests = told.ended + _CREDIT
     itself = _CREDIT * sparse.eye_array(told.ended.size, format="csr")
     return Chain(
@@ -114,7 +114,7 @@ def _credited(told: _Sums) -> Chain:
 
 
 def _leaning(told: _Sums, overall: Chain) -> Chain:
-    """Of one class."""
+    """The chain of one class, leaning on that of all."""
     requests = told.ended + _ALL_CLASSES
     return Chain(
         _by_row(told.attempts + _ALL_CLASSES * overall.reach, 1 / requests),

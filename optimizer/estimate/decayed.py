@@ -44,7 +44,7 @@ class DecayedSums(Generic[Key]):
         return len(self._sums)
 
     def add(self, key: Key, values: Sequence[float] | Floats, now_s: float) -> None:
-        """Makes the key the one told of last."""
+        """Adds to the sums of a key, which becomes the last to be forgotten."""
         growth = self._growth(now_s)
         sums = self._sums.pop(key, None)
         if sums is None:
@@ -65,7 +65,7 @@ class DecayedSums(Generic[Key]):
             self._sums[key] = left
 
     def of(self, key: Key, now_s: float) -> Floats:
-        """(width,) zeros for a key that is not known."""
+        """(width,) the sums of a key; zeros if it is not known."""
         sums = self._sums.get(key)
         return np.zeros(self._width) if sums is None else sums / self._growth(now_s)
 

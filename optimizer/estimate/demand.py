@@ -12,7 +12,7 @@ from typing import Any, Self
 from optimizer.estimate.accuracy import Cell
 from optimizer.estimate.decayed import positive, tupled
 
-# Twice what is planned at one time; 300 bytes each. The rarest are forgotten first.
+# Twice as many as are planned at one time, of 300 bytes each. The rarest are forgotten first.
 CELLS_MAX = 20_000
 # What decay has left of a cell's requests when it is forgotten: 20 half-lives after a single one.
 _REQUESTS_MIN = 1e-6
@@ -20,7 +20,7 @@ _REQUESTS_MIN = 1e-6
 # what comes at random: once in some 30,000 windows of a steady load.
 _SURE = 4.0
 
-# Of half-lives: windows as long ago say nothing of a level any more.
+# Windows that are more half-lives old than this say nothing of a level any more.
 _LEVEL_AGES_MAX = 4.0
 
 Group = tuple[str, str]  # class, payer
@@ -45,7 +45,7 @@ class DemandEstimate:
         self._recent_weights_s = 0.0  # the squares of what each of those seconds counts
 
     def observe_requests(self, counts: Mapping[Cell, float], watched_s: float) -> None:
-        """What was seen in so much time; a cell that is not named was not seen."""
+        """Learns what was seen in so much time; a cell that is not named was not seen."""
         if not self._watched_s + watched_s:
             return  # requests in no time are no rate
         kept = 2.0 ** (-watched_s / self._half_life_s)
@@ -74,7 +74,7 @@ class DemandEstimate:
         self._requests, self._recent = requests, recent
 
     def per_s(self) -> dict[Cell, float]:
-        """Of every cell that is not forgotten; all above 0."""
+        """The rate of every cell that is not forgotten; all are above 0."""
         changes = self._changes()
         return {
             cell: seen / self._watched_s * changes[cell[:2]]

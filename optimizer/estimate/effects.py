@@ -93,12 +93,12 @@ def posterior(
 
 
 def _noise(observed: Observed, expected: Floats) -> Floats:
-    """(K,) variance of each mean; of grades between 0 and 1 none have more than yes and no."""
+    """(K,) variance of each mean, at most: no grades from 0 to 1 vary more than yes and no do."""
     return graded_variance(expected) / observed.grades
 
 
 def graded_variance(accuracy: Floats) -> Floats:
-    """Of one grade, right or wrong."""
+    """The variance of one grade, which is right or wrong."""
     sure = np.clip(accuracy, _ACCURACY_MIN, 1.0 - _ACCURACY_MIN)
     return sure * (1.0 - sure)
 

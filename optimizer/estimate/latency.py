@@ -11,8 +11,8 @@ from server.latency_buckets import FIRST_END_S, LATENCY_BUCKETS, PER_DOUBLING, e
 # Models, or models by size; 700 bytes each.
 KEYS_MAX = 10_000
 
-# How many requests that kept their SLO a key is credited with: it is taken at its word until its
-# own say otherwise, or a new model would be sent nothing and never be known.
+# A key is credited with so many requests that kept their SLO. So it is trusted until its own ones
+# say otherwise: else a new model would be sent nothing and never be known.
 _CREDIT = 10.0
 
 # (B,) where each bucket ends; the last one has no end.
@@ -38,7 +38,7 @@ class LatencyEstimate(EstimateOfSums[Hashable]):
     def miss(self, key: Hashable, slo_s: float, now_s: float) -> float:
         """P(latency beyond the SLO, or failure), at least; 0 while nothing is known.
 
-        Failed ones are among the late ones or among the others: which, the buckets do not say.
+        The buckets do not say which requests failed: they may be among the late ones.
         """
         sums = self._sums.of(key, now_s)
         requests = float(sums[:LATENCY_BUCKETS].sum()) + _CREDIT

@@ -6,12 +6,12 @@ from optimizer.estimate.decayed import DecayedSums, EstimateOfSums
 
 # A class with its SLO and a first model; 200 bytes each.
 KEYS_MAX = 20_000
-# For how many requests of its own what else is believed speaks beside the count.
+# What else is believed counts as much as this many requests that were counted.
 _BELIEVED = 10.0
 
 
 class Promise(NamedTuple):
-    """What is counted against: another SLO begins anew."""
+    """What misses are counted against; another SLO begins a new count."""
 
     traffic_class: str
     slo_s: float
@@ -19,7 +19,7 @@ class Promise(NamedTuple):
 
 
 class MissEstimate(EstimateOfSums[Promise]):
-    """Exact: of late requests and failed ones each is one miss, whatever else went wrong."""
+    """Counts exactly: a request that is late, or fails, or both, is one miss."""
 
     def __init__(self, *, half_life_s: float = 120.0) -> None:
         self._sums = DecayedSums[Promise](2, half_life_s=half_life_s, keys_max=KEYS_MAX)

@@ -9,7 +9,7 @@ from optimizer.estimate.accuracy import PAIRS_MAX, Cell
 from optimizer.estimate.decayed import DecayedSums, EstimateOfSums
 from optimizer.problem import Floats
 
-# For how many requests each level speaks beside the ones below it. A model's first request says
+# Each level counts as much as this many requests of the one below it. A model's first request says
 # more about it than all other models do, whose busy seconds may be a thousand times as many.
 _ALL_MODELS, _ALL_CELLS, _PARENTS = 0.01, 1.0, 10.0
 # Alternating between cells and models settles within a few rounds.
@@ -43,7 +43,7 @@ class UsageEstimate(EstimateOfSums[tuple[Cell, str]]):
         self._sums.add((cell, model), (attempts, answered, *usage), now_s)
 
     def mean(self, cells: Sequence[Cell], models: Sequence[str], now_s: float) -> Usage:
-        """Of cells and models without requests too: by what is known of the others."""
+        """What each cell uses at each model; without requests, by what is known of the others."""
         pairs, sums = self._sums.all(now_s)
         rows = {c: i for i, c in enumerate(dict.fromkeys([*cells, *(c for c, _ in pairs)]))}
         columns = {m: i for i, m in enumerate(dict.fromkeys([*models, *(m for _, m in pairs)]))}

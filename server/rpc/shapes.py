@@ -11,7 +11,7 @@ from server.routing.errors import InvalidRequest, PayloadMalformed
 from server.routing.outcomes import ATTEMPTS_MAX, FEEDBACK_MAX
 from server.rpc.wire import Bytes, Malformed, Steps, TooManySteps, fields, tag
 
-# A context with all that it may have takes 400. To take so many takes a millisecond or two.
+# A context with all that it may have takes 400 of these; all of them take a millisecond or two.
 STEPS_MAX = 2_000
 LABELS_MAX = 64
 CAPABILITIES_MAX = 16
