@@ -184,7 +184,10 @@ def test_capacity_is_requests_and_busy_seconds_of_a_window() -> None:
 
 
 def test_a_budget_paces_the_cells_whose_payer_names_it() -> None:
-    budgets = budget("team", traffic_class="code"), budget("other", tenant="o", traffic_class="code")
+    budgets = (
+        budget("team", traffic_class="code"),
+        budget("other", tenant="o", traffic_class="code"),
+    )
     window = built(
         service(budgets=budgets),
         answered(CODE, "small", 2),
