@@ -13,7 +13,7 @@ from benchmarks.fuzz.planned import CONFIG, KEY, NOW_S, control_plane
 from server.app.chat_reader import answer_to, chat_of
 from server.app.handed_listener import BYTES_MAX_BY_PATH, worker_limits
 from server.dispatch.dispatcher import Dispatcher
-from server.dispatch.exchange import Metadata
+from server.dispatch.exchange import Asked, Exchanges, Metadata, Reply
 from server.routing.catalog import Cell, Model
 from server.routing.counters import Counters
 from server.routing.decision_id import Sealer
@@ -25,7 +25,6 @@ from server.rpc.oip import OipServicer
 from server.rpc.openai_chat import Chat
 from server.rpc.reflection import add_reflection
 from server.rpc.routing import RoutingServicer
-from server.rpc.wire import Bytes
 from server.transport.serving.server import Server
 from server.wire import oip_pb2, oip_pb2_grpc
 from turnout.v1 import routing_pb2, routing_pb2_grpc
@@ -51,7 +50,8 @@ async def data_plane(loop: TurnLoop) -> AsyncIterator[Server]:
     router = Router(Selector(), Sealer(KEY, boot=7), counters, chance=chance)
     router.configure(CONFIG)
     router.publish(_TABLE)
-    dispatcher = Dispatcher(router, {"oip": _answer}, counters, now_s=_clock(loop), chance=chance)
+    exchanges = Exchanges({"oip": _answer})
+    dispatcher = Dispatcher(router, exchanges, counters, now_s=_clock(loop), chance=chance)
     with control_plane(loop) as plane:
 
         async def settle(
@@ -98,7 +98,7 @@ def _clock(loop: TurnLoop) -> Callable[[], float]:
 
 
 async def _answer(
-    _address: str, _model: Model, _request: Bytes, _timeout_s: float, _metadata: Metadata
-) -> bytes:
+    _address: str, _model: Model, _asked: Asked, _timeout_s: float, _metadata: Metadata
+) -> Reply:
     """Stands for all endpoints."""
-    return _ANSWER
+    return Reply(_ANSWER)

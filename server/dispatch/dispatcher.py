@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, aclosing
 
-from server.dispatch.exchange import Bytes, EndpointError, Exchanges, Metadata
+from server.dispatch.answers import Answer, StreamedAnswer
+from server.dispatch.exchange import Asked, EndpointError, Exchanges, Metadata, Reply
+from server.dispatch.failures import failure, telling
 from server.dispatch.overtime import Overtime, Reserved, Trip
+from server.dispatch.passage import Passage
+from server.dispatch.reading import reading
+from server.dispatch.relay import Relay
 from server.routing.counters import Counters
-from server.routing.decision import Decision
 from server.routing.decision_id import Kind
 from server.routing.endpoints import EndpointLoad, Target
 from server.routing.errors import DeadlinePast, UpstreamFailed
@@ -15,25 +19,8 @@ from server.routing.experience import Experience
 from server.routing.journey import MARGIN_S, Attempt, Fate, Journey, count_journey
 from server.routing.query import Query
 from server.routing.router import Router
-from server.routing.status_meaning import STATUS_MEANINGS
 from server.routing.succession import better_bet, successor
 from server.status_code import Code
-
-# Of an endpoint's own words, what an error passes on to the caller.
-DETAIL_CHARS_MAX = 512
-
-
-@dataclass(slots=True)
-class Answer:
-    """What a model answered, and what it took."""
-
-    response: Bytes
-    decision: Decision
-    decision_id: str
-    target: Target  # the one that answered
-    attempts: int
-    cost_nano_usd: int  # of all attempts
-    latency_s: float
 
 
 class Dispatcher:
@@ -58,21 +45,53 @@ class Dispatcher:
         self._overtime = Overtime(self._wait_s, self._gives_up)
 
     async def infer(
-        self, query: Query, request: Bytes, *, timeout_s: float | None, metadata: Metadata = ()
+        self, query: Query, asked: Asked, *, timeout_s: float | None, metadata: Metadata = ()
     ) -> Answer:
         """Asks until a model answers; raises a RoutingError. Has to be run by a task.
 
         Without a timeout the class's deadline holds.
         """
-        trip = self._set_out(query, request, timeout_s, metadata)
+        trip = self._set_out(query, asked, timeout_s, metadata)
         try:
-            response = await self._ask_until_answered(trip)
+            reply = await self._ask_until_answered(trip)
         finally:
             self._conclude(trip)
-        return self._arrive(trip, response)
+        return self._arrive(trip, reply)
+
+    def stream(
+        self, query: Query, asked: Asked, *, timeout_s: float | None, metadata: Metadata = ()
+    ) -> AbstractAsyncContextManager[StreamedAnswer]:
+        """Entered once a model has begun to answer; raises a RoutingError, until then and within.
+
+        Until then another may be asked, and none after it. Leaving ends the exchange.
+        """
+        relay = Relay(self._now_s, self._exchanges.held)
+        carrying = self._carry(relay, query, asked, timeout_s, metadata)
+        return reading(relay, carrying, self._now_s)
+
+    async def _carry(
+        self,
+        relay: Relay,
+        query: Query,
+        asked: Asked,
+        timeout_s: float | None,
+        metadata: Metadata,
+    ) -> None:
+        try:
+            trip = self._set_out(query, asked, timeout_s, metadata)
+            trip.relay = relay
+            try:
+                await self._ask_until_answered(trip)
+            finally:
+                trip.journey.blocked_s = relay.blocked_s
+                self._conclude(trip)
+                if relay.answer is not None:
+                    relay.answer.conclude(trip.journey)
+        finally:
+            relay.finish()
 
     def _set_out(
-        self, query: Query, request: Bytes, timeout_s: float | None, metadata: Metadata
+        self, query: Query, asked: Asked, timeout_s: float | None, metadata: Metadata
     ) -> Trip:
         now_s = self._now_s()
         if timeout_s is not None:
@@ -93,19 +112,19 @@ class Dispatcher:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("no task runs it: there would be nothing to give up")
-        return Trip(decision, request, metadata, journey, task)
+        return Trip(decision, asked, metadata, journey, task)
 
-    async def _ask_until_answered(self, trip: Trip) -> Bytes:
+    async def _ask_until_answered(self, trip: Trip) -> Reply:
         target: Target | None = trip.decision.target
         failures: list[UpstreamFailed] = []
         while target is not None:
             try:
                 return await self._ask(trip, target)
             except EndpointError as error:
-                failures.append(_failure(trip.journey.attempts[-1], error))
+                failures.append(failure(trip.journey.attempts[-1], error))
             target = self._next_target(trip)
         try:
-            raise _telling(failures)
+            raise telling(failures)
         finally:
             del failures  # or with a traceback, which has this frame, they would be a cycle
 
@@ -121,16 +140,19 @@ class Dispatcher:
             return None
         return target
 
-    async def _ask(self, trip: Trip, target: Target) -> Bytes:
+    async def _ask(self, trip: Trip, target: Target) -> Reply:
         """One attempt, which is ended and told of however it ends; raises EndpointError."""
         load = self._occupy(target) if trip.reserved is None else trip.reserved.load
         journey, attempt = trip.journey, self._begin(trip, target, load)
         try:
             left_s = journey.time_left_s(attempt.begun_s)
-            response = await self._exchanges[target.model.protocol](
-                target.endpoint, target.model, trip.request, left_s, trip.metadata
-            )
-            attempt.end_with_answer(self._now_s(), input_tokens=trip.decision.reading.input_tokens)
+            if trip.relay is None:
+                reply = await self._exchanges.whole[target.model.protocol](
+                    target.endpoint, target.model, trip.asked, left_s, trip.metadata
+                )
+            else:
+                reply = await self._pass_on(trip, trip.relay, attempt, left_s)
+            attempt.end_as_told(self._now_s(), reply.usage, trip.decision.reading.input_tokens)
         except EndpointError as error:
             attempt.end_without_answer(Fate.FAILED, self._now_s(), error.code)
             raise
@@ -139,11 +161,54 @@ class Dispatcher:
                 attempt.give_up(self._now_s())
                 message = f"no answer came within {attempt.took_s:.3g} s"
                 raise EndpointError(Code.DEADLINE_EXCEEDED, message) from None
-            attempt.abandon(self._now_s(), is_due=journey.is_due(self._now_s()))
+            self._abandon(trip, attempt)
             raise
         finally:
             self._end(trip, attempt, load)
-        return response
+        return reply
+
+    async def _pass_on(self, trip: Trip, relay: Relay, attempt: Attempt, left_s: float) -> Reply:
+        """An answer in pieces, each as it comes."""
+        _, model, endpoint = attempt.target
+        open_stream = self._exchanges.streamed[model.protocol]
+        events = await open_stream(endpoint, model, trip.asked, left_s, trip.metadata)
+        async with aclosing(events.pieces) as pieces:
+            first = await anext(pieces, None)
+            if first is None:
+                raise EndpointError(Code.INTERNAL, "its answer ended before it began")
+            answer = relay.answer = self._begin_answer(trip, attempt, relay)
+            await self._passage(trip, attempt, relay).carry(first, pieces)
+        answer.usage = events.usage
+        return Reply(b"", events.usage)
+
+    def _begin_answer(self, trip: Trip, attempt: Attempt, relay: Relay) -> StreamedAnswer:
+        """From here on nobody else is asked, and it is not given up for another."""
+        now_s, model = self._now_s(), attempt.target.model
+        self._overtime.back(trip)
+        self._experience.hear(attempt, now_s)
+        attempt.begin_answer(input_tokens=trip.decision.reading.input_tokens)
+        return StreamedAnswer(
+            decision=trip.decision,
+            decision_id=self._router.seal(trip.decision, Kind.INFER, model, now_s=now_s),
+            target=attempt.target,
+            attempts=len(trip.journey.attempts),
+            pieces=relay,
+        )
+
+    def _passage(self, trip: Trip, attempt: Attempt, relay: Relay) -> Passage:
+        return Passage(
+            relay,
+            attempt,
+            self._now_s,
+            deadline_s=trip.journey.deadline_s - MARGIN_S,
+            silence_s=self._experience.silence_s(trip.journey, attempt),
+        )
+
+    def _abandon(self, trip: Trip, attempt: Attempt) -> None:
+        """Its caller is gone; one that did not read was not made to wait."""
+        now_s, relay = self._now_s(), trip.relay
+        is_due = trip.journey.is_due(now_s) and not (relay is not None and relay.is_blocked)
+        attempt.abandon(now_s, is_due=is_due)
 
     def _occupy(self, target: Target) -> EndpointLoad:
         """Takes what an attempt needs, before or as it begins."""
@@ -203,11 +268,11 @@ class Dispatcher:
         self._experience.conclude(journey)
         count_journey(journey, self._counters)
 
-    def _arrive(self, trip: Trip, response: Bytes) -> Answer:
+    def _arrive(self, trip: Trip, reply: Reply) -> Answer:
         journey = trip.journey
         target = journey.attempts[-1].target
         return Answer(
-            response=response,
+            response=reply.body,
             decision=trip.decision,
             decision_id=self._router.seal(
                 trip.decision, Kind.INFER, target.model, now_s=journey.ended_s
@@ -216,6 +281,7 @@ class Dispatcher:
             attempts=len(journey.attempts),
             cost_nano_usd=journey.cost_nano_usd,
             latency_s=journey.latency_s,
+            usage=reply.usage,
         )
 
 
@@ -223,18 +289,3 @@ def _hold_time(timeout_s: float) -> None:
     """Raises DeadlinePast."""
     if timeout_s <= MARGIN_S:
         raise DeadlinePast("the deadline leaves no time to ask a model: allow more")
-
-
-def _telling(failures: list[UpstreamFailed]) -> UpstreamFailed:
-    """The last that an endpoint was asked in, for that may be paid; else the last."""
-    return next((one for one in reversed(failures) if one.is_sent), failures[-1])
-
-
-def _failure(attempt: Attempt, error: EndpointError) -> UpstreamFailed:
-    """What the caller hears if nothing better follows."""
-    return UpstreamFailed(
-        f"model {attempt.target.model.name}: {str(error)[:DETAIL_CHARS_MAX]}",
-        reason=f"UPSTREAM_{error.code.name}",
-        code=STATUS_MEANINGS[error.code].caller_sees,
-        is_sent=error.is_sent,
-    )

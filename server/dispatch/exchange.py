@@ -1,22 +1,82 @@
-"""What dispatch needs of a protocol: an exchange with an endpoint, which is answered or fails.
+"""What dispatch needs of a protocol: an exchange with an endpoint, which is answered, whole or in
+pieces, or fails.
 
 What speaks a protocol is in `server/upstream/`; nothing here or in dispatch knows which there are.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeAlias
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import NamedTuple, TypeAlias
 
 from server.routing.catalog import Model
 from server.status_code import Code
+from server.token_usage import TokenUsage
+from server.transport.held_bytes import HeldBytes
 
 Bytes: TypeAlias = bytes | memoryview  # large messages are views of where they were received
 Metadata = tuple[tuple[str, str], ...]
 
-# Sends a request to an address of a model within a time, and returns what it answered; raises
+
+class Operation(Enum):
+    """What is asked of a model."""
+
+    CHAT = "chat"
+    EMBEDDINGS = "embeddings"
+    TENSORS = "tensors"
+
+
+# To ask an enum for its member takes twenty times as long as to ask the module.
+CHAT, EMBEDDINGS, TENSORS = Operation
+
+
+class Asked(NamedTuple):
+    """What a caller sent, and what of it an upstream has to know.
+
+    The upstream makes of `body` what goes out: it alone changes it. Whether the answer is to come
+    in pieces says `streams`, whatever the body has.
+    """
+
+    body: Bytes
+    operation: Operation
+    streams: bool = False  # the answer is to come in pieces
+    wants_usage: bool = False  # the caller asked for the usage among the pieces
+
+
+class Reply(NamedTuple):
+    """What an endpoint answered, whole."""
+
+    body: Bytes
+    usage: TokenUsage | None = None  # None: it was not told
+
+
+@dataclass(slots=True)
+class EventStream:
+    """An answer that comes in pieces; `usage` is known once it has ended, if it was told.
+
+    A piece is one or more whole events of SSE, as the endpoint sent them; without `[DONE]`, and
+    without a usage that the caller did not ask for. To take one raises EndpointError where the
+    stream breaks. `aclose()` of the pieces ends the exchange.
+    """
+
+    pieces: AsyncGenerator[Bytes, None]
+    usage: TokenUsage | None = None
+
+
+# Sends to an address of a model what is asked within a time, and returns what it answered; raises
 # EndpointError. Cancelling it cancels the exchange.
-OpenExchange = Callable[[str, Model, Bytes, float, Metadata], Awaitable[Bytes]]
-# By the protocol of the model.
-Exchanges = Mapping[str, OpenExchange]
+OpenExchange = Callable[[str, Model, Asked, float, Metadata], Awaitable[Reply]]
+# The same, and returns once the head of a good answer is there; the time is that of the whole.
+OpenStream = Callable[[str, Model, Asked, float, Metadata], Awaitable[EventStream]]
+
+
+class Exchanges(NamedTuple):
+    """How endpoints are asked, by the protocol of the model."""
+
+    whole: Mapping[str, OpenExchange]
+    streamed: Mapping[str, OpenStream] = MappingProxyType({})
+    held: HeldBytes | None = None  # counts what waits for callers who read slowly
 
 
 class EndpointError(Exception):

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from server.dispatch.exchange import Bytes, Metadata
+from server.dispatch.exchange import Asked, Metadata
+from server.dispatch.relay import Relay
 from server.routing.decision import Decision
 from server.routing.endpoints import EndpointLoad, Target
 from server.routing.journey import Journey
@@ -34,7 +35,7 @@ class Trip:
     """One Infer on its way: the journey, and what has to be carried along."""
 
     decision: Decision
-    request: Bytes
+    asked: Asked
     metadata: Metadata
     journey: Journey
     task: asyncio.Task[Any]  # that carries it out
@@ -43,6 +44,7 @@ class Trip:
     slot: int | None = None  # of the wheel
     is_given_up: bool = False  # the attempt is, but its task does not know yet
     reserved: Reserved | None = None  # for the attempt after that
+    relay: Relay | None = None  # its answer comes in pieces
 
 
 class Overtime:

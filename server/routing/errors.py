@@ -157,3 +157,18 @@ class UpstreamFailed(RoutingError):
         self.reason = reason  # "UPSTREAM_" and the endpoint's own status
         self.code = code  # google.rpc.Code for the caller
         self.is_sent = is_sent  # False: no attempt left, so no model can have been paid
+
+
+class StreamBroken(UpstreamFailed):
+    """An answer that had begun broke off: nobody else was asked, and what came of it is paid."""
+
+    reason = "STREAM_BROKEN"
+
+    def __init__(self, message: str, *, code: int) -> None:
+        super().__init__(message, reason=StreamBroken.reason, code=code)
+
+
+class ReaderStalled(RoutingError):
+    """The caller took nothing of an answer for too long."""
+
+    reason = "READER_STALLED"

@@ -3,6 +3,7 @@ ask again.
 """
 
 from collections import defaultdict
+from math import inf
 from typing import NamedTuple
 
 from server.routing.conviction import Charge, convicted
@@ -17,6 +18,8 @@ from server.status_code import Code
 # How many pairs of model and class have known answers, 300 bytes each. Pairs beyond have no known
 # tail, so they are waited for by their SLO.
 LESSONS_MAX = 10_000
+# A stream that is ended is not asked again elsewhere: no pause of a machine is taken for its end.
+SILENCE_S_MIN = 1.0
 
 
 class Lesson(NamedTuple):
@@ -73,6 +76,22 @@ class Experience:
             return True
         return not self.of(to.model_index, journey.cell.traffic_class).budget.is_spent
 
+    def silence_s(self, journey: Journey, attempt: Attempt) -> float:
+        """How long an answer may be silent between its pieces: as long as a whole one takes, as a
+        rule; of a model whose answers are not known, until the deadline.
+        """
+        tail = self._of(journey, attempt).tail
+        of_class_s, of_all_s = self._tails_by_now(attempt.target.model_index, tail)
+        tail_s = of_all_s if of_class_s is None else of_class_s
+        return inf if tail_s is None else max(tail_s, SILENCE_S_MIN)
+
+    def hear(self, attempt: Attempt, now_s: float) -> None:
+        """Notes that an endpoint is not silent: the first of an answer has come.
+
+        Whether it is well is not known before the last.
+        """
+        self._health.record_poor_answer(attempt.target.key, now_s=now_s)
+
     def give_up(self, journey: Journey, attempt: Attempt) -> None:
         """Charges an attempt that is given up while it is out; many may be given up together."""
         self._of(journey, attempt).budget.record_failure()
@@ -87,7 +106,7 @@ class Experience:
             tail.observe(attempt.took_s)
             self._health.record_success(endpoint, sent_s=attempt.begun_s, now_s=attempt.ended_s)
             return
-        if attempt.blame is Blame.SILENCE:  # judged by what is known at this moment
+        if attempt.blame is Blame.SILENCE or attempt.is_answering:  # judged by what is known now
             attempt.tails = self._tails_by_now(target.model_index, tail)
         if fate is GIVEN_UP or self._was_cut_short(attempt):
             tail.outlasted(attempt.took_s)

@@ -14,6 +14,7 @@ from server.routing.endpoints import Target
 from server.routing.patience import NO_TAILS, Tails
 from server.routing.status_meaning import STATUS_MEANINGS, Blame
 from server.status_code import Code
+from server.token_usage import TokenUsage
 
 # One more is asked before the caller hears of a failure: a second retry would add load just when a
 # fleet is in trouble.
@@ -60,30 +61,57 @@ class Attempt:
     output_tokens: int = 0
     cost_nano_usd: int = 0
     tails: Tails = NO_TAILS  # how long nearly all answers of its model take
+    is_answering: bool = False  # the first of its answer has come: nobody else is asked
+    blocked_s: float = 0.0  # for so long the endpoint waited for the caller to read
 
     @property
     def took_s(self) -> float:
-        return self.ended_s - self.begun_s
+        return self.ended_s - self.begun_s - self.blocked_s
 
     @property
     def blame(self) -> Blame:
         """Whom it speaks against that this attempt was not answered."""
         if self.fate is GIVEN_UP:
             return Blame.SILENCE
-        return STATUS_MEANINGS[self.code].blame if self.fate is FAILED else Blame.CALLER
+        if self.fate is not FAILED:
+            return Blame.CALLER
+        blame = STATUS_MEANINGS[self.code].blame
+        return _blame_of_broken(blame) if self.is_answering else blame
+
+    def begin_answer(self, *, input_tokens: int) -> None:
+        """The first of an answer has come; what comes of it is paid for, whatever its end."""
+        self.is_answering, self.input_tokens = True, input_tokens
 
     def end_with_answer(self, now_s: float, *, input_tokens: int, output_tokens: int = 0) -> None:
         """The attempt was answered: it costs what the model charges for an answer."""
         self.fate, self.ended_s = ANSWERED, now_s
         self.input_tokens, self.output_tokens = input_tokens, output_tokens
         self.cost_nano_usd = self.target.model.cost_nano_usd(
-            input_tokens=input_tokens, output_tokens=output_tokens, busy_s=now_s - self.begun_s
+            input_tokens=input_tokens, output_tokens=output_tokens, busy_s=self.took_s
         )
 
+    def end_as_told(self, now_s: float, usage: TokenUsage | None, read_tokens: int) -> None:
+        """The same; where the endpoint does not tell its tokens, they are those that were seen."""
+        if usage is None:
+            wrote = self.output_tokens
+            self.end_with_answer(now_s, input_tokens=read_tokens, output_tokens=wrote)
+        else:
+            told = usage.all_output
+            self.end_with_answer(now_s, input_tokens=usage.all_input, output_tokens=told)
+
     def end_without_answer(self, fate: Fate, now_s: float, code: Code = Code.OK) -> None:
-        """The attempt was not answered: it costs the time that it held the model."""
+        """The attempt was not answered, or not to the end.
+
+        It costs the time that it held the model, or all that an answer does which had begun.
+        """
         self.fate, self.ended_s, self.code = fate, now_s, code
-        self.cost_nano_usd = self.target.model.failure_cost_nano_usd(busy_s=self.took_s)
+        model, busy_s = self.target.model, self.took_s
+        if self.is_answering:
+            self.cost_nano_usd = model.cost_nano_usd(
+                input_tokens=self.input_tokens, output_tokens=self.output_tokens, busy_s=busy_s
+            )
+        else:
+            self.cost_nano_usd = model.failure_cost_nano_usd(busy_s=busy_s)
 
     def give_up(self, now_s: float) -> None:
         """We stop waiting: if nobody is asked after it, the caller was made to wait too long."""
@@ -108,6 +136,7 @@ class Journey:
     deadline_s: float = inf  # on the clock of all times here
     class_deadline_s: float = inf  # how long its class waits where a caller says nothing
     attempts: list[Attempt] = field(default_factory=list)
+    blocked_s: float = 0.0  # for so long the caller did not read
     ended_s: float = 0.0
 
     @property
@@ -118,7 +147,7 @@ class Journey:
 
     @property
     def latency_s(self) -> float:
-        return self.ended_s - self.begun_s
+        return self.ended_s - self.begun_s - self.blocked_s
 
     @property
     def cost_nano_usd(self) -> int:
@@ -163,23 +192,35 @@ class Journey:
 
     @property
     def is_late(self) -> bool:
-        return self.slo_s is not None and self.ended_s - self.begun_s > self.slo_s
+        slo_s = self.slo_s
+        return slo_s is not None and self.ended_s - self.begun_s - self.blocked_s > slo_s
 
     @property
     def says_something(self) -> bool:
         """Whether its end counts for the model it began with.
 
         A caller's own garbage does not, or one tenant's would shape the plan; nor does a caller
-        that left within the SLO.
+        that left within the SLO. An answer that broke off does, whatever with.
         """
         fate = self.fate
         if fate is FAILED:
-            return STATUS_MEANINGS[self.attempts[-1].code].misses
+            last = self.attempts[-1]
+            return last.is_answering or STATUS_MEANINGS[last.code].misses
         return fate is ANSWERED or self.is_late
+
+
+def _blame_of_broken(blame: Blame) -> Blame:
+    """Whom it speaks against that an answer broke off: what it was that came is not compared.
+
+    Where the deadline passed, it was the deadline that the caller gave.
+    """
+    return Blame.ENDPOINT if blame in (Blame.ENDPOINT, Blame.COMPARED) else Blame.CALLER
 
 
 def _leads_on(attempt: Attempt) -> bool:
     """Whether another model may do better after an attempt that ended like this."""
+    if attempt.is_answering:
+        return False
     if attempt.fate is FAILED:
         return STATUS_MEANINGS[attempt.code].retry
     return attempt.fate is GIVEN_UP

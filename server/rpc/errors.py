@@ -60,6 +60,7 @@ STATUS: Mapping[type[RoutingError], grpc.StatusCode] = {
     errors.Shed: grpc.StatusCode.UNAVAILABLE,
     errors.ControlPlaneDown: grpc.StatusCode.UNAVAILABLE,
     errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    errors.ReaderStalled: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 

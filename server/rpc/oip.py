@@ -7,6 +7,7 @@ stay bytes; the model_name of a response is the model that answered.
 from collections.abc import Callable
 
 from server.dispatch.dispatcher import Dispatcher
+from server.dispatch.exchange import TENSORS, Asked
 from server.routing.catalog import PayloadKind
 from server.routing.errors import NotFound
 from server.routing.readiness import Readiness
@@ -78,7 +79,7 @@ class OipServicer(oip_pb2_grpc.GRPCInferenceServiceServicer):
         metadata = convert.text_metadata(invocation_metadata)
         answer = await self._dispatcher.infer(
             convert.oip_query(request, metadata, self._router.catalog.classes),
-            request,
+            Asked(request, TENSORS),
             timeout_s=context.time_remaining(),
             metadata=forwarded(invocation_metadata),
         )

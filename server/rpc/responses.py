@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from google.protobuf.duration_pb2 import Duration
 
-from server.dispatch.dispatcher import Answer
+from server.dispatch.answers import Answer
 from server.dispatch.exchange import Bytes
 from server.routing.catalog import Cell
 from server.routing.decision import Decision, Grounds

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 
 from server.dispatch.dispatcher import Dispatcher
+from server.dispatch.exchange import TENSORS, Asked
 from server.routing.decision_id import Kind
 from server.routing.errors import InvalidRequest
 from server.routing.reported import Reported
@@ -103,7 +104,7 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
         payload = _payload(request) if content is None else content.data
         answer = await self._dispatcher.infer(
             convert.infer_query(request, payload, len(data), self._metadata(context)),
-            payload,
+            Asked(payload, TENSORS),
             timeout_s=context.time_remaining(),
             metadata=forwarded(context.invocation_metadata()),
         )

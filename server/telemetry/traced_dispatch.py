@@ -1,13 +1,15 @@
-"""A span for each Infer that is sampled, and its context passed on to the endpoint."""
+"""A span for each request that is forwarded and sampled, and its context for the endpoint."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from opentelemetry.trace import SpanKind, Tracer
+from opentelemetry.trace import Span, SpanKind, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from server.dispatch.dispatcher import Answer, Dispatcher
-from server.dispatch.exchange import Bytes, Exchanges, Metadata
+from server.dispatch.answers import Answer, StreamedAnswer
+from server.dispatch.dispatcher import Dispatcher
+from server.dispatch.exchange import Asked, Exchanges, Metadata
 from server.routing.counters import Counters
 from server.routing.query import Query
 from server.routing.router import Router
@@ -40,20 +42,51 @@ class TracedDispatcher(Dispatcher):
         self._tracing = tracing
 
     async def infer(
-        self, query: Query, request: Bytes, *, timeout_s: float | None, metadata: Metadata = ()
+        self, query: Query, asked: Asked, *, timeout_s: float | None, metadata: Metadata = ()
     ) -> Answer:
-        carrier = dict(metadata)
-        if not sampled(carrier.get("traceparent"), self._tracing.ratio, self._chance()):
-            return await super().infer(query, request, timeout_s=timeout_s, metadata=metadata)
+        if (carrier := self._carrier(metadata)) is None:
+            return await super().infer(query, asked, timeout_s=timeout_s, metadata=metadata)
         parent = _CONTEXT.extract(carrier)
         with self._tracing.tracer.start_as_current_span("infer", parent, SpanKind.SERVER) as span:
             _CONTEXT.inject(carrier)
             answer = await super().infer(
-                query, request, timeout_s=timeout_s, metadata=tuple(carrier.items())
+                query, asked, timeout_s=timeout_s, metadata=tuple(carrier.items())
             )
-            span.set_attribute("turnout.traffic_class", answer.decision.reading.cell.traffic_class)
-            span.set_attribute("turnout.model", answer.target.model.name)
-            span.set_attribute("turnout.plan_id", answer.decision.grounds.plan_id)
-            span.set_attribute("turnout.attempts", answer.attempts)
-            span.set_attribute("turnout.cost_nano_usd", answer.cost_nano_usd)
+            _describe(span, answer)
             return answer
+
+    @asynccontextmanager
+    async def stream(
+        self, query: Query, asked: Asked, *, timeout_s: float | None, metadata: Metadata = ()
+    ) -> AsyncIterator[StreamedAnswer]:
+        carrier = self._carrier(metadata)
+        if carrier is None:
+            streaming = super().stream(query, asked, timeout_s=timeout_s, metadata=metadata)
+            async with streaming as answer:
+                yield answer
+            return
+        parent = _CONTEXT.extract(carrier)
+        with self._tracing.tracer.start_as_current_span("infer", parent, SpanKind.SERVER) as span:
+            _CONTEXT.inject(carrier)
+            streaming = super().stream(
+                query, asked, timeout_s=timeout_s, metadata=tuple(carrier.items())
+            )
+            async with streaming as answer:
+                try:
+                    yield answer
+                finally:
+                    _describe(span, answer)
+
+    def _carrier(self, metadata: Metadata) -> dict[str, str] | None:
+        """The caller's context, of a call that is sampled."""
+        carrier = dict(metadata)
+        ratio = self._tracing.ratio
+        return carrier if sampled(carrier.get("traceparent"), ratio, self._chance()) else None
+
+
+def _describe(span: Span, answer: Answer | StreamedAnswer) -> None:
+    span.set_attribute("turnout.traffic_class", answer.decision.reading.cell.traffic_class)
+    span.set_attribute("turnout.model", answer.target.model.name)
+    span.set_attribute("turnout.plan_id", answer.decision.grounds.plan_id)
+    span.set_attribute("turnout.attempts", answer.attempts)
+    span.set_attribute("turnout.cost_nano_usd", answer.cost_nano_usd)

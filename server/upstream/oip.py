@@ -8,7 +8,7 @@ from functools import lru_cache
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2
 
-from server.dispatch.exchange import Bytes, EndpointError, Metadata
+from server.dispatch.exchange import Asked, EndpointError, Metadata, Reply
 from server.routing.catalog import Model
 from server.status_code import Code
 from server.transport.channel.channel import Channel
@@ -52,16 +52,17 @@ class OipUpstream:
             closing.add_done_callback(self._closed)
 
     async def open_exchange(
-        self, address: str, model: Model, request: Bytes, timeout_s: float, metadata: Metadata
-    ) -> Bytes:
+        self, address: str, model: Model, asked: Asked, timeout_s: float, metadata: Metadata
+    ) -> Reply:
         """The endpoint's answer; raises EndpointError. Cancelling this cancels the call."""
         try:
-            return await self._channels[address].unary(
-                _METHOD, (request, addressing(model)), timeout_s=timeout_s, metadata=metadata
+            answer = await self._channels[address].unary(
+                _METHOD, (asked.body, addressing(model)), timeout_s=timeout_s, metadata=metadata
             )
         except CallFailed as failure:
             is_sent = not isinstance(failure, NeverSent)
             raise EndpointError(failure.code, str(failure), is_sent=is_sent) from None
+        return Reply(answer)
 
     async def is_ready(self, address: str, model: Model, timeout_s: float) -> bool:
         """Whether the endpoint says that it can answer for the model.

@@ -20,9 +20,10 @@ class Upstreams:
     def __init__(self, *, held: HeldBytes | None = None) -> None:
         """In `held` large answers are counted."""
         self._by_protocol = {"oip": OipUpstream(held=held)}
-        self.exchanges: Exchanges = {
-            protocol: upstream.open_exchange for protocol, upstream in self._by_protocol.items()
-        }
+        self.exchanges = Exchanges(
+            whole={p: upstream.open_exchange for p, upstream in self._by_protocol.items()},
+            held=held,
+        )
 
     def track(self, models: Iterable[Model]) -> None:
         """Opens the ways to these models' endpoints, and closes all others once they are idle."""

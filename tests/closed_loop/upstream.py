@@ -5,7 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from server.dispatch.exchange import Bytes, EndpointError, Metadata
+from server.dispatch.exchange import Asked, EndpointError, Metadata, Reply
 from server.routing.catalog import Model
 from server.status_code import Code
 from tests.closed_loop.scenario import Scenario
@@ -72,8 +72,8 @@ class Upstream:
         return not self._fleet.is_out(model.name)
 
     async def send(
-        self, address: str, model: Model, request: Bytes, timeout_s: float, metadata: Metadata
-    ) -> Bytes:
+        self, address: str, model: Model, asked: Asked, timeout_s: float, metadata: Metadata
+    ) -> Reply:
         """As a channel does: the time that is given is kept here."""
         number = int(dict(metadata)[REQUEST_NUMBER])
         attempt = self._fleet.begin(model.name, self._boot, address, number, self._clock())
@@ -88,4 +88,4 @@ class Upstream:
             self._fleet.end(attempt, end, self._clock())
         if code is not None:
             raise EndpointError(code, "as the story has it")
-        return b""
+        return Reply(b"")

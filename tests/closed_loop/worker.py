@@ -9,7 +9,7 @@ from server.app.follower import Follower
 from server.app.pusher import Pusher
 from server.control.client import ControlClient
 from server.dispatch.dispatcher import Dispatcher
-from server.dispatch.exchange import EndpointError
+from server.dispatch.exchange import TENSORS, Asked, EndpointError, Exchanges
 from server.routing.catalog import Cell, Model, PayloadKind
 from server.routing.counters import Counters
 from server.routing.decision_id import Kind, Sealer
@@ -33,6 +33,7 @@ from turnout.v1.routing_pb2 import Outcome, Usage
 GRADE_AFTER_S = 0.5  # a caller needs some time to judge
 _REPORT_TRIES = 20
 CALL_S = 2.0  # what callers of Route allow a model
+NOTHING = Asked(b"", TENSORS)
 
 
 def name_of(place: int) -> str:
@@ -89,7 +90,11 @@ class RunningWorker:
         )
         self._upstream = upstream = Upstream(fleet, self.boot, clock)
         self._dispatcher = Dispatcher(
-            self.router, {"oip": upstream.send}, self.counters, now_s=clock, chance=chance
+            self.router,
+            Exchanges({"oip": upstream.send}),
+            self.counters,
+            now_s=clock,
+            chance=chance,
         )
         prober = Prober(self.router, upstream.is_ready, now_s=clock, chance=chance)
         pusher = Pusher(self.router, self.counters, None, upstream.limits_reached, now_s=clock)
@@ -159,7 +164,9 @@ class RunningWorker:
 
     async def _ask(self, request: Request, timeout_s: float | None) -> None:
         query, number = self._query(request), (REQUEST_NUMBER, str(request.number))
-        answer = await self._dispatcher.infer(query, b"", timeout_s=timeout_s, metadata=(number,))
+        answer = await self._dispatcher.infer(
+            query, NOTHING, timeout_s=timeout_s, metadata=(number,)
+        )
         self._answered(request, answer.target.model)
         if answer.decision.audit_probability:
             self._begin(self._report(Outcome(decision_id=answer.decision_id), request))
@@ -190,7 +197,7 @@ class RunningWorker:
         begun_s = self._clock()
         number = (REQUEST_NUMBER, str(request.number))
         try:
-            await self._upstream.send(target.endpoint, target.model, b"", CALL_S, (number,))
+            await self._upstream.send(target.endpoint, target.model, NOTHING, CALL_S, (number,))
             failed = False
         except EndpointError:
             failed = True

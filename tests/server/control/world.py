@@ -14,7 +14,7 @@ from server.control.knowledge import Knowledge
 from server.control.outcomes import Outcomes
 from server.control.window import Window
 from server.dispatch.dispatcher import Dispatcher
-from server.dispatch.exchange import Bytes, EndpointError, Metadata
+from server.dispatch.exchange import TENSORS, Asked, EndpointError, Exchanges, Metadata, Reply
 from server.routing.catalog import Model, PayloadKind
 from server.routing.counters import Counters
 from server.routing.decision import Decision
@@ -46,7 +46,7 @@ class World:
         self._router.configure(config)
         self._dispatcher = Dispatcher(
             self._router,
-            {"oip": self._send},
+            Exchanges({"oip": self._send}),
             self._counters,
             now_s=lambda: self.now_s,
             chance=lambda: 0.5,
@@ -66,7 +66,7 @@ class World:
         for _ in range(count):
             query = Query(payload_kind=PayloadKind.TENSORS, input_tokens=input_tokens)
             with suppress(UpstreamFailed):
-                answer = await self._dispatcher.infer(query, b"", timeout_s=10)
+                answer = await self._dispatcher.infer(query, Asked(b"", TENSORS), timeout_s=10)
                 cost += answer.cost_nano_usd
             if self.now_s - self._pushed_s >= PUSH_S:
                 self._push()
@@ -116,11 +116,11 @@ class World:
         self.knowledge.count_push(push, now_s=self.now_s)
 
     async def _send(
-        self, address: str, model: Model, request: Bytes, timeout_s: float, metadata: Metadata
-    ) -> bytes:
+        self, address: str, model: Model, asked: Asked, timeout_s: float, metadata: Metadata
+    ) -> Reply:
         took_s, code = self._behaviours[model.name](self._asked[model.name])
         self._asked[model.name] += 1
         self.now_s += took_s
         if code is not None:
             raise EndpointError(code, "no")
-        return b"answer"
+        return Reply(b"answer")

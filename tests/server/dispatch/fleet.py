@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from server.config.classes import ClassConfig, SloConfig
 from server.config.models import HealthConfig, ModelConfig, PriceConfig
-from server.dispatch.dispatcher import Answer, Dispatcher
-from server.dispatch.exchange import Bytes, EndpointError, Metadata
+from server.dispatch.answers import Answer
+from server.dispatch.dispatcher import Dispatcher
+from server.dispatch.exchange import TENSORS, Asked, EndpointError, Exchanges, Metadata, Reply
 from server.routing.catalog import Cell, Model, PayloadKind
 from server.routing.counters import Counters, Counts, Leg
 from server.routing.decision_id import KEY_BYTES, Sealer
@@ -71,20 +72,24 @@ class Fleet:
     def __post_init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.dispatcher = Dispatcher(
-            self.router, {"oip": self._send}, self.counters, now_s=loop.time, chance=lambda: 0.9
+            self.router,
+            Exchanges({"oip": self._send}),
+            self.counters,
+            now_s=loop.time,
+            chance=lambda: 0.9,
         )
 
     async def _send(
-        self, address: str, model: Model, request: Bytes, timeout_s: float, metadata: Metadata
-    ) -> bytes:
+        self, address: str, model: Model, asked: Asked, timeout_s: float, metadata: Metadata
+    ) -> Reply:
         self.asked[address] += 1
-        if request == ODD and address.startswith("s"):
+        if asked.body == ODD and address.startswith("s"):
             raise EndpointError(Code.INTERNAL, "shape")
         try:
             async with asyncio.timeout(timeout_s):
-                if request == LONG:
+                if asked.body == LONG:
                     await asyncio.sleep(LONG_S)
-                return await self.behaviours[address]()
+                return Reply(await self.behaviours[address]())
         except TimeoutError:
             raise EndpointError(Code.DEADLINE_EXCEEDED, "too late") from None
 
@@ -93,7 +98,7 @@ class Fleet:
     ) -> Outcome:
         query = Query(payload_kind=PayloadKind.TENSORS, traffic_class=traffic_class)
         try:
-            return await self.dispatcher.infer(query, request, timeout_s=deadline_s)
+            return await self.dispatcher.infer(query, Asked(request, TENSORS), timeout_s=deadline_s)
         except (UpstreamFailed, asyncio.CancelledError) as error:
             return error
 

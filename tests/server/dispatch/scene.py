@@ -9,8 +9,17 @@ import pytest
 
 from server.config.classes import ClassConfig, SloConfig
 from server.config.models import HealthConfig, PriceConfig
-from server.dispatch.dispatcher import Answer, Dispatcher
-from server.dispatch.exchange import Bytes, EndpointError, Metadata
+from server.dispatch.answers import Answer
+from server.dispatch.dispatcher import Dispatcher
+from server.dispatch.exchange import (
+    TENSORS,
+    Asked,
+    Bytes,
+    EndpointError,
+    Exchanges,
+    Metadata,
+    Reply,
+)
 from server.routing.catalog import Cell, Model, PayloadKind
 from server.routing.counters import Counters, Counts, Leg
 from server.routing.decision_id import KEY_BYTES, Sealer
@@ -40,7 +49,7 @@ CLASSES = (
     ),
 )
 HEALTH = HealthConfig(consecutive_failures_max=1, ejection_s=5)
-Behaviour = bytes | Code
+Behaviour = bytes | Reply | Code
 
 
 @dataclass(slots=True)
@@ -57,9 +66,9 @@ class Upstream:
     on_ask: Callable[[], None] = lambda: None
 
     async def send(
-        self, address: str, model: Model, request: Bytes, timeout_s: float, metadata: Metadata
-    ) -> bytes:
-        self.asked.append((address, model.name, request, timeout_s, metadata))
+        self, address: str, model: Model, asked: Asked, timeout_s: float, metadata: Metadata
+    ) -> Reply:
+        self.asked.append((address, model.name, asked.body, timeout_s, metadata))
         self.on_ask()
         self.reached.set()
         if self.hold is not None:
@@ -68,7 +77,7 @@ class Upstream:
         behaviour = self.behaviours[model.name]
         if isinstance(behaviour, Code):
             raise EndpointError(behaviour, self.message)
-        return behaviour
+        return behaviour if isinstance(behaviour, Reply) else Reply(behaviour)
 
     @property
     def models(self) -> list[str]:
@@ -87,7 +96,7 @@ class Scene:
     async def infer(self, *, timeout_s: float | None = 10, **query: Any) -> Answer:
         return await self.dispatcher.infer(
             Query(payload_kind=PayloadKind.TENSORS, **query),
-            b"request",
+            Asked(b"request", TENSORS),
             timeout_s=timeout_s,
             metadata=(("x-request-id", "r1"),),
         )
@@ -112,7 +121,7 @@ def scene(chance: float = 0.9, **behaviours: Behaviour) -> Scene:
     router.publish(WeightTable("p1", {CELL: ((0, 1.0, 1_000),)}))
     dispatcher = Dispatcher(
         router,
-        {"oip": upstream.send},
+        Exchanges({"oip": upstream.send}),
         counters,
         now_s=lambda: upstream.now_s,
         chance=lambda: chance,

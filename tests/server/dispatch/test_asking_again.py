@@ -7,7 +7,7 @@ import pytest
 
 from server.config.classes import ClassConfig
 from server.config.models import CapacityConfig, ModelConfig
-from server.dispatch.dispatcher import Answer
+from server.dispatch.answers import Answer
 from server.routing.errors import UpstreamFailed
 from server.routing.retry_budget import ANSWERS_PER_FAILURE
 from server.status_code import Code

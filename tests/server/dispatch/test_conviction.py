@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from server.config.classes import SloConfig
-from server.dispatch.dispatcher import Answer
+from server.dispatch.answers import Answer
 from server.status_code import Code
 from tests.server.dispatch.fleet import (
     BURST,

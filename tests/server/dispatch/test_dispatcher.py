@@ -8,7 +8,8 @@ from contextlib import suppress
 import pytest
 
 from server.config.classes import ClassConfig
-from server.dispatch.dispatcher import DETAIL_CHARS_MAX
+from server.dispatch.exchange import TENSORS, Asked
+from server.dispatch.failures import DETAIL_CHARS_MAX
 from server.routing.catalog import PayloadKind
 from server.routing.decision_id import Kind, open_decision
 from server.routing.errors import DeadlinePast, NoCandidate, UpstreamFailed
@@ -120,7 +121,7 @@ async def test_nothing_keeps_a_request_once_its_failure_was_told() -> None:
         before = sys.getrefcount(request)
         with suppress(UpstreamFailed):
             query = Query(payload_kind=PayloadKind.TENSORS)
-            await given.dispatcher.infer(query, request, timeout_s=10)
+            await given.dispatcher.infer(query, Asked(request, TENSORS), timeout_s=10)
         given.upstream.asked.clear()
         assert sys.getrefcount(request) == before
     finally:

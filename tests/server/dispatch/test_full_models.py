@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from server.config.models import CapacityConfig
-from server.dispatch.dispatcher import Answer
+from server.dispatch.answers import Answer
 from server.routing.catalog import PayloadKind
 from server.routing.counters import NO_MODEL, Leg
 from server.routing.errors import Shed

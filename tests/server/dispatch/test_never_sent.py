@@ -7,6 +7,7 @@ import grpc
 import pytest
 
 from server.dispatch.dispatcher import Dispatcher
+from server.dispatch.exchange import TENSORS, Asked
 from server.routing.catalog import PayloadKind
 from server.routing.counters import Counters
 from server.routing.decision_id import Sealer
@@ -60,8 +61,9 @@ async def told(first: str, second: str) -> TurnoutError:
     dispatcher = Dispatcher(
         router, upstreams.exchanges, Counters(), now_s=lambda: 100.0, chance=lambda: 0.5
     )
+    query = Query(payload_kind=PayloadKind.TENSORS)
     with pytest.raises(UpstreamFailed) as failed:
-        await dispatcher.infer(Query(payload_kind=PayloadKind.TENSORS), b"", timeout_s=20)
+        await dispatcher.infer(query, Asked(b"", TENSORS), timeout_s=20)
     await upstreams.close()
     return error_of(Raised(failed.value))
 

@@ -8,11 +8,13 @@ from typing import cast
 
 import pytest
 
+from server.dispatch.exchange import TENSORS, Asked
 from server.dispatch.overtime import ENDED_AT_ONCE, LOOK_EVERY_S, Overtime, Trip
 from server.routing.decision import Decision
 from server.routing.journey import Journey
 from tests.server.virtual_loop import run
 
+NOTHING = Asked(b"", TENSORS)
 LATE_S = 2 * LOOK_EVERY_S  # a look is at most so late, or two, for there are two
 
 
@@ -44,7 +46,7 @@ class Scene:
         """One attempt that takes so long; whether it came to its end."""
         task = asyncio.current_task()
         assert task is not None
-        trip = Trip(cast("Decision", None), b"", (), cast("Journey", None), task)
+        trip = Trip(cast("Decision", None), NOTHING, (), cast("Journey", None), task)
         self.overtime.sent(trip)
         try:
             await asyncio.sleep(seconds)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from server.config.classes import ClassConfig
 from server.config.match import MatchConfig
 from server.control.cell_messages import to_message
-from server.dispatch.dispatcher import Answer
+from server.dispatch.answers import Answer
 from server.dispatch.exchange import Bytes
 from server.routing.catalog import Cell
 from server.routing.counters import Counters

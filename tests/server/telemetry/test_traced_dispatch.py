@@ -5,7 +5,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from server.config.classes import ClassConfig
 from server.config.models import ModelConfig, PriceConfig
 from server.config.schema import Config
-from server.dispatch.exchange import Bytes, Metadata
+from server.dispatch.exchange import TENSORS, Asked, Exchanges, Metadata, Reply
 from server.routing.catalog import Model, PayloadKind
 from server.routing.counters import Counters
 from server.routing.decision_id import Sealer
@@ -43,7 +43,7 @@ class Traced:
         tracing = Tracing(provider.get_tracer("test"), ratio)
         self.dispatcher = TracedDispatcher(
             router,
-            {"oip": self._send},
+            Exchanges({"oip": self._send}),
             counters,
             tracing,
             now_s=lambda: 0.0,
@@ -52,13 +52,13 @@ class Traced:
 
     async def infer(self, metadata: Metadata) -> None:
         query = Query(payload_kind=PayloadKind.TENSORS)
-        await self.dispatcher.infer(query, b"", timeout_s=1.0, metadata=metadata)
+        await self.dispatcher.infer(query, Asked(b"", TENSORS), timeout_s=1.0, metadata=metadata)
 
     async def _send(
-        self, address: str, model: Model, request: Bytes, timeout_s: float, metadata: Metadata
-    ) -> bytes:
+        self, address: str, model: Model, asked: Asked, timeout_s: float, metadata: Metadata
+    ) -> Reply:
         self.sent.append(dict(metadata))
-        return b""
+        return Reply(b"")
 
 
 async def test_a_sampled_call_is_a_span_of_its_callers_trace() -> None:

@@ -13,7 +13,7 @@ from grpc_health.v1._async import HealthServicer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.dispatch.exchange import EndpointError
+from server.dispatch.exchange import TENSORS, Asked, EndpointError
 from server.routing.catalog import Model, compile_catalog
 from server.status_code import Code
 from server.transport.http2.limits import Limits
@@ -71,7 +71,9 @@ async def send(
     upstream: OipUpstream, address: str, request: bytes = REQUEST, timeout_s: float = 20
 ) -> bytes:
     metadata = (("x-request-id", "r1"),)
-    return bytes(await upstream.open_exchange(address, SMALL, request, timeout_s, metadata))
+    asked = Asked(request, TENSORS)
+    reply = await upstream.open_exchange(address, SMALL, asked, timeout_s, metadata)
+    return bytes(reply.body)
 
 
 async def fail(upstream: OipUpstream, address: str, timeout_s: float = 20) -> EndpointError:

@@ -6,7 +6,7 @@ from tests.server.routing.configs import config, model
 
 
 def test_infer_forwards_by_the_protocols_that_we_speak() -> None:
-    assert Upstreams().exchanges.keys() == FORWARDED
+    assert Upstreams().exchanges.whole.keys() == FORWARDED
 
 
 async def test_a_protocol_is_told_of_no_model_that_speaks_another() -> None:
