@@ -9,6 +9,10 @@ from server.routing.endpoints import Target
 from server.routing.journey import Journey
 from server.routing.router import Router
 
+# Who answers others is about to answer this one too. One that has never answered may have to load
+# its model first, or never will.
+ALIVE_FOR_S = 1.0
+
 
 def successor(router: Router, journey: Journey, decision: Decision) -> Target | None:
     """Whom to ask what the last attempt was refused: it is the last chance."""
@@ -24,17 +28,19 @@ def better_bet(
     """Whom to ask rather than wait for the attempt that is out.
 
     Nobody who is ejected, unless the one that is out has never answered. Who answered of late is
-    not left for one that failed and never did.
+    not left for one that never did, longer where that has failed.
     """
     health, last = router.health, journey.attempts[-1].target.key
     another = _next(router, journey, decision)
     if another is not None and health.is_ejected(another.key):
         another = None
-    if another is not None and not health.is_suspect(another.key):
+    if another is not None and health.has_ever_answered(another.key):
         return another
+    is_suspect = another is None or health.is_suspect(another.key)
     if not health.has_ever_answered(last):
-        return _proven(router, journey, decision) or another
-    return None if health.has_answered(last, since_s=now_s - WELL_FOR_S) else another
+        return (_proven(router, journey, decision) if is_suspect else None) or another
+    well_for_s = WELL_FOR_S if is_suspect else ALIVE_FOR_S
+    return None if health.has_answered(last, since_s=now_s - well_for_s) else another
 
 
 def _next(router: Router, journey: Journey, decision: Decision) -> Target | None:

@@ -152,13 +152,17 @@ def test_who_waits_at_a_model_that_never_answered_is_answered_by_one_that_is_eje
     run(scene())
 
 
-def test_whoever_answered_of_late_is_not_left_for_one_that_failed_and_never_did() -> None:
+@pytest.mark.parametrize(("failures", "took_s"), [(0, 0.5), (1, 5.0)])
+def test_whoever_answered_of_late_is_not_left_for_one_that_never_did(
+    failures: int, took_s: float
+) -> None:
     async def scene() -> None:
         given = beside_wild(ejection_s=3_600)
         await given.calls(40, every_s=0.01)
         eject(given, 1, "l:1")
-        given.router.health.record_failure((2, "w:1"), sent_s=2_000, now_s=2_000)
-        given.behaviours["s:1"] = answers(5)
+        for _ in range(failures):
+            given.router.health.record_failure((2, "w:1"), sent_s=2_000, now_s=2_000)
+        given.behaviours["s:1"] = answers(took_s)
         assert len(answered(await given.calls(5, deadline_s=20))) == 5
         assert given.asked["w:1"] == 0
 
