@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from server.rpc.openai_chat import Chat
 
-# Read one by one, the last of as many bytes waits a second where all are of the dearest kind.
-BYTES_MAX = 8 * 2**20
+# Two of the largest. Read one by one, the last of as many bytes waits four seconds where all are of
+# the dearest kind, and a tenth of one where they are pictures.
+BYTES_MAX = 32 * 2**20
 # Each holds a call with its task and its request besides.
 BODIES_MAX = 64
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from io import BufferedRWPair
 
 from server.routing.errors import PayloadMalformed, PayloadTooLarge
-from server.rpc.openai_chat import Chat, read_chat
+from server.rpc.openai_chat import FORWARDED_BYTES_MAX, Chat, read_chat
 
 LENGTH_BYTES = 4
 _REFUSALS = {refusal.reason: refusal for refusal in (PayloadMalformed, PayloadTooLarge)}
@@ -29,7 +29,7 @@ def answer_to(body: bytes) -> bytes:
     As marshal writes it, whose texts are not parsed again; both ends are the same interpreter.
     """
     try:
-        chat = read_chat(body, field="openai_chat")
+        chat = read_chat(body, field="openai_chat", bytes_max=FORWARDED_BYTES_MAX)
     except (PayloadMalformed, PayloadTooLarge) as refusal:
         return marshal.dumps((refusal.reason, refusal.field, str(refusal)))
     return marshal.dumps(("", *chat))

@@ -6,6 +6,7 @@ business.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple, NoReturn, TypeAlias
 
 from server.routing.errors import PayloadMalformed, PayloadTooLarge
@@ -13,10 +14,15 @@ from server.routing.reading.token_estimate import estimate_tokens
 from server.rpc.wire import Bytes
 
 BYTES_MAX = 256 * 2**10
+# Of a chat that is forwarded, with its pictures, of which each is megabytes. To read it takes three
+# times as much, in the process that reads large chats.
+FORWARDED_BYTES_MAX = 16 * 2**20
 # Parsing cannot be split, and holds the loop: 3.6 ms for the worst of this size (small numbers in
 # tools), where as much text takes 0.1 ms. Larger ones, of up to 29 ms, are read beside the loop.
 INLINE_BYTES_MAX = 32 * 2**10
 MESSAGES_MAX = 4_096
+# More than a request may have of labels, which they become: they are refused there.
+METADATA_MAX = 128
 # What chat formats put around a message and before the answer.
 _TOKENS_EACH, _TOKENS_OF_ALL = 4, 3
 # What a picture of 1,024 x 1,024 pixels takes in high detail.
@@ -36,6 +42,11 @@ class Chat(NamedTuple):
     overhead_tokens: int  # of the system prompt, tools, pictures and what joins messages
     capabilities: tuple[str, ...]  # what the model has to have
     response_format: str  # its type; empty: not said
+    model: str = ""  # as its sender names it
+    streams: bool = False  # the answer is to come in pieces
+    wants_usage: bool = False  # among them, as `stream_options` say
+    user: str = ""
+    metadata: Mapping[str, str] = {}
 
 
 class _Message(NamedTuple):
@@ -44,14 +55,14 @@ class _Message(NamedTuple):
     pictures: int
 
 
-def read_chat(body: Bytes, *, field: str) -> Chat:
+def read_chat(body: Bytes, *, field: str, bytes_max: int = BYTES_MAX) -> Chat:
     """Reads a chat; `field` is the path of `body`.
 
     Raises PayloadTooLarge, or PayloadMalformed with the place of the mistake.
     """
-    if len(body) > BYTES_MAX:
+    if len(body) > bytes_max:
         raise PayloadTooLarge(
-            f"{len(body):,} bytes: at most {BYTES_MAX:,}; leave the data of pictures out, "
+            f"{len(body):,} bytes: at most {bytes_max:,}; leave the data of pictures out, "
             "or send features instead",
             field=field,
         )
@@ -85,6 +96,11 @@ def _of(request: Mapping[str, Json], field: str) -> Chat:
         ),
         capabilities=("images",) * (pictures > 0) + ("tools",) * (len(tools) > 0),
         response_format=_format(request.get("response_format"), f"{field}.response_format"),
+        model=_text(request.get("model"), f"{field}.model"),
+        streams=_flag(request.get("stream"), f"{field}.stream"),
+        wants_usage=_wants_usage(request.get("stream_options")),
+        user=_own(request.get("user")),
+        metadata=_metadata(request.get("metadata")),
     )
 
 
@@ -113,6 +129,9 @@ def _scrubbed(chat: Chat) -> Chat:
         asked=_whole(chat.asked),
         earlier=_whole(chat.earlier),
         response_format=_whole(chat.response_format),
+        model=_whole(chat.model),
+        user=_whole(chat.user),
+        metadata={_whole(key): _whole(value) for key, value in chat.metadata.items()},
     )
 
 
@@ -187,6 +206,38 @@ def _format(value: Json, field: str) -> str:
     if not isinstance(kind, str):
         _refuse(f"{field}.type", "must be text, such as json_object")
     return kind
+
+
+def _text(value: Json, field: str) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        _refuse(field, "must be text")
+    return value
+
+
+def _flag(value: Json, field: str) -> bool:
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        _refuse(field, "must be true or false")
+    return value
+
+
+def _wants_usage(options: Json) -> bool:
+    return isinstance(options, dict) and options.get("include_usage") is True
+
+
+def _own(value: Json) -> str:
+    """Whatever else it is, is between its sender and the model."""
+    return value if isinstance(value, str) else ""
+
+
+def _metadata(value: Json) -> Mapping[str, str]:
+    """The texts among them."""
+    entries = value.items() if isinstance(value, dict) else ()
+    texts = ((key, text) for key, text in entries if isinstance(text, str))
+    return dict(islice(texts, METADATA_MAX))
 
 
 def _list(value: Json, field: str) -> Sequence[Json]:

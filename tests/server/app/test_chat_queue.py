@@ -73,8 +73,8 @@ def test_with_one_of_each_address_the_last_gets_no_place() -> None:
 def test_bytes_are_bounded_too() -> None:
     queue = ChatQueue()
     largest = [
-        waiting("a", size_bytes=openai_chat.BYTES_MAX)
-        for _ in range(BYTES_MAX // openai_chat.BYTES_MAX)
+        waiting("a", size_bytes=openai_chat.FORWARDED_BYTES_MAX)
+        for _ in range(BYTES_MAX // openai_chat.FORWARDED_BYTES_MAX)
     ]
     assert put_all(queue, largest) == []
     one = waiting("b")

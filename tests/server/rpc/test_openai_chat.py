@@ -209,3 +209,34 @@ def read_or_refuse(data: bytes) -> None:
         chat.asked.encode()
         chat.earlier.encode()
         assert chat.overhead_tokens > 0
+
+
+def test_how_it_is_to_be_answered_and_who_asks_is_read_too() -> None:
+    chat = read(said("user", LONG), stream=True, user="ada", metadata={"team": "red", "n": 1})
+    assert (chat.model, chat.streams, chat.user) == ("m", True, "ada")
+    assert chat.metadata == {"team": "red"}
+    plain = read(said("user", LONG), model=None, stream=None, metadata=None)
+    assert (plain.model, plain.streams, plain.user, plain.metadata) == ("", False, "", {})
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [({"include_usage": True}, True), ({"include_usage": 1}, False), ({}, False), (None, False)],
+)
+def test_whether_usage_is_wanted_among_the_pieces(options: object, wanted: bool) -> None:
+    assert read(said("user", LONG), stream_options=options).wants_usage is wanted
+
+
+@pytest.mark.parametrize("fields", [{"model": 5}, {"stream": "yes"}])
+def test_a_model_or_a_stream_that_is_something_else_is_refused(fields: dict[str, object]) -> None:
+    with pytest.raises(PayloadMalformed) as refused:
+        read(said("user", LONG), **fields)
+    assert refused.value.field == f"openai_chat.{next(iter(fields))}"
+
+
+def test_a_chat_that_is_forwarded_may_have_pictures() -> None:
+    url = {"url": "data:image/png;base64," + BYTES_MAX * "A"}
+    sent = body(said("user", [{"type": "image_url", "image_url": url}]))
+    assert read_chat(sent, field="", bytes_max=2 * BYTES_MAX).capabilities == ("images",)
+    with pytest.raises(PayloadTooLarge):
+        read_chat(sent, field="")
