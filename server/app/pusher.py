@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from server.app.plan_age import PlanAge
-from server.app.stats import Pushes, push_request, tell_transport
+from server.app.stats import Pushes, push_request, tell_door, tell_transport
 from server.control.client import ControlClient
+from server.door.door import Door
 from server.routing.counters import Counters
 from server.routing.errors import ControlPlaneDown
 from server.routing.router import Router
@@ -37,6 +38,7 @@ class Pusher:
     ) -> None:
         """`transport` is None where grpcio serves; the limits are those towards endpoints."""
         self.data_address = ""  # known once it is bound
+        self.door: Door | None = None  # of this worker, if it has one
         self._router = router
         self._counters = counters
         self._transport = transport
@@ -81,6 +83,8 @@ class Pusher:
             **self._pushes.next(more=more),
         )
         tell_transport(request, self._transport, self._limits_reached())
+        if self.door is not None:
+            tell_door(request, self.door)
         self._tell_plan(request, control)
         try:
             await control.push(request)

@@ -49,6 +49,9 @@ class Settings(BaseModel, frozen=True):
     workers: int = 1
     # Of the channel by which the supervisor hands connections over; None: a worker listens itself.
     connections_fd: int | None = None
+    # The same for the door of OpenAI clients, and where it listens; None: there is none.
+    door_fd: int | None = None
+    openai_address: str | None = None
 
     @property
     def control_address(self) -> str:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import TypedDict, Unpack
 
 from server.control.cell_messages import cell_stats
+from server.door.door import Door
 from server.routing.counters import Counters, Leg
 from server.routing.router import Router
-from server.transport.limit_names import CHANNEL_PREFIX
+from server.transport.limit_names import CHANNEL_PREFIX, DOOR_PREFIX
 from server.transport.serving.server import Server
 from turnout.v1 import control_pb2 as pb
 
@@ -78,6 +79,14 @@ def tell_transport(
         request.listener.calls = server.calls
         request.limits_reached.extend(_limits(server.limits_reached))
     request.limits_reached.extend(_limits({CHANNEL_PREFIX + k: n for k, n in channels.items()}))
+
+
+def tell_door(request: pb.PushStatsRequest, door: Door) -> None:
+    """Adds what came of the connections of OpenAI clients."""
+    request.listener.connections += door.connections
+    request.listener.calls += door.requests
+    reached = {DOOR_PREFIX + name: count for name, count in door.limits_reached.items()}
+    request.limits_reached.extend(_limits(reached))
 
 
 def _limits(reached: Mapping[str, int]) -> list[pb.LimitStats]:

@@ -17,7 +17,8 @@ import uvloop
 from grpc_health.v1 import health_pb2_grpc
 
 from server.app.chat_queue import ChatQueue
-from server.app.data_listener import data_listener
+from server.app.data_listener import DataListener, data_listener
+from server.app.door_listener import DoorListener, door_listener
 from server.app.follower import Follower
 from server.app.large_chats import LargeChats
 from server.app.memory import map_large_buffers
@@ -29,6 +30,7 @@ from server.control.client import ControlClient, control_channel
 from server.control.kept_file import FileRefused
 from server.control.key_file import read_key
 from server.dispatch.dispatcher import Dispatcher
+from server.door.service import DoorService
 from server.routing.counters import Counters
 from server.routing.decision_id import Sealer
 from server.routing.router import Router
@@ -105,8 +107,14 @@ async def serve(
             OipServicer(router, dispatcher, lambda: health_servicer.ready, version=VERSION),
         )
         _add_standard(server, health_servicer)
+        service = DoorService(
+            router, dispatcher, large_chats.read, counters.count_refusal, chance=random.random
+        )
+        door = door_listener(settings, service.answer, listener.transport)
         pusher.data_address = address = await listener.start()
-        stack.push_async_callback(listener.stop)
+        stack.push_async_callback(_stop_together, listener, door)
+        if door is not None:
+            pusher.door = door.start()
         stack.callback(health_servicer.drain)
         prober = Prober(router, upstreams.is_ready, now_s=now_s, chance=random.random)
         await _until(
@@ -118,6 +126,11 @@ async def serve(
                 follower.ready, router, health_servicer.publish, lambda: on_ready(address), now_s
             ),
         )
+
+
+async def _stop_together(listener: DataListener, door: DoorListener | None) -> None:
+    """Sees the calls of both through: each may take as long as a process has for it."""
+    await asyncio.gather(listener.stop(), *(() if door is None else (door.stop(),)))
 
 
 async def _until(stop: asyncio.Event, *work: Coroutine[Any, Any, None]) -> None:

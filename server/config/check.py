@@ -189,7 +189,7 @@ def _health(config: Config) -> Findings:
 
 def _listeners(config: Config) -> Findings:
     listeners = config.listeners
-    addresses = {"data": listeners.data, "admin": listeners.admin}
+    addresses = {"data": listeners.data, "openai": listeners.openai, "admin": listeners.admin}
     addresses["prometheus"] = listeners.prometheus
     given = {key: address for key, address in addresses.items() if address is not None}
     for key, address in given.items():
@@ -203,7 +203,8 @@ def _listeners(config: Config) -> Findings:
     if tcp and not listeners.admin_token_file:
         message = "is missing: an admin listener on TCP needs a file that holds its token"
         yield ("listeners", "admin_token_file"), message
-    if listeners.tls is not None and not tcp and listeners.data.startswith("unix:"):
+    asked = (listeners.data, listeners.openai or "unix:")
+    if listeners.tls is not None and not tcp and all(a.startswith("unix:") for a in asked):
         message = "has nothing to encrypt: every listener is a Unix socket; leave it out"
         yield ("listeners", "tls"), message
 

@@ -19,6 +19,8 @@ class ListenersConfig(Section):
 
     data: str = "127.0.0.1:7080"
     """For requests. Whoever reaches it may ask: an address beyond this machine is your word."""
+    openai: str | None = None
+    """For clients of OpenAI, by HTTP; none, unless given."""
     admin: str | None = None
     """For operators; a Unix socket in the state folder, unless given."""
     admin_token_file: str | None = None
@@ -26,4 +28,4 @@ class ListenersConfig(Section):
     prometheus: str | None = None
     """For scrapes of the metrics, host:port; none, unless given."""
     tls: TlsConfig | None = None
-    """Encrypts the data listener, and the admin listener, where they are on TCP."""
+    """Encrypts the data, openai and admin listeners, where they are on TCP."""

@@ -27,7 +27,7 @@ _SECRETS = frozenset({"metadata", "admin_token_file", "key_file"})
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _UNKNOWN_KEY = "extra_forbidden"
 _NUMBERS = frozenset({"float_type", "int_type"})
-_ADDRESSES = frozenset(("listeners", key) for key in ("data", "admin", "prometheus"))
+_ADDRESSES = frozenset(("listeners", key) for key in ("data", "openai", "admin", "prometheus"))
 _COMMA = "a number is written without commas, such as 5000"
 # pydantic closes the path of a mapping's key with "[key]", and names the form of a rule.
 _NOT_IN_THE_FILE = frozenset({"[key]", *FORM_TAGS})

@@ -69,7 +69,7 @@ def payload_kinds(protocol: str) -> list[str]:
 
 
 # What Infer can speak to a model's endpoints.
-FORWARDED = frozenset({"oip"})
+FORWARDED = frozenset({"oip", "openai"})
 
 
 @dataclass(frozen=True, slots=True)

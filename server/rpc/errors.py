@@ -230,7 +230,7 @@ def status_of(error: Exception, *, chance: Callable[[], float] = lambda: 0.0) ->
     `chance`, uniform in [0, 1), is asked when to come back after SHED.
     """
     known = isinstance(error, RoutingError | ConfigError)
-    code, message = _code(error), str(error) if known else "internal error"
+    code, message = code_of(error), str(error) if known else "internal error"
     details: list[Message] = [
         error_details_pb2.ErrorInfo(
             reason=reason_of(error),
@@ -240,24 +240,25 @@ def status_of(error: Exception, *, chance: Callable[[], float] = lambda: 0.0) ->
     ]
     if violations := _violations(error):
         details.append(error_details_pb2.BadRequest(field_violations=violations))
-    if code is grpc.StatusCode.UNAVAILABLE and not _may_have_been_asked(error):
+    if code is grpc.StatusCode.UNAVAILABLE and not may_have_been_asked(error):
         later_s = SHED_SPREAD_S * chance() if isinstance(error, errors.Shed) else 0.0
         delay = Duration()
         delay.FromMilliseconds(int((RETRY_AFTER_S + later_s) * 1_000))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     return status_pb2.Status(
         code=code.value[0],
-        message=_cut(message, MESSAGE_BYTES_MAX),
+        message=cut(message, MESSAGE_BYTES_MAX),
         details=[_packed(detail) for detail in details],
     )
 
 
-def _may_have_been_asked(error: Exception) -> bool:
+def may_have_been_asked(error: Exception) -> bool:
     """Whether a model may have heard of the request: RetryInfo says that none has."""
     return isinstance(error, UpstreamFailed) and error.is_sent
 
 
-def _code(error: Exception) -> grpc.StatusCode:
+def code_of(error: Exception) -> grpc.StatusCode:
+    """By the table; of an endpoint that failed, what it means for the caller."""
     if isinstance(error, UpstreamFailed):
         return _CODES[error.code]
     if isinstance(error, RoutingError):
@@ -276,14 +277,15 @@ def _violations(error: Exception) -> list[error_details_pb2.BadRequest.FieldViol
         told = [(one.path, one.message) for one in error.diagnostics]
     return [
         error_details_pb2.BadRequest.FieldViolation(
-            field=_cut(field, VIOLATION_BYTES_MAX),
-            description=_cut(description, VIOLATION_BYTES_MAX),
+            field=cut(field, VIOLATION_BYTES_MAX),
+            description=cut(description, VIOLATION_BYTES_MAX),
         )
         for field, description in told[:VIOLATIONS_MAX]
     ]
 
 
-def _cut(text: str, bytes_max: int) -> str:
+def cut(text: str, bytes_max: int) -> str:
+    """So many bytes of it at most."""
     return text.encode(errors="replace")[:bytes_max].decode(errors="ignore")
 
 

@@ -46,7 +46,7 @@ class Chat(NamedTuple):
     streams: bool = False  # the answer is to come in pieces
     wants_usage: bool = False  # among them, as `stream_options` say
     user: str = ""
-    metadata: Mapping[str, str] = {}
+    metadata: dict[str, str] = {}  # noqa: RUF012 - never changed, and marshal knows no other
 
 
 class _Message(NamedTuple):
@@ -233,7 +233,7 @@ def _own(value: Json) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _metadata(value: Json) -> Mapping[str, str]:
+def _metadata(value: Json) -> dict[str, str]:
     """The texts among them."""
     entries = value.items() if isinstance(value, dict) else ()
     texts = ((key, text) for key, text in entries if isinstance(text, str))

@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import structlog
 
@@ -40,13 +42,14 @@ class Child:
         self,
         module: str,
         settings: Settings,
-        acceptor: Acceptor | None = None,
+        acceptors: Mapping[str, Acceptor] = MappingProxyType({}),
         prepare: Callable[[], None] | None = None,
         *,
         holds: Callable[[], tuple[int, ...]] = tuple,
         silent_s_max: float,
     ) -> None:
-        """An acceptor hands it connections, once it is ready for them.
+        """Acceptors hand it connections, once it is ready for them, each by a channel that the
+        setting of its name tells.
 
         `prepare` is called before each start, in a thread; it may raise StartError. Descriptors
         that it `holds` stay open for as long as it lives. A child that has told nothing for
@@ -54,7 +57,7 @@ class Child:
         """
         self._module = module
         self.settings = settings
-        self._acceptor = acceptor
+        self._acceptors = acceptors
         self._prepare = prepare
         self._holds = holds
         self._silent_s_max = silent_s_max
@@ -71,18 +74,18 @@ class Child:
 
     async def start(self) -> str:
         """Returns where it listens once it is ready; raises StartError or OSError."""
-        if self._acceptor is None:
-            return await self._start(self.settings, ())
-        ours, theirs = hand_over.pair()
-        with theirs:
-            descriptor = theirs.fileno()
-            settings = self.settings.model_copy(update={"connections_fd": descriptor})
-            try:
-                address = await self._start(settings, (descriptor,))
-            except BaseException:
-                ours.close()
-                raise
-        self._acceptor.join(self.settings.name, ours)
+        ours: dict[str, socket.socket] = {}
+        descriptors: dict[str, int] = {}
+        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as failed:
+            for setting in self._acceptors:
+                ours[setting], end = hand_over.pair()
+                failed.callback(ours[setting].close)
+                descriptors[setting] = theirs.enter_context(end).fileno()
+            settings = self.settings.model_copy(update=descriptors)
+            address = await self._start(settings, tuple(descriptors.values()))
+            failed.pop_all()
+        for setting, acceptor in self._acceptors.items():
+            acceptor.join(self.settings.name, ours[setting])
         return address
 
     def reload(self) -> None:

@@ -8,12 +8,13 @@ import resource
 import signal
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import structlog
 
 from server.app.settings import Settings
 from server.config.file import load
+from server.config.listeners import ListenersConfig
 from server.config.schema import Config
 from server.config.state_dir import state_dir
 from server.named_files.check import named_files_findings
@@ -40,6 +41,14 @@ _REMEDIES: Mapping[int | None, str] = {
 _log = structlog.get_logger()
 
 
+class _Requests(NamedTuple):
+    """Where they come in, and who accepts connections there for the workers."""
+
+    data: str
+    openai: str | None
+    acceptors: Mapping[str, Acceptor]  # by the setting that tells a worker its channel
+
+
 def run(config_path: Path, *, workers: int, transport: Transport) -> int:
     """Serves by a configuration file until told to stop; returns the exit status.
 
@@ -60,7 +69,7 @@ async def supervise(
 ) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit status. Raises StartError."""
     log_loop_errors(asyncio.get_running_loop())
-    data, admin = config.listeners.data, config.listeners.admin or f"unix:{folder}/admin.sock"
+    admin = config.listeners.admin or f"unix:{folder}/admin.sock"
     with own(folder, config) as state:
         for address in filter(
             None, (f"unix:{folder}/control.sock", admin, config.listeners.prometheus)
@@ -68,17 +77,13 @@ async def supervise(
             _refuse_taken(address)
         _refuse_bad_token(config.listeners.admin_token_file)
         warn_of_open_secrets(config.listeners)
-        acceptor = None
-        if transport == "turnout":
-            listener = _listen(data)
-            acceptor, data = Acceptor(listener), listener.address
-        else:
-            _refuse_taken(data)
+        requests = _accept_requests(config.listeners, transport)
         state.begin()
         common = Settings(
             name="control plane",
             state_dir=folder,
-            data_address=data,
+            data_address=requests.data,
+            openai_address=requests.openai,
             admin_address=admin,
             config_path=config_path,
             tls=config.listeners.tls,
@@ -96,14 +101,19 @@ async def supervise(
             common.model_copy(update={"name": f"worker-{i}", "place": i}) for i in range(workers)
         )
         children = [
-            Child("server.app.worker", settings, acceptor, silent_s_max=WORKER_SILENT_S)
+            Child(
+                "server.app.worker",
+                settings,
+                requests.acceptors,
+                silent_s_max=WORKER_SILENT_S,
+            )
             for settings in named
         ]
-        return await _serve(control, children, acceptor, FolderWatch(state, control))
+        return await _serve(control, children, requests.acceptors, FolderWatch(state, control))
 
 
 async def _serve(
-    control: Child, workers: list[Child], acceptor: Acceptor | None, watch: FolderWatch
+    control: Child, workers: list[Child], acceptors: Mapping[str, Acceptor], watch: FolderWatch
 ) -> int:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -119,20 +129,27 @@ async def _serve(
         data_address, *_ = await start_all(workers)
         for worker in workers:  # a free port that was found once is kept by those started again
             worker.settings = worker.settings.model_copy(update={"data_address": data_address})
-        _log.info("serving", data=data_address, admin=admin_address, workers=len(workers))
+        openai = workers[0].settings.openai_address
+        _log.info(
+            "serving",
+            data=data_address,
+            **({} if openai is None else {"openai": openai}),
+            admin=admin_address,
+            workers=len(workers),
+        )
         keepers = [asyncio.create_task(keep(child, stopping)) for child in (control, *workers)]
         keepers.append(asyncio.create_task(watch.run(stopping)))
         await stopping.wait()
         _log.info("draining")
     finally:
         stopping.set()
-        if acceptor is not None:
+        for acceptor in acceptors.values():
             acceptor.stop()
         # Workers first, for their last counters go to the control plane.
         await asyncio.gather(*(worker.stop() for worker in workers))
         await control.stop()
         await asyncio.gather(*keepers)
-        if acceptor is not None:
+        for acceptor in acceptors.values():
             acceptor.close()
     return 0
 
@@ -167,6 +184,20 @@ def _refuse_bad_token(path: str | None) -> None:
         read_secret_hash(path)
     except AdminSecretError as error:
         raise StartError(str(error)) from None
+
+
+def _accept_requests(listeners: ListenersConfig, transport: Transport) -> _Requests:
+    """grpcio listens by itself; raises StartError."""
+    acceptors, data, openai = {}, listeners.data, listeners.openai
+    if transport == "turnout":
+        listener = _listen(data)
+        acceptors["connections_fd"], data = Acceptor(listener), listener.address
+    else:
+        _refuse_taken(data)
+    if openai is not None:
+        listener = _listen(openai)
+        acceptors["door_fd"], openai = Acceptor(listener), listener.address
+    return _Requests(data, openai, acceptors)
 
 
 def _listen(address: str) -> Listener:

@@ -10,7 +10,7 @@ import structlog
 LINES_MAX = 5
 PERIOD_S = 60.0
 # Every connection retires in the end: that says nothing about the peer.
-_ORDINARY = frozenset({"age", "idle"})
+_ORDINARY = frozenset({"age", "idle", "door_idle"})
 
 _log = structlog.get_logger()
 

@@ -40,6 +40,25 @@ SERVER_LIMITS = frozenset((*_OF_EITHER_END, *_OF_CALLERS, *_OF_SERVER))
 _HELD = ("held_bytes", "held_bytes_in_all")
 # By the fields of ChannelLimits that cost a call; beyond the others it waits or goes elsewhere.
 CHANNEL_LIMITS = frozenset((*_OF_EITHER_END, *_HELD, "connect", "keepalive", "waiting_calls"))
-# Of a channel, where both are told together.
-CHANNEL_PREFIX = "channel_"
-ALL = (*sorted(SERVER_LIMITS), *(CHANNEL_PREFIX + name for name in sorted(CHANNEL_LIMITS)))
+# By the fields of DoorLimits; beyond the others a request is refused, or its connection retires.
+DOOR_LIMITS = frozenset(
+    (
+        *_HELD,
+        "ahead",
+        "body",
+        "connections",
+        "connections_per_address",
+        "handshake",
+        "head",
+        "head_bytes",
+        "idle",
+        "stall",
+    )
+)
+# Where they are told together: of a channel, and of the door for OpenAI clients.
+CHANNEL_PREFIX, DOOR_PREFIX = "channel_", "door_"
+ALL = (
+    *sorted(SERVER_LIMITS),
+    *(CHANNEL_PREFIX + name for name in sorted(CHANNEL_LIMITS)),
+    *(DOOR_PREFIX + name for name in sorted(DOOR_LIMITS)),
+)

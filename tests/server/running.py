@@ -87,6 +87,7 @@ class Service:
         self.state_dir = state_dir
         self.lines: list[str] = []
         self.data = ""
+        self.openai = ""  # where its door for OpenAI clients is, if it has one
 
     async def read_until(self, event: str) -> dict[str, object]:
         """The next line of the log with this event."""
@@ -154,7 +155,8 @@ async def serving(path: Path, state_dir: Path, *options: str) -> AsyncIterator[S
     """The service once it serves; it is told to stop at the end, unless it has ended."""
     service = await start(path, state_dir, *options)
     try:
-        service.data = str((await service.read_until("serving"))["data"])
+        serving = await service.read_until("serving")
+        service.data, service.openai = str(serving["data"]), str(serving.get("openai", ""))
         yield service
     finally:
         if service.process.returncode is None:

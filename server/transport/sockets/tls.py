@@ -1,4 +1,4 @@
-"""TLS of a listener: HTTP/2 by ALPN, by certificates that are read again when they change."""
+"""TLS of a listener: HTTP/2 or 1.1 by ALPN, certificates that are read again when they change."""
 
 import os
 import ssl
@@ -10,7 +10,7 @@ File = Literal["cert_file", "key_file", "client_ca_file"]
 # What RFC 9113 section 9.2.2 leaves of TLS 1.2: an ephemeral key exchange and an AEAD. The suites
 # of TLS 1.3 are such, all of them.
 _TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-_ALPN = "h2"
+HTTP_2, HTTP_1 = "h2", "http/1.1"  # what is spoken, as ALPN names it
 
 
 class TlsFiles(NamedTuple):
@@ -33,11 +33,12 @@ class TlsError(Exception):
 class Certificates:
     """What new connections are greeted with: the newest files that were good."""
 
-    def __init__(self, files: TlsFiles) -> None:
+    def __init__(self, files: TlsFiles, speaks: str = HTTP_2) -> None:
         """Raises TlsError."""
         self._files = files
+        self._speaks = speaks
         self._seen = _stamps(files)
-        self.context = server_context(files)
+        self.context = server_context(files, speaks)
 
     def refresh(self) -> bool:
         """True if the files have changed and are good.
@@ -48,17 +49,17 @@ class Certificates:
         if stamps == self._seen:
             return False
         self._seen = stamps  # of before they are read: what changes meanwhile is seen next time
-        self.context = server_context(self._files)
+        self.context = server_context(self._files, self._speaks)
         return True
 
 
-def server_context(files: TlsFiles) -> ssl.SSLContext:
+def server_context(files: TlsFiles, speaks: str = HTTP_2) -> ssl.SSLContext:
     """For connections of callers; raises TlsError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_TLS12_CIPHERS)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-    context.set_alpn_protocols([_ALPN])
+    context.set_alpn_protocols([speaks])
     for load in _LOADS:
         load(context, files)
     return context
@@ -75,7 +76,7 @@ def faults(files: TlsFiles) -> list[TlsError]:
 
 def speaks_h2(connection: ssl.SSLObject | None) -> bool:
     """Whether the handshake agreed on HTTP/2; one without TLS needs no agreement."""
-    return connection is None or connection.selected_alpn_protocol() == _ALPN
+    return connection is None or connection.selected_alpn_protocol() == HTTP_2
 
 
 def why_failed(error: OSError) -> str:

@@ -2,9 +2,10 @@
 
 import dataclasses
 
+from server.door.limits import DoorLimits
 from server.transport.channel.limits import ChannelLimits
 from server.transport.http2.limits import Limits
-from server.transport.limit_names import ALL, CHANNEL_LIMITS, SERVER_LIMITS
+from server.transport.limit_names import ALL, CHANNEL_LIMITS, DOOR_LIMITS, SERVER_LIMITS
 from server.transport.serving.limits import ServerLimits
 
 HTTP2 = {field.name for field in dataclasses.fields(Limits)}
@@ -39,5 +40,11 @@ def test_every_limit_of_a_channel_is_counted_or_waited_for() -> None:
     assert {counted(field) for field in own} == CHANNEL_LIMITS - HTTP2 - OF_A_WORKER
 
 
+def test_every_limit_of_the_door_is_counted_refused_or_ordinary() -> None:
+    own = {counted(field.name).removesuffix("_bytes") for field in dataclasses.fields(DoorLimits)}
+    told = {name.removesuffix("_bytes") for name in DOOR_LIMITS - OF_A_WORKER}
+    assert own - {"age", "heartbeat"} == told
+
+
 def test_no_two_limits_share_a_name() -> None:
-    assert len(set(ALL)) == len(ALL) == len(SERVER_LIMITS) + len(CHANNEL_LIMITS)
+    assert len(set(ALL)) == len(ALL) == sum(map(len, (SERVER_LIMITS, CHANNEL_LIMITS, DOOR_LIMITS)))

@@ -1,0 +1,187 @@
+"""What the door serves: convert, call inward, convert back. No decision is taken here."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import NamedTuple, TypeAlias, cast
+
+from aiohttp import web
+
+from server.dispatch.dispatcher import Dispatcher
+from server.dispatch.exchange import CHAT, Asked
+from server.door.answers import headers_of, model_of, models_of, usd
+from server.door.body import read_body
+from server.door.connection import DoorConnection
+from server.door.context import context_of
+from server.door.errors import HttpError, answer_of, refusal_of
+from server.door.framing import FramingError
+from server.door.streaming import DONE, HEADERS, comment, events
+from server.routing.errors import NotFound, RoutingError
+from server.routing.query import Query
+from server.routing.router import Router
+from server.rpc import convert
+from server.rpc.carve import Content
+from server.rpc.errors import reason_of
+from server.rpc.openai_chat import INLINE_BYTES_MAX, Chat, read_chat
+from server.rpc.routing import ReadLargeChat, forwarded
+from turnout.v1 import routing_pb2 as pb
+
+CHAT_PATH, MODELS_PATH = "/v1/chat/completions", "/v1/models"
+_BODY = "openai_chat"  # as readers of it are told where it stands
+_JSON = "application/json"
+
+Request: TypeAlias = web.BaseRequest
+_Handler: TypeAlias = Callable[[Request], Awaitable[web.StreamResponse]]
+
+
+class _Route(NamedTuple):
+    method: str
+    answer: _Handler
+
+
+class DoorService:
+    """Answers requests of OpenAI's clients."""
+
+    def __init__(
+        self,
+        router: Router,
+        dispatcher: Dispatcher,
+        read_large_chat: ReadLargeChat,
+        on_refused: Callable[[str], None],
+        *,
+        chance: Callable[[], float],
+    ) -> None:
+        """`on_refused` is told the reason of each request that is answered with an error."""
+        self._router = router
+        self._dispatcher = dispatcher
+        self._read_large_chat = read_large_chat
+        self._on_refused = on_refused
+        self._chance = chance
+        self._routes: Mapping[str, _Route] = {
+            CHAT_PATH: _Route("POST", self._chat),
+            MODELS_PATH: _Route("GET", self._models),
+        }
+
+    async def answer(self, request: Request) -> web.StreamResponse:
+        """The answer to any request, or the error that it is answered with."""
+        try:
+            response = await self._answer(request)
+        except ConnectionError:  # its caller has gone
+            raise
+        except Exception as error:  # noqa: BLE001 - this is where every error ends
+            response = self._refuse(error)
+            if request.writer.output_size > 0:  # too late for words: the end says that it is broken
+                raise ConnectionResetError(reason_of(error)) from None
+        if _connection(request).is_retiring and not response.prepared:
+            response.force_close()
+        return response
+
+    async def _answer(self, request: Request) -> web.StreamResponse:
+        path = request.raw_path.partition("?")[0]
+        route = self._routes.get(path)
+        if route is None and path.startswith(f"{MODELS_PATH}/"):
+            route = _Route("GET", self._model)
+        if route is None:
+            raise NotFound(f"nothing is served at this path: {', '.join(self._routes)} are")
+        if request.method != route.method:
+            raise HttpError(
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                "METHOD_WRONG",
+                f"the method here is {route.method}",
+                allow=route.method,
+            )
+        if "origin" in request.headers:
+            raise HttpError(
+                HTTPStatus.FORBIDDEN,
+                "ORIGIN_REFUSED",
+                "this is for programs: a page in a browser may be anybody's, and is not answered",
+            )
+        return await route.answer(request)
+
+    def _refuse(self, error: Exception) -> web.Response:
+        reason = error.reason if isinstance(error, HttpError) else reason_of(error)
+        self._on_refused(reason)
+        refused = answer_of(refusal_of(error, chance=self._chance))
+        if isinstance(error, FramingError):
+            refused.force_close()
+        return refused
+
+    async def _models(self, _request: Request) -> web.Response:
+        return _json(models_of(self._router.catalog.classes))
+
+    async def _model(self, request: Request) -> web.Response:
+        name = request.path.removeprefix(f"{MODELS_PATH}/")
+        if name != convert.AUTO and name not in self._router.catalog.classes:
+            raise NotFound(f"there is no class {name[:80]!r}: GET {MODELS_PATH} lists them")
+        return _json(model_of(name))
+
+    async def _chat(self, request: Request) -> web.StreamResponse:
+        connection = _connection(request)
+        body = await read_body(request, connection)
+        chat = await self._read(body, connection.peer)
+        query = self._query(request, body, chat)
+        asked = Asked(body, CHAT, streams=chat.streams, wants_usage=chat.wants_usage)
+        if chat.streams:
+            return await self._stream(request, query, asked)
+        answer = await self._dispatcher.infer(
+            query, asked, timeout_s=None, metadata=_forwarded(request)
+        )
+        headers = headers_of(answer, request.headers.get("x-request-id", ""))
+        headers["x-turnout-cost-usd"] = usd(answer.cost_nano_usd)
+        return web.Response(body=bytes(answer.response), headers=headers, content_type=_JSON)
+
+    async def _read(self, body: bytes, peer: str) -> Chat:
+        """Raises PayloadMalformed, PayloadTooLarge or Overloaded."""
+        if len(body) <= INLINE_BYTES_MAX:
+            return read_chat(body, field=_BODY)
+        return await self._read_large_chat(body, peer)
+
+    def _query(self, request: Request, body: bytes, chat: Chat) -> Query:
+        context = context_of(request.headers, chat, self._router.catalog.classes)
+        metadata = _fields(request) if self._router.asks_metadata else {}
+        return convert.route_query(
+            pb.RouteRequest(context=context),
+            convert.TEXT_BYTES_MAX + context.ByteSize(),  # so that each text is looked at
+            metadata,
+            Content(_BODY, memoryview(body)),
+            chat,
+        )
+
+    async def _stream(self, request: Request, query: Query, asked: Asked) -> web.StreamResponse:
+        """Until the first event is here, an error is an answer; from then on it is an event."""
+        async with self._dispatcher.stream(
+            query, asked, timeout_s=None, metadata=_forwarded(request)
+        ) as answer:
+            headers = headers_of(answer, request.headers.get("x-request-id", ""))
+            response = web.StreamResponse(headers=HEADERS | headers)
+            if _connection(request).is_retiring:
+                response.force_close()
+            await response.prepare(request)
+            heartbeat_s = _connection(request).limits.heartbeat_s
+            async with events(response, heartbeat_s=heartbeat_s) as written:
+                try:
+                    async for piece in answer.pieces:
+                        await written.write(piece)
+                except RoutingError as error:
+                    self._on_refused(error.reason)
+                    await written.write(refusal_of(error).event)
+                    return response
+                await written.write(comment(x_turnout_cost_usd=usd(answer.cost_nano_usd)) + DONE)
+        return response
+
+
+def _connection(request: Request) -> DoorConnection:
+    return cast("DoorConnection", request.protocol)
+
+
+def _fields(request: Request) -> dict[str, str]:
+    """What rules may look at. Of two of a name the last, as of gRPC's metadata."""
+    return {name.lower(): value for name, value in request.headers.items()}
+
+
+def _forwarded(request: Request) -> tuple[tuple[str, str], ...]:
+    return forwarded([(name.lower(), value) for name, value in request.headers.items()])
+
+
+def _json(document: Mapping[str, object]) -> web.Response:
+    return web.Response(body=json.dumps(document).encode(), content_type=_JSON)
