@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
@@ -11,10 +12,14 @@ from typing import Annotated, NoReturn, get_args
 import numpy as np
 import typer
 
-from benchmarks.learning.floors import REQUESTS, FloorRun, PriorsKind, Setting, runs
+from benchmarks.learning.floors import MISS, REQUESTS, FloorRun, PriorsKind, Setting, runs
+from benchmarks.learning.scenarios import SCENARIOS, Outcome, outcomes
 from benchmarks.learning.sets import MMLU_PRO, read_set
+from benchmarks.learning.versus import Versus, mean_with_interval, versus
+from server.config.models import PriceConfig
+from server.money import NANO_PER_USD
 from server.replay.log_files import LogInvalid
-from server.replay.recording import held_out, tuning
+from server.replay.recording import Recording, held_out, tuning
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -22,6 +27,13 @@ Data = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="The folder of recorded data; TURNOUT_DATA, unless given."),
 ]
+Orders = Annotated[int, typer.Option(help="How many, from the first on.")]
+First = Annotated[int, typer.Option(help="The first order's seed.")]
+Requests = Annotated[int, typer.Option(help="Of one run; its second half counts.")]
+OnTuning = Annotated[
+    bool, typer.Option("--on-tuning", help="On the third that settings are tuned on.")
+]
+FLOORS = (0.60, 0.65, 0.68)
 
 
 @app.callback()
@@ -34,26 +46,20 @@ def floors(  # noqa: PLR0913 - the options of a command
     floor: Annotated[list[float] | None, typer.Option(help="Once for each.")] = None,
     audit: Annotated[list[float] | None, typer.Option(help="Audit rates, once for each.")] = None,
     priors: Annotated[list[str] | None, typer.Option(help="equal, fair or both.")] = None,
-    orders: Annotated[int, typer.Option(help="How many, from the first on.")] = 8,
-    first: Annotated[int, typer.Option(help="The first order's seed.")] = 0,
-    requests: Annotated[int, typer.Option(help="Of one run; its second half counts.")] = REQUESTS,
-    on_tuning: Annotated[
-        bool, typer.Option("--on-tuning", help="On the third that settings are tuned on.")
-    ] = False,
+    orders: Orders = 8,
+    first: First = 0,
+    requests: Requests = REQUESTS,
+    on_tuning: OnTuning = False,
     as_json: Annotated[bool, typer.Option("--json", help="A line for each run.")] = False,
     data: Data = None,
 ) -> None:
     """Whether floors hold on mmlu_pro, and what that costs against hindsight."""
-    try:
-        whole, prices = read_set(_folder(data), MMLU_PRO)
-    except LogInvalid as error:
-        _fail(str(error))
-    recording = tuning(whole) if on_tuning else held_out(whole)
+    recording, prices = _recorded(data, on_tuning=on_tuning)
     for setting in (
         Setting(_kind(kind), of_floor, rate)
         for kind in priors or get_args(PriorsKind)
         for rate in audit or (0.2, 0.05)
-        for of_floor in floor or (0.60, 0.65, 0.68)
+        for of_floor in floor or FLOORS
     ):
         found: list[FloorRun] = []
         for run in runs(
@@ -66,6 +72,104 @@ def floors(  # noqa: PLR0913 - the options of a command
         print(file=sys.stderr)
         if not as_json:
             print(_line(setting, found, requests), flush=True)
+
+
+@app.command()
+def scenarios(
+    name: Annotated[list[str] | None, typer.Option(help="Once for each; all, else.")] = None,
+    orders: Orders = 5,
+    first: First = 0,
+    requests: Requests = REQUESTS,
+    on_tuning: OnTuning = False,
+    data: Data = None,
+) -> None:
+    """What befalls a service on mmlu_pro: too little capacity or money, prices, models, bursts."""
+    unknown = set(name or ()) - set(SCENARIOS)
+    if unknown:
+        raise typer.BadParameter(f"there are {', '.join(SCENARIOS)}", param_hint="--name")
+    recording, prices = _recorded(data, on_tuning=on_tuning)
+    for each in name or SCENARIOS:
+        found = list(
+            outcomes(
+                recording,
+                prices,
+                SCENARIOS[each],
+                orders=range(first, first + orders),
+                requests=requests,
+            )
+        )
+        print(_scenario_line(each, found), flush=True)
+
+
+@app.command()
+def rivals(  # noqa: PLR0913 - the options of a command
+    floor: Annotated[list[float] | None, typer.Option(help="Once for each.")] = None,
+    audit: Annotated[float, typer.Option(help="The audit rate.")] = 0.2,
+    orders: Orders = 5,
+    first: First = 0,
+    requests: Requests = REQUESTS,
+    on_tuning: OnTuning = False,
+    data: Data = None,
+) -> None:
+    """Turnout with fair priors beside Thompson sampling with a price, and beside hindsight."""
+    recording, prices = _recorded(data, on_tuning=on_tuning)
+    for of_floor in floor or FLOORS:
+        found = list(
+            versus(
+                recording,
+                prices,
+                Setting("fair", of_floor, audit),
+                orders=range(first, first + orders),
+                requests=requests,
+            )
+        )
+        print(_versus_line(of_floor, found), flush=True)
+
+
+def _recorded(data: Path | None, *, on_tuning: bool) -> tuple[Recording, Mapping[str, PriceConfig]]:
+    try:
+        whole, prices = read_set(_folder(data), MMLU_PRO)
+    except LogInvalid as error:
+        _fail(str(error))
+    return (tuning(whole) if on_tuning else held_out(whole)), prices
+
+
+def _scenario_line(name: str, found: list[Outcome]) -> str:
+    floor = found[0].floor
+    misses = sum(one.accuracy < floor - MISS for one in found)
+    return (
+        f"{name}: floor {floor:g} missed {misses} of {len(found)}; accuracy "
+        f"{median(o.accuracy for o in found):.4f} (least {min(o.accuracy for o in found):.4f}); "
+        f"answered {median(o.answered for o in found):.1%}; "
+        f"cost {median(o.cost_ratio for o in found):.3f} of hindsight, "
+        f"${median(o.cost_nano_usd for o in found) / NANO_PER_USD * 1_000:.4f} for 1,000; "
+        f"said short in {median(o.named_short for o in found):.0%} of windows"
+    )
+
+
+def _versus_line(floor: float, found: list[Versus]) -> str:
+    gains = np.array([v.accuracy - v.thompson for v in found if v.thompson is not None])
+    gained = "at no cost of ours"
+    if gains.size:
+        mean, low, high = mean_with_interval(gains)
+        gained = f"{100 * mean:+.2f} points [{100 * low:+.2f} to {100 * high:+.2f}], {gains.size}"
+    fixed, single = (
+        [ratio for ratio in ratios if ratio is not None]
+        for ratios in (
+            [v.fixed_mix_cost_ratio for v in found],
+            [v.single_cost_ratio for v in found],
+        )
+    )
+    return (
+        f"floor {floor:g}: accuracy {median(v.accuracy for v in found):.4f}; against Thompson at "
+        f"equal cost {gained} orders; best fixed mix costs {_median(fixed)}, cheapest single "
+        f"{_median(single)} of ours; oracle {median(v.oracle_accuracy for v in found):.3f} at "
+        f"{median(v.oracle_cost_nano_usd / v.cost_nano_usd for v in found):.2f} of our cost"
+    )
+
+
+def _median(values: list[float]) -> str:
+    return f"{median(values):.2f}" if values else "-"
 
 
 def _line(setting: Setting, found: list[FloorRun], requests: int) -> str:

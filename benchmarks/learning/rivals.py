@@ -5,10 +5,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from server.replay.figures import Tables
+from server.replay.hindsight import means_by_cell
 from server.replay.recording import Floats, Ints
+from server.replay.run import Replay
+from server.replay.traffic import Traffic
 
 # What a prior is worth in grades, as the service takes a guess.
 _PRIOR_GRADES = 20.0
+
+
+# From accuracy at any price to cost at any accuracy; in parts of accuracy for the dearest model.
+_PRICES = (0.0, *np.geomspace(0.003, 3.0, 13).tolist())
 
 
 class World(NamedTuple):
@@ -33,6 +41,30 @@ class Point(NamedTuple):
     cost: float
 
 
+def world_of(replay: Replay, tables: Tables, traffic: Traffic) -> World:
+    """The same requests, as a rival sees them."""
+    models = replay.config.models
+    (of_all,) = replay.config.classes
+    return World(
+        query=traffic.query,
+        cell_of=tables.cell_of,
+        score=tables.score[:, list(tables.columns)],
+        cost=tables.cost_nano_usd,
+        priors=np.array([model.prior_accuracy for model in models]),
+        audit_rate=of_all.audit_rate,
+    )
+
+
+def thompson_curve(world: World, seed: int) -> list[Point]:
+    """Swept over what accuracy is worth."""
+    accuracy, cost = _means(world, world.score), _means(world, world.cost)
+    dearest = float(cost.max())
+    return [
+        point(world, accuracy, cost, thompson(world, price / dearest, np.random.default_rng(seed)))
+        for price in _PRICES
+    ]
+
+
 def thompson(world: World, price: float, random: np.random.Generator) -> Ints:
     """(N,) models that Thompson sampling would ask: the most accurate by a draw, less its price.
 
@@ -42,7 +74,7 @@ def thompson(world: World, price: float, random: np.random.Generator) -> Ints:
     shape = world.cells, world.priors.size
     right = np.tile(world.priors * _PRIOR_GRADES, (world.cells, 1))
     wrong = np.full(shape, _PRIOR_GRADES) - right
-    dear = price * _mean_cost(world)
+    dear = price * _means(world, world.cost)
     audited = random.random(world.query.size) < world.audit_rate
     chosen = np.empty(world.query.size, dtype=np.int64)
     for n, (query, is_audited) in enumerate(zip(world.query.tolist(), audited, strict=True)):
@@ -88,10 +120,6 @@ def accuracy_at(points: Sequence[Point], cost: float) -> float | None:
     return float(np.interp(cost, costs, best))
 
 
-def _mean_cost(world: World) -> Floats:
-    """(C, M): prices are known, and what a cell takes is learned soon."""
-    sums, counts = np.zeros((world.cells, world.priors.size)), np.zeros((world.cells, 1))
-    np.add.at(sums, world.cell_of, world.cost)
-    np.add.at(counts, world.cell_of, 1.0)
-    mean: Floats = sums / np.maximum(counts, 1.0)
-    return mean
+def _means(world: World, table: Floats) -> Floats:
+    """(C, M)."""
+    return means_by_cell(world.cell_of, table, world.cells)

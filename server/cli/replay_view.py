@@ -39,7 +39,8 @@ def _head(report: "Report") -> Table:
 
 
 def _title(stretch: "Stretch") -> str:
-    return f"From {stretch.begin_s:,.0f} s on, {stretch.name}"
+    of = "" if stretch.name == "whole" else f", the {stretch.name} of it"
+    return f"{stretch.begin_s:,.0f} s to {stretch.end_s:,.0f} s{of}"
 
 
 def _classes(stretch: "Stretch") -> Table:

@@ -5,6 +5,7 @@ docs/replay.md says what columns they have.
 
 import csv
 import gzip
+import itertools
 from collections.abc import Iterator, Sequence
 from math import isfinite, nan
 from pathlib import Path
@@ -56,15 +57,20 @@ class _Table(NamedTuple):
             self.fail(None, f"there is no column {' or '.join(names)}")
         return found
 
-    def number(self, row: int, name: str, value: str) -> float:
-        """A blank is not known."""
+    def numbers(self, name: str) -> Floats | None:
+        """The numbers of a column, NaN where nothing is said; None where there is no column."""
+        values = self.column(name)
+        if values is None:
+            return None
         try:
-            number = float(value) if value.strip() else nan
+            found = np.array([value or "nan" for value in values], dtype=np.float64)
         except ValueError:
-            number = -1.0
-        if number < 0 or (value.strip() and not isfinite(number)):
-            self.fail(row, f"{name} is {value[:40]!r}: give a number from 0, or nothing")
-        return number
+            found = np.array([_number(value) for value in values])
+        wrong = np.flatnonzero((found < 0) | np.isinf(found))
+        if wrong.size:
+            at = int(wrong[0])
+            self.fail(at, f"{name} is {values[at][:40]!r}: give a number from 0, or nothing")
+        return found
 
 
 def _open(folder: Path, name: str) -> _Table:
@@ -106,20 +112,16 @@ def _requests(table: _Table) -> Requests:
 
 
 def _tokens(table: _Table) -> Iterator[int | None]:
-    values = table.column("input_tokens")
-    if values is None:
-        yield from [None] * len(table.rows)
-        return
-    for row, value in enumerate(values):
-        tokens = table.number(row, "input_tokens", value)
-        yield int(tokens) if isfinite(tokens) else None
+    tokens = table.numbers("input_tokens")
+    if tokens is None:
+        return itertools.repeat(None, len(table.rows))
+    return (int(one) if isfinite(one) else None for one in tokens.tolist())
 
 
 def _arrivals(table: _Table) -> Floats | None:
-    values = table.column("arrival_s")
-    if values is None:
+    arrival_s = table.numbers("arrival_s")
+    if arrival_s is None:
         return None
-    arrival_s = np.array([table.number(i, "arrival_s", v) for i, v in enumerate(values)])
     wrong = np.flatnonzero(np.isnan(arrival_s) | (np.diff(arrival_s, prepend=0.0) < 0))
     if wrong.size:
         table.fail(int(wrong[0]), "arrival_s has to be there, and no less than the one before")
@@ -158,12 +160,20 @@ def _filled(
     table: _Table, name: str, at: tuple[list[int], list[int]], shape: tuple[int, int]
 ) -> Floats:
     """NaN where nothing is said. The score is 0 where it is blank: no answer was found."""
-    values = table.needed(name) if name == "score" else table.column(name)
-    filled = np.full(shape, nan)
-    if values is not None:
-        numbers = [table.number(row, name, value) for row, value in enumerate(values)]
+    if name == "score":
+        table.needed(name)
+    numbers, filled = table.numbers(name), np.full(shape, nan)
+    if numbers is not None:
         filled[at] = np.nan_to_num(numbers) if name == "score" else numbers
     return filled
+
+
+def _number(value: str) -> float:
+    """What is no number is none that may be given."""
+    try:
+        return float(value or "nan")
+    except ValueError:
+        return -1.0
 
 
 def _check_score(table: _Table, score: Floats) -> None:

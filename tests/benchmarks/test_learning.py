@@ -1,0 +1,118 @@
+"""Rows of docs/replay.md, at toy size and on made-up outcomes."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks.learning.__main__ import app
+from benchmarks.learning.floors import Setting, prepared, runs
+from benchmarks.learning.made import made
+from benchmarks.learning.rivals import Point, World, accuracy_at, oracle, thompson
+from benchmarks.learning.scenarios import SCENARIOS, outcomes
+from benchmarks.learning.sets import MMLU_PRO, read_set
+from benchmarks.learning.versus import mean_with_interval, versus
+from server.replay.recording import held_out
+
+RECORDING, PRICES = made(1_400)
+
+
+@pytest.mark.parametrize("priors", ["equal", "fair"])
+def test_a_floor_row_tells_of_each_order(priors: str) -> None:
+    setting = Setting("equal" if priors == "equal" else "fair", 0.4, 0.2)
+    found = list(runs(RECORDING, PRICES, setting, orders=range(3, 5), requests=600))
+    assert [run.order for run in found] == [3, 4]
+    for run in found:
+        assert 0.3 < run.accuracy < run.reachable + 1e-9
+        assert run.cost_ratio >= 1.0 - 1e-6
+
+
+def test_orders_differ_in_priors_queries_and_arrivals() -> None:
+    (one, of_one), (other, of_other) = (
+        prepared(RECORDING, PRICES, Setting("fair", 0.4, 0.2), order, 600) for order in (0, 1)
+    )
+    assert one.config.models[0].prior_accuracy != other.config.models[0].prior_accuracy
+    assert (of_one.query != of_other.query).any()
+    assert (of_one.at_s != of_other.at_s).any()
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_scenario_is_told(name: str) -> None:
+    (found,) = outcomes(RECORDING, PRICES, SCENARIOS[name], orders=range(1), requests=400)
+    assert 0.3 < found.accuracy < 1.0
+    assert 0.5 < found.answered <= 1.0
+
+
+def test_rivals_have_the_same_requests() -> None:
+    (found,) = versus(RECORDING, PRICES, Setting("fair", 0.5, 0.2), orders=range(1), requests=400)
+    assert found.oracle_accuracy >= found.accuracy
+    assert found.fixed_mix_cost_ratio is not None
+
+
+def world(price_of_good: float) -> World:
+    """One cell; the second model is always right, the first never."""
+    return World(
+        query=np.arange(400),
+        cell_of=np.zeros(400, dtype=np.int64),
+        score=np.tile([0.0, 1.0], (400, 1)),
+        cost=np.tile([0.0, price_of_good], (400, 1)),
+        priors=np.array([0.5, 0.5]),
+        audit_rate=1.0,
+    )
+
+
+def test_thompson_learns_which_model_is_right() -> None:
+    chosen = thompson(world(1.0), 0.0, np.random.default_rng(1))
+    assert chosen[200:].mean() > 0.9
+
+
+def test_thompson_takes_the_cheap_model_where_accuracy_is_not_worth_the_price() -> None:
+    chosen = thompson(world(1.0), 2.0, np.random.default_rng(1))
+    assert chosen.mean() < 0.1
+
+
+def test_the_oracle_takes_the_cheapest_of_those_that_are_right() -> None:
+    assert oracle(world(3.0)) == Point(1.0, 3.0)
+    right = world(3.0)._replace(score=np.ones((400, 2)))
+    assert oracle(right) == Point(1.0, 0.0)
+
+
+def test_a_curve_is_read_between_its_points_and_not_beyond_them() -> None:
+    curve = [Point(0.5, 1.0), Point(0.7, 3.0), Point(0.6, 4.0)]
+    assert accuracy_at(curve, 2.0) == pytest.approx(0.6)
+    assert accuracy_at(curve, 3.5) == pytest.approx(0.7)  # to pay more for less is nobody's choice
+    assert accuracy_at(curve, 0.5) is None
+    assert accuracy_at(curve, 5.0) is None
+
+
+def test_an_interval_holds_the_mean() -> None:
+    mean, low, high = mean_with_interval(np.array([1.0, 2.0, 3.0, 2.0]))
+    assert mean == pytest.approx(2.0)
+    assert low < mean < high
+
+
+def test_without_data_it_says_what_to_set() -> None:
+    done = CliRunner(env={"TURNOUT_DATA": None}).invoke(app, ["floors"])
+    assert done.exit_code == 1
+    assert "set TURNOUT_DATA to its folder, or give --data DIR" in done.output
+
+
+def test_a_folder_without_the_set_is_named(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["floors", "--data", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "there is no queries.csv" in done.output
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("TURNOUT_DATA" not in os.environ, reason="set TURNOUT_DATA")
+def test_what_is_recorded_is_what_its_page_says() -> None:
+    whole, prices = read_set(Path(os.environ["TURNOUT_DATA"]), MMLU_PRO)
+    best = int(whole.score.mean(axis=0).argmax())
+    assert whole.score.shape == (11_991, 28)
+    assert whole.models[best] == "gemini-1.5-pro-002"
+    assert whole.score[:, best].mean() == pytest.approx(0.7024, abs=5e-5)
+    assert whole.score.max(axis=1).mean() == pytest.approx(0.9446, abs=5e-5)
+    assert prices.keys() == set(whole.models)
+    assert len(held_out(whole).requests.ids) == 8_110
