@@ -45,12 +45,29 @@ def absence(floor: str, path: str | None = None) -> str:
 @contextmanager
 def nginx(folder: Path, endpoint: str, certificate: Certificate | None = None) -> Iterator[Side]:
     """nginx in one process, in front of the endpoint."""
+    with _nginx("nginx.conf", folder, endpoint, certificate) as side:
+        yield side
+
+
+@contextmanager
+def nginx_http(
+    folder: Path, endpoint: str, certificate: Certificate | None = None
+) -> Iterator[Side]:
+    """The same for HTTP/1.1, in and out; what comes is passed on at once."""
+    with _nginx("nginx-http.conf", folder, endpoint, certificate) as side:
+        yield side
+
+
+@contextmanager
+def _nginx(
+    template: str, folder: Path, endpoint: str, certificate: Certificate | None
+) -> Iterator[Side]:
     address, config = _free_address(), folder / "nginx.conf"
     ssl = certificate and (
         f"ssl_certificate {certificate.cert_file}; ssl_certificate_key {certificate.key_file};"
     )
     config.write_text(
-        _template("nginx.conf").substitute(
+        _template(template).substitute(
             folder=folder,
             endpoint=endpoint,
             address=address,
@@ -74,12 +91,34 @@ def envoy(
     options: Sequence[str] = (),
 ) -> Iterator[Side]:
     """Envoy with one worker thread, in front of the endpoint; on a free port unless told where."""
+    with _envoy("envoy.yaml", folder, endpoint, certificate, address, options) as side:
+        yield side
+
+
+@contextmanager
+def envoy_http(
+    folder: Path, endpoint: str, certificate: Certificate | None = None
+) -> Iterator[Side]:
+    """The same for HTTP/1.1 out, and whatever callers speak in."""
+    with _envoy("envoy-http.yaml", folder, endpoint, certificate, None, ()) as side:
+        yield side
+
+
+@contextmanager
+def _envoy(
+    template: str,
+    folder: Path,
+    endpoint: str,
+    certificate: Certificate | None,
+    address: str | None,
+    options: Sequence[str],
+) -> Iterator[Side]:
     address, config = address or _free_address(), folder / "envoy.yaml"
     tls = certificate and _template("envoy-tls.yaml").substitute(
         cert=certificate.cert_file, key=certificate.key_file
     )
     config.write_text(
-        _template("envoy.yaml").substitute(
+        _template(template).substitute(
             port=address.rpartition(":")[2],
             endpoint_port=endpoint.rpartition(":")[2],
             tls=tls or "",

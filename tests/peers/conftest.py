@@ -9,7 +9,7 @@ import uvloop
 
 from tests.contract.service import TestService
 from tests.contract.serving import serving
-from tests.peers.running import NODE
+from tests.peers.running import LANGCHAIN, NODE
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], AbstractEventLoop]]:
@@ -35,3 +35,19 @@ def grpc_js() -> None:
     if not (NODE / "node_modules" / "@grpc" / "grpc-js").is_dir():
         give_up = pytest.fail if "CI" in os.environ else pytest.skip
         give_up("needs `npm ci --prefix tests/peers/node`")
+
+
+@pytest.fixture
+def openai_js() -> None:
+    """OpenAI's client for Node, as the lock has it."""
+    if not (NODE / "node_modules" / "openai").is_dir():
+        give_up = pytest.fail if "CI" in os.environ else pytest.skip
+        give_up("needs `npm ci --prefix tests/peers/node`")
+
+
+@pytest.fixture
+def langchain() -> None:
+    """LangChain's client, in a Python of its own."""
+    if not list(LANGCHAIN.glob("lib/python*/site-packages/langchain_openai")):
+        give_up = pytest.fail if "CI" in os.environ else pytest.skip
+        give_up("needs `make peers`")

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 NODE = Path(__file__).parent / "node"
+LANGCHAIN = Path(__file__).parents[2] / ".venv-peers"
 PATIENCE_S = 50.0
 
 

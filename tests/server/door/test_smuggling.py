@@ -12,9 +12,7 @@ from aiohttp import web
 
 from server.door.limits import DoorLimits
 from tests.server.door.front import PATIENCE_S, Front, opened
-
-HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n"
-HEAD = b"POST /first HTTP/1.1\r\nHost: a\r\n"
+from tests.server.door.smuggling import HEAD, HIDDEN, TRICKS
 
 
 class Paths:
@@ -44,52 +42,7 @@ def statuses(answered: bytes) -> list[int]:
     return [int(code) for code in re.findall(rb"HTTP/1\.1 (\d+)", answered)]
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [
-        pytest.param(
-            HEAD + b"Content-Length: 40\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + HIDDEN,
-            id="CL.TE",
-        ),
-        pytest.param(
-            HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n5c\r\n" + HIDDEN,
-            id="TE.CL",
-        ),
-        pytest.param(
-            HEAD + b"Content-Length: 0\r\nContent-Length: 35\r\n\r\n" + HIDDEN, id="two CLs"
-        ),
-        pytest.param(HEAD + b"Content-Length: 0, 35\r\n\r\n" + HIDDEN, id="CL list"),
-        pytest.param(
-            HEAD + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + HIDDEN, id="other TE"
-        ),
-        pytest.param(
-            HEAD + b"Transfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n" + HIDDEN, id="VT before TE"
-        ),
-        pytest.param(
-            HEAD + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" + HIDDEN, id="space after TE"
-        ),
-        pytest.param(
-            HEAD + b"X: a\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + HIDDEN, id="bare LF"
-        ),
-        pytest.param(
-            HEAD + b"X: a\nContent-Length: 35\r\n\r\n" + HIDDEN, id="bare LF before a length"
-        ),
-        pytest.param(
-            HEAD + b"X: a\r\n Content-Length: 35\r\n\r\n" + HIDDEN, id="length in a folded field"
-        ),
-        pytest.param(
-            HEAD + b"Transfer-Encoding: chunked\r\n\r\n0;a=b\r\n\r\n" + HIDDEN, id="extension"
-        ),
-        pytest.param(
-            HEAD + b"Transfer-Encoding: chunked\r\n\r\n0;\n" + HIDDEN, id="extension and LF"
-        ),
-        pytest.param(
-            HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX: a\r\n\r\n" + HIDDEN, id="trailer"
-        ),
-        pytest.param(HEAD + b"Content-Length: 0\r\nX\r\n: a\r\n\r\n" + HIDDEN, id="split field"),
-        pytest.param(HEAD + b"Content-Length: \r\n\r\n" + HIDDEN, id="empty CL"),
-    ],
-)
+@pytest.mark.parametrize("sent", TRICKS)
 async def test_a_hidden_request_is_never_answered(front: Front, paths: Paths, sent: bytes) -> None:
     answered = await front.exchange(sent)
     assert statuses(answered) == [400]
