@@ -86,7 +86,7 @@ async def data_plane(loop: TurnLoop) -> AsyncIterator[Server]:
         )
         answering.add(
             oip_pb2_grpc.add_GRPCInferenceServiceServicer_to_server,
-            OipServicer(router, dispatcher, lambda: health.ready, version="0"),
+            OipServicer(router, dispatcher, lambda: health.ready, now_s=_clock(loop), version="0"),
         )
         health_pb2_grpc.add_HealthServicer_to_server(health, like_grpcio)
         add_reflection(like_grpcio, _SERVICES)

@@ -14,7 +14,7 @@ from server.routing.counters import Counters
 from server.routing.errors import ControlPlaneDown
 from server.routing.router import Router
 from server.transport.serving.server import Server
-from turnout.v1.control_pb2 import PushStatsRequest
+from turnout.v1.control_pb2 import KeyUse, PushStatsRequest
 
 # The control plane hears of an ejection, and the demo's screen of a request, within this.
 PUSH_S = 0.25
@@ -47,16 +47,23 @@ class Pusher:
         self._plan_age = PlanAge()
         self._pushes = Pushes(secrets.token_hex(8))
         self._config_number = 0  # of the snapshot whose configuration is in force; 0: of no epoch
+        self._keys = 0, 0  # in force: the epoch that numbers them, and the number
+        self._used_s = 0.0  # uses of keys were told up to then
 
     def follow(self, epoch: int) -> None:
         """To another start of the control plane everything is pushed again."""
         if self._pushes.follow(epoch):
             self._counters.touch_all()
             self._config_number = 0
+            self._used_s = 0.0
 
     def configured(self, number: int) -> None:
         """The configuration of this snapshot is in force from now on."""
         self._config_number = number
+
+    def keys_in_force(self, epoch: int, number: int) -> None:
+        """The keys of this number are in force from now on."""
+        self._keys = epoch, number
 
     async def run(self, control: ControlClient) -> None:
         """Pushes counters again and again; never ends."""
@@ -86,6 +93,8 @@ class Pusher:
         if self.door is not None:
             tell_door(request, self.door)
         self._tell_plan(request, control)
+        now_s = self._now_s()
+        self._tell_keys(request)
         try:
             await control.push(request)
         except ControlPlaneDown:
@@ -94,7 +103,14 @@ class Pusher:
         except asyncio.CancelledError:
             self._counters.touch_again(touched)
             raise
+        self._used_s = now_s
         return more
+
+    def _tell_keys(self, request: PushStatsRequest) -> None:
+        epoch, number = self._keys
+        request.keys_number = number if epoch == request.epoch else 0
+        used = self._router.callers.used(since_s=self._used_s)
+        request.keys_used.extend(KeyUse(id=id_, used_s=used_s) for id_, used_s in used.items())
 
     def _tell_plan(self, request: PushStatsRequest, control: ControlClient) -> None:
         """The log says when nobody stands by the plan any more, whatever the reason."""

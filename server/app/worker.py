@@ -29,8 +29,10 @@ from server.app.settings import BindError, Settings, clock, read_settings, stop_
 from server.control.client import ControlClient, control_channel
 from server.control.kept_file import FileRefused
 from server.control.key_file import read_key
+from server.control.key_messages import keys_of
 from server.dispatch.dispatcher import Dispatcher
 from server.door.service import DoorService
+from server.routing.callers import Callers
 from server.routing.counters import Counters
 from server.routing.decision_id import Sealer
 from server.routing.router import Router
@@ -49,6 +51,7 @@ from server.upstream.upstreams import Upstreams
 from server.version import VERSION
 from server.wire import oip_pb2_grpc
 from turnout.v1 import routing_pb2_grpc
+from turnout.v1.control_pb2 import KeySet
 
 _SERVICES = (ROUTING, OIP, HEALTH)
 # Calls that are out have some 50 objects each, which are gone when they end: of less than a hundred
@@ -85,7 +88,7 @@ async def serve(
         large_chats = LargeChats(ReaderProcess(), ChatQueue())
         stack.push_async_callback(large_chats.close)
         channel = await stack.enter_async_context(control_channel(settings.control_address))
-        control = ControlClient(channel, settings.name)
+        control = ControlClient(channel, settings.name, _following_keys(router, pusher))
         stack.push_async_callback(pusher.push, control)  # the last counters, once calls have ended
         server = listener.server
         answering = ErrorAnswering(server, counters.count_refusal)
@@ -104,7 +107,9 @@ async def serve(
         health_servicer = HealthServicer()
         answering.add(
             oip_pb2_grpc.add_GRPCInferenceServiceServicer_to_server,
-            OipServicer(router, dispatcher, lambda: health_servicer.ready, version=VERSION),
+            OipServicer(
+                router, dispatcher, lambda: health_servicer.ready, now_s=now_s, version=VERSION
+            ),
         )
         _add_standard(server, health_servicer)
         service = DoorService(
@@ -133,6 +138,16 @@ async def _stop_together(listener: DataListener, door: DoorListener | None) -> N
     await asyncio.gather(listener.stop(), *(() if door is None else (door.stop(),)))
 
 
+def _following_keys(router: Router, pusher: Pusher) -> Callable[[int, KeySet], None]:
+    """Puts keys in force as they come: a key that is revoked waits for no configuration."""
+
+    def follow(epoch: int, keys: KeySet) -> None:
+        router.callers.put_in_force(keys_of(keys), lost=keys.lost)
+        pusher.keys_in_force(epoch, keys.number)
+
+    return follow
+
+
 async def _until(stop: asyncio.Event, *work: Coroutine[Any, Any, None]) -> None:
     """Runs what never ends by itself; if one fails, so does the process, which is restarted."""
     async with asyncio.TaskGroup() as group:
@@ -145,7 +160,8 @@ async def _until(stop: asyncio.Event, *work: Coroutine[Any, Any, None]) -> None:
 def _router(settings: Settings, counters: Counters) -> Router:
     sealer = Sealer(read_key(settings.key_path), boot=secrets.randbits(64))
     slices = Slices(settings.place, settings.workers)
-    return Router(Selector(), sealer, counters, slices, chance=random.random)
+    callers = Callers(workers=settings.workers)
+    return Router(Selector(), sealer, counters, slices, callers, chance=random.random)
 
 
 def _add_standard(server: grpc.aio.Server, health_servicer: HealthServicer) -> None:

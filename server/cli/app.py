@@ -11,6 +11,7 @@ from server.cli import (
     classes,
     classifier,
     classify,
+    keys,
     models,
     plan,
     reload,
@@ -84,4 +85,5 @@ _MODEL = _example("model set small price.request_usd=0.002")
 app.add_typer(models.app, name="model", epilog=_MODEL)
 app.add_typer(models.app, name="models", epilog=_MODEL, hidden=True)  # as it was called first
 app.add_typer(classes.app, name="class", epilog=_example("class set support floor=0.9"))
+app.add_typer(keys.app, name="keys", epilog=_example("keys create --tenant team-a"))
 app.add_typer(budget.app, name="budget", epilog=_example("budget set company amount_usd=4500"))

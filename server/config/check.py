@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from itertools import pairwise
 
 from server.config import rules
+from server.config.callers import is_local, shows_certificates
 from server.config.diagnostics import Findings, Path, did_you_mean
 from server.config.hints import PORT_MAX, address_hint, with_hint
 from server.config.models import PriceConfig
@@ -209,6 +210,24 @@ def _listeners(config: Config) -> Findings:
         yield ("listeners", "tls"), message
 
 
+def _callers(config: Config) -> Findings:
+    callers, listeners = config.callers, config.listeners
+    asks_certificates = shows_certificates(listeners)
+    is_open = not is_local(listeners.data) and not asks_certificates
+    if is_open and callers.anonymous is None and _address_fault(listeners.data, port_min=0) is None:
+        yield (
+            ("listeners", "data"),
+            "is beyond this machine, and nothing says who may ask: give callers.anonymous: false, "
+            "and who has a key may ('turnout keys create'), or true, and whoever reaches it may",
+        )
+    at: Path = ("callers", "tenants_by_certificate")
+    if callers.tenants_by_certificate and not asks_certificates:
+        yield at, "nobody is asked for a certificate: give listeners.tls.client_ca_file"
+    for name, tenant in callers.tenants_by_certificate.items():
+        if not tenant:
+            yield (*at, name), "names no tenant: say whose the certificate is"
+
+
 def _state_dir(config: Config) -> Findings:
     folder = config.state_dir
     # What ~ stands for is not known here; it is looked at when the folder is used.
@@ -237,4 +256,5 @@ _CHECKS: Mapping[Callable[[Config], Findings], frozenset[str]] = {
     _sizes: frozenset({"size_buckets_tokens"}),
     _health: frozenset({"health"}),
     _listeners: frozenset({"listeners"}),
+    _callers: frozenset({"listeners", "callers"}),
 }

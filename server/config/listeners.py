@@ -18,7 +18,7 @@ class ListenersConfig(Section):
     """Where to listen. host:port, or unix:/PATH; port 0 takes a free one."""
 
     data: str = "127.0.0.1:7080"
-    """For requests. Whoever reaches it may ask: an address beyond this machine is your word."""
+    """For requests. For an address beyond this machine, say in callers who may ask."""
     openai: str | None = None
     """For clients of OpenAI, by HTTP; none, unless given."""
     admin: str | None = None

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field, PositiveInt
 
 from server.config.budgets import BudgetConfig
+from server.config.callers import CallersConfig
 from server.config.classes import ClassConfig, ClassifierConfig, DomainConfig
 from server.config.listeners import ListenersConfig
 from server.config.models import HealthConfig, ModelConfig
@@ -29,6 +30,8 @@ class Config(Section):
     """The folder of sockets and keys; turnout in $XDG_STATE_HOME or ~/.local/state by default."""
     listeners: ListenersConfig = ListenersConfig()
     """Where to listen."""
+    callers: CallersConfig = CallersConfig()
+    """Who may ask."""
     worker_memory_mib: Annotated[int, Field(ge=512, le=1_048_576)] = 1_536
     """MiB that a worker stays within: two thirds of it may hold requests, answers, connections."""
     size_buckets_tokens: SizeBuckets = (1_000, 8_000)

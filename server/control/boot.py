@@ -58,6 +58,7 @@ class Boot:
     plan_id: str = ""  # empty before the first plan
     plan_age_s: float | None = None  # as the newest push said
     config_number: int = 0  # of the configuration in force there; 0: none of this epoch
+    keys_number: int = 0  # likewise, of the keys
     _attempts: dict[EndpointName, float] = field(default_factory=dict)  # as of its last push
 
     @property
@@ -73,6 +74,7 @@ class Boot:
         self.sequence, self.pushed_s, self.heard = push.sequence, now_s, True
         self._hear(push, silent_s)
         self.config_number = push.config_number if push.epoch == epoch else 0
+        self.keys_number = push.keys_number if push.epoch == epoch else 0
         increments = [self._increment(stats) for stats in push.cells]
         self._sum_up(increments)
         if push.epoch == epoch and not push.more:

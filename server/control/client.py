@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -66,12 +66,23 @@ async def control_channel(address: str) -> AsyncIterator[Channel]:
         await channel.close()
 
 
+def _not_served(epoch: int, keys: pb.KeySet) -> None:
+    """Nobody shows a key here."""
+
+
 class ControlClient:
     """One worker's connection to its control plane, which may go away and come back."""
 
-    def __init__(self, channel: Channel, worker: str) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        worker: str,
+        on_keys: Callable[[int, pb.KeySet], None] = _not_served,
+    ) -> None:
+        """`on_keys` is told of keys in force, with the epoch that numbers them."""
         self._channel = channel
         self._worker = worker
+        self._on_keys = on_keys
         self._is_refused = False
         self._newest = (0, 0)
         self.confirmed: Confirmed | None = None  # of the plan in force; None before the first
@@ -121,6 +132,9 @@ class ControlClient:
             async for message in call:
                 await asyncio.sleep(0)  # many parts come in one read: each has a turn of its own
                 part = pb.WatchPlanResponse.FromString(message)
+                if part.HasField("keys"):
+                    self._on_keys(part.epoch, part.keys)
+                    continue
                 if part.plan_id:
                     self.confirmed = Confirmed(part.plan_s, part.window_s)
                 if part.confirms:

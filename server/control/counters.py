@@ -78,6 +78,10 @@ class Workers:
         """Those that run, and have not said that this configuration is in force there."""
         return sorted(b.worker for b in self._heard(now_s) if b.config_number < config_number)
 
+    def behind_keys(self, keys_number: int, *, now_s: float) -> list[str]:
+        """Those that run, and have not said that these keys are in force there."""
+        return sorted(b.worker for b in self._heard(now_s) if b.keys_number < keys_number)
+
     def ejected(self, *, now_s: float) -> set[EndpointName]:
         """Endpoints that workers of at least half of the recent attempts at them have ejected.
 

@@ -1,6 +1,7 @@
 """The configuration in force as the disk has it, and who made it so."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -20,7 +21,7 @@ _log = structlog.get_logger()
 
 
 class KeptConfig:
-    """Writes both files beside the loop. Calls do not wait for each other: make one at a time."""
+    """Writes files beside the loop. Calls do not wait for each other: make one at a time."""
 
     def __init__(self, live: Path, updates: Path) -> None:
         self._live = live
@@ -38,11 +39,15 @@ class KeptConfig:
         The update comes first: a kill between the two leaves one that nobody was told of, and no
         configuration without its author.
         """
-        kept = self._updates
         update = Update.of(changes(before, after), by, now_s=now_s)
+        await self.keep(update, lambda: write_whole(self._live, to_json(after)))
+
+    async def keep(self, update: Update, write: Callable[[], None]) -> None:
+        """Keeps what `write` puts on the disk, with who asked for it; raises as replace does."""
+        kept = self._updates
         try:
             await self._write_updates(kept.with_update(update))
-            await asyncio.to_thread(write_whole, self._live, to_json(after))
+            await asyncio.to_thread(write)
         except OSError:
             self._updates = kept
             await self._write_updates_again()

@@ -14,6 +14,7 @@ class KeptFiles:
     state: Path  # what was learned and spent
     spent: Path  # what budgets have spent in their periods, as earlier versions kept it
     updates: Path  # who changed what while it ran
+    keys: Path  # what callers show, as hashes
 
     @classmethod
     def in_folder(cls, folder: Path) -> "KeptFiles":
@@ -23,4 +24,5 @@ class KeptFiles:
             folder / FILE_NAME,
             folder / "spent.json",
             folder / "updates.jsonl",
+            folder / "keys.json",
         )

@@ -16,6 +16,7 @@ from server.control.estimates import Estimates
 from server.control.explainer import Explainer, Pricer, price_window
 from server.control.kept_config import KeptConfig
 from server.control.kept_files import KeptFiles
+from server.control.key_keeper import KeyKeeper
 from server.control.knowledge import Knowledge
 from server.control.outcomes import Outcomes
 from server.control.publisher import Publisher
@@ -83,8 +84,15 @@ class ControlPlane:
         else:
             self._knowledge.last_hour.begin(now_s=self.started_s)
         self._up = self._knowledge.models_up(now_s=self.started_s)
-        self._updating = asyncio.Lock()
+        self._updating = asyncio.Lock()  # whatever is kept with who asked for it
         self._replacing = asyncio.Lock()  # the classifier
+        self.keys = KeyKeeper(
+            files.keys, self._kept_config, self._publisher, self._updating, clock=clock
+        )
+
+    def now_s(self) -> float:
+        """Seconds since 1970, by the clock that all of it goes by."""
+        return self._clock()
 
     @property
     def config(self) -> Config:
@@ -115,6 +123,7 @@ class ControlPlane:
         now_s = self._clock()
         self._knowledge.count_push(push, now_s=now_s)
         self._classifier.keep_texts(push)
+        self.keys.count_use(push.keys_used)
         up = self._knowledge.models_up(now_s=now_s)
         if up != self._up:
             _log.info("models up", models=sorted(up), before=sorted(self._up))
@@ -195,6 +204,10 @@ class ControlPlane:
         newest = self._publisher.config_number
         return self._knowledge.workers.behind(newest, now_s=self._clock())
 
+    def behind_keys(self) -> list[str]:
+        """Workers at which the keys in force are not in force yet."""
+        return self._knowledge.workers.behind_keys(self.keys.number, now_s=self._clock())
+
     async def _update(self, change: Callable[[Config], Config], by: Author) -> Config:
         async with self._updating:  # or of two changes at once the first would be lost
             config = change(self.config)
@@ -254,6 +267,7 @@ class ControlPlane:
         """Every update has written it; others may have removed it since."""
         async with self._updating:
             await self._kept_config.write_again(self.config)
+            await self.keys.write_again()
 
     async def _keep_again(self) -> None:
         """Once a window. What was learned is kept when its window is closed."""

@@ -4,6 +4,7 @@ import json
 import traceback
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from math import ceil
 from typing import NamedTuple
 
 import grpc
@@ -14,15 +15,8 @@ from server.door.context import CLASS, LABELS, PRIORITY, TENANT, USER
 from server.door.framing import FramingError, HeadTooLarge
 from server.routing import errors
 from server.routing.errors import InvalidRequest, PayloadTooLarge, RoutingError
-from server.rpc.errors import (
-    MESSAGE_BYTES_MAX,
-    RETRY_AFTER_S,
-    SHED_SPREAD_S,
-    code_of,
-    cut,
-    may_have_been_asked,
-    reason_of,
-)
+from server.rpc.errors import MESSAGE_BYTES_MAX, code_of, cut, reason_of
+from server.rpc.retry_info import may_have_been_asked, retry_after_s
 
 # By the status of gRPC, as google.rpc.Code says it.
 BY_CODE: Mapping[grpc.StatusCode, HTTPStatus] = {
@@ -103,7 +97,9 @@ def refusal_of(error: Exception, *, chance: Callable[[], float] = lambda: 0.0) -
         _log.error("unexpected error", error=type(error).__name__, at=_place(error))
         return _refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL", "internal error", None, {})
     status = status_of(error)
-    headers = _retry(error, status, chance)
+    headers = dict(_retry(error, status, chance))
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["www-authenticate"] = "Bearer"
     return _refusal(status, reason_of(error), str(error), _param(error.field), headers)
 
 
@@ -139,12 +135,12 @@ def _retry(
     error: RoutingError, status: HTTPStatus, chance: Callable[[], float]
 ) -> Mapping[str, str]:
     """When to come back, and whether a stock client should do so by itself."""
-    if may_have_been_asked(error):
-        return {"x-should-retry": "false"}  # a model may have been paid
-    if status not in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-        return {}
-    later_s = SHED_SPREAD_S * chance() if isinstance(error, errors.Shed) else 0.0
-    after_ms = round((RETRY_AFTER_S + later_s) * 1_000)
+    after_s = retry_after_s(error, code_of(error), chance)
+    if after_s is None:
+        # A model may have been paid, or no time would help; after 429 stock clients come back.
+        is_final = may_have_been_asked(error) or status is HTTPStatus.TOO_MANY_REQUESTS
+        return {"x-should-retry": "false"} if is_final else {}
+    after_ms = ceil(after_s * 1_000)
     # Whole seconds are all that `retry-after` has; OpenAI's clients read the other first.
     return {"retry-after": str(-(-after_ms // 1_000)), "retry-after-ms": str(after_ms)}
 

@@ -149,6 +149,60 @@ class Unauthenticated(RoutingError):
     reason = "UNAUTHENTICATED"
 
 
+class KeyMissing(RoutingError):
+    """Callers have to show a key, and none came."""
+
+    reason = "KEY_MISSING"
+
+
+class KeyUnknown(RoutingError):
+    """No key in force is the one that was shown: it never was, or it was revoked."""
+
+    reason = "KEY_UNKNOWN"
+
+
+class KeyExpired(RoutingError):
+    """The time of the key that was shown is over, or that of its secret."""
+
+    reason = "KEY_EXPIRED"
+
+
+class KeyAmbiguous(RoutingError):
+    """Two keys were shown, or a key and a certificate of two tenants."""
+
+    reason = "KEY_AMBIGUOUS"
+
+
+class KeyTenant(RoutingError):
+    """The request names a tenant that its caller is not."""
+
+    reason = "KEY_TENANT"
+
+
+class KeyClass(RoutingError):
+    """The key is not for requests of this class."""
+
+    reason = "KEY_CLASS"
+
+
+class KeyRate(RoutingError):
+    """The key has asked for more requests a minute than it may."""
+
+    reason = "KEY_RATE"
+
+    def __init__(
+        self, message: str, *, field: str = "", retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message, field=field)
+        self.retry_after_s = retry_after_s  # None: no time would help
+
+
+class KeyBusy(RoutingError):
+    """The key has as many calls open as it may have."""
+
+    reason = "KEY_BUSY"
+
+
 class UpstreamFailed(RoutingError):
     """Every attempt that was allowed failed; tells of the last that an endpoint was asked in."""
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from server.routing.callers import Caller
 from server.routing.catalog import PayloadKind
 
 
@@ -38,3 +39,12 @@ class Query:
     overhead_tokens: int = 0
     # Read when a rule asks for them: most requests are forwarded without.
     tensors: Callable[[], tuple[Tensor, ...]] = field(default=tuple, compare=False)
+    caller: Caller | None = None  # None: nobody has a name here
+
+    def sign(self, caller: Caller, *, tenant_at: str) -> None:
+        """Makes it this caller's; raises KeyTenant where it says that it is another tenant's.
+
+        `tenant_at` is where requests name it.
+        """
+        self.tenant = caller.claim(self.tenant, field=tenant_at)
+        self.caller = caller

@@ -6,6 +6,7 @@ from server.config.models import HealthConfig
 from server.config.schema import Config
 from server.routing.admission import Admission
 from server.routing.asked import Asked, hold_size, no_candidate
+from server.routing.callers import Callers
 from server.routing.catalog import Catalog, Model, bits
 from server.routing.counters import Counters
 from server.routing.decision import Decision, Decisions, Grounds
@@ -33,15 +34,18 @@ class Router:
         sealer: Sealer,
         counters: Counters,
         slices: Slices | None = None,
+        callers: Callers | None = None,
         *,
         chance: Callable[[], float],
     ) -> None:
-        """`slices` are the whole capacities, unless other workers have their parts.
+        """`slices` are the whole capacities, and `callers` may ask all that they may, unless other
+        workers have their parts.
 
         `chance` is uniform in [0, 1): it spreads requests over endpoints.
         """
         self._selector = selector
         self.slices = slices or Slices()
+        self.callers = callers or Callers()
         self.admission = Admission(counters, self.slices)
         self._sealer = sealer
         self._counters = counters
@@ -64,6 +68,7 @@ class Router:
     def put_in_force(self, routes: Routes) -> None:
         """Calls that are out end by the configuration of before."""
         config = routes.config
+        self.callers.configure(config)
         self.health.tune(config.health)
         self.endpoints.track(
             (index, address)
@@ -90,6 +95,8 @@ class Router:
         """Reads a request, which Infer forwards or its caller does; raises RoutingError."""
         _, catalog, classifier = self._ready()
         reading = classifier.read(query)
+        if query.caller is not None:
+            query.caller.hold_class(reading.cell.traffic_class)
         if query.size_bytes:
             hold_size(query.size_bytes, catalog.classes[reading.cell.traffic_class])
         unfit = catalog.unfit[query.payload_kind]

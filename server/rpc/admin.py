@@ -30,6 +30,7 @@ from server.rpc.admin_changes import (
     model_changes,
     of_new_model,
 )
+from server.rpc.admin_keys import create_key, list_keys, revoke_key, rotate_key
 from server.rpc.admin_reload import reload_response
 from server.rpc.author import author_of
 from server.rpc.errors import Context
@@ -151,6 +152,24 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         found = await self._reloads.reload(request.content, by=by, dry_run=request.dry_run)
         behind = await self._reloads.behind() if found.in_force else ()
         return reload_response(found, behind)
+
+    async def CreateKey(
+        self, request: pb.CreateKeyRequest, context: Context
+    ) -> pb.CreateKeyResponse:
+        return await create_key(self._plane, request, context)
+
+    async def ListKeys(self, request: pb.ListKeysRequest, context: Context) -> pb.ListKeysResponse:
+        return list_keys(self._plane)
+
+    async def RotateKey(
+        self, request: pb.RotateKeyRequest, context: Context
+    ) -> pb.RotateKeyResponse:
+        return await rotate_key(self._plane, request, context)
+
+    async def RevokeKey(
+        self, request: pb.RevokeKeyRequest, context: Context
+    ) -> pb.RevokeKeyResponse:
+        return await revoke_key(self._plane, request, context)
 
     async def _update(
         self,

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 
 from server.routing.asked import Asked
 from server.routing.batch import Alike, Decided, alike_key, decide_batch
+from server.routing.callers import Caller
 from server.routing.catalog import Catalog
 from server.routing.endpoints import ALIKE_MIN
 from server.routing.errors import (
@@ -46,6 +47,7 @@ class BatchCall:
         metadata: Mapping[str, str],
         on_refused: Callable[[str], None],
         turn: Turn,
+        caller: Caller | None = None,
         *,
         now_s: Callable[[], float],
         clock: Callable[[], float],
@@ -61,7 +63,8 @@ class BatchCall:
         self._now_s = now_s
         self._clock = clock
         self._chance = chance
-        self._known = _Known(router, metadata)
+        self._caller = caller
+        self._known = _Known(router, metadata, caller)
         self._results = BatchResults(chance)
 
     async def answer(self, data: Bytes) -> AsyncIterator[bytes]:
@@ -70,6 +73,8 @@ class BatchCall:
         Decides or refuses each request; raises only what holds for all of them.
         """
         requests = await cut(data, "turnout.v1.RouteBatchRequest.requests", self._turn)
+        if self._caller is not None:
+            self._caller.spend(len(requests), now_s=self._now_s())
         clock, slice_ = self._clock, self._slice()
         for each in requests:
             if clock() >= slice_.until_s and slice_.request_ids:
@@ -182,9 +187,10 @@ class _Slice:
 class _Known:
     """What requests of a batch were read as under the configuration in force."""
 
-    def __init__(self, router: Router, metadata: Mapping[str, str]) -> None:
+    def __init__(self, router: Router, metadata: Mapping[str, str], caller: Caller | None) -> None:
         self._router = router
         self._metadata = metadata
+        self._caller = caller
         self._catalog: Catalog | None = None
         self._asked: dict[tuple[bytes, int | None], Asked] = {}  # by query and range of tokens
 
@@ -217,6 +223,8 @@ class _Known:
             raise InvalidRequest("a batch has no dry runs: use Route for it", field="dry_run")
         query = convert.route_query(request, size_bytes, self._metadata, content)
         query.input_tokens = tokens
+        if self._caller is not None:
+            query.sign(self._caller, tenant_at=convert.TENANT_AT)
         return self._router.read(query)
 
 

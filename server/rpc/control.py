@@ -18,7 +18,8 @@ from server.rpc.wire import Bytes, tag
 from turnout.v1 import control_pb2 as pb
 from turnout.v1 import control_pb2_grpc
 
-# A worker pushes 200 cells at once, 100 texts and some 50 counts; its endpoints it pushes all.
+# A worker pushes 200 cells at once, 100 texts, some 50 counts and the uses of 1,000 keys; its
+# endpoints it pushes all.
 PUSHED_MAX = 1_000
 # An outcome of eight attempts takes 0.3 ms.
 SETTLED_AT_A_STRETCH = 30
@@ -44,7 +45,7 @@ def _counted(most: Mapping[str, int], message: type[Message]) -> Shape:
 
 _SETTLED = _counted({"outcomes": OUTCOMES_MAX}, pb.SettleRequest)
 _PUSHED = _counted(
-    dict.fromkeys(("cells", "refusals", "kept", "limits_reached"), PUSHED_MAX),
+    dict.fromkeys(("cells", "refusals", "kept", "limits_reached", "keys_used"), PUSHED_MAX),
     pb.PushStatsRequest,
 )
 

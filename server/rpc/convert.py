@@ -30,6 +30,8 @@ _PAYLOAD_KINDS: Mapping[int, PayloadKind] = {
     pb.PAYLOAD_KIND_TEXT: PayloadKind.TEXT,
     pb.PAYLOAD_KIND_TENSORS: PayloadKind.TENSORS,
 }
+# Where requests say whose they are.
+TENANT_AT = "context.tenant"
 # What an OIP caller, whose messages have no place for it, says in metadata.
 TENANT_KEY, USER_KEY = "turnout-tenant", "turnout-user"
 # The model_name of an OIP request that leaves the class to the rules.

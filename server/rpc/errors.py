@@ -9,7 +9,6 @@ from typing import Any, TypeAlias, TypeVar, cast
 import grpc
 import structlog
 from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
@@ -18,6 +17,7 @@ from server.routing import errors
 from server.routing.errors import RoutingError, UpstreamFailed
 from server.rpc import method_limits
 from server.rpc.malformed import parsed
+from server.rpc.retry_info import retry_info
 from server.rpc.wire import Bytes
 from server.transport.grpc.methods import takes_views
 
@@ -26,12 +26,7 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 _RAW = "takes_and_returns_bytes"
 
 _DETAILS = "grpc-status-details-bin"
-# When to come back after UNAVAILABLE: a worker that starts, a plan's pass or an ejection's
-# first retry take about this long.
-RETRY_AFTER_S = 1.0
-# After SHED callers are sent back for a random time up to so much longer, or those who are refused
-# together would return together. There are only so many steps, so that each status is made once.
-SHED_SPREAD_S = 2.0
+# SHED is spread over so many steps, that each status is made once.
 SHED_STEPS = 16
 # Different refusals, of 5 KB each: one plan has a few for each of some hundred classes.
 SHED_KEPT_MAX = 200
@@ -61,6 +56,14 @@ STATUS: Mapping[type[RoutingError], grpc.StatusCode] = {
     errors.ControlPlaneDown: grpc.StatusCode.UNAVAILABLE,
     errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
     errors.ReaderStalled: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.KeyMissing: grpc.StatusCode.UNAUTHENTICATED,
+    errors.KeyUnknown: grpc.StatusCode.UNAUTHENTICATED,
+    errors.KeyExpired: grpc.StatusCode.UNAUTHENTICATED,
+    errors.KeyAmbiguous: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.KeyTenant: grpc.StatusCode.PERMISSION_DENIED,
+    errors.KeyClass: grpc.StatusCode.PERMISSION_DENIED,
+    errors.KeyRate: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.KeyBusy: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -240,21 +243,13 @@ def status_of(error: Exception, *, chance: Callable[[], float] = lambda: 0.0) ->
     ]
     if violations := _violations(error):
         details.append(error_details_pb2.BadRequest(field_violations=violations))
-    if code is grpc.StatusCode.UNAVAILABLE and not may_have_been_asked(error):
-        later_s = SHED_SPREAD_S * chance() if isinstance(error, errors.Shed) else 0.0
-        delay = Duration()
-        delay.FromMilliseconds(int((RETRY_AFTER_S + later_s) * 1_000))
-        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    if (retry := retry_info(error, code, chance)) is not None:
+        details.append(retry)
     return status_pb2.Status(
         code=code.value[0],
         message=cut(message, MESSAGE_BYTES_MAX),
         details=[_packed(detail) for detail in details],
     )
-
-
-def may_have_been_asked(error: Exception) -> bool:
-    """Whether a model may have heard of the request: RetryInfo says that none has."""
-    return isinstance(error, UpstreamFailed) and error.is_sent
 
 
 def code_of(error: Exception) -> grpc.StatusCode:

@@ -13,7 +13,8 @@ from server.routing.errors import NotFound
 from server.routing.readiness import Readiness
 from server.routing.router import Router
 from server.rpc import convert
-from server.rpc.convert import AUTO
+from server.rpc.callers import admit_for_long
+from server.rpc.convert import AUTO, TENANT_KEY
 from server.rpc.errors import Context, raw
 from server.rpc.routing import forwarded
 from server.rpc.wire import Bytes
@@ -30,11 +31,14 @@ class OipServicer(oip_pb2_grpc.GRPCInferenceServiceServicer):
         dispatcher: Dispatcher,
         ready: Callable[[], Readiness],
         *,
+        now_s: Callable[[], float],
         version: str,
     ) -> None:
         self._router = router
         self._dispatcher = dispatcher
         self._ready = ready
+        self._callers = router.callers
+        self._now_s = now_s
         self._version = version
 
     async def ServerLive(
@@ -75,10 +79,16 @@ class OipServicer(oip_pb2_grpc.GRPCInferenceServiceServicer):
     @in_task
     @raw
     async def ModelInfer(self, request: Bytes, context: Context) -> Bytes:  # type: ignore[override]
+        caller = None
+        if self._callers.is_on:
+            caller = admit_for_long(self._callers, context, now_s=self._now_s())
         invocation_metadata = context.invocation_metadata()
         metadata = convert.text_metadata(invocation_metadata)
+        query = convert.oip_query(request, metadata, self._router.catalog.classes)
+        if caller is not None:
+            query.sign(caller, tenant_at=TENANT_KEY)
         answer = await self._dispatcher.infer(
-            convert.oip_query(request, metadata, self._router.catalog.classes),
+            query,
             Asked(request, TENSORS),
             timeout_s=context.time_remaining(),
             metadata=forwarded(invocation_metadata),

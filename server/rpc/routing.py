@@ -5,12 +5,14 @@ from time import perf_counter
 
 from server.dispatch.dispatcher import Dispatcher
 from server.dispatch.exchange import TENSORS, Asked
+from server.routing.callers import Caller
 from server.routing.decision_id import Kind
 from server.routing.errors import InvalidRequest
 from server.routing.reported import Reported
 from server.routing.router import Router
 from server.rpc import convert
 from server.rpc.batch import BatchCall
+from server.rpc.callers import admit, admit_for_long, find
 from server.rpc.carve import INFER, ROUTE
 from server.rpc.errors import Context, raw
 from server.rpc.openai_chat import Chat
@@ -54,17 +56,21 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
         self._settle = settle
         self._read_large_chat = read_large_chat
         self._on_refused = on_refused
+        self._callers = router.callers
         self._now_s = now_s
         self._clock = clock
         self._chance = chance
 
     @raw
     async def Route(self, data: Bytes, context: Context) -> bytes:  # type: ignore[override]
+        caller = self._admit(context) if self._callers.is_on else None
         request, content = ROUTE.read(data)
         chat = None
         if content is not None and (body := convert.large_chat(content)):
             chat = await self._read_large_chat(body, context.peer())
         query = convert.route_query(request, len(data), self._metadata(context), content, chat)
+        if caller is not None:
+            query.sign(caller, tenant_at=convert.TENANT_AT)
         now_s = self._now_s()
         if request.dry_run:
             decision, decision_id = self._router.dry_run(query, now_s=now_s), ""
@@ -79,12 +85,14 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
     async def RouteBatch(  # type: ignore[override]
         self, data: Bytes, context: Context
     ) -> list[bytes]:
+        caller = self._find(context) if self._callers.is_on else None
         call = BatchCall(
             self._router,
             # A configuration that comes between two slices may ask for what none asked before.
             convert.text_metadata(context.invocation_metadata()),
             self._on_refused,
             turn_of(context),
+            caller,
             now_s=self._now_s,
             clock=self._clock,
             chance=self._chance,
@@ -100,10 +108,14 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
     async def Infer(  # type: ignore[override]
         self, data: Bytes, context: Context
     ) -> bytes | tuple[bytes, Bytes]:
+        caller = self._admit_for_long(context) if self._callers.is_on else None
         request, content = INFER.read(data)
         payload = _payload(request) if content is None else content.data
+        query = convert.infer_query(request, payload, len(data), self._metadata(context))
+        if caller is not None:
+            query.sign(caller, tenant_at=convert.TENANT_AT)
         answer = await self._dispatcher.infer(
-            convert.infer_query(request, payload, len(data), self._metadata(context)),
+            query,
             Asked(payload, TENSORS),
             timeout_s=context.time_remaining(),
             metadata=forwarded(context.invocation_metadata()),
@@ -112,11 +124,22 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
 
     @raw
     async def Report(self, data: Bytes, context: Context) -> bytes:  # type: ignore[override]
+        if self._callers.is_on:
+            self._find(context)  # to report is no request, and counts for none
         response = await settle_outcomes(data, self._settle, self._observe, turn_of(context))
         return response.SerializeToString()
 
     def _observe(self, decision_id: str, reported: Reported) -> None:
         self._router.observe(decision_id, reported, now_s=self._now_s())
+
+    def _find(self, context: Context) -> Caller:
+        return find(self._callers, context, now_s=self._now_s())
+
+    def _admit(self, context: Context) -> Caller:
+        return admit(self._callers, context, now_s=self._now_s())
+
+    def _admit_for_long(self, context: Context) -> Caller:
+        return admit_for_long(self._callers, context, now_s=self._now_s())
 
     def _metadata(self, context: Context) -> dict[str, str]:
         """Only where a rule asks for them: to read metadata takes as long as all rules."""

@@ -7,7 +7,7 @@ import asyncio
 import fcntl
 import struct
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from server.transport.http2.connection import Connection
 from server.transport.http2.output import ROOM_BYTES
@@ -24,7 +24,8 @@ class Link:
 
     __slots__ = (
         "_flush_is_due", "_on_flushed", "_turn_bytes", "_writable", "connection", "flow",
-        "is_congested", "is_reading", "loop", "peer", "transport", "unread_bytes", "written_bytes",
+        "is_congested", "is_reading", "loop", "peer", "peer_certificate", "transport",
+        "unread_bytes", "written_bytes",
     )  # fmt: skip
 
     def __init__(
@@ -36,6 +37,7 @@ class Link:
         self.connection = connection
         self.loop = loop
         self.peer = ""  # as gRPC writes it
+        self.peer_certificate: Mapping[str, Sequence[bytes]] = {}  # its names, by gRPC's words
         self.flow: Flow  # of a server's connection, once it is made: its place among others
         self.transport: asyncio.Transport | None = (
             None  # until it is connected, and once it is lost

@@ -1,7 +1,7 @@
 """One call as its servicer sees it: the part of grpc.aio.ServicerContext that servicers use."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import Context as Variables
 from typing import Any, TypeAlias
 
@@ -78,6 +78,9 @@ class ServerCall:
 
     def peer(self) -> str:
         return self._link.peer
+
+    def auth_context(self) -> Mapping[str, Iterable[bytes]]:
+        return self._link.peer_certificate
 
     def time_remaining(self) -> float | None:
         """Seconds until the deadline; None without one."""

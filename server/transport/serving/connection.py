@@ -19,7 +19,7 @@ from server.transport.serving.last_words import LastWords
 from server.transport.serving.tally import Tally
 from server.transport.serving.watch import Watch
 from server.transport.sockets.peer_name import counted_address, written_address
-from server.transport.sockets.tls import speaks_h2
+from server.transport.sockets.tls import peer_names, speaks_h2
 
 # Beyond this much that the kernel does not take, we stop reading: more calls would be more answers.
 WRITE_BUFFER_BYTES = 256 * 2**10
@@ -83,6 +83,7 @@ class ServerConnection(asyncio.Protocol):
         tls = transport.get_extra_info("ssl_object")
         if tls is not None:
             self._holding.has_tls()
+            self._link.peer_certificate = peer_names(tls.getpeercert())
         if not speaks_h2(tls):
             self._tally.log.log_handshake(self._link.peer, "no agreement on HTTP/2 (ALPN h2)")
             transport.abort()

@@ -2,8 +2,8 @@
 
 import os
 import ssl
-from collections.abc import Callable
-from typing import Literal, NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 File = Literal["cert_file", "key_file", "client_ca_file"]
 
@@ -77,6 +77,18 @@ def faults(files: TlsFiles) -> list[TlsError]:
 def speaks_h2(connection: ssl.SSLObject | None) -> bool:
     """Whether the handshake agreed on HTTP/2; one without TLS needs no agreement."""
     return connection is None or connection.selected_alpn_protocol() == HTTP_2
+
+
+def peer_names(certificate: Mapping[str, Any] | None) -> Mapping[str, Sequence[bytes]]:
+    """The names in a certificate, by gRPC's words for them; of none that was not looked at."""
+    shown = certificate or {}
+    subject = (pair for part in shown.get("subject", ()) for pair in part)
+    return {
+        "x509_subject_alternative_name": [
+            name.encode() for _, name in shown.get("subjectAltName", ()) if isinstance(name, str)
+        ],
+        "x509_common_name": [name.encode() for kind, name in subject if kind == "commonName"],
+    }
 
 
 def why_failed(error: OSError) -> str:

@@ -37,6 +37,11 @@ class Answers:
         self.replacement = pb.UpdateClassifierResponse(in_force=True)
         self.reload = pb.ReloadConfigRequest()
         self.reloaded = pb.ReloadConfigResponse(in_force=True)
+        self.keys = pb.ListKeysResponse()
+        self.created = pb.CreateKeyRequest()
+        self.rotated = pb.RotateKeyRequest()
+        self.revoked = pb.RevokeKeyRequest()
+        self.behind: list[str] = []
 
     def refuse(self, code: grpc.StatusCode, reason: str, message: str) -> None:
         self.refusal = _status(code, reason, message)
@@ -126,6 +131,25 @@ class Admin(AdminServiceServicer):
         self._answers.asked(context)
         self._answers.updated = request
         return pb.UpdateModelResponse(model=request.model)
+
+    def CreateKey(self, request: pb.CreateKeyRequest, context: Context) -> pb.CreateKeyResponse:
+        self._answers.asked(context)
+        self._answers.created = request
+        return pb.CreateKeyResponse(key=request.key, secret="tk_new", behind=self._answers.behind)
+
+    def ListKeys(self, request: pb.ListKeysRequest, context: Context) -> pb.ListKeysResponse:
+        self._answers.asked(context)
+        return self._answers.keys
+
+    def RotateKey(self, request: pb.RotateKeyRequest, context: Context) -> pb.RotateKeyResponse:
+        self._answers.asked(context)
+        self._answers.rotated = request
+        return pb.RotateKeyResponse(secret="tk_newer", behind=self._answers.behind)
+
+    def RevokeKey(self, request: pb.RevokeKeyRequest, context: Context) -> pb.RevokeKeyResponse:
+        self._answers.asked(context)
+        self._answers.revoked = request
+        return pb.RevokeKeyResponse(behind=self._answers.behind)
 
 
 class Routing(RoutingServiceServicer):

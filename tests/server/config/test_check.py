@@ -72,6 +72,14 @@ MISTAKES: list[tuple[Path, object, str, str]] = [
     (("listeners", "prometheus"), "unix:/a", "listeners.prometheus", "must be host:port, not"),
     (("listeners", "prometheus"), "127.0.0.1:7080", "listeners", "is given twice"),
     (("listeners", "admin"), "127.0.0.1:7081", "listeners.admin_token_file", "is missing"),
+    (("listeners", "data"), "0.0.0.0:7080", "listeners.data", "give callers.anonymous: false"),
+    (("listeners", "data"), "model.example:0", "listeners.data", "nothing says who may ask"),
+    (
+        ("callers", "tenants_by_certificate"),
+        {"a.example": "team-a"},
+        "callers.tenants_by_certificate",
+        "give listeners.tls.client_ca_file",
+    ),
     (("state_dir",), "var/lib", "state_dir", "must be an absolute path"),
     (("state_dir",), "/" + 87 * "a", "state_dir", "must be at most 87 bytes long, not 88"),
 ]
@@ -93,7 +101,9 @@ ACCEPTED: list[tuple[Path, object]] = [
     (("models", 0, "endpoints"), ["[::1]:8001", "unix:/run/a.sock", "model_a.example-b.com:1"]),
     (("classes", 0, "floor"), 0.95),
     (("classes", 2), {"name": "by-name-only"}),
-    (("listeners", "data"), "0.0.0.0:0"),
+    (("listeners", "data"), "127.8.0.1:0"),
+    (("listeners", "data"), "[::1]:0"),
+    (("listeners", "data"), "localhost:0"),
     (("listeners",), {"data": "127.0.0.1:0", "prometheus": "127.0.0.1:0"}),
     (("listeners", "admin"), "unix:/run/turnout/admin.sock"),
     (("listeners",), {"admin": "127.0.0.1:7081", "admin_token_file": "/etc/token"}),
@@ -199,3 +209,27 @@ def test_tls_needs_a_listener_on_tcp() -> None:
         parse(on_unix)
     on_unix["listeners"] |= {"admin": "127.0.0.1:7081", "admin_token_file": "/etc/token"}
     parse(on_unix)
+
+
+TLS = {"cert_file": "/c", "key_file": "/k", "client_ca_file": "/a"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"callers": {"anonymous": True}},
+        {"callers": {"anonymous": False}},
+        {"listeners": {"data": "0.0.0.0:7080", "tls": TLS}},
+    ],
+)
+def test_a_listener_beyond_this_machine_is_accepted_where_the_file_says_who_may_ask(
+    changes: dict[str, object],
+) -> None:
+    parse(plain((("listeners", "data"), "0.0.0.0:7080"), *(((k,), v) for k, v in changes.items())))
+
+
+def test_a_certificate_is_bound_to_a_tenant_that_has_a_name() -> None:
+    listeners = {"data": "127.0.0.1:0", "tls": TLS}
+    bound = {"tenants_by_certificate": {"a.example": ""}}
+    document = plain((("listeners",), listeners), (("callers",), bound))
+    assert _paths(document) == ["callers.tenants_by_certificate['a.example']"]

@@ -202,7 +202,7 @@ async def running(
         )
         answering.add(
             oip_pb2_grpc.add_GRPCInferenceServiceServicer_to_server,
-            OipServicer(router, dispatcher, lambda: health.ready, version=VERSION),
+            OipServicer(router, dispatcher, lambda: health.ready, now_s=now_s, version=VERSION),
         )
         health_pb2_grpc.add_HealthServicer_to_server(health, cast("grpc.aio.Server", server))
         address = await _started(server)

@@ -201,7 +201,71 @@ _AdminServiceReloadConfigType = typing_extensions.TypeVar(
     ],
 )
 
-class AdminServiceStub(typing.Generic[_AdminServiceGetServerInfoType, _AdminServiceGetPlanType, _AdminServiceListModelsType, _AdminServiceListClassesType, _AdminServiceListBudgetsType, _AdminServiceListUpdatesType, _AdminServiceUpdateModelType, _AdminServiceUpdateClassType, _AdminServiceUpdateBudgetType, _AdminServiceUpdateClassifierType, _AdminServiceReloadConfigType]):
+_AdminServiceCreateKeyType = typing_extensions.TypeVar(
+    '_AdminServiceCreateKeyType',
+    grpc.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.CreateKeyRequest,
+        turnout.v1.admin_pb2.CreateKeyResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.CreateKeyRequest,
+        turnout.v1.admin_pb2.CreateKeyResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.CreateKeyRequest,
+        turnout.v1.admin_pb2.CreateKeyResponse,
+    ],
+)
+
+_AdminServiceListKeysType = typing_extensions.TypeVar(
+    '_AdminServiceListKeysType',
+    grpc.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.ListKeysRequest,
+        turnout.v1.admin_pb2.ListKeysResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.ListKeysRequest,
+        turnout.v1.admin_pb2.ListKeysResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.ListKeysRequest,
+        turnout.v1.admin_pb2.ListKeysResponse,
+    ],
+)
+
+_AdminServiceRotateKeyType = typing_extensions.TypeVar(
+    '_AdminServiceRotateKeyType',
+    grpc.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.RotateKeyRequest,
+        turnout.v1.admin_pb2.RotateKeyResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.RotateKeyRequest,
+        turnout.v1.admin_pb2.RotateKeyResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.RotateKeyRequest,
+        turnout.v1.admin_pb2.RotateKeyResponse,
+    ],
+)
+
+_AdminServiceRevokeKeyType = typing_extensions.TypeVar(
+    '_AdminServiceRevokeKeyType',
+    grpc.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.RevokeKeyRequest,
+        turnout.v1.admin_pb2.RevokeKeyResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.RevokeKeyRequest,
+        turnout.v1.admin_pb2.RevokeKeyResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.RevokeKeyRequest,
+        turnout.v1.admin_pb2.RevokeKeyResponse,
+    ],
+)
+
+class AdminServiceStub(typing.Generic[_AdminServiceGetServerInfoType, _AdminServiceGetPlanType, _AdminServiceListModelsType, _AdminServiceListClassesType, _AdminServiceListBudgetsType, _AdminServiceListUpdatesType, _AdminServiceUpdateModelType, _AdminServiceUpdateClassType, _AdminServiceUpdateBudgetType, _AdminServiceUpdateClassifierType, _AdminServiceReloadConfigType, _AdminServiceCreateKeyType, _AdminServiceListKeysType, _AdminServiceRotateKeyType, _AdminServiceRevokeKeyType]):
     """For operators and finance. Updates hold at once and until the service stops or its file is
     reloaded; what should outlast that belongs in the configuration file.
     """
@@ -252,6 +316,22 @@ class AdminServiceStub(typing.Generic[_AdminServiceGetServerInfoType, _AdminServ
             turnout.v1.admin_pb2.ReloadConfigRequest,
             turnout.v1.admin_pb2.ReloadConfigResponse,
         ],
+        grpc.UnaryUnaryMultiCallable[
+            turnout.v1.admin_pb2.CreateKeyRequest,
+            turnout.v1.admin_pb2.CreateKeyResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            turnout.v1.admin_pb2.ListKeysRequest,
+            turnout.v1.admin_pb2.ListKeysResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            turnout.v1.admin_pb2.RotateKeyRequest,
+            turnout.v1.admin_pb2.RotateKeyResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            turnout.v1.admin_pb2.RevokeKeyRequest,
+            turnout.v1.admin_pb2.RevokeKeyResponse,
+        ],
     ], channel: grpc.Channel) -> None: ...
 
     @typing.overload
@@ -300,6 +380,22 @@ class AdminServiceStub(typing.Generic[_AdminServiceGetServerInfoType, _AdminServ
             turnout.v1.admin_pb2.ReloadConfigRequest,
             turnout.v1.admin_pb2.ReloadConfigResponse,
         ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            turnout.v1.admin_pb2.CreateKeyRequest,
+            turnout.v1.admin_pb2.CreateKeyResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            turnout.v1.admin_pb2.ListKeysRequest,
+            turnout.v1.admin_pb2.ListKeysResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            turnout.v1.admin_pb2.RotateKeyRequest,
+            turnout.v1.admin_pb2.RotateKeyResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            turnout.v1.admin_pb2.RevokeKeyRequest,
+            turnout.v1.admin_pb2.RevokeKeyResponse,
+        ],
     ], channel: grpc.aio.Channel) -> None: ...
 
     GetServerInfo: _AdminServiceGetServerInfoType
@@ -336,6 +432,19 @@ class AdminServiceStub(typing.Generic[_AdminServiceGetServerInfoType, _AdminServ
     force with all its updates. Where it has problems the one in force stays, and they are all
     listed in the response, which is no error: a status has no room for them.
     """
+
+    CreateKey: _AdminServiceCreateKeyType
+    """Keys that callers show. Each change is on the disk before it is answered, and the answer waits
+    up to 5 s for every worker to have it. Keys outlast the service and reloads of its file.
+    """
+
+    ListKeys: _AdminServiceListKeysType
+
+    RotateKey: _AdminServiceRotateKeyType
+    """A key gets another secret; the one that it had holds for a time."""
+
+    RevokeKey: _AdminServiceRevokeKeyType
+    """From now on nobody is served by it; calls that are out are seen through. Once is as good as twice."""
 
 AdminServiceAsyncStub: typing_extensions.TypeAlias = AdminServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
@@ -381,6 +490,22 @@ AdminServiceAsyncStub: typing_extensions.TypeAlias = AdminServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         turnout.v1.admin_pb2.ReloadConfigRequest,
         turnout.v1.admin_pb2.ReloadConfigResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.CreateKeyRequest,
+        turnout.v1.admin_pb2.CreateKeyResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.ListKeysRequest,
+        turnout.v1.admin_pb2.ListKeysResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.RotateKeyRequest,
+        turnout.v1.admin_pb2.RotateKeyResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        turnout.v1.admin_pb2.RevokeKeyRequest,
+        turnout.v1.admin_pb2.RevokeKeyResponse,
     ],
 ]
 
@@ -478,5 +603,38 @@ class AdminServiceServicer(metaclass=abc.ABCMeta):
         force with all its updates. Where it has problems the one in force stays, and they are all
         listed in the response, which is no error: a status has no room for them.
         """
+
+    @abc.abstractmethod
+    def CreateKey(
+        self,
+        request: turnout.v1.admin_pb2.CreateKeyRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[turnout.v1.admin_pb2.CreateKeyResponse, collections.abc.Awaitable[turnout.v1.admin_pb2.CreateKeyResponse]]:
+        """Keys that callers show. Each change is on the disk before it is answered, and the answer waits
+        up to 5 s for every worker to have it. Keys outlast the service and reloads of its file.
+        """
+
+    @abc.abstractmethod
+    def ListKeys(
+        self,
+        request: turnout.v1.admin_pb2.ListKeysRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[turnout.v1.admin_pb2.ListKeysResponse, collections.abc.Awaitable[turnout.v1.admin_pb2.ListKeysResponse]]: ...
+
+    @abc.abstractmethod
+    def RotateKey(
+        self,
+        request: turnout.v1.admin_pb2.RotateKeyRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[turnout.v1.admin_pb2.RotateKeyResponse, collections.abc.Awaitable[turnout.v1.admin_pb2.RotateKeyResponse]]:
+        """A key gets another secret; the one that it had holds for a time."""
+
+    @abc.abstractmethod
+    def RevokeKey(
+        self,
+        request: turnout.v1.admin_pb2.RevokeKeyRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[turnout.v1.admin_pb2.RevokeKeyResponse, collections.abc.Awaitable[turnout.v1.admin_pb2.RevokeKeyResponse]]:
+        """From now on nobody is served by it; calls that are out are seen through. Once is as good as twice."""
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from turnout.v1 import routing_pb2 as turnout_dot_v1_dot_routing__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18turnout/v1/control.proto\x12\nturnout.v1\x1a\x18turnout/v1/routing.proto\"4\n\x10WatchPlanRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0e\n\x06worker\x18\x02 \x01(\t\"\x8d\x02\n\x11WatchPlanResponse\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0e\n\x06number\x18\x03 \x01(\x04\x12\x0f\n\x07plan_id\x18\x04 \x01(\t\x12\x13\n\x0b\x63onfig_json\x18\x05 \x01(\x0c\x12\x0e\n\x06models\x18\x06 \x03(\t\x12%\n\x05\x63\x65lls\x18\x07 \x03(\x0b\x32\x16.turnout.v1.CellShares\x12(\n\x07\x63lasses\x18\x08 \x03(\x0b\x32\x17.turnout.v1.ClassShares\x12\x0c\n\x04more\x18\t \x01(\x08\x12\x0e\n\x06plan_s\x18\x0c \x01(\x01\x12\x10\n\x08window_s\x18\r \x01(\x01\x12\x10\n\x08\x63onfirms\x18\x0e \x01(\x08\"t\n\nCellShares\x12\x1e\n\x04\x63\x65ll\x18\x01 \x01(\x0b\x32\x10.turnout.v1.Cell\x12&\n\x06shares\x18\x02 \x03(\x0b\x32\x16.turnout.v1.ModelShare\x12\x0c\n\x04shed\x18\x03 \x01(\x01\x12\x10\n\x08shed_why\x18\x04 \x01(\t\"\x82\x01\n\x0b\x43lassShares\x12\x15\n\rtraffic_class\x18\x01 \x01(\t\x12&\n\x06shares\x18\x02 \x03(\x0b\x32\x16.turnout.v1.ModelShare\x12(\n\nshed_kinds\x18\x05 \x03(\x0b\x32\x14.turnout.v1.KindShedJ\x04\x08\x03\x10\x04J\x04\x08\x04\x10\x05\"@\n\x08KindShed\x12\x14\n\x0cpayload_kind\x18\x01 \x01(\t\x12\x0c\n\x04shed\x18\x02 \x01(\x01\x12\x10\n\x08shed_why\x18\x03 \x01(\t\"A\n\nModelShare\x12\r\n\x05model\x18\x01 \x01(\r\x12\r\n\x05share\x18\x02 \x01(\x01\x12\x15\n\rcost_nano_usd\x18\x03 \x01(\x03\"\xf0\x03\n\x10PushStatsRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0e\n\x06worker\x18\x02 \x01(\t\x12\x0c\n\x04\x62oot\x18\x03 \x01(\t\x12\x10\n\x08sequence\x18\x04 \x01(\x04\x12$\n\x05\x63\x65lls\x18\x05 \x03(\x0b\x32\x15.turnout.v1.CellStats\x12,\n\tendpoints\x18\x06 \x03(\x0b\x32\x19.turnout.v1.EndpointStats\x12*\n\x08refusals\x18\x07 \x03(\x0b\x32\x18.turnout.v1.RefusalStats\x12\x14\n\x0c\x64\x61ta_address\x18\x08 \x01(\t\x12%\n\x04kept\x18\t \x03(\x0b\x32\x17.turnout.v1.KeptRequest\x12+\n\x08listener\x18\n \x01(\x0b\x32\x19.turnout.v1.ListenerStats\x12.\n\x0elimits_reached\x18\x0b \x03(\x0b\x32\x16.turnout.v1.LimitStats\x12\x13\n\x0b\x62\x65gan_epoch\x18\x0c \x01(\x04\x12\r\n\x05\x65poch\x18\r \x01(\x04\x12\x0c\n\x04more\x18\x10 \x01(\x08\x12\x0f\n\x07plan_id\x18\x0e \x01(\t\x12\x17\n\nplan_age_s\x18\x0f \x01(\x01H\x00\x88\x01\x01\x12\x15\n\rconfig_number\x18\x11 \x01(\x04\x42\r\n\x0b_plan_age_s\"P\n\x0bKeptRequest\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12\x0e\n\x06intent\x18\x04 \x01(\t\"\xef\x02\n\tCellStats\x12\x1e\n\x04\x63\x65ll\x18\x01 \x01(\x0b\x32\x10.turnout.v1.Cell\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07\x64\x65\x63ided\x18\x03 \x01(\x04\x12\x11\n\tcompleted\x18\x04 \x01(\x04\x12\x0e\n\x06\x66\x61iled\x18\x05 \x01(\x04\x12\x12\n\nslo_missed\x18\x06 \x01(\x04\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\x04\x12\x14\n\x0cinput_tokens\x18\x08 \x01(\x04\x12\x15\n\routput_tokens\x18\t \x01(\x04\x12\x0e\n\x06\x62usy_s\x18\n \x01(\x01\x12\x15\n\rcost_nano_usd\x18\x0b \x01(\x03\x12\x16\n\x0elatency_counts\x18\x0c \x03(\x04\x12\r\n\x05\x66irst\x18\r \x01(\t\x12\x10\n\x08\x61nswered\x18\x0e \x01(\x04\x12\r\n\x05\x65nded\x18\x0f \x01(\x04\x12\x0c\n\x04shed\x18\x10 \x01(\x04\x12\x12\n\nunreported\x18\x11 \x01(\x04\x12\x1b\n\x13unreported_nano_usd\x18\x12 \x01(\x03\"x\n\rEndpointStats\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0f\n\x07\x65jected\x18\x03 \x01(\x08\x12\x11\n\tin_flight\x18\x04 \x01(\r\x12\x10\n\x08\x61ttempts\x18\x05 \x01(\x04\x12\x11\n\tejected_s\x18\x06 \x01(\x01\"-\n\x0cRefusalStats\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\"3\n\rListenerStats\x12\x13\n\x0b\x63onnections\x18\x01 \x01(\r\x12\r\n\x05\x63\x61lls\x18\x02 \x01(\x04\"*\n\nLimitStats\x12\r\n\x05limit\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\"\x13\n\x11PushStatsResponse\"H\n\rSettleRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12%\n\x08outcomes\x18\x02 \x03(\x0b\x32\x13.turnout.v1.Outcome\"<\n\x0eSettleResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.turnout.v1.OutcomeResult2\xe7\x01\n\x0e\x43ontrolService\x12J\n\tWatchPlan\x12\x1c.turnout.v1.WatchPlanRequest\x1a\x1d.turnout.v1.WatchPlanResponse0\x01\x12H\n\tPushStats\x12\x1c.turnout.v1.PushStatsRequest\x1a\x1d.turnout.v1.PushStatsResponse\x12?\n\x06Settle\x12\x19.turnout.v1.SettleRequest\x1a\x1a.turnout.v1.SettleResponseB\x16Z\x14turnout/v1;turnoutv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18turnout/v1/control.proto\x12\nturnout.v1\x1a\x18turnout/v1/routing.proto\"4\n\x10WatchPlanRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0e\n\x06worker\x18\x02 \x01(\t\"\xaf\x02\n\x11WatchPlanResponse\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0e\n\x06number\x18\x03 \x01(\x04\x12\x0f\n\x07plan_id\x18\x04 \x01(\t\x12\x13\n\x0b\x63onfig_json\x18\x05 \x01(\x0c\x12\x0e\n\x06models\x18\x06 \x03(\t\x12%\n\x05\x63\x65lls\x18\x07 \x03(\x0b\x32\x16.turnout.v1.CellShares\x12(\n\x07\x63lasses\x18\x08 \x03(\x0b\x32\x17.turnout.v1.ClassShares\x12\x0c\n\x04more\x18\t \x01(\x08\x12\x0e\n\x06plan_s\x18\x0c \x01(\x01\x12\x10\n\x08window_s\x18\r \x01(\x01\x12\x10\n\x08\x63onfirms\x18\x0e \x01(\x08\x12 \n\x04keys\x18\x0f \x01(\x0b\x32\x12.turnout.v1.KeySet\"Y\n\x06KeySet\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0c\n\x04made\x18\x02 \x01(\x08\x12#\n\x04keys\x18\x03 \x03(\x0b\x32\x15.turnout.v1.CallerKey\x12\x0c\n\x04lost\x18\x04 \x01(\x08\"\xe8\x01\n\tCallerKey\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12&\n\x07secrets\x18\x03 \x03(\x0b\x32\x15.turnout.v1.KeySecret\x12\x0f\n\x07\x63lasses\x18\x04 \x03(\t\x12 \n\x13requests_per_minute\x18\x05 \x01(\rH\x00\x88\x01\x01\x12\x17\n\nconcurrent\x18\x06 \x01(\rH\x01\x88\x01\x01\x12\x16\n\texpires_s\x18\x07 \x01(\x01H\x02\x88\x01\x01\x42\x16\n\x14_requests_per_minuteB\r\n\x0b_concurrentB\x0c\n\n_expires_s\"=\n\tKeySecret\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\x14\n\x07until_s\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\n\n\x08_until_s\"t\n\nCellShares\x12\x1e\n\x04\x63\x65ll\x18\x01 \x01(\x0b\x32\x10.turnout.v1.Cell\x12&\n\x06shares\x18\x02 \x03(\x0b\x32\x16.turnout.v1.ModelShare\x12\x0c\n\x04shed\x18\x03 \x01(\x01\x12\x10\n\x08shed_why\x18\x04 \x01(\t\"\x82\x01\n\x0b\x43lassShares\x12\x15\n\rtraffic_class\x18\x01 \x01(\t\x12&\n\x06shares\x18\x02 \x03(\x0b\x32\x16.turnout.v1.ModelShare\x12(\n\nshed_kinds\x18\x05 \x03(\x0b\x32\x14.turnout.v1.KindShedJ\x04\x08\x03\x10\x04J\x04\x08\x04\x10\x05\"@\n\x08KindShed\x12\x14\n\x0cpayload_kind\x18\x01 \x01(\t\x12\x0c\n\x04shed\x18\x02 \x01(\x01\x12\x10\n\x08shed_why\x18\x03 \x01(\t\"A\n\nModelShare\x12\r\n\x05model\x18\x01 \x01(\r\x12\r\n\x05share\x18\x02 \x01(\x01\x12\x15\n\rcost_nano_usd\x18\x03 \x01(\x03\"\xac\x04\n\x10PushStatsRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0e\n\x06worker\x18\x02 \x01(\t\x12\x0c\n\x04\x62oot\x18\x03 \x01(\t\x12\x10\n\x08sequence\x18\x04 \x01(\x04\x12$\n\x05\x63\x65lls\x18\x05 \x03(\x0b\x32\x15.turnout.v1.CellStats\x12,\n\tendpoints\x18\x06 \x03(\x0b\x32\x19.turnout.v1.EndpointStats\x12*\n\x08refusals\x18\x07 \x03(\x0b\x32\x18.turnout.v1.RefusalStats\x12\x14\n\x0c\x64\x61ta_address\x18\x08 \x01(\t\x12%\n\x04kept\x18\t \x03(\x0b\x32\x17.turnout.v1.KeptRequest\x12+\n\x08listener\x18\n \x01(\x0b\x32\x19.turnout.v1.ListenerStats\x12.\n\x0elimits_reached\x18\x0b \x03(\x0b\x32\x16.turnout.v1.LimitStats\x12\x13\n\x0b\x62\x65gan_epoch\x18\x0c \x01(\x04\x12\r\n\x05\x65poch\x18\r \x01(\x04\x12\x0c\n\x04more\x18\x10 \x01(\x08\x12\x0f\n\x07plan_id\x18\x0e \x01(\t\x12\x17\n\nplan_age_s\x18\x0f \x01(\x01H\x00\x88\x01\x01\x12\x15\n\rconfig_number\x18\x11 \x01(\x04\x12\x13\n\x0bkeys_number\x18\x12 \x01(\x04\x12%\n\tkeys_used\x18\x13 \x03(\x0b\x32\x12.turnout.v1.KeyUseB\r\n\x0b_plan_age_s\"$\n\x06KeyUse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06used_s\x18\x02 \x01(\x01\"P\n\x0bKeptRequest\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12\x0e\n\x06intent\x18\x04 \x01(\t\"\xef\x02\n\tCellStats\x12\x1e\n\x04\x63\x65ll\x18\x01 \x01(\x0b\x32\x10.turnout.v1.Cell\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07\x64\x65\x63ided\x18\x03 \x01(\x04\x12\x11\n\tcompleted\x18\x04 \x01(\x04\x12\x0e\n\x06\x66\x61iled\x18\x05 \x01(\x04\x12\x12\n\nslo_missed\x18\x06 \x01(\x04\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\x04\x12\x14\n\x0cinput_tokens\x18\x08 \x01(\x04\x12\x15\n\routput_tokens\x18\t \x01(\x04\x12\x0e\n\x06\x62usy_s\x18\n \x01(\x01\x12\x15\n\rcost_nano_usd\x18\x0b \x01(\x03\x12\x16\n\x0elatency_counts\x18\x0c \x03(\x04\x12\r\n\x05\x66irst\x18\r \x01(\t\x12\x10\n\x08\x61nswered\x18\x0e \x01(\x04\x12\r\n\x05\x65nded\x18\x0f \x01(\x04\x12\x0c\n\x04shed\x18\x10 \x01(\x04\x12\x12\n\nunreported\x18\x11 \x01(\x04\x12\x1b\n\x13unreported_nano_usd\x18\x12 \x01(\x03\"x\n\rEndpointStats\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0f\n\x07\x65jected\x18\x03 \x01(\x08\x12\x11\n\tin_flight\x18\x04 \x01(\r\x12\x10\n\x08\x61ttempts\x18\x05 \x01(\x04\x12\x11\n\tejected_s\x18\x06 \x01(\x01\"-\n\x0cRefusalStats\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\"3\n\rListenerStats\x12\x13\n\x0b\x63onnections\x18\x01 \x01(\r\x12\r\n\x05\x63\x61lls\x18\x02 \x01(\x04\"*\n\nLimitStats\x12\r\n\x05limit\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\"\x13\n\x11PushStatsResponse\"H\n\rSettleRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12%\n\x08outcomes\x18\x02 \x03(\x0b\x32\x13.turnout.v1.Outcome\"<\n\x0eSettleResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.turnout.v1.OutcomeResult2\xe7\x01\n\x0e\x43ontrolService\x12J\n\tWatchPlan\x12\x1c.turnout.v1.WatchPlanRequest\x1a\x1d.turnout.v1.WatchPlanResponse0\x01\x12H\n\tPushStats\x12\x1c.turnout.v1.PushStatsRequest\x1a\x1d.turnout.v1.PushStatsResponse\x12?\n\x06Settle\x12\x19.turnout.v1.SettleRequest\x1a\x1a.turnout.v1.SettleResponseB\x16Z\x14turnout/v1;turnoutv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,35 +36,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHPLANREQUEST']._serialized_start=66
   _globals['_WATCHPLANREQUEST']._serialized_end=118
   _globals['_WATCHPLANRESPONSE']._serialized_start=121
-  _globals['_WATCHPLANRESPONSE']._serialized_end=390
-  _globals['_CELLSHARES']._serialized_start=392
-  _globals['_CELLSHARES']._serialized_end=508
-  _globals['_CLASSSHARES']._serialized_start=511
-  _globals['_CLASSSHARES']._serialized_end=641
-  _globals['_KINDSHED']._serialized_start=643
-  _globals['_KINDSHED']._serialized_end=707
-  _globals['_MODELSHARE']._serialized_start=709
-  _globals['_MODELSHARE']._serialized_end=774
-  _globals['_PUSHSTATSREQUEST']._serialized_start=777
-  _globals['_PUSHSTATSREQUEST']._serialized_end=1273
-  _globals['_KEPTREQUEST']._serialized_start=1275
-  _globals['_KEPTREQUEST']._serialized_end=1355
-  _globals['_CELLSTATS']._serialized_start=1358
-  _globals['_CELLSTATS']._serialized_end=1725
-  _globals['_ENDPOINTSTATS']._serialized_start=1727
-  _globals['_ENDPOINTSTATS']._serialized_end=1847
-  _globals['_REFUSALSTATS']._serialized_start=1849
-  _globals['_REFUSALSTATS']._serialized_end=1894
-  _globals['_LISTENERSTATS']._serialized_start=1896
-  _globals['_LISTENERSTATS']._serialized_end=1947
-  _globals['_LIMITSTATS']._serialized_start=1949
-  _globals['_LIMITSTATS']._serialized_end=1991
-  _globals['_PUSHSTATSRESPONSE']._serialized_start=1993
-  _globals['_PUSHSTATSRESPONSE']._serialized_end=2012
-  _globals['_SETTLEREQUEST']._serialized_start=2014
-  _globals['_SETTLEREQUEST']._serialized_end=2086
-  _globals['_SETTLERESPONSE']._serialized_start=2088
-  _globals['_SETTLERESPONSE']._serialized_end=2148
-  _globals['_CONTROLSERVICE']._serialized_start=2151
-  _globals['_CONTROLSERVICE']._serialized_end=2382
+  _globals['_WATCHPLANRESPONSE']._serialized_end=424
+  _globals['_KEYSET']._serialized_start=426
+  _globals['_KEYSET']._serialized_end=515
+  _globals['_CALLERKEY']._serialized_start=518
+  _globals['_CALLERKEY']._serialized_end=750
+  _globals['_KEYSECRET']._serialized_start=752
+  _globals['_KEYSECRET']._serialized_end=813
+  _globals['_CELLSHARES']._serialized_start=815
+  _globals['_CELLSHARES']._serialized_end=931
+  _globals['_CLASSSHARES']._serialized_start=934
+  _globals['_CLASSSHARES']._serialized_end=1064
+  _globals['_KINDSHED']._serialized_start=1066
+  _globals['_KINDSHED']._serialized_end=1130
+  _globals['_MODELSHARE']._serialized_start=1132
+  _globals['_MODELSHARE']._serialized_end=1197
+  _globals['_PUSHSTATSREQUEST']._serialized_start=1200
+  _globals['_PUSHSTATSREQUEST']._serialized_end=1756
+  _globals['_KEYUSE']._serialized_start=1758
+  _globals['_KEYUSE']._serialized_end=1794
+  _globals['_KEPTREQUEST']._serialized_start=1796
+  _globals['_KEPTREQUEST']._serialized_end=1876
+  _globals['_CELLSTATS']._serialized_start=1879
+  _globals['_CELLSTATS']._serialized_end=2246
+  _globals['_ENDPOINTSTATS']._serialized_start=2248
+  _globals['_ENDPOINTSTATS']._serialized_end=2368
+  _globals['_REFUSALSTATS']._serialized_start=2370
+  _globals['_REFUSALSTATS']._serialized_end=2415
+  _globals['_LISTENERSTATS']._serialized_start=2417
+  _globals['_LISTENERSTATS']._serialized_end=2468
+  _globals['_LIMITSTATS']._serialized_start=2470
+  _globals['_LIMITSTATS']._serialized_end=2512
+  _globals['_PUSHSTATSRESPONSE']._serialized_start=2514
+  _globals['_PUSHSTATSRESPONSE']._serialized_end=2533
+  _globals['_SETTLEREQUEST']._serialized_start=2535
+  _globals['_SETTLEREQUEST']._serialized_end=2607
+  _globals['_SETTLERESPONSE']._serialized_start=2609
+  _globals['_SETTLERESPONSE']._serialized_end=2669
+  _globals['_CONTROLSERVICE']._serialized_start=2672
+  _globals['_CONTROLSERVICE']._serialized_end=2903
 # @@protoc_insertion_point(module_scope)

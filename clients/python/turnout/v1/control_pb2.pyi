@@ -55,6 +55,7 @@ class WatchPlanResponse(google.protobuf.message.Message):
     PLAN_S_FIELD_NUMBER: builtins.int
     WINDOW_S_FIELD_NUMBER: builtins.int
     CONFIRMS_FIELD_NUMBER: builtins.int
+    KEYS_FIELD_NUMBER: builtins.int
     protocol: builtins.int
     epoch: builtins.int
     """New for each start of the control plane. Within an epoch a worker ignores a snapshot whose
@@ -86,6 +87,10 @@ class WatchPlanResponse(google.protobuf.message.Message):
     def classes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ClassShares]:
         """For cells that the plan does not know, by class."""
 
+    @property
+    def keys(self) -> Global___KeySet:
+        """No snapshot: the keys in force from now on. Before all else, and with each change."""
+
     def __init__(
         self,
         *,
@@ -101,10 +106,110 @@ class WatchPlanResponse(google.protobuf.message.Message):
         plan_s: builtins.float = ...,
         window_s: builtins.float = ...,
         confirms: builtins.bool = ...,
+        keys: Global___KeySet | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["cells", b"cells", "classes", b"classes", "config_json", b"config_json", "confirms", b"confirms", "epoch", b"epoch", "models", b"models", "more", b"more", "number", b"number", "plan_id", b"plan_id", "plan_s", b"plan_s", "protocol", b"protocol", "window_s", b"window_s"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["keys", b"keys"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["cells", b"cells", "classes", b"classes", "config_json", b"config_json", "confirms", b"confirms", "epoch", b"epoch", "keys", b"keys", "models", b"models", "more", b"more", "number", b"number", "plan_id", b"plan_id", "plan_s", b"plan_s", "protocol", b"protocol", "window_s", b"window_s"]) -> None: ...
 
 Global___WatchPlanResponse: typing_extensions.TypeAlias = WatchPlanResponse
+
+@typing.final
+class KeySet(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: builtins.int
+    MADE_FIELD_NUMBER: builtins.int
+    KEYS_FIELD_NUMBER: builtins.int
+    LOST_FIELD_NUMBER: builtins.int
+    number: builtins.int
+    """Rises with each change of an epoch."""
+    made: builtins.bool
+    """False: no key was ever made, so what callers show as one is not looked at."""
+    lost: builtins.bool
+    """The keys that there were cannot be read: who shows none may claim no tenant."""
+    @property
+    def keys(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___CallerKey]:
+        """Those that are not revoked."""
+
+    def __init__(
+        self,
+        *,
+        number: builtins.int = ...,
+        made: builtins.bool = ...,
+        keys: collections.abc.Iterable[Global___CallerKey] | None = ...,
+        lost: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["keys", b"keys", "lost", b"lost", "made", b"made", "number", b"number"]) -> None: ...
+
+Global___KeySet: typing_extensions.TypeAlias = KeySet
+
+@typing.final
+class CallerKey(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    TENANT_FIELD_NUMBER: builtins.int
+    SECRETS_FIELD_NUMBER: builtins.int
+    CLASSES_FIELD_NUMBER: builtins.int
+    REQUESTS_PER_MINUTE_FIELD_NUMBER: builtins.int
+    CONCURRENT_FIELD_NUMBER: builtins.int
+    EXPIRES_S_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    tenant: builtins.str
+    requests_per_minute: builtins.int
+    """Of all workers together. Absent: no limit."""
+    concurrent: builtins.int
+    expires_s: builtins.float
+    """Seconds since 1970. Absent: never."""
+    @property
+    def secrets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___KeySecret]: ...
+    @property
+    def classes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Empty: all."""
+
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        tenant: builtins.str = ...,
+        secrets: collections.abc.Iterable[Global___KeySecret] | None = ...,
+        classes: collections.abc.Iterable[builtins.str] | None = ...,
+        requests_per_minute: builtins.int | None = ...,
+        concurrent: builtins.int | None = ...,
+        expires_s: builtins.float | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_concurrent", b"_concurrent", "_expires_s", b"_expires_s", "_requests_per_minute", b"_requests_per_minute", "concurrent", b"concurrent", "expires_s", b"expires_s", "requests_per_minute", b"requests_per_minute"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_concurrent", b"_concurrent", "_expires_s", b"_expires_s", "_requests_per_minute", b"_requests_per_minute", "classes", b"classes", "concurrent", b"concurrent", "expires_s", b"expires_s", "id", b"id", "requests_per_minute", b"requests_per_minute", "secrets", b"secrets", "tenant", b"tenant"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_concurrent", b"_concurrent"]) -> typing.Literal["concurrent"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_expires_s", b"_expires_s"]) -> typing.Literal["expires_s"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_requests_per_minute", b"_requests_per_minute"]) -> typing.Literal["requests_per_minute"] | None: ...
+
+Global___CallerKey: typing_extensions.TypeAlias = CallerKey
+
+@typing.final
+class KeySecret(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DIGEST_FIELD_NUMBER: builtins.int
+    UNTIL_S_FIELD_NUMBER: builtins.int
+    digest: builtins.bytes
+    """SHA-256 of what callers show."""
+    until_s: builtins.float
+    """Another took its place. Absent: it holds as long as the key."""
+    def __init__(
+        self,
+        *,
+        digest: builtins.bytes = ...,
+        until_s: builtins.float | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_until_s", b"_until_s", "until_s", b"until_s"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_until_s", b"_until_s", "digest", b"digest", "until_s", b"until_s"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_until_s", b"_until_s"]) -> typing.Literal["until_s"] | None: ...
+
+Global___KeySecret: typing_extensions.TypeAlias = KeySecret
 
 @typing.final
 class CellShares(google.protobuf.message.Message):
@@ -230,6 +335,8 @@ class PushStatsRequest(google.protobuf.message.Message):
     PLAN_ID_FIELD_NUMBER: builtins.int
     PLAN_AGE_S_FIELD_NUMBER: builtins.int
     CONFIG_NUMBER_FIELD_NUMBER: builtins.int
+    KEYS_NUMBER_FIELD_NUMBER: builtins.int
+    KEYS_USED_FIELD_NUMBER: builtins.int
     protocol: builtins.int
     worker: builtins.str
     boot: builtins.str
@@ -254,6 +361,8 @@ class PushStatsRequest(google.protobuf.message.Message):
     """Of the snapshot whose configuration is in force at this worker, by the numbers of `epoch`; 0:
     none yet.
     """
+    keys_number: builtins.int
+    """Of the keys in force at this worker, by the numbers of `epoch`; 0: none yet."""
     @property
     def cells(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___CellStats]:
         """Those touched since the last push that was answered."""
@@ -276,6 +385,10 @@ class PushStatsRequest(google.protobuf.message.Message):
     def limits_reached(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___LimitStats]:
         """Those that were ever reached, of the listener and of the channels to endpoints."""
 
+    @property
+    def keys_used(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___KeyUse]:
+        """Of the keys that were used since the last push that was answered, when last."""
+
     def __init__(
         self,
         *,
@@ -296,12 +409,32 @@ class PushStatsRequest(google.protobuf.message.Message):
         plan_id: builtins.str = ...,
         plan_age_s: builtins.float | None = ...,
         config_number: builtins.int = ...,
+        keys_number: builtins.int = ...,
+        keys_used: collections.abc.Iterable[Global___KeyUse] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_plan_age_s", b"_plan_age_s", "listener", b"listener", "plan_age_s", b"plan_age_s"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_plan_age_s", b"_plan_age_s", "began_epoch", b"began_epoch", "boot", b"boot", "cells", b"cells", "config_number", b"config_number", "data_address", b"data_address", "endpoints", b"endpoints", "epoch", b"epoch", "kept", b"kept", "limits_reached", b"limits_reached", "listener", b"listener", "more", b"more", "plan_age_s", b"plan_age_s", "plan_id", b"plan_id", "protocol", b"protocol", "refusals", b"refusals", "sequence", b"sequence", "worker", b"worker"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_plan_age_s", b"_plan_age_s", "began_epoch", b"began_epoch", "boot", b"boot", "cells", b"cells", "config_number", b"config_number", "data_address", b"data_address", "endpoints", b"endpoints", "epoch", b"epoch", "kept", b"kept", "keys_number", b"keys_number", "keys_used", b"keys_used", "limits_reached", b"limits_reached", "listener", b"listener", "more", b"more", "plan_age_s", b"plan_age_s", "plan_id", b"plan_id", "protocol", b"protocol", "refusals", b"refusals", "sequence", b"sequence", "worker", b"worker"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_plan_age_s", b"_plan_age_s"]) -> typing.Literal["plan_age_s"] | None: ...
 
 Global___PushStatsRequest: typing_extensions.TypeAlias = PushStatsRequest
+
+@typing.final
+class KeyUse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    USED_S_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    used_s: builtins.float
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        used_s: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["id", b"id", "used_s", b"used_s"]) -> None: ...
+
+Global___KeyUse: typing_extensions.TypeAlias = KeyUse
 
 @typing.final
 class KeptRequest(google.protobuf.message.Message):
