@@ -79,11 +79,17 @@ async def asking(service: Service) -> "AsyncIterator[Callers]":
     callers = Callers(service.data)
     try:
         await callers.ask()
-        workers = (await service.info()).workers
-        assert len(workers) == WORKERS
+        async with asyncio.timeout(CALL_S):
+            while await held(service) != WORKERS * [1]:  # noqa: ASYNC110 - workers tell in their own time
+                await asyncio.sleep(0.05)
         yield callers
     finally:
         await callers.close()
+
+
+async def held(service: Service) -> list[int]:
+    """How many connections each worker holds, as far as it has told."""
+    return [worker.connections for worker in (await service.info()).workers]
 
 
 def served(answers: list[str]) -> list[bool]:
