@@ -17,8 +17,6 @@ from server.cli.figures import age
 from server.cli.terminal import AsJson, console, fail, json_of, plain_table
 from turnout.v1 import admin_pb2 as pb
 
-# An answer waits up to 5 s for the workers.
-TIMEOUT_S = 15.0
 _UNITS_S: Mapping[str, int] = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _TIME = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
 _DAY_S = 86_400
@@ -91,8 +89,7 @@ def create(  # noqa: PLR0913 - what a key may is what it is about
     if expires_in is not None:
         wanted.expires.FromSeconds(int(time.time()) + expires_in)
     request = pb.CreateKeyRequest(key=wanted)
-    with admin.service() as service:
-        made = service.CreateKey(request, timeout=TIMEOUT_S, metadata=admin.metadata)
+    made = admin.ask(lambda service: service.CreateKey, request)
     if as_json:
         print(json_of(made))
         return
@@ -127,8 +124,7 @@ def rotate(
     """Give a key another secret, printed once. The old one holds for a time, 24h unless given."""
     overlap_s = _DAY_S if overlap is None else overlap
     request = pb.RotateKeyRequest(id=id_, overlap=Duration(seconds=overlap_s))
-    with admin.service() as service:
-        made = service.RotateKey(request, timeout=TIMEOUT_S, metadata=admin.metadata)
+    made = admin.ask(lambda service: service.RotateKey, request)
     if as_json:
         print(json_of(made))
         return
@@ -144,8 +140,7 @@ def rotate(
 def revoke(id_: Id, admin: Admin, as_json: AsJson = False) -> None:
     """Revoke a key, for good: from now on nobody is served by it. Calls that are out end well."""
     request = pb.RevokeKeyRequest(id=id_)
-    with admin.service() as service:
-        done = service.RevokeKey(request, timeout=TIMEOUT_S, metadata=admin.metadata)
+    done = admin.ask(lambda service: service.RevokeKey, request)
     if as_json:
         print(json_of(done))
     else:
@@ -154,8 +149,7 @@ def revoke(id_: Id, admin: Admin, as_json: AsJson = False) -> None:
 
 
 def _list(admin: Admin, *, as_json: bool) -> None:
-    with admin.service() as service:
-        found = service.ListKeys(pb.ListKeysRequest(), timeout=TIMEOUT_S, metadata=admin.metadata)
+    found = admin.ask(lambda service: service.ListKeys, pb.ListKeysRequest())
     if as_json:
         print(json_of(found))
         return

@@ -6,6 +6,7 @@ isort:skip_file
 import builtins
 import collections.abc
 import google.protobuf.descriptor
+import google.protobuf.duration_pb2
 import google.protobuf.field_mask_pb2
 import google.protobuf.internal.containers
 import google.protobuf.message
@@ -1399,3 +1400,242 @@ class Certificate(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["duality_gap", b"duality_gap", "relaxed", b"relaxed", "stopped", b"stopped", "worst_violation", b"worst_violation"]) -> None: ...
 
 Global___Certificate: typing_extensions.TypeAlias = Certificate
+
+@typing.final
+class Key(google.protobuf.message.Message):
+    """What the holder of a key may ask. Its secret is kept as a hash, and never told again."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    TENANT_FIELD_NUMBER: builtins.int
+    CLASSES_FIELD_NUMBER: builtins.int
+    REQUESTS_PER_MINUTE_FIELD_NUMBER: builtins.int
+    CONCURRENT_FIELD_NUMBER: builtins.int
+    EXPIRES_FIELD_NUMBER: builtins.int
+    NOTE_FIELD_NUMBER: builtins.int
+    CREATED_FIELD_NUMBER: builtins.int
+    ROTATED_FIELD_NUMBER: builtins.int
+    OVERLAP_UNTIL_FIELD_NUMBER: builtins.int
+    REVOKED_FIELD_NUMBER: builtins.int
+    LAST_USED_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    tenant: builtins.str
+    """Requests with this key are this tenant's, at most 256 bytes."""
+    requests_per_minute: builtins.int
+    """Of all workers together, each of which has its part, rounded up. Absent: no limit."""
+    concurrent: builtins.int
+    """Calls at one time, of those that wait for models. Absent: no limit."""
+    note: builtins.str
+    """For people: whose it is, what it is for; at most 128 bytes."""
+    @property
+    def classes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """At most 32. Empty: all."""
+
+    @property
+    def expires(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Absent: never."""
+
+    @property
+    def created(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    @property
+    def rotated(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When its secret was last replaced. Absent: never."""
+
+    @property
+    def overlap_until(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Until when the secrets hold that were replaced. Absent: none holds."""
+
+    @property
+    def revoked(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Absent: it is not."""
+
+    @property
+    def last_used(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """As far as workers have told; absent: never."""
+
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        tenant: builtins.str = ...,
+        classes: collections.abc.Iterable[builtins.str] | None = ...,
+        requests_per_minute: builtins.int | None = ...,
+        concurrent: builtins.int | None = ...,
+        expires: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        note: builtins.str = ...,
+        created: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        rotated: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        overlap_until: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        revoked: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        last_used: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_concurrent", b"_concurrent", "_requests_per_minute", b"_requests_per_minute", "concurrent", b"concurrent", "created", b"created", "expires", b"expires", "last_used", b"last_used", "overlap_until", b"overlap_until", "requests_per_minute", b"requests_per_minute", "revoked", b"revoked", "rotated", b"rotated"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_concurrent", b"_concurrent", "_requests_per_minute", b"_requests_per_minute", "classes", b"classes", "concurrent", b"concurrent", "created", b"created", "expires", b"expires", "id", b"id", "last_used", b"last_used", "note", b"note", "overlap_until", b"overlap_until", "requests_per_minute", b"requests_per_minute", "revoked", b"revoked", "rotated", b"rotated", "tenant", b"tenant"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_concurrent", b"_concurrent"]) -> typing.Literal["concurrent"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_requests_per_minute", b"_requests_per_minute"]) -> typing.Literal["requests_per_minute"] | None: ...
+
+Global___Key: typing_extensions.TypeAlias = Key
+
+@typing.final
+class CreateKeyRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: builtins.int
+    @property
+    def key(self) -> Global___Key:
+        """Its tenant, classes, limits, expiry and note."""
+
+    def __init__(
+        self,
+        *,
+        key: Global___Key | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["key", b"key"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["key", b"key"]) -> None: ...
+
+Global___CreateKeyRequest: typing_extensions.TypeAlias = CreateKeyRequest
+
+@typing.final
+class CreateKeyResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: builtins.int
+    SECRET_FIELD_NUMBER: builtins.int
+    BEHIND_FIELD_NUMBER: builtins.int
+    secret: builtins.str
+    """What callers show: it is in no other answer."""
+    @property
+    def key(self) -> Global___Key: ...
+    @property
+    def behind(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Workers that did not have it within 5 s."""
+
+    def __init__(
+        self,
+        *,
+        key: Global___Key | None = ...,
+        secret: builtins.str = ...,
+        behind: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["key", b"key"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["behind", b"behind", "key", b"key", "secret", b"secret"]) -> None: ...
+
+Global___CreateKeyResponse: typing_extensions.TypeAlias = CreateKeyResponse
+
+@typing.final
+class ListKeysRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+Global___ListKeysRequest: typing_extensions.TypeAlias = ListKeysRequest
+
+@typing.final
+class ListKeysResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: builtins.int
+    LOST_FIELD_NUMBER: builtins.int
+    lost: builtins.bool
+    """The file of keys could not be read: those that there were hold no more."""
+    @property
+    def keys(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Key]:
+        """The newest first; revoked and expired ones until there are 1,000."""
+
+    def __init__(
+        self,
+        *,
+        keys: collections.abc.Iterable[Global___Key] | None = ...,
+        lost: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["keys", b"keys", "lost", b"lost"]) -> None: ...
+
+Global___ListKeysResponse: typing_extensions.TypeAlias = ListKeysResponse
+
+@typing.final
+class RotateKeyRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    OVERLAP_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    @property
+    def overlap(self) -> google.protobuf.duration_pb2.Duration:
+        """How long the present secret holds beside the new one, at most 90 days. Absent: no longer."""
+
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        overlap: google.protobuf.duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["overlap", b"overlap"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["id", b"id", "overlap", b"overlap"]) -> None: ...
+
+Global___RotateKeyRequest: typing_extensions.TypeAlias = RotateKeyRequest
+
+@typing.final
+class RotateKeyResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: builtins.int
+    SECRET_FIELD_NUMBER: builtins.int
+    BEHIND_FIELD_NUMBER: builtins.int
+    secret: builtins.str
+    """As of CreateKey."""
+    @property
+    def key(self) -> Global___Key: ...
+    @property
+    def behind(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        key: Global___Key | None = ...,
+        secret: builtins.str = ...,
+        behind: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["key", b"key"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["behind", b"behind", "key", b"key", "secret", b"secret"]) -> None: ...
+
+Global___RotateKeyResponse: typing_extensions.TypeAlias = RotateKeyResponse
+
+@typing.final
+class RevokeKeyRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["id", b"id"]) -> None: ...
+
+Global___RevokeKeyRequest: typing_extensions.TypeAlias = RevokeKeyRequest
+
+@typing.final
+class RevokeKeyResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: builtins.int
+    BEHIND_FIELD_NUMBER: builtins.int
+    @property
+    def key(self) -> Global___Key: ...
+    @property
+    def behind(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        key: Global___Key | None = ...,
+        behind: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["key", b"key"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["behind", b"behind", "key", b"key"]) -> None: ...
+
+Global___RevokeKeyResponse: typing_extensions.TypeAlias = RevokeKeyResponse
