@@ -1,13 +1,10 @@
-"""Keys as they travel to workers, and as operators read them."""
+"""Keys as they travel to workers."""
 
 from collections.abc import Iterator
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
-from server.control.key_ring import KeyRecord, KeyRing
-from server.control.messages import timestamp
+from server.control.key_ring import KeyRing
 from server.routing.keys import KeptSecret, Key
-from turnout.v1 import admin_pb2, control_pb2
+from turnout.v1 import control_pb2
 
 
 def key_set(ring: KeyRing | None, number: int) -> control_pb2.KeySet:
@@ -21,26 +18,6 @@ def key_set(ring: KeyRing | None, number: int) -> control_pb2.KeySet:
 def keys_of(keys: control_pb2.KeySet) -> list[Key] | None:
     """What `key_set` was made of; None: no key was ever made."""
     return list(_keys(keys)) if keys.made else None
-
-
-def key_message(record: KeyRecord, *, now_s: float) -> admin_pb2.Key:
-    """Everything but the hashes."""
-    terms = record.terms
-    overlaps = [one.until_s for one in record.secrets if one.until_s and one.until_s > now_s]
-    return admin_pb2.Key(
-        id=record.id,
-        tenant=terms.tenant,
-        classes=terms.classes,
-        requests_per_minute=terms.requests_per_minute,
-        concurrent=terms.concurrent,
-        expires=_moment(terms.expires_s),
-        note=terms.note,
-        created=_moment(record.created_s),
-        rotated=_moment(record.rotated_s),
-        overlap_until=_moment(max(overlaps, default=None)),
-        revoked=_moment(record.revoked_s),
-        last_used=_moment(record.used_s),
-    )
 
 
 def _caller_key(key: Key) -> control_pb2.CallerKey:
@@ -69,7 +46,3 @@ def _keys(keys: control_pb2.KeySet) -> Iterator[Key]:
             one.concurrent if one.HasField("concurrent") else None,
             one.expires_s if one.HasField("expires_s") else None,
         )
-
-
-def _moment(at_s: float | None) -> Timestamp | None:
-    return None if at_s is None else timestamp(at_s)

@@ -4,16 +4,19 @@ import asyncio
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from server.config.diagnostics import did_you_mean
-from server.control.key_messages import key_message
 from server.control.key_ring import (
     CLASSES_MAX,
     LIMIT_MAX,
     NOTE_BYTES_MAX,
     OVERLAP_S_MAX,
     TENANT_BYTES_MAX,
+    KeyRecord,
     Terms,
 )
+from server.control.messages import timestamp
 from server.control.plane import ControlPlane
 from server.routing.errors import InvalidRequest
 from server.rpc.author import author_of
@@ -111,6 +114,26 @@ def _given(key: pb.Key, field: str) -> int | None:
     return getattr(key, field) if key.HasField(field) else None  # type: ignore[arg-type] # its stubs want a literal
 
 
+def key_message(record: KeyRecord, *, now_s: float) -> pb.Key:
+    """Everything but the hashes."""
+    terms = record.terms
+    overlaps = [one.until_s for one in record.secrets if one.until_s and one.until_s > now_s]
+    return pb.Key(
+        id=record.id,
+        tenant=terms.tenant,
+        classes=terms.classes,
+        requests_per_minute=terms.requests_per_minute,
+        concurrent=terms.concurrent,
+        expires=_moment(terms.expires_s),
+        note=terms.note,
+        created=_moment(record.created_s),
+        rotated=_moment(record.rotated_s),
+        overlap_until=_moment(max(overlaps, default=None)),
+        revoked=_moment(record.revoked_s),
+        last_used=_moment(record.used_s),
+    )
+
+
 async def _behind(plane: ControlPlane) -> Sequence[str]:
     """Waits until every worker has the keys in force; those that have not in time."""
     with suppress(TimeoutError):
@@ -118,3 +141,7 @@ async def _behind(plane: ControlPlane) -> Sequence[str]:
             while plane.behind_keys():  # noqa: ASYNC110 - workers push, whatever they push
                 await asyncio.sleep(_LOOK_S)
     return plane.behind_keys()
+
+
+def _moment(at_s: float | None) -> Timestamp | None:
+    return None if at_s is None else timestamp(at_s)
