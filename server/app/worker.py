@@ -113,7 +113,12 @@ async def serve(
         )
         _add_standard(server, health_servicer)
         service = DoorService(
-            router, dispatcher, large_chats.read, counters.count_refusal, chance=random.random
+            router,
+            dispatcher,
+            large_chats.read,
+            counters.count_refusal,
+            now_s=now_s,
+            chance=random.random,
         )
         door = door_listener(settings, service.answer, listener.transport)
         pusher.data_address = address = await listener.start()

@@ -41,5 +41,10 @@ def may_be_unnamed(callers: CallersConfig, listeners: ListenersConfig) -> bool:
     return shows_certificates(listeners) or _anonymous(callers, listeners.data)
 
 
+def may_be_unnamed_at_the_door(callers: CallersConfig, listeners: ListenersConfig) -> bool:
+    """Whether the door answers who shows no key; true where there is no door."""
+    return listeners.openai is None or _anonymous(callers, listeners.openai)
+
+
 def _anonymous(callers: CallersConfig, address: str) -> bool:
     return is_local(address) if callers.anonymous is None else callers.anonymous

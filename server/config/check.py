@@ -213,19 +213,25 @@ def _listeners(config: Config) -> Findings:
 def _callers(config: Config) -> Findings:
     callers, listeners = config.callers, config.listeners
     asks_certificates = shows_certificates(listeners)
-    is_open = not is_local(listeners.data) and not asks_certificates
-    if is_open and callers.anonymous is None and _address_fault(listeners.data, port_min=0) is None:
-        yield (
-            ("listeners", "data"),
-            "is beyond this machine, and nothing says who may ask: give callers.anonymous: false, "
-            "and who has a key may ('turnout keys create'), or true, and whoever reaches it may",
-        )
+    if callers.anonymous is None:
+        if not asks_certificates:
+            yield from _open("data", listeners.data)
+        yield from _open("openai", listeners.openai or "unix:")
     at: Path = ("callers", "tenants_by_certificate")
     if callers.tenants_by_certificate and not asks_certificates:
         yield at, "nobody is asked for a certificate: give listeners.tls.client_ca_file"
     for name, tenant in callers.tenants_by_certificate.items():
         if not tenant:
             yield (*at, name), "names no tenant: say whose the certificate is"
+
+
+def _open(key: str, address: str) -> Findings:
+    if not is_local(address) and _address_fault(address, port_min=0) is None:
+        yield (
+            ("listeners", key),
+            "is beyond this machine, and nothing says who may ask: give callers.anonymous: false, "
+            "and who has a key may ('turnout keys create'), or true, and whoever reaches it may",
+        )
 
 
 def _state_dir(config: Config) -> Findings:

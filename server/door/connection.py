@@ -6,7 +6,7 @@ or holds too much, is ended.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from logging import Logger
 from typing import Any, cast
 
@@ -19,6 +19,7 @@ from server.door.limits import CONNECTION_BYTES, STALL_BYTES, WRITE_BUFFER_BYTES
 from server.door.tally import DoorTally
 from server.routing.errors import InvalidRequest, Overloaded
 from server.transport.sockets.peer_name import counted_address, written_address
+from server.transport.sockets.tls import peer_names
 
 _INTERNAL = 500
 _log = structlog.get_logger()
@@ -49,6 +50,7 @@ class DoorConnection(web.RequestHandler):
             lingering_time=limits.head_s_max,
         )
         self.peer = "unknown"
+        self.certificate: Mapping[str, Sequence[bytes]] = {}  # the peer's names in it
         self._tally = tally
         self._live = live
         self._on_ended = on_ended
@@ -72,6 +74,8 @@ class DoorConnection(web.RequestHandler):
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         name = transport.get_extra_info("peername")
         self.peer = written_address(name)
+        if (tls := transport.get_extra_info("ssl_object")) is not None:
+            self.certificate = peer_names(tls.getpeercert())
         limit = self.admit(counted_address(name))
         if limit:
             self._tally.count_limit(limit, self.peer)

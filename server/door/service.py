@@ -11,11 +11,13 @@ from server.dispatch.dispatcher import Dispatcher
 from server.dispatch.exchange import CHAT, Asked
 from server.door.answers import headers_of, model_of, models_of, usd
 from server.door.body import read_body
+from server.door.callers import admitted, find
 from server.door.connection import DoorConnection
 from server.door.context import context_of
 from server.door.errors import HttpError, answer_of, refusal_of
 from server.door.framing import FramingError
 from server.door.streaming import DONE, HEADERS, comment, events
+from server.routing.callers import Caller
 from server.routing.errors import NotFound, RoutingError
 from server.routing.query import Query
 from server.routing.router import Router
@@ -49,6 +51,7 @@ class DoorService:
         read_large_chat: ReadLargeChat,
         on_refused: Callable[[str], None],
         *,
+        now_s: Callable[[], float],
         chance: Callable[[], float],
     ) -> None:
         """`on_refused` is told the reason of each request that is answered with an error."""
@@ -56,6 +59,7 @@ class DoorService:
         self._dispatcher = dispatcher
         self._read_large_chat = read_large_chat
         self._on_refused = on_refused
+        self._now_s = now_s
         self._chance = chance
         self._routes: Mapping[str, _Route] = {
             CHAT_PATH: _Route("POST", self._chat),
@@ -106,20 +110,36 @@ class DoorService:
             refused.force_close()
         return refused
 
-    async def _models(self, _request: Request) -> web.Response:
+    async def _models(self, request: Request) -> web.Response:
+        self._hold_known(request)
         return _json(models_of(self._router.catalog.classes))
 
     async def _model(self, request: Request) -> web.Response:
+        self._hold_known(request)
         name = request.path.removeprefix(f"{MODELS_PATH}/")
         if name != convert.AUTO and name not in self._router.catalog.classes:
             raise NotFound(f"there is no class {name[:80]!r}: GET {MODELS_PATH} lists them")
         return _json(model_of(name))
 
+    def _hold_known(self, request: Request) -> None:
+        """Raises a RoutingError where its caller needs a name and has none."""
+        callers = self._router.callers
+        if callers.is_on:
+            find(callers, request, _connection(request), now_s=self._now_s())
+
     async def _chat(self, request: Request) -> web.StreamResponse:
+        """Who may not ask is refused before its body is read."""
+        callers, connection = self._router.callers, _connection(request)
+        with admitted(callers, request, connection, now_s=self._now_s()) as caller:
+            return await self._chat_of(caller, request)
+
+    async def _chat_of(self, caller: Caller | None, request: Request) -> web.StreamResponse:
         connection = _connection(request)
         body = await read_body(request, connection)
         chat = await self._read(body, connection.peer)
         query = self._query(request, body, chat)
+        if caller is not None:
+            query.sign(caller, tenant_at=convert.TENANT_AT)
         asked = Asked(body, CHAT, streams=chat.streams, wants_usage=chat.wants_usage)
         if chat.streams:
             return await self._stream(request, query, asked)

@@ -1,10 +1,11 @@
 """Who asks: found by the key or the certificate that is shown, held to what they may ask."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from server.config.callers import may_be_unnamed
+from server.config.callers import may_be_unnamed, may_be_unnamed_at_the_door
 from server.config.schema import Config
 from server.routing.allowance import Allowance
 from server.routing.errors import (
@@ -52,6 +53,16 @@ class Caller:
         """The call has ended."""
         self.allowance.leave()
 
+    @contextmanager
+    def calling(self, *, now_s: float) -> Iterator[None]:
+        """Counts one request as a call that takes its time; raises KeyBusy or KeyRate."""
+        self.enter()
+        try:
+            self.spend(1, now_s=now_s)
+            yield
+        finally:
+            self.leave()
+
     def hold_class(self, name: str) -> None:
         """Raises KeyClass."""
         if self.classes and name not in self.classes:
@@ -93,13 +104,16 @@ class Callers:
         self._unnamed = Caller()
         self._has_keys = False
         self._lost = False
-        self._unnamed_may_ask = True
+        self._unnamed_may_ask = self._unnamed_may_ask_the_door = True
 
     def configure(self, config: Config) -> None:
         """Puts in force whom a configuration lets ask."""
         tenants = config.callers.tenants_by_certificate
         self._by_certificate = {name: Caller(tenant) for name, tenant in tenants.items()}
         self._unnamed_may_ask = may_be_unnamed(config.callers, config.listeners)
+        self._unnamed_may_ask_the_door = may_be_unnamed_at_the_door(
+            config.callers, config.listeners
+        )
         self._settle()
 
     def put_in_force(self, keys: Iterable[Key] | None, *, lost: bool = False) -> None:
@@ -119,7 +133,7 @@ class Callers:
             self._by_id[key.id] = caller
         self._settle()
 
-    def find(self, shown: Shown, *, now_s: float) -> Caller:
+    def find(self, shown: Shown, *, now_s: float, at_the_door: bool = False) -> Caller:
         """Raises KeyMissing, KeyUnknown, KeyExpired or KeyAmbiguous; what is shown is not told."""
         certified = self._certified(shown.certificate)
         if shown.authorization:
@@ -129,7 +143,7 @@ class Callers:
             return named
         if certified is not None:
             return certified
-        if not self._unnamed_may_ask:
+        if not (self._unnamed_may_ask_the_door if at_the_door else self._unnamed_may_ask):
             raise KeyMissing(f"a key is needed: send {_HOW}, 'turnout keys create' makes one")
         return self._unnamed
 
@@ -142,7 +156,8 @@ class Callers:
         }
 
     def _settle(self) -> None:
-        self.is_on = self._has_keys or bool(self._by_certificate) or not self._unnamed_may_ask
+        unnamed_may_ask = self._unnamed_may_ask and self._unnamed_may_ask_the_door
+        self.is_on = self._has_keys or bool(self._by_certificate) or not unnamed_may_ask
         tenants = {key.tenant for key in self._keys.values()}
         tenants.update(c.tenant for c in self._by_certificate.values() if c.tenant is not None)
         self._unnamed = Caller(bound=_EVERY_TENANT if self._lost else frozenset(tenants))

@@ -1,5 +1,7 @@
 """Who calls: what a call shows of its caller, and holding it to what its key allows."""
 
+from collections.abc import Iterable, Mapping
+
 from server.routing.callers import Caller, Callers, Shown
 from server.rpc.errors import Context
 
@@ -34,11 +36,10 @@ def shown(context: Context) -> Shown:
     """What the call shows of its caller."""
     metadata = context.invocation_metadata() or ()
     values = [value for key, value in metadata if key == KEY]
-    return Shown([v for v in values if isinstance(v, str)], _names(context))
+    return Shown([v for v in values if isinstance(v, str)], names_in(context.auth_context()))
 
 
-def _names(context: Context) -> list[str]:
+def names_in(certificate: Mapping[str, Iterable[bytes]]) -> list[str]:
     """Those that a certificate is for; its common name only where it has no others."""
-    peer = context.auth_context()
-    names = peer.get(_NAMES) or peer.get(_COMMON_NAME) or ()
+    names = certificate.get(_NAMES) or certificate.get(_COMMON_NAME) or ()
     return [name.decode(errors="replace") for name in names]

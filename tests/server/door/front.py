@@ -126,6 +126,7 @@ class Front:
     model: FakeModel
     counters: Counters
     held: HeldBytes
+    router: Router
     address: str
 
     @property
@@ -200,7 +201,12 @@ async def opened(
         large_chats = LargeChats(ReaderProcess(), ChatQueue())
         stack.push_async_callback(large_chats.close)
         service = DoorService(
-            router, dispatcher, large_chats.read, counters.count_refusal, chance=lambda: 0.0
+            router,
+            dispatcher,
+            large_chats.read,
+            counters.count_refusal,
+            now_s=lambda: NOW_S,
+            chance=lambda: 0.0,
         )
         door = Door(answer or service.answer, held, limits, chance=lambda: 0.5)
         listener = listen("127.0.0.1:0")
@@ -213,4 +219,4 @@ async def opened(
 
         stack.push_async_callback(door.stop, 0.0)
         stack.enter_context(closing(Accepting(listener, take)))
-        yield Front(door, fake, counters, held, listener.address)
+        yield Front(door, fake, counters, held, router, listener.address)
