@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn, get_args
 import numpy as np
 import typer
 
+from benchmarks.learning.drift import FOLLOWED, drifted
 from benchmarks.learning.floors import MISS, REQUESTS, FloorRun, PriorsKind, Setting, runs
 from benchmarks.learning.scenarios import SCENARIOS, Outcome, outcomes
 from benchmarks.learning.sets import MMLU_PRO, read_set
@@ -33,7 +34,7 @@ Requests = Annotated[int, typer.Option(help="Of one run; its second half counts.
 OnTuning = Annotated[
     bool, typer.Option("--on-tuning", help="On the third that settings are tuned on.")
 ]
-FLOORS = (0.60, 0.65, 0.68)
+FLOORS, AUDITS = (0.60, 0.65, 0.68), (0.2, 0.05)
 
 
 @app.callback()
@@ -58,7 +59,7 @@ def floors(  # noqa: PLR0913 - the options of a command
     for setting in (
         Setting(_kind(kind), of_floor, rate)
         for kind in priors or get_args(PriorsKind)
-        for rate in audit or (0.2, 0.05)
+        for rate in audit or AUDITS
         for of_floor in floor or FLOORS
     ):
         found: list[FloorRun] = []
@@ -124,6 +125,39 @@ def rivals(  # noqa: PLR0913 - the options of a command
             )
         )
         print(_versus_line(of_floor, found), flush=True)
+
+
+@app.command()
+def drift(
+    audit: Annotated[list[float] | None, typer.Option(help="Audit rates, once for each.")] = None,
+    after_h: Annotated[float, typer.Option(min=0.01, help="Hours until it gets worse.")] = 24.0,
+    orders: Orders = 5,
+    first: First = 0,
+    data: Data = None,
+) -> None:
+    """The model that carries most traffic gets 20 points worse: when plans make up for it."""
+    recording, prices = _recorded(data, on_tuning=False)
+    for rate in audit or AUDITS:
+        for found in drifted(
+            recording,
+            prices,
+            rate,
+            orders=range(first, first + orders),
+            after_s=after_h * 3_600,
+            on_window=_counted,
+        ):
+            back = "never" if found.back_after is None else f"after {found.back_after:,} requests"
+            print(
+                f"\raudit {rate:g}, order {found.order}: {found.model} {found.drop:.2f} worse; "
+                f"back on the floor {back}, {found.audits:,} audits of it; "
+                f"{found.below:,} of {FOLLOWED:,} below the floor; {found.reachable:.4f} reachable",
+                flush=True,
+            )
+
+
+def _counted(served: int) -> None:
+    """So that somebody who waits for an hour sees that it goes on."""
+    print(f"\r{served:,} requests ", end="", file=sys.stderr, flush=True)
 
 
 def _recorded(data: Path | None, *, on_tuning: bool) -> tuple[Recording, Mapping[str, PriceConfig]]:

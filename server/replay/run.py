@@ -70,7 +70,7 @@ class Replay:
         self.worker.router.configure(config, learned)
         known = {domain.name for domain in config.domains}
         self.queries = list(queries(requests, known.union(learned.domains if learned else ())))
-        self._story = Story()
+        self.story = Story()
         self._out = 0  # requests that are on their way
         self._agenda: list[tuple[float, int, Act]] = []
         self._acts = 0
@@ -91,8 +91,8 @@ class Replay:
             self._ask(query, BEGINS_S + at_s)
         while self._out:
             self._until(self._agenda[0][0])
-        self._story.windows_failed = self.plane.failures
-        return self._story
+        self.story.windows_failed = self.plane.failures
+        return self.story
 
     def place(self, model: str) -> int:
         """Where the whole configuration has a model."""
@@ -124,7 +124,7 @@ class Replay:
             if parts:
                 self.worker.follow(parts)
             self._note_plan(now_s)
-            on_window(len(self._story.served))
+            on_window(len(self.story.served))
             self._at(now_s + self.config.window_s, plan)
 
         self._at(at_s, plan)
@@ -133,7 +133,7 @@ class Replay:
         try:
             trip = self.worker.set_out(query, self.queries[query], now_s)
         except RoutingError as error:
-            self._story.served.append(
+            self.story.served.append(
                 Served(now_s - BEGINS_S, query, NOBODY, NOBODY, error.reason, 0, 0.0, False)
             )
             return
@@ -155,7 +155,7 @@ class Replay:
             place = trip.target.model_index
             if decision.audit_probability:
                 self._grade(trip, place, now_s)
-        self._story.served.append(
+        self.story.served.append(
             Served(
                 journey.begun_s - BEGINS_S,
                 trip.number,
@@ -173,7 +173,7 @@ class Replay:
         grade = self._grading.grade(score, self._chance_of_grades)
         if grade is None:
             return
-        self._story.grades += 1
+        self.story.grades += 1
         outcome = Outcome(
             decision_id=self.worker.decision_id(trip),
             feedback=[Feedback(metric="quality", value=grade)],
@@ -185,10 +185,10 @@ class Replay:
         self._at(due_s, lambda at_s: self.plane.settle(outcome, now_s=at_s))
 
     def _note_plan(self, now_s: float) -> None:
-        self._story.windows += 1
+        self.story.windows += 1
         plan = self.plane.plan
         if plan is not None:
-            self._story.planned.append(
+            self.story.planned.append(
                 Planned(
                     now_s - BEGINS_S,
                     plan.id,

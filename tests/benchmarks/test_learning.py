@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.learning.__main__ import app
+from benchmarks.learning.drift import drifted
 from benchmarks.learning.floors import Setting, prepared, runs
 from benchmarks.learning.made import made
 from benchmarks.learning.rivals import Point, World, accuracy_at, oracle, thompson
@@ -116,3 +117,20 @@ def test_what_is_recorded_is_what_its_page_says() -> None:
     assert whole.score.max(axis=1).mean() == pytest.approx(0.9446, abs=5e-5)
     assert prices.keys() == set(whole.models)
     assert len(held_out(whole).requests.ids) == 8_110
+
+
+def test_of_a_model_that_gets_worse_it_is_told_when_plans_make_up_for_it() -> None:
+    told: list[int] = []
+    (found,) = drifted(
+        RECORDING,
+        PRICES,
+        0.5,
+        orders=range(1),
+        after_s=60.0,
+        on_window=told.append,
+        followed=800,
+    )
+    assert found.drop == pytest.approx(0.2, abs=0.06)
+    assert 0 <= found.below <= 800
+    assert told == sorted(told)
+    assert told[-1] > 1_900
