@@ -15,12 +15,12 @@ import typer
 from benchmarks.learning.drift import FOLLOWED, drifted
 from benchmarks.learning.floors import MISS, REQUESTS, FloorRun, PriorsKind, Setting, runs
 from benchmarks.learning.scenarios import SCENARIOS, Outcome, outcomes
-from benchmarks.learning.sets import MMLU_PRO, read_set
+from benchmarks.learning.sets import SETS, TRACES, read_set
 from benchmarks.learning.versus import Versus, mean_with_interval, versus
 from server.config.models import PriceConfig
 from server.money import NANO_PER_USD
-from server.replay.log_files import LogInvalid
-from server.replay.recording import Recording, held_out, tuning
+from server.replay.log_files import LogInvalid, read_arrivals
+from server.replay.recording import Floats, Recording, held_out, tuning
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -34,7 +34,7 @@ Requests = Annotated[int, typer.Option(help="Of one run; its second half counts.
 OnTuning = Annotated[
     bool, typer.Option("--on-tuning", help="On the third that settings are tuned on.")
 ]
-FLOORS, AUDITS = (0.60, 0.65, 0.68), (0.2, 0.05)
+AUDITS = 0.2, 0.05
 
 
 @app.callback()
@@ -47,6 +47,10 @@ def floors(  # noqa: PLR0913 - the options of a command
     floor: Annotated[list[float] | None, typer.Option(help="Once for each.")] = None,
     audit: Annotated[list[float] | None, typer.Option(help="Audit rates, once for each.")] = None,
     priors: Annotated[list[str] | None, typer.Option(help="equal, fair or both.")] = None,
+    of_set: Annotated[str, typer.Option("--set", help=f"One of {', '.join(SETS)}.")] = "mmlu_pro",
+    trace: Annotated[
+        str, typer.Option(help="Arrivals of conv or code; at random, unless given.")
+    ] = "",
     orders: Orders = 8,
     first: First = 0,
     requests: Requests = REQUESTS,
@@ -54,17 +58,25 @@ def floors(  # noqa: PLR0913 - the options of a command
     as_json: Annotated[bool, typer.Option("--json", help="A line for each run.")] = False,
     data: Data = None,
 ) -> None:
-    """Whether floors hold on mmlu_pro, and what that costs against hindsight."""
-    recording, prices = _recorded(data, on_tuning=on_tuning)
+    """Whether floors hold on recorded outcomes, and what that costs against hindsight."""
+    if of_set not in SETS or trace not in ("", *TRACES):
+        raise typer.BadParameter(f"sets: {', '.join(SETS)}; traces: {', '.join(TRACES)}")
+    recording, prices = _recorded(data, of_set, on_tuning=on_tuning)
+    arrivals = _traced(data, trace) if trace else None
     for setting in (
         Setting(_kind(kind), of_floor, rate)
         for kind in priors or get_args(PriorsKind)
         for rate in audit or AUDITS
-        for of_floor in floor or FLOORS
+        for of_floor in floor or SETS[of_set].floors
     ):
         found: list[FloorRun] = []
         for run in runs(
-            recording, prices, setting, orders=range(first, first + orders), requests=requests
+            recording,
+            prices,
+            setting,
+            orders=range(first, first + orders),
+            requests=requests,
+            arrivals=arrivals,
         ):
             found.append(run)
             if as_json:
@@ -114,7 +126,7 @@ def rivals(  # noqa: PLR0913 - the options of a command
 ) -> None:
     """Turnout with fair priors beside Thompson sampling with a price, and beside hindsight."""
     recording, prices = _recorded(data, on_tuning=on_tuning)
-    for of_floor in floor or FLOORS:
+    for of_floor in floor or SETS["mmlu_pro"].floors:
         found = list(
             versus(
                 recording,
@@ -160,9 +172,18 @@ def _counted(served: int) -> None:
     print(f"\r{served:,} requests ", end="", file=sys.stderr, flush=True)
 
 
-def _recorded(data: Path | None, *, on_tuning: bool) -> tuple[Recording, Mapping[str, PriceConfig]]:
+def _traced(data: Path | None, name: str) -> Floats:
     try:
-        whole, prices = read_set(_folder(data), MMLU_PRO)
+        return read_arrivals(_folder(data) / TRACES[name])
+    except LogInvalid as error:
+        _fail(str(error))
+
+
+def _recorded(
+    data: Path | None, name: str = "mmlu_pro", *, on_tuning: bool
+) -> tuple[Recording, Mapping[str, PriceConfig]]:
+    try:
+        whole, prices = read_set(_folder(data), name)
     except LogInvalid as error:
         _fail(str(error))
     return (tuning(whole) if on_tuning else held_out(whole)), prices
@@ -215,7 +236,8 @@ def _line(setting: Setting, found: list[FloorRun], requests: int) -> str:
         f"missed {misses} of {len(found)}; accuracy {median(r.accuracy for r in found):.4f} "
         f"(realised {median(r.realised for r in found):.4f}, least "
         f"{min(r.accuracy for r in found):.4f}, of {median(r.reachable for r in found):.4f}); "
-        f"cost {median(costs):.3f} (90 %: {np.quantile(costs, 0.9):.3f}, most {max(costs):.2f}); "
+        f"cost {median(costs):.3f} (90 %: {np.quantile(costs, 0.9):.3f}, most {max(costs):.2f}), "
+        f"{_median([r.of_single for r in found if r.of_single])} of the cheapest single model; "
         f"probes {median(r.probes for r in found):.1%}; "
         f"said short in {median(r.named_short for r in found):.0%} of windows; "
         f"{requests * len(found) / took_s:,.0f} requests a second"

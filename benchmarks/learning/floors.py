@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -12,9 +12,9 @@ from server.config.models import PriceConfig
 from server.replay.answers import Answers
 from server.replay.figures import figures, named_short, tables_of
 from server.replay.grading import Grading
-from server.replay.recording import Recording
+from server.replay.recording import Floats, Recording
 from server.replay.run import Replay
-from server.replay.traffic import Traffic, at_random, shuffled
+from server.replay.traffic import Traffic, again, at_random, shuffled
 
 REQUESTS, PER_S = 20_000, 20.0
 # A run that is expected to be further below its floor has missed it.
@@ -48,23 +48,31 @@ class FloorRun:
     named_short: float  # the part of windows whose plan said that the floor cannot be held
     took_s: float
 
+    @property
+    def of_single(self) -> float | None:
+        """Against the cheapest single model; None where none holds the floor."""
+        return self.cost_nano_usd / self.single_nano_usd if self.single_nano_usd else None
+
     def is_miss(self, floor: float) -> bool:
         return self.accuracy < floor - MISS
 
 
-def runs(
+def runs(  # noqa: PLR0913 - what a run is made of
     recording: Recording,
     prices: Mapping[str, PriceConfig],
     setting: Setting,
     *,
     orders: range,
     requests: int = REQUESTS,
+    arrivals: Floats | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[FloorRun]:
     """One run for each order; priors are drawn with it."""
     for order in orders:
         begun_s = clock()
         replay, traffic = prepared(recording, prices, setting, order, requests)
+        if arrivals is not None:
+            traffic = replace(traffic, at_s=again(arrivals, requests))
         tables = tables_of(replay)
         story = replay.tell(traffic)
         half_s = float(traffic.at_s[len(traffic) // 2])

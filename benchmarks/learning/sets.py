@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,43 @@ from server.replay.log_files import read_log
 from server.replay.recording import Floats, Recording
 from server.routing.learned_classifier.names import domain_name
 
-MMLU_PRO = "outcomes/mmlu_pro"
+
+@dataclass(frozen=True, slots=True)
+class RecordedSet:
+    """One of the sets, with floors that its models can and cannot hold cheaply."""
+
+    folder: str
+    floors: tuple[float, ...]
+
+
+SETS: Mapping[str, RecordedSet] = {
+    "mmlu_pro": RecordedSet("outcomes/mmlu_pro", (0.60, 0.65, 0.68)),
+    "llmrouter_mix": RecordedSet("outcomes/llmrouter_mix", (0.58, 0.61, 0.64)),
+    "routellm_pair": RecordedSet("outcomes/routellm_pair", (0.70, 0.75, 0.79)),
+}
+TRACES: Mapping[str, str] = {
+    "conv": "traces/azure_llm_2023_conv.csv.gz",
+    "code": "traces/azure_llm_2023_code.csv.gz",
+}
+# Where neither tokens written nor bills were recorded every answer is taken to be as long as this,
+# and what it costs is imputed.
+IMPUTED_TOKENS = 200
 # What somebody says who knows nothing of any model.
 UNKNOWN_ACCURACY = 0.5
 
 
 def read_set(data: Path, name: str) -> tuple[Recording, Mapping[str, PriceConfig]]:
-    """A recording with the prices of its models."""
-    return read_log(data / name), _prices(data / name / "models.csv")
+    """A recording with the prices of its models, by the name of its set."""
+    folder = data / SETS[name].folder
+    return imputed(read_log(folder)), _prices(folder / "models.csv")
+
+
+def imputed(recording: Recording) -> Recording:
+    """Of answers of which nothing says how long they are or what they cost."""
+    if not np.isnan(recording.output_tokens).all() or not np.isnan(recording.cost_usd).all():
+        return recording
+    written = np.full(recording.score.shape, float(IMPUTED_TOKENS))
+    return replace(recording, output_tokens=written)
 
 
 def config_of(

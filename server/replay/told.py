@@ -13,10 +13,10 @@ from server.replay.estimated import completed
 from server.replay.events import EventInvalid, event, joining, stated
 from server.replay.grading import Grading
 from server.replay.log_files import read_arrivals, read_log
-from server.replay.recording import Floats, Ints, Requests
+from server.replay.recording import Requests
 from server.replay.report import Report, told
 from server.replay.run import Replay
-from server.replay.traffic import Burst, Traffic, at_random, busier, shuffled
+from server.replay.traffic import Burst, Traffic, again, at_random, busier, shuffled
 from server.routing.learned_classifier.classifier import LearnedClassifier
 
 _EVERY_GRADE = Grading()
@@ -83,16 +83,8 @@ def _traffic(requests: Requests, wanted: Wanted, bursts: Sequence[Burst]) -> Tra
         if requests.arrival_s is None
         else np.arange(count) % queries
     )
-    at_s = at_random(count, wanted.per_s, random) if arrival_s is None else _again(arrival_s, count)
+    at_s = at_random(count, wanted.per_s, random) if arrival_s is None else again(arrival_s, count)
     return Traffic(busier(at_s, bursts), query)
-
-
-def _again(arrival_s: Floats, count: int) -> Floats:
-    """So many arrivals; what was recorded comes again and again, from its beginning."""
-    rounds: Ints = np.arange(count) // arrival_s.size
-    length_s = arrival_s[-1] + (arrival_s[-1] / max(arrival_s.size - 1, 1))
-    at_s: Floats = arrival_s[np.arange(count) % arrival_s.size] + rounds * length_s
-    return at_s
 
 
 def _burst(text: str) -> Burst:

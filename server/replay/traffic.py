@@ -45,6 +45,14 @@ def at_random(requests: int, per_s: float, random: np.random.Generator) -> Float
     return at_s
 
 
+def again(arrival_s: Floats, count: int) -> Floats:
+    """So many arrivals; what was recorded comes again and again, from its beginning."""
+    rounds: Ints = np.arange(count) // arrival_s.size
+    length_s = arrival_s[-1] + (arrival_s[-1] / max(arrival_s.size - 1, 1))
+    at_s: Floats = arrival_s[np.arange(count) % arrival_s.size] + rounds * length_s
+    return at_s
+
+
 def busier(at_s: Floats, bursts: Sequence[Burst]) -> Floats:
     """The same arrivals, closer together in bursts: what would have come later comes in them."""
     if not bursts:

@@ -1,6 +1,7 @@
 """Rows of docs/replay.md, at toy size and on made-up outcomes."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from benchmarks.learning.floors import Setting, prepared, runs
 from benchmarks.learning.made import made
 from benchmarks.learning.rivals import Point, World, accuracy_at, oracle, thompson
 from benchmarks.learning.scenarios import SCENARIOS, outcomes
-from benchmarks.learning.sets import MMLU_PRO, read_set
+from benchmarks.learning.sets import IMPUTED_TOKENS, SETS, imputed, read_set
 from benchmarks.learning.versus import mean_with_interval, versus
+from server.replay.figures import tables_of
 from server.replay.recording import held_out
 
 RECORDING, PRICES = made(1_400)
@@ -109,7 +111,7 @@ def test_a_folder_without_the_set_is_named(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif("TURNOUT_DATA" not in os.environ, reason="set TURNOUT_DATA")
 def test_what_is_recorded_is_what_its_page_says() -> None:
-    whole, prices = read_set(Path(os.environ["TURNOUT_DATA"]), MMLU_PRO)
+    whole, prices = read_set(Path(os.environ["TURNOUT_DATA"]), "mmlu_pro")
     best = int(whole.score.mean(axis=0).argmax())
     assert whole.score.shape == (11_991, 28)
     assert whole.models[best] == "gemini-1.5-pro-002"
@@ -134,3 +136,28 @@ def test_of_a_model_that_gets_worse_it_is_told_when_plans_make_up_for_it() -> No
     assert 0 <= found.below <= 800
     assert told == sorted(told)
     assert told[-1] > 1_900
+
+
+def test_answers_of_unknown_length_are_imputed_and_others_stay() -> None:
+    unknown = replace(RECORDING, output_tokens=np.full(RECORDING.score.shape, np.nan))
+    assert (imputed(unknown).output_tokens == IMPUTED_TOKENS).all()
+    assert imputed(RECORDING) is RECORDING
+
+
+def test_arrivals_are_those_of_a_trace() -> None:
+    setting, trace = Setting("fair", 0.4, 0.2), np.linspace(0.0, 30.0, 100)
+    (traced,) = runs(RECORDING, PRICES, setting, orders=range(1), requests=400, arrivals=trace)
+    (drawn,) = runs(RECORDING, PRICES, setting, orders=range(1), requests=400)
+    assert replace(traced, took_s=0.0) != replace(drawn, took_s=0.0)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("TURNOUT_DATA" not in os.environ, reason="set TURNOUT_DATA")
+@pytest.mark.parametrize("name", SETS)
+def test_the_floors_of_a_set_are_within_reach(name: str) -> None:
+    recording, prices = read_set(Path(os.environ["TURNOUT_DATA"]), name)
+    replay, _ = prepared(recording, prices, Setting("fair", SETS[name].floors[-1], 0.2), 0, 1)
+    tables = tables_of(replay)
+    weight = np.bincount(tables.cell_of) / tables.cell_of.size
+    assert SETS[name].floors[-1] < weight @ tables.accuracy.max(axis=1)
+    assert SETS[name].floors[0] > (weight @ tables.accuracy).min()
