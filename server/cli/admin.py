@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple, Self, TypeVar
 import grpc
 import typer
 
-from server.cli.connection import PANEL, TIMEOUT_S, TlsCa, connected, tls_of
+from server.cli.connection import PANEL, TIMEOUT_S, TlsCa, connected, shown, tls_of
 from server.cli.terminal import fail, load_or_fail
 from server.config.diagnostics import ConfigError
 from server.config.schema import Config
@@ -44,9 +44,9 @@ class Admin(NamedTuple):
         token_path = admin_token_file
         if token_path is None and configured is not None and configured.listeners.admin_token_file:
             token_path = Path(configured.listeners.admin_token_file)
-        shown = () if token_path is None else (("authorization", f"Bearer {_token(token_path)}"),)
         by = (("turnout-operator", _operator()),)
-        return cls(admin or _address(configured), shown + by, tls_of(tls_ca))
+        metadata = shown(token_path, "token") + by
+        return cls(admin or _address(configured), metadata, tls_of(tls_ca))
 
     @contextmanager
     def service(self) -> Iterator[AdminServiceStub]:
@@ -171,13 +171,3 @@ def _operator() -> str:
     except (OSError, KeyError):  # a user without a name, as containers have them
         name = f"uid {os.getuid()}"
     return name.encode("ascii", "replace").decode()
-
-
-def _token(path: Path) -> str:
-    try:
-        secret = path.expanduser().read_text().strip()
-    except (OSError, ValueError, RuntimeError) as error:
-        fail(f"the token file {path} cannot be read: {error}")
-    if not secret.isascii() or not secret.isprintable() or not secret:
-        fail(f"the token file {path} holds no token: one line of printable ASCII")
-    return secret

@@ -48,6 +48,15 @@ TlsKey = Annotated[
         "--tls-key", metavar="FILE", help="The key of your certificate.", rich_help_panel=PANEL
     ),
 ]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--key-file",
+        metavar="FILE",
+        help="Your key, where callers have to show one: what 'turnout keys create' printed.",
+        rich_help_panel=PANEL,
+    ),
+]
 DataAddress = Annotated[
     str,
     typer.Option(
@@ -68,6 +77,21 @@ def tls_of(
         return None
     files = (ca_file, key_file, cert_file)
     return grpc.ssl_channel_credentials(*(None if file is None else _read(file) for file in files))
+
+
+def shown(file: Path | None, what: str = "key") -> tuple[tuple[str, str], ...]:
+    """What calls show of who makes them; ends the command where the file holds no secret."""
+    return () if file is None else (("authorization", f"Bearer {_secret(file, what)}"),)
+
+
+def _secret(path: Path, what: str) -> str:
+    try:
+        secret = path.expanduser().read_text().strip()
+    except (OSError, ValueError, RuntimeError) as error:
+        fail(f"the {what} file {path} cannot be read: {error}")
+    if not secret.isascii() or not secret.isprintable() or not secret:
+        fail(f"the {what} file {path} holds no {what}: one line of printable ASCII")
+    return secret
 
 
 def _read(path: Path) -> bytes:
@@ -108,7 +132,8 @@ def explained(raised: grpc.RpcError, address: str, option: str) -> str:
     if raised.code() is grpc.StatusCode.UNIMPLEMENTED:
         return f"{address} does not offer this: name the listener that does with {option}"
     if raised.code() is grpc.StatusCode.UNAUTHENTICATED:
-        return f"{error.message}: name the file with --admin-token-file"
+        file = "--admin-token-file" if option == "--admin" else "--key-file"
+        return f"{error.message}: name the file with {file}"
     if not error.reason and _GONE in error.message:
         return f"{address} ended before it answered: look whether it is done, or do it again"
     if not error.reason:

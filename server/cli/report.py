@@ -16,10 +16,12 @@ from server.cli.connection import (
     DATA_ADDRESS,
     TIMEOUT_S,
     DataAddress,
+    KeyFile,
     TlsCa,
     TlsCert,
     TlsKey,
     connected,
+    shown,
     tls_of,
 )
 from server.cli.terminal import FAILED, AsJson, console, fail
@@ -80,6 +82,7 @@ def report(  # noqa: PLR0913 - a parameter is an option
     tls_ca: TlsCa = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
+    key_file: KeyFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Report what became of decisions: what they took, and how good the answers were."""
@@ -89,8 +92,9 @@ def report(  # noqa: PLR0913 - a parameter is an option
     _fill(outcome, input_tokens, output_tokens, latency_ms, failed=failed)
     _refuse_unclear(file, outcome)
     credentials = tls_of(tls_ca, tls_cert, tls_key)
+    metadata = shown(key_file)
     with _lines(file, outcome) as lines, connected(address, "--address", credentials) as channel:
-        counts = _report(RoutingServiceStub(channel), lines, as_json=as_json)
+        counts = _report(RoutingServiceStub(channel), lines, metadata, as_json=as_json)
     if not as_json:
         console().print(f"{counts.counted:,} counted, {counts.refused:,} refused")
     if counts.refused:
@@ -180,13 +184,20 @@ class _Counts(NamedTuple):
     refused: int
 
 
-def _report(stub: RoutingServiceStub, lines: Iterable[_Line], *, as_json: bool) -> _Counts:
+def _report(
+    stub: RoutingServiceStub,
+    lines: Iterable[_Line],
+    metadata: tuple[tuple[str, str], ...],
+    *,
+    as_json: bool,
+) -> _Counts:
     """Reports them in order, and tells each result as it comes."""
     counted = refused = 0
     rest = iter(lines)
     while batch := list(islice(rest, OUTCOMES_A_CALL)):
         sent = [line.outcome for line in batch if line.refusal is None]
-        response = stub.Report(pb.ReportRequest(outcomes=sent), timeout=TIMEOUT_S)
+        request = pb.ReportRequest(outcomes=sent)
+        response = stub.Report(request, timeout=TIMEOUT_S, metadata=metadata)
         results = iter(response.results)
         for line in batch:
             result = line.refusal or next(results)

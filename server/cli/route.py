@@ -12,10 +12,12 @@ from server.cli.connection import (
     DATA_ADDRESS,
     TIMEOUT_S,
     DataAddress,
+    KeyFile,
     TlsCa,
     TlsCert,
     TlsKey,
     connected,
+    shown,
     tls_of,
 )
 from server.cli.terminal import AsJson, console, json_of
@@ -48,6 +50,7 @@ def route(  # noqa: PLR0913 - a parameter is an option
     tls_ca: TlsCa = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
+    key_file: KeyFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask which model should answer one request, and why.
@@ -65,8 +68,9 @@ def route(  # noqa: PLR0913 - a parameter is an option
     if text:
         request.text = text
     credentials = tls_of(tls_ca, tls_cert, tls_key)
+    metadata = shown(key_file)
     with connected(address, "--address", credentials) as channel:
-        response = _decided(RoutingServiceStub(channel), request)
+        response = _decided(RoutingServiceStub(channel), request, metadata)
     if as_json:
         print(json_of(response))
     else:
@@ -76,14 +80,16 @@ def route(  # noqa: PLR0913 - a parameter is an option
         console().print(Text.assemble(("decision     ", "dim"), said), soft_wrap=True)
 
 
-def _decided(stub: RoutingServiceStub, request: pb.RouteRequest) -> pb.RouteResponse:
+def _decided(
+    stub: RoutingServiceStub, request: pb.RouteRequest, metadata: tuple[tuple[str, str], ...]
+) -> pb.RouteResponse:
     try:
-        return stub.Route(request, timeout=TIMEOUT_S)
+        return stub.Route(request, timeout=TIMEOUT_S, metadata=metadata)
     except grpc.RpcError as error:
         if not request.text or error_of(error).reason != _NO_CANDIDATE:
             raise
     request.oip_request = _as_tensor(request.text)
-    return stub.Route(request, timeout=TIMEOUT_S)
+    return stub.Route(request, timeout=TIMEOUT_S, metadata=metadata)
 
 
 def _as_tensor(text: str) -> bytes:

@@ -71,6 +71,7 @@ class ContractServicer(routing_pb2_grpc.RoutingServiceServicer):
     requests: list[Request] = field(default_factory=list)
     times_remaining_s: list[float | None] = field(default_factory=list)
     peers: set[str] = field(default_factory=set)
+    authorizations: list[str] = field(default_factory=list)
     hang: threading.Event | None = None  # answers nothing until it is set
     _counted: set[str] = field(default_factory=set)
 
@@ -143,6 +144,8 @@ class ContractServicer(routing_pb2_grpc.RoutingServiceServicer):
         self.requests.append(request)
         self.times_remaining_s.append(context.time_remaining())
         self.peers.add(context.peer())
+        shown = [v for k, v in context.invocation_metadata() if k == "authorization"]
+        self.authorizations += [value for value in shown if isinstance(value, str)]
         if self.hang is not None:
             self.hang.wait()
         if self.refusals:

@@ -31,6 +31,7 @@ def said(reason: str, domain: str = "turnout") -> Sequence[Message]:
 
 
 SOON = RetryInfo(retry_delay=Duration(seconds=1))
+LATER = RetryInfo(retry_delay=Duration(seconds=600))  # beyond any time that a test gives
 BUDGET = [*said("BUDGET_EXHAUSTED"), QuotaFailure()]
 
 MEANINGS = [
@@ -44,6 +45,10 @@ MEANINGS = [
     (StatusCode.RESOURCE_EXHAUSTED, BUDGET, NotPermitted),
     (StatusCode.PERMISSION_DENIED, (), NotPermitted),
     (StatusCode.UNAUTHENTICATED, said("UNAUTHENTICATED"), NotPermitted),
+    (StatusCode.UNAUTHENTICATED, said("KEY_UNKNOWN"), NotPermitted),
+    (StatusCode.PERMISSION_DENIED, said("KEY_CLASS"), NotPermitted),
+    (StatusCode.RESOURCE_EXHAUSTED, said("KEY_RATE"), InvalidRequest),
+    (StatusCode.RESOURCE_EXHAUSTED, [*said("KEY_RATE"), LATER], Unavailable),
     (StatusCode.UNAVAILABLE, said("NO_ENDPOINT"), Unavailable),
     (StatusCode.CANCELLED, (), Unavailable),
     (StatusCode.DEADLINE_EXCEEDED, said("DEADLINE_PAST"), DeadlineExceeded),

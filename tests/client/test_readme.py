@@ -12,7 +12,7 @@ from tests.server.certificates import Authority
 
 README = (Path(__file__).parents[2] / "clients/python/README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-INFER, ROUTE, FALLBACK, BATCH, TLS, ERRORS = BLOCKS
+INFER, ROUTE, FALLBACK, BATCH, TLS, KEYS, ERRORS = BLOCKS
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,16 @@ def test_its_code_speaks_tls(
         port = address.rpartition(":")[2]
         exec(compile(TLS.replace("7080", port), "README.md", "exec"), {"__name__": "__main__"})
     assert servicer.requests
+
+
+def test_its_code_shows_a_key(
+    address: str, servicer: ContractServicer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("team-a.key").write_text("tk_a_b\n")
+    here = KEYS.replace("127.0.0.1:7080", address)
+    exec(compile(here, "README.md", "exec"), {"__name__": "__main__"})
+    assert servicer.authorizations == ["Bearer tk_a_b"]
 
 
 def test_it_has_a_line_for_every_error() -> None:

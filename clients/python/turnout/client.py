@@ -13,6 +13,7 @@ import grpc.aio
 
 from turnout import exchange
 from turnout.answers import Answer, Decision, OutcomeResult
+from turnout.convert import shown
 from turnout.errors import TurnoutError
 from turnout.exchange import Exchange
 from turnout.request import (
@@ -54,7 +55,8 @@ class Client:
 
     `timeout_s` is the default for each call, retries included; without any, the class's deadline
     holds. `credentials`, made by `grpc.ssl_channel_credentials`, are for a listener with TLS.
-    Errors are `TurnoutError`.
+    `key` is what `turnout keys create` printed, where callers have to show one. Errors are
+    `TurnoutError`.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Client:
         address: str,
         *,
         credentials: grpc.ChannelCredentials | None = None,
+        key: str | None = None,
         timeout_s: float | None = None,
         retry: RetryPolicy = _RETRY,
     ) -> None:
@@ -71,6 +74,7 @@ class Client:
         else:
             self._channel = grpc.secure_channel(address, credentials, _CHANNEL_OPTIONS)
         self._stub = RoutingServiceStub(self._channel)
+        self._metadata = shown(key)
         self._terms = Terms(timeout_s=timeout_s, retry=retry)
 
     def __enter__(self) -> Self:
@@ -144,7 +148,8 @@ class Client:
         rpc = getattr(self._stub, sent.method)
         while True:
             try:
-                response = rpc(sent.request, timeout=call.left_s(time.monotonic()))
+                left_s = call.left_s(time.monotonic())
+                response = rpc(sent.request, timeout=left_s, metadata=self._metadata)
             except grpc.RpcError as raised:
                 wait_s = _wait_s(call, raised)
             else:
@@ -161,11 +166,13 @@ class AsyncClient:
         address: str,
         *,
         credentials: grpc.ChannelCredentials | None = None,
+        key: str | None = None,
         timeout_s: float | None = None,
         retry: RetryPolicy = _RETRY,
     ) -> None:
         self._address = address
         self._credentials = credentials
+        self._metadata = shown(key)
         self._terms = Terms(timeout_s=timeout_s, retry=retry)
 
     # Not before the first call: grpc.aio ties a channel to the loop that runs when it is made.
@@ -241,7 +248,8 @@ class AsyncClient:
         rpc = getattr(self._stub, sent.method)
         while True:
             try:
-                response = await rpc(sent.request, timeout=call.left_s(time.monotonic()))
+                left_s = call.left_s(time.monotonic())
+                response = await rpc(sent.request, timeout=left_s, metadata=self._metadata)
             except grpc.RpcError as raised:
                 wait_s = _wait_s(call, raised)
             else:

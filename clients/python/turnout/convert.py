@@ -23,6 +23,15 @@ _PAYLOAD_KINDS = {"text": pb.PAYLOAD_KIND_TEXT, "tensors": pb.PAYLOAD_KIND_TENSO
 _BASES = {pb.BASIS_PLAN: "plan", pb.BASIS_CLASS: "class", pb.BASIS_GREEDY: "greedy"}
 
 
+def shown(key: str | None) -> tuple[tuple[str, str], ...]:
+    """What calls show of who makes them; raises ValueError, which does not say the key."""
+    if key is None:
+        return ()
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise ValueError("key: what 'turnout keys create' printed, without a line's end")
+    return (("authorization", f"Bearer {key}"),)
+
+
 def route_request(fields: BatchFields, *, dry_run: bool = False) -> pb.RouteRequest:
     """Raises TypeError or ValueError, and names the keyword."""
     _refuse_unknown(fields, BatchFields)

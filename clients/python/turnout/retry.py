@@ -16,8 +16,8 @@ _REPEATABLE = (RouteRequest, RouteBatchRequest, ReportRequest)
 # A call without a deadline waits no longer than this between two attempts: its caller is told
 # `retry_after_s` instead and decides.
 WAIT_S_MAX = 30.0
-# Turnout has more to do than it can: to be asked again adds to that.
-_TOO_MUCH = frozenset({"SHED", "OVERLOADED"})
+# Turnout has more to do than it can, or than this key may ask for: to be asked again adds to that.
+_TOO_MUCH = frozenset({"SHED", "OVERLOADED", "KEY_RATE", "KEY_BUSY"})
 # Ten tenths are one, but for their last digits.
 _ROUNDING = 1e-9
 

@@ -36,7 +36,8 @@ _BY_CODE: Mapping[StatusCode, type[TurnoutError]] = MappingProxyType(
         StatusCode.OUT_OF_RANGE: InvalidRequest,
         StatusCode.NOT_FOUND: InvalidRequest,
         StatusCode.ALREADY_EXISTS: InvalidRequest,
-        StatusCode.RESOURCE_EXHAUSTED: InvalidRequest,  # too large; money has a QuotaFailure
+        # Too large. Money has a QuotaFailure, and what a key asks too fast a time to come back.
+        StatusCode.RESOURCE_EXHAUSTED: InvalidRequest,
         StatusCode.FAILED_PRECONDITION: NotPermitted,
         StatusCode.PERMISSION_DENIED: NotPermitted,
         StatusCode.UNAUTHENTICATED: NotPermitted,
@@ -44,6 +45,10 @@ _BY_CODE: Mapping[StatusCode, type[TurnoutError]] = MappingProxyType(
         StatusCode.CANCELLED: Unavailable,
         StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
     }
+)
+
+_ASKED_AGAIN: Mapping[type[TurnoutError], type[TurnoutError]] = MappingProxyType(
+    {UpstreamError: UpstreamUnreachable, InvalidRequest: Unavailable}
 )
 
 _CODES = MappingProxyType({code.value[0]: code for code in StatusCode})
@@ -73,8 +78,8 @@ def _error(code: StatusCode, message: str, status: Status) -> TurnoutError:
     info = _detail(status, ErrorInfo) or ErrorInfo()
     kind = _kind(code, info.domain, message, spent=_detail(status, QuotaFailure))
     retry_after_s = _retry_after_s(status)
-    if kind is UpstreamError and retry_after_s is not None:
-        kind = UpstreamUnreachable  # Turnout says when to come back only where it asked nobody
+    if retry_after_s is not None:  # Turnout says so only where it asked nobody
+        kind = _ASKED_AGAIN.get(kind, kind)
     return kind(
         message,
         reason=info.reason,

@@ -188,3 +188,21 @@ def _listening(address: str, answers: Answers) -> Iterator[None]:
 def _file(path: Path, text: str) -> Path:
     path.write_text(text)
     return path
+
+
+@pytest.mark.parametrize("command", [("route", "--dry-run"), ("report", "d1", "--quality", "1")])
+def test_a_key_is_shown_to_the_data_listener(
+    run: Run, address: str, answers: Answers, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    file = tmp_path / "team-a.key"
+    file.write_text("tk_a_b\n")
+    assert run(*command, "--key-file", file, "--address", address).exit_code == 0
+    assert answers.metadata["authorization"] == "Bearer tk_a_b"
+
+
+def test_where_a_key_is_missing_it_is_said_how_it_is_given(
+    run: Run, address: str, answers: Answers
+) -> None:
+    answers.refuse(grpc.StatusCode.UNAUTHENTICATED, "KEY_MISSING", "a key is needed")
+    result = run("route", "--dry-run", "--address", address)
+    assert "a key is needed: name the file with --key-file" in " ".join(result.stderr.split())
