@@ -13,6 +13,7 @@ import yaml
 from benchmarks.demo.serve import CLIENT_CODE
 from server.config.as_json import json_schema
 from server.config.file import load
+from tests.server.door.front import opened
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -55,7 +56,18 @@ def test_its_configuration_holds(text: str, tmp_path: Path) -> None:
 
 
 def test_its_client_code_is_what_make_serve_prints() -> None:
-    assert blocks("python") == [CLIENT_CODE]
+    assert blocks("python")[0] == CLIENT_CODE
+
+
+@pytest.mark.parametrize("code", blocks("python")[1:])
+async def test_its_code_for_openais_client_runs_against_the_door(code: str) -> None:
+    async with opened() as front:
+        client = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", code.replace("http://127.0.0.1:7082", front.url)),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        said, _ = await client.communicate()
+    assert said == b"Paris"
 
 
 @pytest.mark.slow

@@ -46,7 +46,10 @@ def usd(nano_usd: int) -> str:
 
 def visible(text: str) -> str:
     """As a header can have it: ASCII that prints, and not too long."""
-    return "".join(c if " " <= c <= "~" else "?" for c in text[:REASON_CHARS_MAX])
+    text = text[:REASON_CHARS_MAX]
+    if text.isascii() and text.isprintable():  # as nearly all are
+        return text
+    return "".join(c if " " <= c <= "~" else "?" for c in text)
 
 
 def models_of(classes: Iterable[str]) -> Mapping[str, object]:

@@ -18,6 +18,7 @@ from server.door.framing import Framing, FramingError, HeadTooLarge, TooFarAhead
 from server.door.limits import CONNECTION_BYTES, STALL_BYTES, WRITE_BUFFER_BYTES, DoorLimits
 from server.door.tally import DoorTally
 from server.routing.errors import InvalidRequest, Overloaded
+from server.transport.serving.holding import HELD_STEP_BYTES, TLS_BYTES
 from server.transport.sockets.peer_name import counted_address, written_address
 from server.transport.sockets.tls import peer_names
 
@@ -65,6 +66,7 @@ class DoorConnection(web.RequestHandler):
         self._waits_for = ""  # the limit that is reached then
         self._stall: asyncio.TimerHandle | None = None
         self._body_bytes = 0
+        self._own_bytes = CONNECTION_BYTES  # beside what it holds for its peer
         self._counted_bytes = 0
 
     # What the transport calls.
@@ -76,6 +78,7 @@ class DoorConnection(web.RequestHandler):
         self.peer = written_address(name)
         if (tls := transport.get_extra_info("ssl_object")) is not None:
             self.certificate = peer_names(tls.getpeercert())
+            self._own_bytes += TLS_BYTES
         limit = self.admit(counted_address(name))
         if limit:
             self._tally.count_limit(limit, self.peer)
@@ -190,15 +193,19 @@ class DoorConnection(web.RequestHandler):
         message: str | None = None,  # noqa: ARG002 - aiohttp's signature
     ) -> web.StreamResponse:
         """What its parser has refused and `framing` has not, or a fault of ours."""
-        if request.writer.output_size > 0:
-            raise ConnectionResetError("the answer has begun: its end says that it is broken")
-        if status < _INTERNAL:
-            return answer_of(refusal_of(InvalidRequest("the head is no request of HTTP/1.1")))
-        return answer_of(refusal_of(exc if isinstance(exc, Exception) else RuntimeError()))
+        if request.writer.output_size > 0 or isinstance(exc, ConnectionError):
+            raise ConnectionResetError("an answer that has begun is broken by its end")
+        fault: Exception = InvalidRequest("the head is no request of HTTP/1.1")
+        if status >= _INTERNAL:
+            fault = exc if isinstance(exc, Exception) else RuntimeError()
+        answer = answer_of(refusal_of(fault))
+        answer.force_close()
+        return answer
 
     def log_exception(self, *_: Any, **kw: Any) -> None:
-        """Not with a traceback, whose frames hold what was asked."""
-        _log.error("unexpected error", error=type(kw.get("exc_info")).__name__)
+        """Not with a traceback, whose frames hold what was asked; of a peer's faults nothing."""
+        if not isinstance(kw.get("exc_info"), FramingError):
+            _log.error("unexpected error", error=type(kw.get("exc_info")).__name__)
 
     # How requests follow each other.
 
@@ -272,9 +279,9 @@ class DoorConnection(web.RequestHandler):
         return 0 if self._socket is None else self._socket.get_write_buffer_size()
 
     def _count(self) -> None:
-        """What it holds, in steps, rounded up, so that most reads change nothing."""
+        """What it holds, in steps, so that most reads change nothing."""
         held = self._body_bytes + (self._unsent_bytes if self._paused else 0)
-        in_steps = held - held % CONNECTION_BYTES + CONNECTION_BYTES
+        in_steps = held - held % HELD_STEP_BYTES + self._own_bytes
         if in_steps != self._counted_bytes and self._socket is not None:
             self._counted_bytes = in_steps
             self._tally.held.hold(self.give_way, in_steps)

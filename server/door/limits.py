@@ -42,5 +42,5 @@ STALL_BYTES = 64 * 2**10
 # Written and not taken by the kernel: beyond it a stream reads no more from its model. With a piece
 # of a stream on top, of 64 KiB at most as endpoints send them, a reader holds below 256 KiB.
 WRITE_BUFFER_BYTES = 64 * 2**10
-# An open connection with its parser, its task and a head; and so the step in which bytes count.
-CONNECTION_BYTES = 16 * 2**10
+# An open connection with its parser, its task, a head and what is less than a step of its bytes.
+CONNECTION_BYTES = 32 * 2**10

@@ -76,9 +76,15 @@ class DoorService:
             response = self._refuse(error)
             if request.writer.output_size > 0:  # too late for words: the end says that it is broken
                 raise ConnectionResetError(reason_of(error)) from None
-        if _connection(request).is_retiring and not response.prepared:
-            response.force_close()
+        if not response.prepared:
+            self._head_of(response, request)
         return response
+
+    def _head_of(self, response: web.StreamResponse, request: Request) -> None:
+        """What every answer says, the last of a connection included."""
+        response.headers["server"] = "turnout"
+        if _connection(request).is_retiring:
+            response.force_close()
 
     async def _answer(self, request: Request) -> web.StreamResponse:
         path = request.raw_path.partition("?")[0]
@@ -174,8 +180,7 @@ class DoorService:
         ) as answer:
             headers = headers_of(answer, request.headers.get("x-request-id", ""))
             response = web.StreamResponse(headers=HEADERS | headers)
-            if _connection(request).is_retiring:
-                response.force_close()
+            self._head_of(response, request)
             await response.prepare(request)
             heartbeat_s = _connection(request).limits.heartbeat_s
             async with events(response, heartbeat_s=heartbeat_s) as written:

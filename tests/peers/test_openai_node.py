@@ -29,7 +29,7 @@ async def told(front: Front, program: str, *case: str) -> Any:
         ("whole", {"said": "Paris", "model": "small"}),
         ("stream", ["Par", "is"]),
         ("refused", {"status": 404, "code": "CLASS_UNKNOWN", "param": "model"}),
-        ("models", ["auto", "chat", "strict", "short", "acme", "urgent", "blue"]),
+        ("models", ["auto", "chat", "strict", "support", "short", "acme", "urgent", "blue"]),
     ],
 )
 async def test_what_it_makes_of_our_answers(front: Front, case: str, said: object) -> None:

@@ -175,6 +175,7 @@ def door_config() -> Config:
         classes=(
             ClassConfig(name="chat", default=True),
             ClassConfig(name="strict", match=MatchConfig(labels={"app": ("strict",)})),
+            ClassConfig(name="support"),
             ClassConfig(name="short", request_bytes_max=200),
             ClassConfig(name="acme", match=MatchConfig(tenant=("acme",), user=("ada",))),
             ClassConfig(name="urgent", match=MatchConfig.model_validate({"priority": {"min": 5}})),

@@ -266,7 +266,7 @@ async def test_a_large_chat_is_read_beside_the_loop_and_a_picture_may_be_megabyt
 async def test_classes_and_auto_are_the_models(client: aiohttp.ClientSession) -> None:
     async with client.get("/v1/models") as response:
         listed = [one["id"] for one in (await response.json())["data"]]
-    assert listed == ["auto", "chat", "strict", "short", "acme", "urgent", "blue"]
+    assert listed == ["auto", "chat", "strict", "support", "short", "acme", "urgent", "blue"]
     async with client.get("/v1/models/strict") as response:
         assert (await response.json())["id"] == "strict"
     async with client.get("/v1/models/gpt-4o") as response:
@@ -303,3 +303,31 @@ async def test_a_connection_serves_one_request_after_another(
         await asked(client, STREAMED)
         await asked(client, b"{")
     assert (front.door.connections, front.door.requests) == (1, 9)
+
+
+async def test_a_body_that_waits_to_be_asked_for_is(front: Front) -> None:
+    head = b"POST %s HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: %d\r\n\r\n"
+    reader, writer = await front.connect()
+    async with asyncio.timeout(PATIENCE_S):
+        writer.write(head % (PATH.encode(), len(BODY)))
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(BODY)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+    writer.close()
+
+
+async def test_a_body_that_would_be_refused_is_not_asked_for(front: Front) -> None:
+    head = (
+        b"POST %s HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 99999999\r\n\r\n"
+    )
+    reader, writer = await front.connect()
+    async with asyncio.timeout(PATIENCE_S):
+        writer.write(head % PATH.encode())
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 413")
+    writer.close()
+
+
+async def test_an_answer_does_not_say_what_it_is_made_with(client: aiohttp.ClientSession) -> None:
+    for body in (BODY, STREAMED, b"{"):
+        _, headers, _ = await asked(client, body)
+        assert headers["server"] == "turnout"

@@ -1,9 +1,13 @@
 """What routing is told, from headers, the model's name and the metadata of a body."""
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from server.door.context import context_of
+from server.door.context import NAMES, context_of
 from server.routing.errors import InvalidRequest, RoutingError, UnknownClass
 from server.rpc.openai_chat import Chat
 from turnout.v1 import routing_pb2 as pb
@@ -99,3 +103,14 @@ def test_what_makes_no_sense_is_refused_by_its_name(
     with pytest.raises(error) as refused:
         told(*headers, model=model, **metadata)
     assert refused.value.field == field
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(sorted(NAMES)), st.text(max_size=30)), max_size=6),
+    st.text(max_size=10),
+)
+def test_any_headers_make_a_context_or_are_refused(
+    headers: list[tuple[str, str]], model: str
+) -> None:
+    with suppress(RoutingError):
+        told(*headers, model=model)

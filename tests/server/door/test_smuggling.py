@@ -71,7 +71,7 @@ async def test_what_is_wrong_behind_a_good_request_does_not_keep_its_answer_back
 
 
 async def test_a_chunk_that_is_wrong_ends_the_request_that_it_is_of(
-    front: Front, paths: Paths
+    front: Front, paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reader, writer = await front.connect()
     async with asyncio.timeout(PATIENCE_S):
@@ -83,3 +83,4 @@ async def test_a_chunk_that_is_wrong_ends_the_request_that_it_is_of(
     writer.close()
     assert b"HTTP/1.1 200" not in answered
     assert paths.seen == []
+    assert "unexpected error" not in capsys.readouterr().out
