@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import aiohttp
 import grpc
 import pytest
 
 from server.control.key_keeper import read_ring
 from tests.server.certificates import Authority, caller_credentials
+from tests.server.openai_service import configured as door_configured
 from tests.server.running import Service, answering, serving, write_config
 from tests.server.test_serve_tls import configured
 from turnout.v1 import admin_pb2 as pb
@@ -255,3 +257,56 @@ async def test_a_data_key_opens_no_admin_and_an_admin_token_no_data(tmp_path: Pa
                 with pytest.raises(grpc.aio.AioRpcError) as refusal:
                     await data.Route(routing_pb2.RouteRequest(), metadata=metadata, timeout=CALL_S)
                 assert refusal.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def models_status(service: Service, secret: str) -> int:
+    """What the door for OpenAI clients says to who shows this, or nothing."""
+    headers = {"authorization": f"Bearer {secret}"} if secret else {}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://{service.openai}/v1/models", headers=headers) as response,
+    ):
+        return response.status
+
+
+async def test_a_key_opens_both_doors_and_revoked_none(tmp_path: Path) -> None:
+    path = door_configured(tmp_path)
+    path.write_text(path.read_text() + "callers: {anonymous: false}\n")
+    async with (
+        serving(path, tmp_path / "state", "--workers", str(WORKERS)) as service,
+        asking(service) as callers,
+    ):
+        assert await models_status(service, "") == 401
+        made = await create(service)
+        assert await models_status(service, made.secret) == 200
+        assert served(await callers.ask(made.secret)) == [True, True]
+        await revoke(service, made.key.id)
+        assert await models_status(service, made.secret) == 401
+        assert served(await callers.ask(made.secret)) == [False, False]
+
+
+async def test_no_key_is_in_a_log_or_in_a_file(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    path = door_configured(tmp_path)
+    async with serving(path, state) as service:
+        good, limited = await create(service), await create(service, requests_per_minute=1)
+        callers = Callers(service.data)
+        secrets = [good.secret, limited.secret, f"{good.secret[:-1]}.", f"{good.secret[:-2]}zz"]
+        for secret in secrets + secrets:
+            await callers.ask(secret)
+            await models_status(service, secret)
+        await callers.close()
+        async with admin(service) as stub:
+            rotated = await stub.RotateKey(pb.RotateKeyRequest(id=good.key.id), timeout=CALL_S)
+        await revoke(service, limited.key.id)
+        service.process.terminate()
+        stderr = service.process.stderr
+        assert stderr is not None
+        logged = "".join(service.lines) + (await stderr.read()).decode()
+    kept = b"".join(file.read_bytes() for file in state.iterdir() if file.is_file())
+    assert good.key.id in logged
+    assert good.key.id.encode() in kept
+    for secret in (*secrets, rotated.secret):
+        unguessable = secret.split("_", 2)[2][:30]
+        assert unguessable not in logged
+        assert unguessable.encode() not in kept

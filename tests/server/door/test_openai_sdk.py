@@ -8,8 +8,10 @@ import openai
 import pytest
 
 from server.dispatch.exchange import EndpointError
+from server.routing.callers import Shown
 from server.status_code import Code
-from tests.server.door.front import Front, opened
+from tests.server.door.front import NOW_S, Front, opened
+from tests.server.door.test_keys import A, demand_keys, keys
 
 MESSAGES: list[Any] = [{"role": "user", "content": "What is the capital of France?"}]
 
@@ -108,3 +110,39 @@ async def test_models(client: openai.AsyncOpenAI) -> None:
     listed = [model.id async for model in client.models.list()]
     assert listed[:2] == ["auto", "chat"]
     assert (await client.models.retrieve("strict")).id == "strict"
+
+
+async def test_its_key_is_ours_where_keys_are_needed(front: Front) -> None:
+    keys(front)
+    demand_keys(front)
+    async with openai.AsyncOpenAI(base_url=front.base_url, api_key=A, max_retries=0) as client:
+        answer = await client.chat.completions.create(model="auto", messages=MESSAGES)
+        assert answer.choices[0].message.content == "Paris"
+
+
+async def test_a_key_that_is_not_good_is_an_error_of_authentication(
+    front: Front, client: openai.AsyncOpenAI
+) -> None:
+    keys(front)
+    with pytest.raises(openai.AuthenticationError) as raised:
+        await client.chat.completions.create(model="auto", messages=MESSAGES)
+    assert raised.value.code == "KEY_UNKNOWN"
+
+
+async def test_a_class_that_a_key_is_not_for_is_an_error_of_permission(front: Front) -> None:
+    keys(front, classes=frozenset({"strict"}))
+    async with openai.AsyncOpenAI(base_url=front.base_url, api_key=A, max_retries=0) as client:
+        with pytest.raises(openai.PermissionDeniedError) as raised:
+            await client.chat.completions.create(model="chat", messages=MESSAGES)
+        assert raised.value.code == "KEY_CLASS"
+
+
+async def test_what_a_key_asks_too_fast_is_asked_again_by_the_client_itself(front: Front) -> None:
+    keys(front, requests_per_minute=60_000)
+    found = front.router.callers.find(Shown([f"Bearer {A}"]), now_s=NOW_S)
+    found.spend(60_000, now_s=NOW_S)
+    async with openai.AsyncOpenAI(base_url=front.base_url, api_key=A, max_retries=1) as client:
+        with pytest.raises(openai.RateLimitError) as raised:
+            await client.chat.completions.create(model="auto", messages=MESSAGES)
+    assert raised.value.code == "KEY_RATE"
+    assert dict(front.counters.refusals()) == {"KEY_RATE": 2}

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from server.config.callers import CallersConfig
 from server.config.listeners import ListenersConfig, TlsConfig
@@ -253,3 +255,28 @@ def test_no_error_says_what_was_shown() -> None:
         with pytest.raises(RoutingError) as caught:
             made.find(bearer(shown), now_s=NOW_S)
         assert shown not in str(caught.value)
+
+
+shown_texts = st.one_of(
+    st.text(max_size=80),
+    st.builds("{} {}".format, st.sampled_from(["Bearer", "bearer", "Basic", ""]), st.text()),
+    st.builds("Bearer tk_aaaaaaaaaa_{}".format, st.text(st.characters(codec="ascii"), max_size=50)),
+)
+
+
+@given(st.lists(shown_texts, min_size=1, max_size=3), st.lists(st.text(max_size=20), max_size=3))
+def test_whatever_is_shown_is_nobody_unless_it_is_a_key(
+    authorization: list[str], certificate: list[str]
+) -> None:
+    with pytest.raises((KeyUnknown, KeyAmbiguous)):
+        callers(key()).find(Shown(authorization, certificate), now_s=NOW_S)
+
+
+@given(st.integers(0, 42), st.sampled_from("abz09-_"))
+def test_a_key_with_another_character_is_no_key(place: int, other: str) -> None:
+    right = secret()
+    at = len(right) - 43 + place
+    wrong = right[:at] + other + right[at + 1 :]
+    if wrong != right:
+        with pytest.raises(KeyUnknown):
+            callers(key()).find(bearer(wrong), now_s=NOW_S)
