@@ -218,7 +218,9 @@ def _versus_line(floor: float, found: list[Versus]) -> str:
     return (
         f"floor {floor:g}: accuracy {median(v.accuracy for v in found):.4f}; against Thompson at "
         f"equal cost {gained} orders; best fixed mix costs {_median(fixed)}, cheapest single "
-        f"{_median(single)} of ours; oracle {median(v.oracle_accuracy for v in found):.3f} at "
+        f"{_median(single)} of ours; always-best {median(v.best_accuracy for v in found):.4f} at "
+        f"{median(v.best_cost_ratio for v in found):.2f} of our cost; oracle "
+        f"{median(v.oracle_accuracy for v in found):.3f} at "
         f"{median(v.oracle_cost_nano_usd / v.cost_nano_usd for v in found):.2f} of our cost"
     )
 

@@ -93,7 +93,7 @@ class _Watch:
             reachable=float(self._weight @ self._accuracy().max(axis=1)),
         )
 
-    def _degrade(self, replay: Replay) -> None:
+    def _degrade(self, replay: Replay, _now_s: float) -> None:
         recent = replay.story.served[-_RECENT:]
         ((self._model, _),) = Counter(one.place for one in recent).most_common(1)
         overall = self._weight @ self._tables.accuracy

@@ -80,6 +80,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         bursts=lambda cast: [Burst(cast.middle_s, cast.middle_s + _BURST_S, _BURST)]
     ),
     "every answer graded": Scenario(audit_rate=1.0),
+    "10 % graded": Scenario(audit_rate=0.1),
     "2 % graded": Scenario(audit_rate=0.02),
     "grades an hour late": Scenario(grading=Grading(after_s=3_600.0)),
     "judge passes 30 % of wrong": Scenario(floor=0.68, grading=Grading(wrong_passed=0.3)),

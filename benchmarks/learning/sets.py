@@ -10,6 +10,7 @@ import numpy as np
 from server.config.classes import ClassConfig, DomainConfig
 from server.config.models import ModelConfig, PriceConfig
 from server.config.schema import Config
+from server.replay.answers import BILLED, is_billed
 from server.replay.log_files import read_log
 from server.replay.recording import Floats, Recording
 from server.routing.learned_classifier.names import domain_name
@@ -26,6 +27,7 @@ class RecordedSet:
 SETS: Mapping[str, RecordedSet] = {
     "mmlu_pro": RecordedSet("outcomes/mmlu_pro", (0.60, 0.65, 0.68)),
     "llmrouter_mix": RecordedSet("outcomes/llmrouter_mix", (0.58, 0.61, 0.64)),
+    "paretobandit_k3": RecordedSet("outcomes/paretobandit_k3", (0.85, 0.90, 0.92)),
     "routellm_pair": RecordedSet("outcomes/routellm_pair", (0.70, 0.75, 0.79)),
 }
 TRACES: Mapping[str, str] = {
@@ -42,7 +44,10 @@ UNKNOWN_ACCURACY = 0.5
 def read_set(data: Path, name: str) -> tuple[Recording, Mapping[str, PriceConfig]]:
     """A recording with the prices of its models, by the name of its set."""
     folder = data / SETS[name].folder
-    return imputed(read_log(folder)), _prices(folder / "models.csv")
+    recording = imputed(read_log(folder))
+    if is_billed(recording):
+        return recording, dict.fromkeys(recording.models, BILLED)
+    return recording, _prices(folder / "models.csv")
 
 
 def imputed(recording: Recording) -> Recording:

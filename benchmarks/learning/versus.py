@@ -28,6 +28,8 @@ class Versus:
     thompson: float | None
     fixed_mix_cost_ratio: float | None  # cost of the best fixed mix of hindsight over ours
     single_cost_ratio: float | None  # likewise, of the cheapest single model that holds the floor
+    best_cost_ratio: float  # likewise, of the most accurate model for everything
+    best_accuracy: float
     oracle_accuracy: float
     oracle_cost_nano_usd: float
 
@@ -56,6 +58,8 @@ def versus(
             thompson=accuracy_at(thompson_curve(world, order), ours.cost_nano_usd),
             fixed_mix_cost_ratio=_over(ours.fixed_mix_nano_usd, ours.cost_nano_usd),
             single_cost_ratio=_over(ours.cheapest_single_nano_usd, ours.cost_nano_usd),
+            best_cost_ratio=ours.best_single_nano_usd / ours.cost_nano_usd,
+            best_accuracy=ours.best_single_accuracy,
             oracle_accuracy=best.accuracy,
             oracle_cost_nano_usd=best.cost,
         )

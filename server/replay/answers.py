@@ -13,7 +13,7 @@ from server.routing.learned_classifier.names import domain_name
 from server.status_code import Code
 
 # Where a bill was recorded and no tokens, each nano-dollar of it is taken for a token written.
-_USD_PER_MTOK_OF_BILL = 1e-3
+BILLED = PriceConfig(output_usd_per_mtok=1e-3)
 
 
 class ModelsMissing(Exception):
@@ -41,8 +41,7 @@ def is_billed(recording: Recording) -> bool:
 
 def billed(config: Config) -> Config:
     """Prices by which a request costs what was recorded."""
-    price = PriceConfig(output_usd_per_mtok=_USD_PER_MTOK_OF_BILL)
-    models = tuple(model.model_copy(update={"price": price}) for model in config.models)
+    models = tuple(model.model_copy(update={"price": BILLED}) for model in config.models)
     return config.model_copy(update={"models": models})
 
 

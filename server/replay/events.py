@@ -45,7 +45,7 @@ def stated(text: str, config: Config) -> Stated:
 def event(one: Stated) -> Event:
     """What is done at its time."""
     act = _ACTS[one.what]
-    return Event(one.at_s, lambda replay: act(replay, one.model, one.value))
+    return Event(one.at_s, lambda replay, now_s: act(replay, one, now_s))
 
 
 def joining(config: Config, events: list[Stated]) -> tuple[Config, Config]:
@@ -66,29 +66,31 @@ def _is_factor(value: str) -> bool:
         return False
 
 
-def _leave(replay: Replay, model: str, _value: str) -> None:
-    replay.answers.leave(replay.place(model))
+def _leave(replay: Replay, one: Stated, _now_s: float) -> None:
+    replay.answers.leave(replay.place(one.model))
 
 
-def _come_back(replay: Replay, model: str, _value: str) -> None:
-    replay.answers.come_back(replay.place(model))
+def _come_back(replay: Replay, one: Stated, _now_s: float) -> None:
+    replay.answers.come_back(replay.place(one.model))
 
 
-def _join(replay: Replay, model: str, _value: str) -> None:
+def _join(replay: Replay, one: Stated, now_s: float) -> None:
     """Models that join in another order than they are listed in bring those before them along."""
-    place = replay.place(model)
+    place = replay.place(one.model)
     present = len(replay.config.models)
     if place >= present:
         models = (*replay.config.models, *replay.whole.models[present : place + 1])
-        replay.configure(replay.config.model_copy(update={"models": models}))
+        replay.configure(replay.config.model_copy(update={"models": models}), now_s)
 
 
-def _reprice(replay: Replay, model: str, factor: str) -> None:
-    models = [
-        one.model_copy(update={"price": _times(one, float(factor))}) if one.name == model else one
-        for one in replay.config.models
-    ]
-    replay.configure(replay.config.model_copy(update={"models": tuple(models)}))
+def _reprice(replay: Replay, one: Stated, now_s: float) -> None:
+    models = tuple(
+        model.model_copy(update={"price": _times(model, float(one.value))})
+        if model.name == one.model
+        else model
+        for model in replay.config.models
+    )
+    replay.configure(replay.config.model_copy(update={"models": models}), now_s)
 
 
 def _times(model: ModelConfig, factor: float) -> PriceConfig:
@@ -101,11 +103,12 @@ def _times(model: ModelConfig, factor: float) -> PriceConfig:
     )
 
 
-def _become(replay: Replay, model: str, other: str) -> None:
-    replay.answers.swap(replay.place(model), replay.answers.columns[replay.place(other)])
+def _become(replay: Replay, one: Stated, _now_s: float) -> None:
+    other = replay.answers.columns[replay.place(one.value)]
+    replay.answers.swap(replay.place(one.model), other)
 
 
-_ACTS: dict[str, Callable[[Replay, str, str], None]] = {
+_ACTS: dict[str, Callable[[Replay, Stated, float], None]] = {
     "gone": _leave,
     "back": _come_back,
     "joins": _join,

@@ -52,6 +52,9 @@ class ClassFigures:
     optimum_nano_usd: float | None  # of the cheapest mix by cells that is as accurate
     cost_ratio: float | None  # against that optimum
     fixed_mix_nano_usd: float | None  # likewise, of the cheapest mix that is alike in all cells
+    best_single: str  # the most accurate model
+    best_single_accuracy: float
+    best_single_nano_usd: float
     cheapest_single: str | None  # that holds the floor, or else is as accurate
     cheapest_single_nano_usd: float | None
     by_basis: Mapping[str, int] = field(default_factory=dict)
@@ -108,7 +111,9 @@ def _figures(replay: Replay, tables: Tables, name: str, served: Sequence[Served]
     accuracy = _mean(tables.accuracy[cell, column])
     aim = accuracy if config.floor is None else config.floor
     cost, optimum = _mean(cost_by_cell[cell, place]), least_cost(means, tables.usable, accuracy)
-    single = next((s for s in singles(means, tables.usable) if s.accuracy >= aim), None)
+    alone = singles(means, tables.usable)
+    best = max(alone, key=lambda one: one.accuracy)
+    single = next((one for one in alone if one.accuracy >= aim), None)
     models = [model.name for model in replay.config.models]
     return ClassFigures(
         traffic_class=name,
@@ -123,6 +128,9 @@ def _figures(replay: Replay, tables: Tables, name: str, served: Sequence[Served]
         optimum_nano_usd=optimum,
         cost_ratio=cost / optimum if optimum else None,
         fixed_mix_nano_usd=fixed_mix(means, tables.usable, accuracy),
+        best_single=models[best.model],
+        best_single_accuracy=best.accuracy,
+        best_single_nano_usd=best.cost,
         cheapest_single=None if single is None else models[single.model],
         cheapest_single_nano_usd=None if single is None else single.cost,
         by_basis=dict(Counter(one.basis for one in served)),

@@ -35,6 +35,10 @@ class Plane:
         """Counts what a worker pushed."""
         self.knowledge.count_push(push, now_s=now_s)
 
+    def up(self, now_s: float) -> frozenset[str]:
+        """Models that can be asked."""
+        return self.knowledge.models_up(now_s=now_s)
+
     def settle(self, outcome: Outcome, *, now_s: float) -> None:
         """Counts what a caller reports; one that comes too late counts nowhere."""
         try:

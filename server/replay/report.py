@@ -51,8 +51,8 @@ def told(
     known: list[tuple[float, Tables]] = [(0.0, tables_of(replay))]
 
     def noting(one: Event) -> Event:
-        def act(befallen: Replay) -> None:
-            one.act(befallen)
+        def act(befallen: Replay, now_s: float) -> None:
+            one.act(befallen, now_s)
             known.append((one.at_s, tables_of(befallen)))
 
         return Event(one.at_s, act)

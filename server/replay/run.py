@@ -23,6 +23,9 @@ from turnout.v1.routing_pb2 import Feedback, Outcome
 BEGINS_S = 1_719_792_000.0
 # Nobody is reached there: a model's answers are those that were recorded.
 _ENDPOINT = "replay:1"
+# A worker that is silent for 10 s is taken for one that is gone. A service's pushes four times a
+# second, which here would only cost time.
+PUSH_S = 5.0
 
 Act = Callable[[float], None]
 
@@ -31,7 +34,7 @@ class Event(NamedTuple):
     """Something that befalls the service."""
 
     at_s: float  # since the beginning
-    act: Callable[["Replay"], None]
+    act: Callable[["Replay", float], None]  # at which time of the replay's clock
 
 
 def reached(config: Config) -> Config:
@@ -74,6 +77,8 @@ class Replay:
         self._out = 0  # requests that are on their way
         self._agenda: list[tuple[float, int, Act]] = []
         self._acts = 0
+        self._up = self.plane.up(BEGINS_S)
+        self._on_window: Callable[[int], object] = int
 
     def tell(
         self,
@@ -82,8 +87,10 @@ class Replay:
         on_window: Callable[[int], object] = int,
     ) -> Story:
         """The whole story; `on_window` is told how many requests have come."""
-        self.plane.count(self.worker.push(BEGINS_S), now_s=BEGINS_S)
-        self._plan_on(BEGINS_S + self.config.window_s, on_window)
+        self._on_window = on_window
+        self._push(BEGINS_S)
+        self._every(PUSH_S, self._push_and_see)
+        self._every(self.config.window_s, self._window)
         for event in events:
             self._at(BEGINS_S + event.at_s, partial(_befall, self, event))
         for at_s, query in traffic.each():
@@ -98,11 +105,16 @@ class Replay:
         """Where the whole configuration has a model."""
         return next(i for i, one in enumerate(self.whole.models) if one.name == model)
 
-    def configure(self, config: Config) -> None:
-        """Puts another configuration in force, whose models are in the places they had."""
+    def configure(self, config: Config, now_s: float) -> None:
+        """Puts another configuration in force, whose models are in the places they had, and plans.
+
+        `now_s` is of the clock of the replay.
+        """
         self.config = reached(config)
         self.plane.configure(self.config)
         self.worker.router.configure(self.config, self._learned)
+        self._up = self.plane.up(now_s)
+        self._plan(now_s)
 
     def _at(self, at_s: float, act: Act) -> None:
         """Of what is due at one time, what was put down first comes first."""
@@ -115,19 +127,36 @@ class Replay:
             at_s, _, act = heappop(agenda)
             act(at_s)
 
-    def _plan_on(self, at_s: float, on_window: Callable[[int], object]) -> None:
-        """Plans at that time, and after each window from then on."""
+    def _every(self, span_s: float, act: Act) -> None:
+        """From one span after the beginning on."""
 
-        def plan(now_s: float) -> None:
-            self.plane.count(self.worker.push(now_s), now_s=now_s)
-            parts = self.plane.step(now_s)
-            if parts:
-                self.worker.follow(parts)
-            self._note_plan(now_s)
-            on_window(len(self.story.served))
-            self._at(now_s + self.config.window_s, plan)
+        def again(now_s: float) -> None:
+            act(now_s)
+            self._at(now_s + span_s, again)
 
-        self._at(at_s, plan)
+        self._at(BEGINS_S + span_s, again)
+
+    def _push(self, now_s: float) -> bool:
+        """The worker tells what it counted; true where a model left or came back by it."""
+        self.plane.count(self.worker.push(now_s), now_s=now_s)
+        up, self._up = self._up, self.plane.up(now_s)
+        return up != self._up
+
+    def _push_and_see(self, now_s: float) -> None:
+        """Plans at once where the plan in force rests on models that have changed."""
+        if self._push(now_s):
+            self._plan(now_s)
+
+    def _window(self, now_s: float) -> None:
+        self._push(now_s)
+        self._plan(now_s)
+        self._on_window(len(self.story.served))
+
+    def _plan(self, now_s: float) -> None:
+        parts = self.plane.step(now_s)
+        if parts:
+            self.worker.follow(parts)
+        self._note_plan(now_s)
 
     def _ask(self, query: int, now_s: float) -> None:
         try:
@@ -199,8 +228,8 @@ class Replay:
             )
 
 
-def _befall(replay: Replay, event: Event, _now_s: float) -> None:
-    event.act(replay)
+def _befall(replay: Replay, event: Event, now_s: float) -> None:
+    event.act(replay, now_s)
 
 
 def queries(requests: Requests, domains: Collection[str]) -> Iterable[Query]:

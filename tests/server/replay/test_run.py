@@ -10,7 +10,7 @@ from server.config.schema import Config
 from server.money import to_nano_usd
 from server.replay.figures import figures, tables_of
 from server.replay.grading import Grading
-from server.replay.run import Event
+from server.replay.run import Event, Replay
 from server.replay.story import NOBODY, Story
 from tests.server.replay.recorded import (
     ACCURACY,
@@ -86,7 +86,7 @@ def test_late_grades_come_after_their_time() -> None:
 
 
 def test_a_model_that_is_gone_is_answered_for_by_another_and_left_out_of_the_plan() -> None:
-    gone = Event(50.0, lambda run: run.answers.leave(MIDDLE))
+    gone = Event(50.0, lambda run, _now_s: run.answers.leave(MIDDLE))
     story = replay(config(), recording()).tell(traffic(4_000), [gone])
     after = [one for one in story.served if one.at_s > 60.0]
     assert all(one.place != NOBODY for one in after)
@@ -96,7 +96,7 @@ def test_a_model_that_is_gone_is_answered_for_by_another_and_left_out_of_the_pla
 
 def test_a_model_is_as_good_as_another_from_the_time_it_is_swapped() -> None:
     run = replay(config(), recording())
-    swap = Event(50.0, lambda befallen: befallen.answers.swap(LARGE, SMALL))
+    swap = Event(50.0, lambda befallen, _now_s: befallen.answers.swap(LARGE, SMALL))
     story = run.tell(traffic(2_000), [swap])
     columns = {one.column for one in story.served if one.place == LARGE and one.at_s > 50.0}
     assert columns == {SMALL}
@@ -118,11 +118,10 @@ def test_capacity_holds_at_every_moment_and_what_does_not_fit_is_refused() -> No
 
 
 def test_another_price_moves_the_mix() -> None:
-    def reprice(run: object) -> None:
-        assert isinstance(run, type(told))
+    def reprice(run: Replay, now_s: float) -> None:
         models = run.config.models
         price = models[SMALL].price.model_copy(update={"request_usd": 1.0})
-        run.configure(with_model(run.config, SMALL, price=price))
+        run.configure(with_model(run.config, SMALL, price=price), now_s)
 
     told = replay(config(floor=None), recording())
     story = told.tell(traffic(2_000), [Event(50.0, reprice)])
@@ -148,6 +147,23 @@ def test_a_latency_beyond_the_deadline_is_a_failure() -> None:
     story = replay(of, recording(latency_s=3.0)).tell(traffic(200))
     assert all(one.place == NOBODY for one in story.served)
     assert max(one.latency_s for one in story.served) <= 2.0
+
+
+def test_windows_longer_than_a_silence_hear_of_all_requests() -> None:
+    of = config(floor=None).model_copy(update={"window_s": 30.0})
+    run = replay(of, recording())
+    story = run.tell(traffic(2_000))
+    assert [one.at_s for one in story.planned] == [30.0, 60.0, 90.0]
+    assert run.plane.plan is not None
+    (of_all,) = run.plane.plan.classes
+    assert of_all.requests_per_s == pytest.approx(20.0, rel=0.15)
+
+
+def test_a_plan_comes_at_once_where_a_model_is_out() -> None:
+    of = config().model_copy(update={"window_s": 60.0})
+    gone = Event(70.0, lambda run, _now_s: run.answers.leave(MIDDLE))
+    story = replay(of, recording()).tell(traffic(2_000), [gone])
+    assert [one.at_s for one in story.planned][:2] == [60.0, 75.0]
 
 
 def test_models_keep_the_places_of_the_configuration() -> None:
