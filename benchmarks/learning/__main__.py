@@ -16,6 +16,7 @@ from benchmarks.learning.drift import FOLLOWED, drifted
 from benchmarks.learning.floors import MISS, REQUESTS, FloorRun, PriorsKind, Setting, runs
 from benchmarks.learning.scenarios import SCENARIOS, Outcome, outcomes
 from benchmarks.learning.sets import SETS, TRACES, read_set
+from benchmarks.learning.summary import runs_of, table
 from benchmarks.learning.versus import Versus, mean_with_interval, versus
 from server.config.models import PriceConfig
 from server.money import NANO_PER_USD
@@ -85,6 +86,18 @@ def floors(  # noqa: PLR0913 - the options of a command
         print(file=sys.stderr)
         if not as_json:
             print(_line(setting, found, requests), flush=True)
+
+
+@app.command()
+def summary(
+    files: Annotated[
+        list[Path], typer.Argument(exists=True, dir_okay=False, help="What floors --json printed.")
+    ],
+) -> None:
+    """A table of the runs of floors in some files, in Markdown, with 95 % intervals."""
+    lines = [line for file in files for line in file.read_text().splitlines()]
+    for row in table(runs_of(lines)):
+        print(row)
 
 
 @app.command()

@@ -1,7 +1,8 @@
 """Rows of docs/replay.md, at toy size and on made-up outcomes."""
 
+import json
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from benchmarks.learning.made import made
 from benchmarks.learning.rivals import Point, World, accuracy_at, oracle, thompson
 from benchmarks.learning.scenarios import SCENARIOS, outcomes
 from benchmarks.learning.sets import IMPUTED_TOKENS, SETS, imputed, read_set
+from benchmarks.learning.summary import runs_of, table
 from benchmarks.learning.versus import mean_with_interval, versus
 from server.replay.figures import tables_of
 from server.replay.recording import held_out
@@ -161,3 +163,24 @@ def test_the_floors_of_a_set_are_within_reach(name: str) -> None:
     weight = np.bincount(tables.cell_of) / tables.cell_of.size
     assert SETS[name].floors[-1] < weight @ tables.accuracy.max(axis=1)
     assert SETS[name].floors[0] > (weight @ tables.accuracy).min()
+
+
+def line(order: int, accuracy: float, cost_ratio: float) -> str:
+    run = {"priors": "fair", "audit_rate": 0.2, "floor": 0.6, "order": order}
+    found = {"accuracy": accuracy, "cost_ratio": cost_ratio, "probes": 0.01, "named_short": 0.0}
+    return json.dumps(run | found | {"cost_nano_usd": 50.0, "single_nano_usd": 100.0})
+
+
+def test_runs_are_summed_up_with_intervals_and_each_order_counts_once() -> None:
+    lines = [line(n, 0.61, 1.0 + n / 100) for n in range(9)]
+    told = list(table(runs_of([*lines, line(9, 0.59, 1.2), line(9, 0.59, 1.2)])))
+    row = next(one for one in told if one.startswith("| fair"))
+    for said in ("1 of 10", "0.6100 (0.5900)", "1.045 (1.01 to 1.08)", "0.50", "1.0%"):
+        assert said in row
+    assert told[-1] == "fair priors, audit 0.2: missed 1 of 10 (1.8% to 40.4%)"
+
+
+def test_what_floors_print_as_json_is_what_its_summary_reads() -> None:
+    (run,) = runs(RECORDING, PRICES, Setting("fair", 0.4, 0.2), orders=range(1), requests=200)
+    told = json.dumps(asdict(Setting("fair", 0.4, 0.2)) | asdict(run))
+    assert any("| fair, 0.2 | 0.40 |" in row for row in table(runs_of([told])))

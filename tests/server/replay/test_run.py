@@ -10,7 +10,7 @@ from server.config.schema import Config
 from server.money import to_nano_usd
 from server.replay.figures import figures, tables_of
 from server.replay.grading import Grading
-from server.replay.run import Event, Replay
+from server.replay.run import BEGINS_S, Event, Replay
 from server.replay.story import NOBODY, Story
 from tests.server.replay.recorded import (
     ACCURACY,
@@ -77,6 +77,19 @@ def test_as_many_answers_are_graded_as_are_audited() -> None:
     audited = sum(one.is_audited for one in story.served)
     assert audited / 2_000 == pytest.approx(0.25, abs=0.04)
     assert story.grades == audited
+
+
+def test_the_control_plane_counts_what_was_billed_and_who_answered() -> None:
+    run = replay(config(), recording())
+    story = run.tell(traffic(2_000))
+    run.plane.count(run.worker.push(BEGINS_S + 1_000.0), now_s=BEGINS_S + 1_000.0)
+    counted = {model: counts for (_, model), counts in run.plane.knowledge.totals.items()}
+    assert sum(one.cost_nano_usd for one in counted.values()) == sum(
+        one.cost_nano_usd for one in story.served
+    )
+    for place, name in enumerate(MODELS):
+        answered = sum(one.place == place for one in story.served)
+        assert (counted[name].answered if name in counted else 0) == answered
 
 
 def test_late_grades_come_after_their_time() -> None:
