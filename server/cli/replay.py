@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from server.cli.replay_view import report_view
 from server.cli.terminal import AsJson, console, fail, load_or_fail
+from server.control.kept_file import write_whole
 
 if TYPE_CHECKING:  # scipy takes 0.4 s to import, which other commands need not wait for
     from server.replay.report import Report
@@ -61,6 +62,10 @@ def replay(  # noqa: PLR0913 - a parameter is an option
         float, typer.Option(min=0, max=1, help="The part of wrong answers that nobody grades.")
     ] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Of order, arrivals and audits.")] = 0,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw accuracy and cost over time too, as SVG."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Replay recorded requests through a configuration, on a clock of its own.
@@ -91,7 +96,18 @@ def replay(  # noqa: PLR0913 - a parameter is an option
             report = told_of(loaded, log, wanted, on_window)
     except (LogInvalid, ModelsMissing, EventInvalid, ClassifierInvalid, RoutingError) as error:
         fail(str(error))
+    if plot is not None:
+        _draw(report, plot)
     _show(report, as_json=as_json)
+
+
+def _draw(report: "Report", path: Path) -> None:
+    from server.replay.plot import svg
+
+    try:
+        write_whole(path, svg(report).encode(), mode=0o666)  # less what the umask takes
+    except OSError as error:
+        fail(f"{path}: it cannot be written: {error.strerror}")
 
 
 @contextmanager

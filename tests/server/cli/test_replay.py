@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -37,6 +38,29 @@ def test_the_report_as_json_is_the_same_each_time(run: Run, config: Path, log: P
     of_all = told["stretches"][-1]["classes"][0]
     assert (of_all["traffic_class"], of_all["floor"]) == ("all", 0.78)
     assert len(told["slices"]) == 10
+
+
+def test_a_picture_has_a_line_of_accuracy_and_of_cost_for_each_class(
+    run: Run, config: Path, log: Path, tmp_path: Path
+) -> None:
+    picture = tmp_path / "replay.svg"
+    result = run("replay", config, log, "--requests", "500", "--plot", picture)
+    assert result.exit_code == 0, result.output
+    drawn = ElementTree.fromstring(picture.read_text())
+    lines = [one for one in drawn if one.tag.endswith("polyline")]
+    assert len(lines) == 3  # accuracy, its floor, and cost
+    texts = [one.text for one in drawn if one.tag.endswith("text")]
+    assert {"expected accuracy", "expected cost of a request", "all"} <= set(texts)
+
+
+def test_a_picture_that_cannot_be_written_is_named(
+    run: Run, config: Path, log: Path, tmp_path: Path
+) -> None:
+    result = run(
+        "replay", config, log, "--requests", "100", "--plot", tmp_path / "nowhere" / "replay.svg"
+    )
+    assert result.exit_code == 1
+    assert "replay.svg: it cannot be written" in result.stderr
 
 
 def test_another_seed_tells_another_story(run: Run, config: Path, log: Path) -> None:
