@@ -55,8 +55,13 @@ def cheapest(problem: Problem, programme: Programme, deadline: Deadline) -> Opti
     return weighed._replace(stopped="time" if optimum.status == "limit" else "precision")
 
 
+def weighed_cost(problem: Problem, programme: Programme) -> Floats:
+    """What is minimised where every bound has a price and all is weighed at once."""
+    return _graded(programme, _levels(problem, programme)) + _COST_PART * programme.cost
+
+
 def _weighed(problem: Problem, programme: Programme, deadline: Deadline) -> Optimum | None:
-    cost = _graded(programme, _levels(problem, programme)) + _COST_PART * programme.cost
+    cost = weighed_cost(problem, programme)
     target = Target(cost, programme.upper, gap_max=_PASS_GAP_MAX)
     optimum = certified(problem, programme, target, deadline)
     if not isinstance(optimum, Optimum):

@@ -18,7 +18,7 @@ HORIZON_GRADES = 3_000
 _HORIZON_DELAYS = 3.0
 # Beyond this many grades a debt would be carried for too long to matter to anyone.
 HORIZON_GRADES_MAX = 1_000_000
-# Neither an old debt nor an old surplus moves a floor by more than two points.
+# An old surplus lowers a floor by no more than two points; a debt raises it as far as it asks.
 SHIFT_MAX = 0.02
 # One-sided 95 %: as sure as a margin makes that the floor holds, going by the grades so far.
 _MARGIN_Z = 1.645
@@ -68,7 +68,10 @@ class FloorAccount:
             self._surplus += weight * (after - before)
 
     def freeze(self, now_s: float) -> None:
-        """Counts no grades until the next plan: the floor is out of reach, or requests are shed."""
+        """Counts no grades until the next plan.
+
+        For a floor that even upper bounds cannot reach, or while requests are shed.
+        """
         self._frozen = True
         self._since_s = now_s
 
@@ -87,7 +90,7 @@ class FloorAccount:
             return min(floor + margin, 1.0)
         # How far the grades of the account were above the floor, spread over those of a horizon.
         carried = self._surplus / self._weight * min(1.0, self._grades / self._horizon())
-        shift = min(max(carried, -SHIFT_MAX), SHIFT_MAX)
+        shift = min(carried, SHIFT_MAX)
         spent = max(shift - margin, 0.0) if shift > 0 else shift
         return min(max(floor + margin - spent, 0.0), 1.0)
 

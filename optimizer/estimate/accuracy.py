@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import isfinite, sqrt
+from math import inf, isfinite, sqrt
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from optimizer.estimate.decayed import DecayedSums, Key, positive
-from optimizer.estimate.effects import Fit, Observed, Priors, Spreads, fit, graded_variance
+from optimizer.estimate.effects import Observed, Priors, Spreads, fit, graded_variance
+from optimizer.estimate.posterior import Posterior
 from optimizer.problem import Floats
 
 Cell = tuple[str, str, *tuple[str, ...]]  # class, payer; domain, size bucket, kind of payload
@@ -20,9 +21,8 @@ PAIRS_MAX = 50_000
 SHOWN_MAX = 10_000
 
 _Z = 1.96  # 95 % of a normal distribution is this many standard deviations around its mean
-# A prior of which nobody says how many grades it rests on is believed to within ten points, and is
-# worth this many grades where it is shown.
-_GUESS_SPREAD, _GUESS_GRADES = 0.1, 20.0
+# A prior of which nobody says how many grades it rests on is worth this many where it is shown.
+_GUESS_GRADES = 20.0
 _GRADES_MIN = 1e-6  # what decay has left of older grades, below which they say nothing
 
 
@@ -54,7 +54,10 @@ class AccuracyEstimate:
     """Learns from grades; each pair leans on the other grades of its cell and of its model."""
 
     def __init__(self, priors: Mapping[str, Prior], *, half_life_s: float = 6 * 3600.0) -> None:
+        self._half_life_s = half_life_s
         self._priors = dict(priors)
+        # When each prior was first believed: what it rests on grows old as grades do.
+        self._since_s: dict[str, float] = {}
         self._pairs = DecayedSums[tuple[Cell, str]](3, half_life_s=half_life_s, keys_max=PAIRS_MAX)
         self._models = DecayedSums[str](3, half_life_s=half_life_s, keys_max=SHOWN_MAX)
         self._groups = DecayedSums[tuple[str, str]](3, half_life_s=half_life_s, keys_max=SHOWN_MAX)
@@ -62,14 +65,19 @@ class AccuracyEstimate:
 
     def set_prior(self, model: str, prior: Prior) -> None:
         """Sets what is believed of a model; grades so far go on counting."""
-        self._priors[model] = prior
+        if self._priors.get(model) != prior:
+            self._priors[model] = prior
+            self._since_s.pop(model, None)
 
     def record_grade(
         self, cell: Cell, model: str, quality: float, weight: float, now_s: float
     ) -> None:
-        """Counts a grade; quality: 0 to 1; weight: 1 / the probability that it was audited."""
+        """Counts a grade; quality: 0 to 1; weight: 1 / the probability that it was audited.
+
+        Within a cell nobody chose which requests a model was graded on, so all count alike there.
+        """
         sums = _sums(quality, weight)
-        self._pairs.add((cell, model), sums, now_s)
+        self._pairs.add((cell, model), _sums(quality, 1.0), now_s)
         self._models.add(model, sums, now_s)
         self._groups.add(cell[:2], sums, now_s)
 
@@ -78,21 +86,41 @@ class AccuracyEstimate:
     ) -> None:
         """Takes back what was told at told_s, so that a later grade can replace it."""
         sums = _sums(quality, weight)
-        self._pairs.take_back((cell, model), sums, told_s)
+        self._pairs.take_back((cell, model), _sums(quality, 1.0), told_s)
         self._models.take_back(model, sums, told_s)
         self._groups.take_back(cell[:2], sums, told_s)
 
     def mean(self, cells: Sequence[Cell], models: Sequence[str], now_s: float) -> Floats:
         """(C, M) the accuracy of each cell with each model, graded or not."""
-        return np.clip(self._fit(cells, models, now_s).mean, 0.0, 1.0)
+        return np.clip(self.posterior(cells, models, now_s).mean, 0.0, 1.0)
 
     def bounds(
         self, cells: Sequence[Cell], models: Sequence[str], now_s: float
     ) -> tuple[Floats, Floats]:
         """(C, M) the low and high bounds of 95 %; doubts about cell and model are part of them."""
-        found = self._fit(cells, models, now_s)
+        found = self.posterior(cells, models, now_s)
         half = _Z * np.sqrt(found.variance)
         return np.clip(found.mean - half, 0.0, 1.0), np.clip(found.mean + half, 0.0, 1.0)
+
+    def posterior(self, cells: Sequence[Cell], models: Sequence[str], now_s: float) -> Posterior:
+        """Of the cells and models asked for; whatever was graded takes part."""
+        pairs, sums = self._pairs.all(now_s)
+        known = np.flatnonzero(_grades(sums) > _GRADES_MIN)
+        graded, sums = [pairs[k] for k in known.tolist()], sums[known]
+        rows = _index([*cells, *(cell for cell, _ in graded)])
+        columns = _index([*models, *(model for _, model in graded)])
+        observed = Observed(
+            cell=np.array([rows[cell] for cell, _ in graded], dtype=np.int64),
+            model=np.array([columns[model] for _, model in graded], dtype=np.int64),
+            mean=sums[:, 2] / sums[:, 0],
+            grades=_grades(sums),
+        )
+        found = fit(observed, self._believed(list(columns), now_s), len(rows), self._spreads)
+        self._spreads = found.spreads
+        return found.posterior.of(
+            np.array([rows[cell] for cell in cells], dtype=np.int64),
+            np.array([columns[model] for model in models], dtype=np.int64),
+        )
 
     def of_model(self, model: str, now_s: float) -> Estimate:
         """The accuracy of all that the model answered, shrunk toward its prior."""
@@ -114,6 +142,12 @@ class AccuracyEstimate:
             "since_s": {name: one["since_s"] for name, one in plain.items()},
             **{name: one["rows"] for name, one in plain.items()},
             "spreads": [self._spreads.cell, self._spreads.pair],
+            "model_spread": self._spreads.model,
+            "priors": [
+                [model, *self._priors[model], since_s]
+                for model, since_s in self._since_s.items()
+                if model in self._priors
+            ],
         }
 
     @classmethod
@@ -122,39 +156,29 @@ class AccuracyEstimate:
         found = cls(priors)
         for name, sums in found._tables().items():
             sums.restore({"since_s": plain["since_s"][name], "rows": plain[name]})
-        found._spreads = Spreads(*map(positive, plain["spreads"]))
+        spreads = Spreads(*map(positive, plain["spreads"]))
+        if plain.get("model_spread") is not None:
+            spreads = replace(spreads, model=positive(plain["model_spread"]))
+        found._spreads = spreads
+        for model, accuracy, grades, since_s in plain.get("priors") or ():
+            prior = Prior(float(accuracy), grades)
+            if found._priors.setdefault(model, prior) == prior:
+                found._since_s[model] = float(since_s)
         return found
 
     def _tables(self) -> Mapping[str, DecayedSums[Any]]:
         return {"pairs": self._pairs, "models": self._models, "groups": self._groups}
 
-    def _fit(self, cells: Sequence[Cell], models: Sequence[str], now_s: float) -> Fit:
-        """The fit of the cells and models asked for, in which all that was graded takes part."""
-        pairs, sums = self._pairs.all(now_s)
-        known = np.flatnonzero(_grades(sums) > _GRADES_MIN)
-        graded, sums = [pairs[k] for k in known.tolist()], sums[known]
-        rows = _index([*cells, *(cell for cell, _ in graded)])
-        columns = _index([*models, *(model for _, model in graded)])
-        observed = Observed(
-            cell=np.array([rows[cell] for cell, _ in graded], dtype=np.int64),
-            model=np.array([columns[model] for _, model in graded], dtype=np.int64),
-            mean=sums[:, 2] / sums[:, 0],
-            grades=_grades(sums),
-        )
-        priors = _priors([self._priors.get(model, _UNKNOWN) for model in columns])
-        found = fit(observed, priors, len(rows), self._spreads)
-        self._spreads = found.spreads
-        asked = np.ix_([rows[cell] for cell in cells], [columns[model] for model in models])
-        return replace(found, mean=found.mean[asked], variance=found.variance[asked])
-
-
-def _priors(priors: Sequence[Prior]) -> Priors:
-    """Makes a prior as sure as the grades that it rests on, and never less sure than a guess."""
-    mean = np.array([prior.accuracy for prior in priors])
-    guess = _GUESS_SPREAD**2
-    grades = np.array([prior.grades or np.nan for prior in priors])
-    variance = np.fmin(graded_variance(mean) / grades, guess)
-    return Priors(mean, variance)
+    def _believed(self, models: Sequence[str], now_s: float) -> Priors:
+        """As sure as the grades that a prior rests on make it: as those of then would by now."""
+        priors = [self._priors.get(model, _UNKNOWN) for model in models]
+        mean = np.array([prior.accuracy for prior in priors])
+        ages_s = np.array([now_s - self._since_s.setdefault(model, now_s) for model in models])
+        left = 2.0 ** -(np.maximum(ages_s, 0.0) / self._half_life_s)
+        grades = np.array([prior.grades or 0.0 for prior in priors]) * left
+        rests_on = np.full(len(priors), inf)
+        variance = np.divide(graded_variance(mean), grades, out=rests_on, where=grades > 0)
+        return Priors(mean, variance, np.zeros(len(priors)))
 
 
 def _sums(quality: float, weight: float) -> tuple[float, float, float]:

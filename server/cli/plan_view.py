@@ -45,6 +45,8 @@ def _parts(plan: pb.Plan, now_s: float) -> Iterator[RenderableType]:
     yield _promises(plan.classes)
     if margins := list(_margins(plan.classes)):
         yield _sentences("Aimed above or below the floor", margins, "")
+    if explored := list(_explored(plan.classes)):
+        yield _sentences("Tried to learn from it", explored, "")
     yield _mix(plan.cells)
     if plan.budgets:
         yield _budgets(plan)
@@ -165,10 +167,20 @@ def _rate(found: pb.PlanClass) -> str:
 def _margins(classes: Sequence[pb.PlanClass]) -> Iterator[str]:
     for found in classes:
         if found.required_text:
-            whose = f"class {found.traffic_class}"
-            if sum(one.traffic_class == found.traffic_class for one in classes) > 1:
-                whose += f" (paid by {payer_text(found.payer)})"
-            yield f"{whose} is {found.required_text}"
+            yield f"{_whose(found, classes)} is {found.required_text}"
+
+
+def _explored(classes: Sequence[pb.PlanClass]) -> Iterator[str]:
+    for found in classes:
+        if found.explored_text:
+            yield f"{_whose(found, classes)} {found.explored_text}"
+
+
+def _whose(found: pb.PlanClass, classes: Sequence[pb.PlanClass]) -> str:
+    whose = f"class {found.traffic_class}"
+    if sum(one.traffic_class == found.traffic_class for one in classes) > 1:
+        whose += f" (paid by {payer_text(found.payer)})"
+    return whose
 
 
 def _promise_rows(found: pb.PlanClass) -> Iterator[tuple[str, str, str, Text]]:

@@ -135,7 +135,9 @@ def _floors(config: Config) -> Findings:
     best = max(enabled, key=lambda model: model.prior_accuracy, default=None)
     for i, traffic_class in enumerate(config.classes):
         floor = traffic_class.floor or 0.0
-        if best is not None and floor > best.prior_accuracy:
+        # Who tries models and grades them finds out whether one is better than it is believed.
+        learns = traffic_class.explore and traffic_class.audit_rate > 0
+        if best is not None and floor > best.prior_accuracy and not learns:
             yield (
                 ("classes", i, "floor"),
                 f"{floor:g} cannot be reached: the most accurate enabled model is {best.name} "

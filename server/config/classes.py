@@ -39,6 +39,8 @@ class ClassConfig(Section):
     """Who says whether an answer was right: caller reports it; with none the floor is assumed."""
     audit_rate: Fraction = 0.0
     """The fraction of requests whose grade is asked for; only those count for the floor."""
+    explore: bool = True
+    """Whether a part of these requests may try other models than the plan's, to learn from."""
     priority: Int32 = 0
     """Larger is met first when not all can be."""
     if_short: Literal["degrade", "refuse"] = "degrade"

@@ -15,7 +15,7 @@ from server.control.large_config import read_config
 from server.control.protocol import PROTOCOL
 from server.routing.errors import ControlPlaneDown
 from server.routing.places import in_places
-from server.routing.selector import CellKey, KindKey, ModelShares, Shed, WeightTable
+from server.routing.selector import CellKey, KindKey, ModelShares, Probes, Shed, WeightTable
 from server.status_code import Code
 from server.transport.channel.channel import Channel
 from server.transport.grpc.answer import CallFailed
@@ -188,6 +188,7 @@ class Assembly:
     classes: dict[str, ModelShares] = field(default_factory=dict)
     shed: dict[CellKey, Shed] = field(default_factory=dict)
     kinds_shed: dict[KindKey, Shed] = field(default_factory=dict)
+    probes: dict[CellKey, Probes] = field(default_factory=dict)
 
     def add(self, part: pb.WatchPlanResponse, models: dict[str, int]) -> None:
         # A plan may be older than the configuration, which lacks some of its models.
@@ -200,6 +201,8 @@ class Assembly:
                 self.cells[key] = shares
             if entry.shed:
                 self.shed[key] = entry.shed, entry.shed_why
+            if tried := _model_shares(entry.probes, indexes):
+                self.probes[key] = Probes(entry.probe_part, tried)
         for of_class in part.classes:
             name = of_class.traffic_class
             if shares := _model_shares(of_class.shares, indexes):
@@ -210,7 +213,8 @@ class Assembly:
     def snapshot(self, last: pb.WatchPlanResponse) -> Snapshot:
         table = None
         if last.plan_id:
-            table = WeightTable(last.plan_id, self.cells, self.classes, self.shed, self.kinds_shed)
+            shed = self.shed, self.kinds_shed
+            table = WeightTable(last.plan_id, self.cells, self.classes, *shed, self.probes)
         return Snapshot(last.epoch, last.number, self.config, table)
 
 

@@ -6,20 +6,28 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from optimizer.deadline import Deadline
 from optimizer.estimate.accuracy import Estimate
+from optimizer.explore import Exploration
 from optimizer.lp import solve
+from optimizer.problem import Bools
 from optimizer.solution import Failure, Solution
 from server.control.estimates import Estimates
+from server.control.exploring import Explorer, add_exploration
 from server.control.facts import Given
 from server.control.knowledge import Knowledge
-from server.control.parts import Shares, parts_of, shares_of
-from server.control.plan import FLOOR_TOLERANCE, plan_message
+from server.control.parts import Shares, parts_of, probes_of, shares_of
+from server.control.plan import plan_message
 from server.control.plan_archive import plan_id_of
 from server.control.promises import add_promises
+from server.control.reach import floors_out_of_reach
 from server.control.window import Window, build_window
+from server.routing.catalog import Cell
+from server.routing.selector import Probes
 from turnout.v1.admin_pb2 import Plan
 from turnout.v1.control_pb2 import WatchPlanResponse
 
@@ -37,7 +45,8 @@ class Draft:
     plan: Plan
     shares: Shares
     routes: object  # equal for plans that route alike
-    # Empty where it routes like the plan in force: then it has that one's id.
+    is_another: bool  # it routes otherwise than the plan in force, whose id it has if not
+    # Empty where that is in force as it is, with what audits try.
     parts: tuple[WatchPlanResponse, ...] = ()
 
 
@@ -91,6 +100,8 @@ class Corridor:
         self._begun_s = begun_s
         self._ids = 0
         self._routes: object = None
+        self._probes: Mapping[Cell, Probes] = {}
+        self._explorer = Explorer(np.random.default_rng(epoch))
 
     def step(self, now_s: float) -> Step:
         """Runs a whole step, and puts its plan in force."""
@@ -119,12 +130,16 @@ class Corridor:
         window = build_window(given, self.estimates)
         if window is None:
             return Step(given, accuracy, failure=self._why_nothing_is_planned())
-        solution = self._solver(window, Deadline(SOLVE_S_MAX, haste.now_s))
+        deadline = Deadline(SOLVE_S_MAX, haste.now_s)
+        solution = self._solver(window, deadline)
         if isinstance(solution, Failure):
             failure = f"{solution.status}: {solution.message}"
             return Step(given, accuracy, failure=failure, is_fault=True)
-        self._freeze_accounts(window, solution, given.now_s)
-        return Step(given, accuracy, self._draft(given, window, solution))
+        out_of_reach = floors_out_of_reach(given, window, solution, deadline)
+        self._freeze_accounts(window, solution, out_of_reach, given.now_s)
+        exploration = self._explorer.explore(given, window, solution, deadline)
+        draft = self._draft(given, window, solution, out_of_reach, exploration)
+        return Step(given, accuracy, draft)
 
     def accept(self, step: Step) -> None:
         """Puts the plan of a step in force."""
@@ -132,6 +147,7 @@ class Corridor:
         if step.draft is not None:
             self.plan, self._routes = step.draft.plan, step.draft.routes
             self.no_plan_reason = ""
+            self._probes = step.draft.shares.probes
         else:
             self.fail(step.failure)
 
@@ -148,8 +164,16 @@ class Corridor:
         when = "yet" if self.plan is None else "lately"
         return f"nothing has been asked {when}"
 
-    def _draft(self, given: Given, window: Window, solution: Solution) -> Draft:
-        shares = shares_of(window, solution)
+    def _draft(
+        self,
+        given: Given,
+        window: Window,
+        solution: Solution,
+        out_of_reach: Bools,
+        exploration: Exploration,
+    ) -> Draft:
+        probes = probes_of(window, exploration)
+        shares = replace(shares_of(window, solution), probes=probes)
         routes, before = shares.nearly(), self.plan
         is_same = before is not None and routes == self._routes
         if before is not None and is_same:
@@ -157,12 +181,15 @@ class Corridor:
         else:
             self._ids += 1
             plan_id = plan_id_of(self._epoch, self._ids)
-        plan = plan_message(plan_id, window, solution, now_s=given.now_s)
+        plan = plan_message(plan_id, window, solution, now_s=given.now_s, out_of_reach=out_of_reach)
         add_promises(plan, given, self.estimates.accuracy)
-        parts = () if is_same else parts_of(plan_id, shares)
-        return Draft(window, plan, shares, routes, parts)
+        add_exploration(plan, given, window, solution, exploration)
+        parts = () if is_same and probes == self._probes else parts_of(plan_id, shares)
+        return Draft(window, plan, shares, routes, not is_same, parts)
 
-    def _freeze_accounts(self, window: Window, solution: Solution, now_s: float) -> None:
+    def _freeze_accounts(
+        self, window: Window, solution: Solution, out_of_reach: Bools, now_s: float
+    ) -> None:
         """Keeps a floor's debt from growing while no plan could hold the floor.
 
         The floor as configured: one that an account raised out of reach is still paid back, slowly.
@@ -171,6 +198,5 @@ class Corridor:
             account = self.estimates.accounts.get((group.traffic_class, group.payer))
             if account is None or group.floor is None:
                 continue
-            short = solution.accuracy[g] < group.floor - FLOOR_TOLERANCE
-            if short or solution.group_shed[g] > 0:
+            if out_of_reach[g] or solution.group_shed[g] > 0:
                 account.freeze(now_s)

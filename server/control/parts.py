@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from optimizer.explore import Exploration
 from optimizer.problem import Floats
 from optimizer.solution import Solution
 from server.control.binding import SHARE_MIN, bindings
@@ -14,12 +15,13 @@ from server.control.cell_messages import to_message
 from server.control.class_mix import ModelPart, class_mix, class_parts
 from server.control.window import Window
 from server.routing.catalog import Cell
-from server.routing.selector import KindKey, ModelShares, Shed
+from server.routing.selector import KindKey, ModelShares, Probes, Shed
 from turnout.v1 import control_pb2 as pb
 
 # A worker reads a part in less than half a millisecond, and its other calls wait that long.
 PART_CELLS_MAX = 100
 _NOTHING = 0.0, ""
+_PROBE_STEPS = 50
 
 _Key = TypeVar("_Key")
 
@@ -34,9 +36,13 @@ class Shares:
     # It has only cells that are shed; one that is shed whole has no shares.
     shed: Mapping[Cell, Shed] = field(default_factory=dict)
     kinds_shed: Mapping[KindKey, Shed] = field(default_factory=dict)  # of such cells
+    probes: Mapping[Cell, Probes] = field(default_factory=dict)  # what audits of cells try
 
     def nearly(self) -> object:
-        """Equal for plans that route alike: shares and shed to 4 digits, costs to 2."""
+        """Equal for plans that route alike: shares and shed to 4 digits, costs to 2.
+
+        What audits try is no part of it: it changes with each window that learns something.
+        """
         served = [
             {key: _nearly(shares) for key, shares in by_key.items()}
             for by_key in (self.cells, self.classes)
@@ -66,6 +72,17 @@ def shares_of(window: Window, solution: Solution) -> Shares:
     return Shares(problem.models, served, dict(_classes(window, solution)), shed, kinds_shed)
 
 
+def probes_of(window: Window, exploration: Exploration) -> Mapping[Cell, Probes]:
+    """What audits try, by cell: in hundredths and fiftieths, so that little changes are none."""
+    cost_nano_usd, found = window.problem.cost_nano_usd, dict[Cell, Probes]()
+    for i in np.flatnonzero(exploration.part).tolist():
+        part = round(float(exploration.part[i]), 2)
+        shares = np.round(exploration.shares[i] * _PROBE_STEPS) / _PROBE_STEPS
+        if part and shares.any():
+            found[window.cells[i]] = Probes(part, _model_shares(shares, cost_nano_usd[i]))
+    return found
+
+
 def parts_of(plan_id: str, shares: Shares) -> tuple[pb.WatchPlanResponse, ...]:
     """Cuts a plan into parts, at least one; together they hold every cell and class."""
     cells = list(dict.fromkeys((*shares.cells, *shares.shed)))
@@ -76,6 +93,9 @@ def parts_of(plan_id: str, shares: Shares) -> tuple[pb.WatchPlanResponse, ...]:
             message = part.cells.add(cell=to_message(cell))
             message.shares.extend(_messages(shares.cells.get(cell, ())))
             message.shed, message.shed_why = shares.shed.get(cell, _NOTHING)
+            if probes := shares.probes.get(cell):
+                message.probe_part = probes.part
+                message.probes.extend(_messages(probes.shares))
         parts.append(part)
     parts[0].classes.extend(_class_messages(shares))
     return tuple(parts)

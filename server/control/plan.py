@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from optimizer.baseline import best_model
-from optimizer.problem import Floats, group_labels
+from optimizer.problem import Bools, Floats, group_labels
 from optimizer.solution import Breach, Certificate, Solution
 from optimizer.step_prices import StepPrice
 from server.control.binding import SHARE_MIN, bindings
@@ -15,6 +15,7 @@ from server.control.cell_messages import to_message
 from server.control.forecast import forecast
 from server.control.hourly import HOUR_S
 from server.control.messages import timestamp
+from server.control.reach import FLOOR_TOLERANCE
 from server.control.sentences import breach_text, group_texts, step_price_text
 from server.control.window import Window
 from server.money import DAY_S, per_day
@@ -22,12 +23,20 @@ from turnout.v1 import admin_pb2 as pb
 
 # A dollar of pace that is worth less than this part of a dollar is the solver's rounding.
 DUAL_MIN = 1e-6
-# A floor that the plan misses by less is missed by rounding.
-FLOOR_TOLERANCE = 1e-6
 
 
-def plan_message(plan_id: str, window: Window, solution: Solution, *, now_s: float) -> pb.Plan:
+def plan_message(
+    plan_id: str,
+    window: Window,
+    solution: Solution,
+    *,
+    now_s: float,
+    out_of_reach: Bools | None = None,
+) -> pb.Plan:
     """What the plan says by itself: `add_promises` adds what was promised and realised.
+
+    Of the floors that it misses those out of reach, (G,), are named, for others may yet be held;
+    None: all.
 
     Step prices come later, for they take longer than a plan may wait.
     """
@@ -40,7 +49,7 @@ def plan_message(plan_id: str, window: Window, solution: Solution, *, now_s: flo
         cells=_cells(window, solution),
         classes=_classes(window, solution, per_hour),
         budgets=_budgets(window, solution, per_hour, now_s),
-        breaches=list(_breaches(window, solution)),
+        breaches=list(_breaches(window, solution, out_of_reach)),
         certificate=_certificate(solution.certificate),
         cost_nano_usd_per_day=round(solution.cost_nano_usd / days),
         best_model_cost_nano_usd_per_day=round(best_model(window.problem).cost_nano_usd / days),
@@ -171,25 +180,28 @@ def _binds(budget: str, solution: Solution) -> bool:
     return exceeded or solution.duals.get(f"pace:{budget}", 0.0) > DUAL_MIN
 
 
-def _named(window: Window, solution: Solution) -> Iterator[Breach]:
+def _named(window: Window, solution: Solution, out_of_reach: Bools | None) -> Iterator[Breach]:
     """The breaches, of floors as configured: what an account asks beyond was promised to nobody."""
     groups = window.configured.groups
-    floors = dict(zip(group_labels(groups), (group.floor for group in groups), strict=True))
+    index = {label: g for g, label in enumerate(group_labels(groups))}
     for breach in solution.breaches:
         if breach.kind != "floor":
             yield breach
             continue
-        floor = floors[breach.name]
-        if floor is not None and breach.best < floor - FLOOR_TOLERANCE:
+        g = index[breach.name]
+        floor, may_be_held = groups[g].floor, out_of_reach is not None and not out_of_reach[g]
+        if floor is not None and breach.best < floor - FLOOR_TOLERANCE and not may_be_held:
             yield replace(breach, bound=floor)
 
 
-def _breaches(window: Window, solution: Solution) -> Iterator[pb.Breach]:
+def _breaches(
+    window: Window, solution: Solution, out_of_reach: Bools | None
+) -> Iterator[pb.Breach]:
     """The breaches as messages; one of capacity says what is used up."""
     binds = _group_bindings(window, solution)
     groups = window.problem.groups
     whose = dict(zip(group_labels(groups), group_texts(groups), strict=True))
-    for breach in _named(window, solution):
+    for breach in _named(window, solution, out_of_reach):
         message = _breach(breach, window, whose)
         if breach.kind == "capacity" and breach.name in binds:
             message.text += f": {binds[breach.name]} is used up"

@@ -40,10 +40,11 @@ def _required_text(planned: pb.PlanClass, realised: Estimate) -> str:
     """Why more or less than the floor is asked of the plan, and whether it can be had."""
     if planned.floor_basis == "none" or abs(planned.required - planned.floor) < _MARGIN_MIN:
         return ""
+    best = "best possible" if planned.floor_basis == "assumed" else "best that is known"
     side = "above" if planned.required > planned.floor else "below"
     why = f"{_percent(planned.required)}, {side} its floor, for {_why(planned, realised)}"
     if planned.accuracy < planned.required - _MARGIN_MIN:
-        return f"to reach {why}: {_percent(planned.accuracy)} is the best possible"
+        return f"to reach {why}: {_percent(planned.accuracy)} is the {best}"
     return f"planned for {why}"
 
 

@@ -73,6 +73,9 @@ class _Accuracy(BaseModel):
     models: list[tuple[str, _Grades]]
     groups: list[tuple[_Group, _Grades]]
     spreads: tuple[_Spread, _Spread]
+    model_spread: _Spread | None = None
+    # Model, accuracy, the grades that it rests on, and since when it is believed.
+    priors: list[tuple[str, _Fraction, _Amount | None, _Time]] = []
 
 
 class _ByModel(BaseModel):

@@ -88,7 +88,7 @@ class Replanner:
         replaced = b""
         if step.draft is not None:
             step.draft.plan.solve_ms = (self._clock() - begun_s) * 1_000
-            if step.draft.parts:
+            if step.draft.is_another:
                 replaced = await asyncio.to_thread(self._packed)
         # No await from here on: the plan of an older configuration would name models that workers
         # do not know.
@@ -133,7 +133,7 @@ class Replanner:
             if step.is_fault:
                 _log.error("solving failed", reason=step.failure)
             return
-        if before is not None and step.draft.parts:
+        if before is not None and step.draft.is_another:
             self.archive.add(before.id, replaced)
         self._publish(step.draft, step.given.now_s)
 

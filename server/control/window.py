@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import inf
 
 import numpy as np
@@ -14,6 +15,7 @@ from optimizer.estimate.miss import Promise
 from optimizer.estimate.usage import Usage
 from optimizer.problem import Bools, Budget, Floats, Group, Ints, Problem, Resource
 from server.config.models import ModelConfig
+from server.control.belief import Belief
 from server.control.budgets import BudgetState
 from server.control.estimates import Estimates
 from server.control.facts import Given, GroupName
@@ -42,6 +44,7 @@ class Window:
     hourly: Hourly
     window_s: float
     budgets: Mapping[str, BudgetState]
+    belief: Belief | None = None  # None: nothing is known beyond the problem's means
 
 
 def build_window(given: Given, estimates: Estimates) -> Window | None:
@@ -54,6 +57,7 @@ def build_window(given: Given, estimates: Estimates) -> Window | None:
     models = [model.name for model in config.models]
     usage = estimates.usage.mean(cells, models, now_s)
     classes = _Classes(estimates, cells, models, now_s)
+    belief = Belief(estimates.accuracy.posterior(cells, models, now_s), classes.answers)
     names = list(dict.fromkeys(cell[:2] for cell in cells))
     index = {name: i for i, name in enumerate(names)}
     problem = Problem(
@@ -68,13 +72,7 @@ def build_window(given: Given, estimates: Estimates) -> Window | None:
         group_of=np.array([index[cell[:2]] for cell in cells]),
         demand=np.array([per_s[cell] * config.window_s for cell in cells]),
         cost_nano_usd=_cost(config.models, usage, classes),
-        accuracy=np.clip(
-            classes.carried(
-                estimates.accuracy.mean(cells, models, now_s), lambda chain: chain.answers
-            ),
-            0.0,
-            1.0,
-        ),
+        accuracy=belief.mean,
         miss=_miss(given, estimates, classes),
         allowed=allowed,
         pools=_pools(cells, allowed),
@@ -91,6 +89,7 @@ def build_window(given: Given, estimates: Estimates) -> Window | None:
         hourly=an_hour,
         window_s=config.window_s,
         budgets=given.budgets,
+        belief=belief,
     )
 
 
@@ -108,10 +107,21 @@ class _Classes:
 
     def carried(self, own: Floats, through: Callable[[Chain], sparse.csr_array]) -> Floats:
         """(C, M) by first model, from (C, M) of each model's own."""
+        return self._carried(own, [through(chain) for chain in self._chains])
+
+    def answers(self, own: Floats) -> Floats:
+        """(C, M) by first model: of who answers in the end."""
+        return self._carried(own, self._answering)
+
+    @cached_property
+    def _answering(self) -> Sequence[sparse.csr_array]:
+        return [chain.answers for chain in self._chains]
+
+    def _carried(self, own: Floats, through: Sequence[sparse.csr_array]) -> Floats:
         carried = np.empty_like(own)
-        for k, chain in enumerate(self._chains):
+        for k, matrix in enumerate(through):
             rows = self._of == k
-            carried[rows] = (through(chain) @ own[rows].T).T
+            carried[rows] = (matrix @ own[rows].T).T
         return carried
 
     def by_class(self, rows: Mapping[str, Sequence[float]]) -> Floats:

@@ -81,8 +81,9 @@ class _Making:
         _, first = requests[0]
         if self._router.admission.sheds(first.asked.reading.cell):
             requests = self._served(requests)
-            if not requests:
-                return
+        requests = self._planned(first.asked, requests)
+        if not requests:
+            return
         decided = self._router.decide_alike(first.asked, len(requests), now_s=self._now_s)
         if len(decided) > 1:  # else the first of every batch would go to the same model
             requests.sort(key=lambda _: self._chance())
@@ -91,7 +92,21 @@ class _Making:
             self._share(decision, requests[begin : begin + count])
             begin += count
         for place, alike in requests[begin:]:  # the plan has no model for them
-            self._decide_alone(place, alike)
+            self._decide_alone(place, alike, self._chance())
+
+    def _planned(self, asked: Asked, requests: list[_Placed]) -> list[_Placed]:
+        """Decides probes, each alone, and leaves what the plan serves."""
+        rate = self._router.prober.rate(asked)
+        if not rate:
+            return requests
+        planned = []
+        for place, alike in requests:
+            chance = self._chance()
+            if chance < rate:
+                self._decide_alone(place, alike, chance)
+            else:
+                planned.append((place, alike))
+        return planned
 
     def _served(self, requests: list[_Placed]) -> list[_Placed]:
         """Refuses those that the plan sheds, one by one: they may be of several tenants."""
@@ -107,7 +122,7 @@ class _Making:
 
     def _share(self, decision: Decision, requests: Sequence[_Placed]) -> None:
         """Answers all of them with it, each by an id of its own."""
-        rate = decision.grounds.traffic_class.audit_rate
+        rate = self._router.prober.audit_probability(requests[0][1].asked)
         seal = self._router.sealing(decision, Kind.ROUTE, now_s=self._now_s)
         audited = replace(decision, audit_probability=rate) if rate else decision
         seal_audited = self._router.sealing(audited, Kind.ROUTE, now_s=self._now_s)
@@ -120,13 +135,13 @@ class _Making:
             if alike.asked.text:
                 self._keep_text(decision_id, alike.asked)
 
-    def _decide_alone(self, place: int, alike: Alike) -> None:
+    def _decide_alone(self, place: int, alike: Alike, chance: float) -> None:
         """Without a plan, a request is priced by its own tokens."""
         asked, tokens = alike.asked, alike.tokens[place]
         if tokens is not None:
             asked = asked._replace(reading=asked.reading._replace(input_tokens=tokens))
         try:
-            decision = self._router.decide_read(asked, now_s=self._now_s, chance=self._chance())
+            decision = self._router.decide_read(asked, now_s=self._now_s, chance=chance)
         except NoCandidate as error:
             self.answers[place] = error
             return

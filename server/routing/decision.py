@@ -75,6 +75,13 @@ class Decisions:
                 self._grounds[key] = grounds
         return Decision(grounds, reading, target, 0.0, asked.text, asked.unfit)
 
+    def make_probe(
+        self, asked: Asked, pick: Pick, blocked: int, target: Target, routes: Routes
+    ) -> Decision:
+        """A decision on grounds of its own, for it is graded as no other is."""
+        grounds = self._grounds_of(asked.reading, pick, blocked, routes)
+        return Decision(grounds, asked.reading, target, 1.0, asked.text, asked.unfit)
+
     def _grounds_of(self, reading: Reading, pick: Pick, blocked: int, routes: Routes) -> Grounds:
         config, catalog, _ = routes
         traffic_class = catalog.classes[reading.cell.traffic_class]
@@ -117,6 +124,8 @@ def _reason(cell: Cell, pick: Pick, plan_id: str, catalog: Catalog) -> str:
     if pick.basis is Basis.GREEDY:
         why = f"plan {plan_id} has no open model" if plan_id else "there is no plan yet"
         return f"{why} for class {traffic_class}: {name} is the first that is fit"
+    if pick.basis is Basis.PROBE:
+        return f"plan {plan_id} has audits of this cell try others: {name} in {pick.share:.0%}"
     of_cell = pick.basis is Basis.PLAN
     whose = "this cell" if of_cell else "the class, for it has no open model in this cell"
     share = f"plan {plan_id} gives {name} {pick.share:.0%} of {whose}"

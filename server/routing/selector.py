@@ -39,6 +39,14 @@ class Basis(IntEnum):
     PLAN = 1
     CLASS = 2
     GREEDY = 3
+    PROBE = 4
+
+
+class Probes(NamedTuple):
+    """What audits of one cell try instead of what the plan gives it."""
+
+    part: float  # of the class's audit sample, above 0 and below 1
+    shares: ModelShares  # of the models that are tried, adding up to 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,7 @@ class WeightTable:
     # Holds only cells that are shed; a cell that is shed whole has no shares.
     shed: dict[CellKey, Shed] = field(default_factory=dict)
     kinds_shed: Mapping[KindKey, Shed] = field(default_factory=dict)  # for cells it lacks
+    probes: dict[CellKey, Probes] = field(default_factory=dict)
 
     def planned(self, cell: Cell, open_: int) -> int:
         """Which of the open models the cell has shares of, as bits; 0 if it has of none."""

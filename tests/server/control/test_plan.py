@@ -238,7 +238,7 @@ def test_a_class_that_cannot_reach_what_is_aimed_at_says_what_it_reaches() -> No
     found.classes[0].required, found.classes[0].accuracy = 0.9, 0.87
     promise(found, Knowledge(service()))
     why = "to reach 90.0%, above its floor, for its answers fell short of the floor before"
-    assert found.classes[0].required_text == f"{why}: 87.0% is the best possible"
+    assert found.classes[0].required_text == f"{why}: 87.0% is the best that is known"
 
 
 def test_a_class_says_of_how_many_requests_it_is_known_how_they_ended() -> None:

@@ -56,6 +56,8 @@ class _BasisEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumType
     """The plan has no shares for this cell: those of its class."""
     BASIS_GREEDY: _Basis.ValueType  # 3
     """There is no plan yet: the cheapest model that is believed to hold the floor."""
+    BASIS_PROBE: _Basis.ValueType  # 4
+    """The audit sample tries a model that the plan hardly uses, to learn what it would give."""
 
 class Basis(_Basis, metaclass=_BasisEnumTypeWrapper): ...
 
@@ -66,6 +68,8 @@ BASIS_CLASS: Basis.ValueType  # 2
 """The plan has no shares for this cell: those of its class."""
 BASIS_GREEDY: Basis.ValueType  # 3
 """There is no plan yet: the cheapest model that is believed to hold the floor."""
+BASIS_PROBE: Basis.ValueType  # 4
+"""The audit sample tries a model that the plan hardly uses, to learn what it would give."""
 Global___Basis: typing_extensions.TypeAlias = Basis
 
 @typing.final

@@ -1,0 +1,113 @@
+"""What the audits of a window try, and whether a floor that a plan misses is out of reach."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from optimizer.deadline import Deadline
+from optimizer.explore import (
+    WORLDS,
+    Exploration,
+    Standing,
+    Worlds,
+    challengers,
+    exploration,
+    explored_cells,
+    part_of_audits,
+    planned_elsewhere,
+)
+from optimizer.problem import Floats, Ints
+from optimizer.solution import Solution
+from server.config.classes import ClassConfig
+from server.control.facts import Given
+from server.control.hourly import HOUR_S
+from server.control.reach import FLOOR_TOLERANCE, floors_short
+from server.control.window import Window
+from server.money import usd
+from turnout.v1 import admin_pb2 as pb
+
+_LEAST = 1e-12  # of a cell that is served at all
+
+
+class Explorer:
+    """Remembers other worlds' plans from one window to the next."""
+
+    def __init__(self, random: np.random.Generator) -> None:
+        self._random = random
+        self._worlds = Worlds()
+
+    def explore(
+        self, given: Given, window: Window, solution: Solution, deadline: Deadline
+    ) -> Exploration:
+        """What audits try beside this plan."""
+        problem = window.problem
+        audits = _audits(given, window, solution)
+        cells = explored_cells(problem, audits[problem.group_of] > 0)
+        if not cells.size:
+            return Exploration.nothing(problem)
+        worlds = self._drawn(window, cells)
+        found = planned_elsewhere(problem, solution.shares, cells, worlds, deadline)
+        if found is None:
+            return Exploration.nothing(problem)
+        names = [window.cells[i] for i in cells.tolist()]
+        elsewhere = self._worlds.smoothed(names, problem.models, found)
+        tried = challengers(elsewhere, solution.shares[cells])
+        return exploration(problem, cells, tried, audits)
+
+    def _drawn(self, window: Window, cells: Ints) -> Iterator[Floats]:
+        assert window.belief is not None
+        for scale in WORLDS:
+            yield window.belief.world(scale, self._random)[cells]
+
+
+def explores(config: ClassConfig) -> bool:
+    """Whether audits of the class may try other models: only grades could show what that gives."""
+    may = config.explore and config.grades != "none"
+    return may and config.floor is not None and config.audit_rate > 0
+
+
+def _audits(given: Given, window: Window, solution: Solution) -> Floats:
+    """(G,) the part of each group's audits that may probe."""
+    audits, short = np.zeros(len(window.problem.groups)), floors_short(window, solution)
+    for g, group in enumerate(window.problem.groups):
+        config = given.classes[group.traffic_class]
+        if window.belief is not None and explores(config):
+            standing = Standing.SHORT if short[g] else _standing(window, solution, g)
+            audits[g] = part_of_audits(standing, config.audit_rate)
+    return audits
+
+
+def _standing(window: Window, solution: Solution, g: int) -> Standing:
+    """Of a group whose floor is held."""
+    required = window.problem.groups[g].floor or 0.0
+    tight = solution.accuracy[g] < required - FLOOR_TOLERANCE
+    return Standing.TIGHT if tight else Standing.HELD
+
+
+def add_exploration(
+    plan: pb.Plan, given: Given, window: Window, solution: Solution, exploration: Exploration
+) -> None:
+    """What audits try of each class and payer, and what that costs in an hour like the last one."""
+    typical = window.typical
+    rates = np.array([given.classes[g.traffic_class].audit_rate for g in typical.groups])
+    probes = typical.demand * rates[typical.group_of] * exploration.part
+    served = solution.shares / np.maximum(solution.shares.sum(axis=1), _LEAST)[:, None]
+    dearer = ((exploration.shares - served) * typical.cost_nano_usd).sum(axis=1)
+    for g, message in enumerate(plan.classes):
+        cells = np.flatnonzero((typical.group_of == g) & (exploration.part > 0))
+        if not cells.size:
+            continue
+        asked = float(typical.demand[typical.group_of == g].sum())
+        message.explored = float(probes[cells].sum()) / asked if asked else 0.0
+        message.explored_of_audits = message.explored / rates[g]
+        per_hour = float(probes[cells] @ dearer[cells]) * HOUR_S / window.window_s
+        message.explored_cost_nano_usd_per_hour = round(per_hour)
+        message.explored_text = _text(message)
+
+
+def _text(found: pb.PlanClass) -> str:
+    cost = found.explored_cost_nano_usd_per_hour
+    more = f"{usd(abs(cost))} an hour {'more' if cost >= 0 else 'less'}"
+    audits, requests = (f"{100 * x:.2g}%" for x in (found.explored_of_audits, found.explored))
+    tried = f"tries other models with {audits} of its audits, {requests} of its requests"
+    return f"{tried}: {more} than without, paid as its other requests are"
