@@ -96,7 +96,7 @@ class _Making:
 
     def _planned(self, asked: Asked, requests: list[_Placed]) -> list[_Placed]:
         """Decides probes, each alone, and leaves what the plan serves."""
-        rate = self._router.prober.rate(asked)
+        rate = self._router.prober.rate(asked, self._router.catalog)
         if not rate:
             return requests
         planned = []
@@ -122,7 +122,7 @@ class _Making:
 
     def _share(self, decision: Decision, requests: Sequence[_Placed]) -> None:
         """Answers all of them with it, each by an id of its own."""
-        rate = self._router.prober.audit_probability(requests[0][1].asked)
+        rate = self._router.prober.audit_probability(requests[0][1].asked, self._router.catalog)
         seal = self._router.sealing(decision, Kind.ROUTE, now_s=self._now_s)
         audited = replace(decision, audit_probability=rate) if rate else decision
         seal_audited = self._router.sealing(audited, Kind.ROUTE, now_s=self._now_s)

@@ -64,7 +64,13 @@ class Decisions:
     def make(
         self, asked: Asked, pick: Pick, blocked: int, target: Target, routes: Routes
     ) -> Decision:
-        """A decision on the grounds that all decisions of the same pick and rule share."""
+        """A decision on the grounds that all decisions of the same pick and rule share.
+
+        A probe has grounds of its own, for it is graded as no other is.
+        """
+        if pick.basis is Basis.PROBE:
+            own = self._grounds_of(asked.reading, pick, blocked, routes)
+            return Decision(own, asked.reading, target, 1.0, asked.text, asked.unfit)
         reading = asked.reading
         key = (reading.cell, blocked, pick.model, reading.rule)
         grounds = self._grounds.get(key)
@@ -74,13 +80,6 @@ class Decisions:
             if pick.basis is not Basis.GREEDY and len(self._grounds) < GROUNDS_MAX:
                 self._grounds[key] = grounds
         return Decision(grounds, reading, target, 0.0, asked.text, asked.unfit)
-
-    def make_probe(
-        self, asked: Asked, pick: Pick, blocked: int, target: Target, routes: Routes
-    ) -> Decision:
-        """A decision on grounds of its own, for it is graded as no other is."""
-        grounds = self._grounds_of(asked.reading, pick, blocked, routes)
-        return Decision(grounds, asked.reading, target, 1.0, asked.text, asked.unfit)
 
     def _grounds_of(self, reading: Reading, pick: Pick, blocked: int, routes: Routes) -> Grounds:
         config, catalog, _ = routes

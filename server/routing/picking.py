@@ -3,6 +3,7 @@
 from server.routing.asked import Asked
 from server.routing.catalog import Catalog, nominal_cost_nano_usd
 from server.routing.health import HealthTracker
+from server.routing.probes import Prober
 from server.routing.selector import Basis, Pick, Selector
 
 
@@ -12,9 +13,19 @@ class Picker:
     def __init__(self, selector: Selector, health: HealthTracker) -> None:
         self._selector = selector
         self._health = health
+        self.prober = Prober(selector, health)
 
-    def pick(self, asked: Asked, catalog: Catalog, *, spend: bool) -> tuple[Pick, int] | None:
-        """The pick, and what was blocked for it; None without a candidate."""
+    def pick(
+        self, asked: Asked, catalog: Catalog, chance: float, *, spend: bool
+    ) -> tuple[Pick, int] | None:
+        """The pick, and what was blocked for it; None without a candidate.
+
+        `chance`, uniform in [0, 1), says whether it is a probe: none is from 1 on.
+        """
+        if chance < self._selector.probed_max:
+            probe = self.prober.draw(asked, catalog, chance)
+            if probe is not None:
+                return probe
         choose = self._selector.pick if spend else self._selector.peek
         for blocked in (asked.unfit | self._health.down, asked.unfit):
             pick = choose(asked.reading.cell, blocked) or _greedy(asked, catalog, blocked)

@@ -5,19 +5,10 @@ sample as likely as the rest of the sample makes it, and its grade weighs as man
 speaks of nobody but itself, and weighs one.
 """
 
-from typing import NamedTuple
-
 from server.routing.asked import Asked
 from server.routing.catalog import Catalog
 from server.routing.health import HealthTracker
 from server.routing.selector import Basis, ModelShare, Pick, Probes, Selector
-
-
-class Drawn(NamedTuple):
-    """The pick of a probe, and what was blocked for it."""
-
-    pick: Pick
-    blocked: int
 
 
 class Prober:
@@ -26,41 +17,29 @@ class Prober:
     def __init__(self, selector: Selector, health: HealthTracker) -> None:
         self._selector = selector
         self._health = health
-        self._rates: dict[str, float] = {}  # of audits, by class
-        self.below = 0.0  # no request is a probe whose chance is not below this
 
-    def configure(self, catalog: Catalog) -> None:
-        """Puts a configuration in force."""
-        self._rates = {name: one.audit_rate for name, one in catalog.classes.items()}
-        self.publish()
-
-    def publish(self) -> None:
-        """The selector has another plan in force."""
-        parts = [probes.part for probes in self._selector.table.probes.values()]
-        self.below = max(parts, default=0.0) * max(self._rates.values(), default=0.0)
-
-    def rate(self, asked: Asked) -> float:
+    def rate(self, asked: Asked, catalog: Catalog) -> float:
         """The part of such requests that are probes."""
-        probes = self._open(asked) if self.below else None
-        return self._rate(asked) * probes.part if probes else 0.0
+        probes = self._open(asked) if self._selector.probed_max else None
+        return _audit_rate(asked, catalog) * probes.part if probes else 0.0
 
-    def draw(self, asked: Asked, chance: float) -> Drawn | None:
-        """The probe that a chance, uniform in [0, 1), makes of a request; None: the plan's."""
-        probes, rate = self._open(asked), self.rate(asked)
+    def draw(self, asked: Asked, catalog: Catalog, chance: float) -> tuple[Pick, int] | None:
+        """The pick of a probe, and what was blocked for it; None: the request is the plan's.
+
+        `chance` is uniform in [0, 1).
+        """
+        probes, rate = self._open(asked), self.rate(asked, catalog)
         if probes is None or chance >= rate:
             return None
         blocked = asked.unfit | self._health.down
         model, share, cost_nano_usd = _at(probes, blocked, chance / rate)
         shares = self._selector.table.cells.get(asked.reading.cell, ())
-        return Drawn(Pick(model, share, cost_nano_usd, Basis.PROBE, shares, owed=False), blocked)
+        return Pick(model, share, cost_nano_usd, Basis.PROBE, shares, owed=False), blocked
 
-    def audit_probability(self, asked: Asked) -> float:
+    def audit_probability(self, asked: Asked, catalog: Catalog) -> float:
         """How likely such a request is audited where the plan serves it."""
-        audited, probed = self._rate(asked), self.rate(asked)
+        audited, probed = _audit_rate(asked, catalog), self.rate(asked, catalog)
         return (audited - probed) / (1.0 - probed) if probed else audited
-
-    def _rate(self, asked: Asked) -> float:
-        return self._rates[asked.reading.cell.traffic_class]
 
     def _open(self, asked: Asked) -> Probes | None:
         """What is tried of the cell, where one of these models is open."""
@@ -69,6 +48,10 @@ class Prober:
         if probes is None or all(blocked >> model & 1 for model, _, _ in probes.shares):
             return None
         return probes
+
+
+def _audit_rate(asked: Asked, catalog: Catalog) -> float:
+    return catalog.classes[asked.reading.cell.traffic_class].audit_rate
 
 
 def _at(probes: Probes, blocked: int, at: float) -> ModelShare:

@@ -16,7 +16,6 @@ from server.routing.errors import NotReady
 from server.routing.health import HealthTracker
 from server.routing.learned_classifier.classifier import LearnedClassifier
 from server.routing.picking import Picker
-from server.routing.probes import Prober
 from server.routing.query import Query
 from server.routing.readiness import Readiness, readiness
 from server.routing.recent_texts import RecentTexts
@@ -39,8 +38,7 @@ class Router:
         *,
         chance: Callable[[], float],
     ) -> None:
-        """`slices` are the whole capacities, and `callers` may ask all that they may, unless other
-        workers have their parts.
+        """`slices` and `callers` have the whole, unless other workers have their parts.
 
         `chance` is uniform in [0, 1): it spreads requests over endpoints.
         """
@@ -53,7 +51,7 @@ class Router:
         self._routes: Routes | None = None
         self.health = HealthTracker(HealthConfig())
         self._picker = Picker(selector, self.health)
-        self.prober = Prober(selector, self.health)
+        self.prober = self._picker.prober
         self._decisions = Decisions(selector, self.admission)
         self.endpoints = Endpoints(self.health, chance)
         self.recent_texts = RecentTexts()
@@ -80,7 +78,6 @@ class Router:
         self.admission.configure(config)
         self.recent_texts.on = config.classifier is not None and config.classifier.keep_requests > 0
         self._routes = routes
-        self.prober.configure(routes.catalog)
         self._decisions.forget()
 
     @property
@@ -92,7 +89,6 @@ class Router:
         """Puts a plan in force."""
         self._selector.publish(table)
         self.admission.publish(table)
-        self.prober.publish()
         self._decisions.forget()
 
     def read(self, query: Query, *, forwarded: bool = False) -> Asked:
@@ -146,9 +142,8 @@ class Router:
     def decide_read(self, asked: Asked, *, now_s: float, chance: float) -> Decision:
         """Decides and counts what was read under the configuration in force, and not refused."""
         decision = self._decide(asked, now_s, spend=True, chance=chance)
-        is_audited = chance < decision.grounds.traffic_class.audit_rate
-        if is_audited and not decision.audit_probability:  # a probe has its own
-            decision.audit_probability = self.prober.audit_probability(asked)
+        if chance < decision.grounds.traffic_class.audit_rate and not decision.audit_probability:
+            decision.audit_probability = self.prober.audit_probability(asked, self.catalog)
         self._count(decision, 1, forwarded=asked.forwarded)
         if len(decision.target.model.endpoints) > 1:
             self.endpoints.give(decision.target.key)
@@ -239,15 +234,13 @@ class Router:
     def _decide(self, asked: Asked, now_s: float, *, spend: bool, chance: float = 1.0) -> Decision:
         self.endpoints.refresh(now_s)
         routes = self._ready()
-        probe = self.prober.draw(asked, chance) if chance < self.prober.below else None
-        picked = probe or self._picker.pick(asked, routes.catalog, spend=spend)
+        picked = self._picker.pick(asked, routes.catalog, chance, spend=spend)
         if picked is None:
             raise no_candidate(asked)
         pick, blocked = picked
         model = routes.catalog.models[pick.model]
         target = Target(pick.model, model, self.endpoints.choose(pick.model, model))
-        make = self._decisions.make_probe if probe else self._decisions.make
-        return make(asked, pick, blocked, target, routes)
+        return self._decisions.make(asked, pick, blocked, target, routes)
 
     def target(self, index: int) -> Target:
         """A model and the endpoint of it to ask now."""

@@ -110,6 +110,7 @@ class Selector:
         credited_classes_max: int = CREDITED_CLASSES_MAX,
     ) -> None:
         self.table = WeightTable()
+        self.probed_max = 0.0  # no cell has more of its audits probe
         self._credited_cells_max = credited_cells_max
         self._credited_classes_max = credited_classes_max
         self._class_credit: dict[str, Credit] = {}
@@ -120,6 +121,7 @@ class Selector:
         """Puts a table in force. Credits outlive it, or the mix would start anew."""
         self.table = table  # one assignment: a reader sees the old table or the new, never half
         self._opened = {}
+        self.probed_max = max((probes.part for probes in table.probes.values()), default=0.0)
 
     def pick(self, cell: Cell, blocked: int) -> Pick | None:
         """The model to take of those not blocked (bit m: model m); None if none is open."""

@@ -31,16 +31,16 @@ def service(seed: int, right: dict[str, float] = RIGHT, **changes: Any) -> Tryin
     return Trying(three, right, seed, classes=(chat(**changes),))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_cheap_model_that_nobody_believed_in_gets_its_chance(seed: int) -> None:
     found = service(seed)
-    found.run(40, requests=300)
+    found.run(25, requests=200)
     assert found.asked["cheap"] > 0.9 * found.asked.total()
 
 
 def test_a_class_that_does_not_explore_is_left_as_it_is_planned() -> None:
     found = service(0, explore=False)
-    plan = found.run(20).plan
+    plan = found.run(10).plan
     assert found.asked["cheap"] == 0
     assert (plan.classes[0].explored, plan.classes[0].explored_text) == (0.0, "")
 
@@ -67,15 +67,16 @@ def test_the_page_says_how_much_is_tried_and_what_that_costs() -> None:
 
 def test_where_the_floor_holds_a_hundredth_of_the_traffic_is_tried_at_most() -> None:
     found = service(1, RIGHT | {"cheap": 0.3}, audit_rate=0.5)
-    parts = [found.run(1).plan.classes[0].explored for _ in range(20)]
+    parts = [found.run(1).plan.classes[0].explored for _ in range(12)]
     assert max(parts[5:]) <= 0.0101
 
 
 def test_it_ends_where_nothing_could_pay() -> None:
     found = service(2, RIGHT | {"cheap": 0.3}, audit_rate=1.0)
     assert any([found.run(1, requests=100).shares.probes for _ in range(5)])
-    last = found.run(40, requests=200)
-    assert last.shares.probes == {}
+    found.run(20, requests=400)
+    assert not any([found.run(1, requests=400).shares.probes for _ in range(3)])
+    found.run(1)
     assert found.probes.total() == 0
 
 
@@ -103,12 +104,12 @@ class TestReach:
     def test_what_can_be_reached_is_reached(self) -> None:
         found = self.start(0.9)
         found.run(1)
-        assert found.run(30).plan.classes[0].accuracy > 0.8
+        assert found.run(15).plan.classes[0].accuracy > 0.8
         assert found.asked["dear"] > 0.7 * found.asked.total()
 
     def test_grades_show_that_it_is_out_of_reach(self) -> None:
         found = self.start(0.7)
-        (breach,) = found.run(40).plan.breaches
+        (breach,) = found.run(25).plan.breaches
         assert (breach.kind, breach.bound) == ("floor", 0.8)
         assert breach.best == pytest.approx(0.7, abs=0.05)
 

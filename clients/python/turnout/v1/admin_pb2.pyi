@@ -1158,6 +1158,10 @@ class PlanClass(google.protobuf.message.Message):
     COST_NANO_USD_PER_HOUR_FIELD_NUMBER: builtins.int
     REQUIRED_TEXT_FIELD_NUMBER: builtins.int
     REALISED_REQUESTS_FIELD_NUMBER: builtins.int
+    EXPLORED_FIELD_NUMBER: builtins.int
+    EXPLORED_OF_AUDITS_FIELD_NUMBER: builtins.int
+    EXPLORED_COST_NANO_USD_PER_HOUR_FIELD_NUMBER: builtins.int
+    EXPLORED_TEXT_FIELD_NUMBER: builtins.int
     traffic_class: builtins.str
     payer: builtins.str
     requests_per_s: builtins.float
@@ -1186,6 +1190,16 @@ class PlanClass(google.protobuf.message.Message):
     """One sentence: why required is not the floor. Empty where the two are alike."""
     realised_requests: builtins.int
     """Requests of the last hour whose end is known: those that realised_within_slo is of."""
+    explored: builtins.float
+    """Of the requests, those that ask a model that the plan hardly uses, to learn what it would give."""
+    explored_of_audits: builtins.float
+    """Of the audit sample likewise."""
+    explored_cost_nano_usd_per_hour: builtins.int
+    """What these cost more, or less, than as the plan's others would, in an hour like the last one.
+    The class's payer pays it, as for every request.
+    """
+    explored_text: builtins.str
+    """One sentence that says so. Empty: nothing is tried."""
     @property
     def realised_accuracy(self) -> Global___Estimate:
         """What the audit sample says of what was served."""
@@ -1211,9 +1225,13 @@ class PlanClass(google.protobuf.message.Message):
         cost_nano_usd_per_hour: builtins.int = ...,
         required_text: builtins.str = ...,
         realised_requests: builtins.int = ...,
+        explored: builtins.float = ...,
+        explored_of_audits: builtins.float = ...,
+        explored_cost_nano_usd_per_hour: builtins.int = ...,
+        explored_text: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["realised_accuracy", b"realised_accuracy"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "cost_nano_usd_per_hour", b"cost_nano_usd_per_hour", "floor", b"floor", "floor_basis", b"floor_basis", "payer", b"payer", "realised_accuracy", b"realised_accuracy", "realised_requests", b"realised_requests", "realised_shed", b"realised_shed", "realised_within_slo", b"realised_within_slo", "requests_per_hour", b"requests_per_hour", "requests_per_s", b"requests_per_s", "required", b"required", "required_text", b"required_text", "shed", b"shed", "slo_fraction", b"slo_fraction", "traffic_class", b"traffic_class", "within_slo", b"within_slo"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "cost_nano_usd_per_hour", b"cost_nano_usd_per_hour", "explored", b"explored", "explored_cost_nano_usd_per_hour", b"explored_cost_nano_usd_per_hour", "explored_of_audits", b"explored_of_audits", "explored_text", b"explored_text", "floor", b"floor", "floor_basis", b"floor_basis", "payer", b"payer", "realised_accuracy", b"realised_accuracy", "realised_requests", b"realised_requests", "realised_shed", b"realised_shed", "realised_within_slo", b"realised_within_slo", "requests_per_hour", b"requests_per_hour", "requests_per_s", b"requests_per_s", "required", b"required", "required_text", b"required_text", "shed", b"shed", "slo_fraction", b"slo_fraction", "traffic_class", b"traffic_class", "within_slo", b"within_slo"]) -> None: ...
 
 Global___PlanClass: typing_extensions.TypeAlias = PlanClass
 

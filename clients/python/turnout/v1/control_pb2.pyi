@@ -219,15 +219,23 @@ class CellShares(google.protobuf.message.Message):
     SHARES_FIELD_NUMBER: builtins.int
     SHED_FIELD_NUMBER: builtins.int
     SHED_WHY_FIELD_NUMBER: builtins.int
+    PROBE_PART_FIELD_NUMBER: builtins.int
+    PROBES_FIELD_NUMBER: builtins.int
     shed: builtins.float
     """Of the cell's requests, from 0 to 1: they are refused."""
     shed_why: builtins.str
     """What binds: "capacity of svc"."""
+    probe_part: builtins.float
+    """Of the class's audit sample in this cell, from 0 to 1: it asks one of these models instead."""
     @property
     def cell(self) -> turnout.v1.routing_pb2.Cell: ...
     @property
     def shares(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ModelShare]:
         """Of what is served. Empty where the whole cell is shed."""
+
+    @property
+    def probes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ModelShare]:
+        """Whose shares add up to 1."""
 
     def __init__(
         self,
@@ -236,9 +244,11 @@ class CellShares(google.protobuf.message.Message):
         shares: collections.abc.Iterable[Global___ModelShare] | None = ...,
         shed: builtins.float = ...,
         shed_why: builtins.str = ...,
+        probe_part: builtins.float = ...,
+        probes: collections.abc.Iterable[Global___ModelShare] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["cell", b"cell"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["cell", b"cell", "shares", b"shares", "shed", b"shed", "shed_why", b"shed_why"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cell", b"cell", "probe_part", b"probe_part", "probes", b"probes", "shares", b"shares", "shed", b"shed", "shed_why", b"shed_why"]) -> None: ...
 
 Global___CellShares: typing_extensions.TypeAlias = CellShares
 
