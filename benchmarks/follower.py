@@ -46,7 +46,9 @@ def publishing(channel: Channel) -> Following:
     """A worker, which puts every plan in force."""
     selector = Selector()
     router = Router(selector, Sealer(bytes(KEY_BYTES), boot=0), Counters(), chance=lambda: 0.5)
-    follower = Follower(router, Upstreams().track, Pushes("b0").follow, lambda _: None)
+    follower = Follower(
+        router, Upstreams({}, now_s=time.monotonic).track, Pushes("b0").follow, lambda _: None
+    )
     run = follower.run(ControlClient(channel, "subject"))
     return Following(run, lambda: selector.table.plan_id)
 

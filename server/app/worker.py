@@ -46,6 +46,7 @@ from server.rpc.routing import RoutingServicer
 from server.telemetry.logs import configure_logs, log_loop_errors
 from server.telemetry.traced_dispatch import TracedDispatcher, Tracing
 from server.telemetry.tracing import sampling_ratio, tracer
+from server.transport.held_bytes import HeldBytes
 from server.upstream.probes import Prober
 from server.upstream.upstreams import Upstreams
 from server.version import VERSION
@@ -79,7 +80,7 @@ async def serve(
     counters = Counters()
     router = _router(settings, counters)
     listener = data_listener(settings)
-    upstreams = Upstreams(held=None if listener.transport is None else listener.transport.held)
+    upstreams = Upstreams(os.environ, now_s=now_s, held=_held(listener))
     dispatcher = _dispatcher(router, upstreams, counters, now_s)
     pusher = Pusher(router, counters, listener.transport, upstreams.limits_reached, now_s=now_s)
     follower = Follower(router, upstreams.track, pusher.follow, pusher.configured)
@@ -136,6 +137,10 @@ async def serve(
                 follower.ready, router, health_servicer.publish, lambda: on_ready(address), now_s
             ),
         )
+
+
+def _held(listener: DataListener) -> HeldBytes | None:
+    return None if listener.transport is None else listener.transport.held
 
 
 async def _stop_together(listener: DataListener, door: DoorListener | None) -> None:

@@ -18,7 +18,14 @@ _ENTRIES = frozenset((section,) for section in _NAMED)
 _ORDERED = ("domains", "classes")
 # Of these it is only told that they are others. Rules are long, and what they compare with metadata
 # may be a secret; so may what stands where the name of a secret's file belongs.
-_HIDDEN = {"match": "rule", "admin_token_file": "file", "key_file": "file"}
+_HIDDEN = {
+    "match": "rule",
+    "admin_token_file": "file",
+    "key_file": "file",
+    "api_key_file": "file",
+    "api_key_env": "variable",
+    "headers": "list",
+}
 # What processes are started with: where they listen, what they keep, how much they may hold.
 FIXED = ("state_dir", "listeners", "worker_memory_mib")
 

@@ -1,24 +1,21 @@
 """What has to hold between the keys of a configuration, beyond the type and range of each."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from itertools import pairwise
 
 from server.config import rules
+from server.config.access import access_findings
 from server.config.callers import is_local, shows_certificates
 from server.config.diagnostics import Findings, Path, did_you_mean
-from server.config.hints import PORT_MAX, address_hint, with_hint
+from server.config.endpoints import address_fault
 from server.config.models import PriceConfig
 from server.config.schema import Config
 from server.config.section import OTHER
-from server.config.state_dir import SOCKET_PATH_BYTES_MAX, folder_fault
+from server.config.state_dir import folder_fault
 
 # Budgets that one request draws on: a decision id names them all, and has to stay short.
 DRAWN_ON_MAX = 16
-
-_HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})", re.ASCII)
-_PASSWORD = re.compile(r".*@")  # of a URL
 
 
 def findings(config: Config, broken: Collection[str] = ()) -> Findings:
@@ -49,9 +46,7 @@ def _names(config: Config) -> Findings:
 
 def _models(config: Config) -> Findings:
     for i, model in enumerate(config.models):
-        yield from _endpoints(("models", i, "endpoints"), model.endpoints)
-        if model.protocol == "oip" and not model.endpoints:
-            yield ("models", i, "endpoints"), "is empty: give at least one host:port"
+        yield from access_findings(("models", i), model)
         if model.price == PriceConfig():
             yield (
                 ("models", i, "price"),
@@ -65,38 +60,6 @@ def _enabled(config: Config) -> Findings:
         yield ("models",), "is empty: give at least one model"
     elif not any(model.enabled for model in config.models):
         yield ("models",), "every model is drained: leave at least one enabled"
-
-
-def _endpoints(at: Path, endpoints: tuple[str, ...]) -> Findings:
-    seen: set[str] = set()
-    for i, endpoint in enumerate(endpoints):
-        fault = _address_fault(endpoint, port_min=1)
-        if fault is not None:
-            yield (*at, i), fault
-        elif endpoint in seen:
-            yield (*at, i), f"{endpoint} is listed twice: leave one out"
-        seen.add(endpoint)
-
-
-def _address_fault(address: str, *, port_min: int, unix: bool = True) -> str | None:
-    if unix and address.startswith("unix:"):
-        return _socket_problem(address.removeprefix("unix:"))
-    found = _HOST_PORT.fullmatch(address)
-    right = "host:port or unix:/PATH" if unix else "host:port"
-    if found is None:
-        shown = _PASSWORD.sub("...@", address)[:80]
-        return with_hint(f"must be {right}, not {shown!r}", address_hint(address))
-    if not port_min <= int(found[1]) <= PORT_MAX:
-        return f"the port must be {port_min} to {PORT_MAX}, not {found[1]}"
-    return None
-
-
-def _socket_problem(path: str) -> str | None:
-    if not path.startswith("/") or not path.isprintable():
-        return "a Unix socket needs an absolute path: unix:/run/turnout/model.sock"
-    if len(path.encode()) > SOCKET_PATH_BYTES_MAX:
-        return f"the path of a Unix socket must be at most {SOCKET_PATH_BYTES_MAX} bytes long"
-    return None
 
 
 def _classes(config: Config) -> Findings:
@@ -196,7 +159,7 @@ def _listeners(config: Config) -> Findings:
     addresses["prometheus"] = listeners.prometheus
     given = {key: address for key, address in addresses.items() if address is not None}
     for key, address in given.items():
-        fault = _address_fault(address, port_min=0, unix=key != "prometheus")
+        fault = address_fault(address, port_min=0, unix=key != "prometheus")
         if fault is not None:
             yield ("listeners", key), fault
     for address, times in Counter(given.values()).items():
@@ -228,7 +191,7 @@ def _callers(config: Config) -> Findings:
 
 
 def _open(key: str, address: str) -> Findings:
-    if not is_local(address) and _address_fault(address, port_min=0) is None:
+    if not is_local(address) and address_fault(address, port_min=0) is None:
         yield (
             ("listeners", key),
             "is beyond this machine, and nothing says who may ask: give callers.anonymous: false, "

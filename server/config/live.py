@@ -12,6 +12,12 @@ from server.config.schema import Config
 
 Section = Literal["models", "classes", "budgets"]
 
+_KEY_MOVES = (
+    "would send the model's key to another place: name api_key_env, api_key_file or headers again "
+    "in the same change, or change the file and reload it"
+)
+_SECRET_KEYS = ("api_key_env", "api_key_file", "headers")
+
 
 def updated(
     config: Config,
@@ -37,6 +43,8 @@ def updated(
         names.append(name)
         entries.append({"name": name})
     index = names.index(name)
+    if section == "models" and _moves_key(entries[index], changes):
+        raise ConfigError((Diagnostic(f"{section}[{index}].endpoints", None, _KEY_MOVES),))
     entries[index] = _merged(entries[index], changes)
     if entries[index]["name"] != name:
         path = f"{section}[{index}].name"
@@ -49,6 +57,16 @@ def with_classifier(config: Config, file: str) -> Config:
     before = config.classifier
     named = ClassifierConfig(file=file, keep_requests=0 if before is None else before.keep_requests)
     return config.model_copy(update={"classifier": named})
+
+
+def _moves_key(model: Mapping[str, object], changes: Mapping[str, object]) -> bool:
+    """Whether a key would go where nobody said that it may."""
+    before, after = model.get("endpoints"), changes.get("endpoints")
+    if not isinstance(before, list) or not isinstance(after, list | tuple):
+        return False
+    has_key = any(model.get(key) for key in _SECRET_KEYS)
+    names_it = any(key in changes for key in _SECRET_KEYS)
+    return has_key and not names_it and not set(after) <= set(before)
 
 
 def _merged(old: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:

@@ -1,18 +1,28 @@
 """What answers: models, what they cost and take, and how their endpoints are judged."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from server.config.section import Fraction, Name, Seconds, Section, Text
 
 ENDPOINTS_MAX = 256  # of one model
+HEADERS_MAX = 16  # of one model
 CAPABILITIES_MAX = 64  # of one model
 # Amounts are kept as integers of nano-dollars in 64 bits: 9.2 billion dollars.
 USD_MAX = 1e9
 GRADES_MAX = 1_000_000_000
+PATH_CHARS_MAX = 4_096  # as Linux has it
 
 Usd = Annotated[float, Field(ge=0, le=USD_MAX)]
+FilePath = Annotated[str, Field(max_length=PATH_CHARS_MAX)]
+
+
+class KeySource(NamedTuple):
+    """Where a secret is: in an environment variable, or in a file."""
+
+    env: str | None
+    file: str | None
 
 
 class PriceConfig(Section):
@@ -37,6 +47,35 @@ class CapacityConfig(Section):
     """Requests at the model's endpoints at one time."""
 
 
+class HeaderConfig(Section):
+    """A header that every request to the model carries: its value, or where that is a secret."""
+
+    name: Text
+    """What it is called, such as OpenAI-Organization."""
+    value: Text | None = None
+    """What it says, where that is no secret."""
+    env: Text | None = None
+    """The environment variable that holds it."""
+    file: FilePath | None = None
+    """The file that holds it; read again when it changes."""
+
+    @property
+    def source(self) -> KeySource | None:
+        """Where its value is, unless it is given here."""
+        return None if self.value is not None else KeySource(self.env, self.file)
+
+
+class ModelTlsConfig(Section):
+    """TLS towards the model's endpoints. The files are PEM, and read again when they change."""
+
+    ca_file: FilePath | None = None
+    """The authorities that endpoints' certificates have to be of; the system's, unless given."""
+    cert_file: FilePath | None = None
+    """The certificate that endpoints are shown, then those between it and its authority's."""
+    key_file: FilePath | None = None
+    """Its private key, without a passphrase."""
+
+
 class ModelConfig(Section):
     """Something that answers."""
 
@@ -47,9 +86,19 @@ class ModelConfig(Section):
     protocol: Literal["oip", "openai"]
     """What its endpoints speak: oip (Open Inference Protocol v2 over gRPC) or openai (its HTTP)."""
     endpoints: Annotated[tuple[str, ...], Field(max_length=ENDPOINTS_MAX)]
-    """Where it is served: host:port, or unix:/PATH. Empty (openai): callers reach it themselves."""
+    """Of oip: host:port or unix:/PATH. Of openai: base URLs; else callers ask there themselves."""
     upstream_name: Text = ""
     """What its endpoints call it; its name here, unless given."""
+    serves: Literal["chat", "embeddings"] = "chat"
+    """What a model of openai is asked for: chat completions, or embeddings."""
+    api_key_env: Text | None = None
+    """The environment variable that holds the key endpoints of openai are asked with."""
+    api_key_file: FilePath | None = None
+    """The file that holds that key; read again when it changes."""
+    headers: Annotated[tuple[HeaderConfig, ...], Field(max_length=HEADERS_MAX)] = ()
+    """What else requests to endpoints of openai carry."""
+    tls: ModelTlsConfig | None = None
+    """Whose certificates to trust, and which to show, of https; the system's, unless given."""
     enabled: bool = True
     """False drains it: no new request is sent, those in flight end."""
     price: PriceConfig
@@ -62,6 +111,13 @@ class ModelConfig(Section):
     """How many graded answers prior_accuracy was found on; a guess, unless given."""
     capabilities: Annotated[tuple[Text, ...], Field(max_length=CAPABILITIES_MAX)] = ()
     """What it can do that not every model can, such as tools or images."""
+
+    @property
+    def api_key(self) -> KeySource | None:
+        """Where its key is; None: it has none."""
+        if self.api_key_env is None and self.api_key_file is None:
+            return None
+        return KeySource(self.api_key_env, self.api_key_file)
 
 
 class HealthConfig(Section):

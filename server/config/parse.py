@@ -22,8 +22,10 @@ SHOWN_CHARS_MAX = 60  # of a value or key that is wrong
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
 # Problems are logged. A secret may stand where a rule looks at metadata, or, by mistake, where the
-# name of its file belongs.
-_SECRETS = frozenset({"metadata", "admin_token_file", "key_file"})
+# name of its file or variable belongs.
+_SECRETS = frozenset(
+    {"metadata", "admin_token_file", "key_file", "api_key_env", "api_key_file", "headers"}
+)
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _UNKNOWN_KEY = "extra_forbidden"
 _NUMBERS = frozenset({"float_type", "int_type"})

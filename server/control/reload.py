@@ -5,6 +5,7 @@ as a restart would undo them, and are told like every other change.
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -19,7 +20,7 @@ from server.config.file import Check, file_bytes, read
 from server.config.schema import Config
 from server.control.plane import ControlPlane
 from server.control.update_log import Author
-from server.named_files.check import named_files_findings
+from server.named_files.check import served_findings
 
 # Compiling a large configuration takes a worker some seconds on a busy machine.
 FOLLOWED_S_MAX = 10.0
@@ -139,7 +140,7 @@ def _changeable_from(running: Config) -> Check:
         fixed = list(fixed_findings(running, config))
         yield from fixed
         if not fixed:  # or files would be looked at that are not to be used
-            yield from named_files_findings(config)
+            yield from served_findings(config, os.environ)
 
     return check
 

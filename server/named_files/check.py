@@ -1,15 +1,22 @@
-"""Whether the files that a configuration names can be used."""
+"""Whether the files and variables that a configuration names can be used."""
+
+from collections.abc import Mapping
 
 from server.config.diagnostics import Findings
 from server.config.schema import Config
-from server.named_files.tls import tls_findings
+from server.named_files.keys import key_findings
+from server.named_files.tls import model_tls_findings, tls_findings
+
+
+def served_findings(config: Config, environ: Mapping[str, str]) -> Findings:
+    """Everything that is wrong with them where the service runs, the keys of models included."""
+    yield from named_files_findings(config)
+    yield from key_findings(config, environ)
+    yield from model_tls_findings(config)
 
 
 def named_files_findings(config: Config) -> Findings:
-    """Everything that is wrong with them.
-
-    They are the service's own: only who serves can be asked to read them.
-    """
+    """What is wrong with the service's own, wherever it is looked for."""
     if config.listeners.tls is not None:
         yield from tls_findings(config.listeners.tls)
     if config.classifier is not None:

@@ -13,7 +13,14 @@ from typing import NamedTuple
 
 from server.config.budgets import BudgetConfig
 from server.config.classes import ClassConfig
-from server.config.models import ModelConfig, PriceConfig
+from server.config.endpoints import is_url
+from server.config.models import (
+    HeaderConfig,
+    KeySource,
+    ModelConfig,
+    ModelTlsConfig,
+    PriceConfig,
+)
 from server.config.schema import Config
 from server.money import charged_nano_usd
 
@@ -68,10 +75,6 @@ def payload_kinds(protocol: str) -> list[str]:
     return sorted(_TAKES[protocol] - {PayloadKind.UNKNOWN})
 
 
-# What Infer can speak to a model's endpoints.
-FORWARDED = frozenset({"oip", "openai"})
-
-
 @dataclass(frozen=True, slots=True)
 class Model:
     """Something that answers."""
@@ -85,6 +88,15 @@ class Model:
     price: PriceConfig
     prior_accuracy: float
     capabilities: frozenset[str]
+    serves: str = "chat"
+    api_key: KeySource | None = None
+    headers: tuple[HeaderConfig, ...] = ()
+    tls: ModelTlsConfig | None = None
+
+    @property
+    def is_forwarded(self) -> bool:
+        """Whether Infer reaches it; else its callers do so themselves, and ask Route."""
+        return bool(self.endpoints) and (self.protocol == "oip" or is_url(self.endpoints[0]))
 
     def cost_nano_usd(self, *, input_tokens: float, output_tokens: float, busy_s: float) -> int:
         """What one answered attempt costs by the decision price, rounded up."""
@@ -183,9 +195,7 @@ def compile_catalog(config: Config) -> Catalog:
             )
             for kind in PayloadKind
         },
-        not_forwarded=bits(
-            i for i, m in enumerate(models) if not m.endpoints or m.protocol not in FORWARDED
-        ),
+        not_forwarded=bits(i for i, model in enumerate(models) if not model.is_forwarded),
         _payers=_payers(config),
     )
 
@@ -201,6 +211,10 @@ def _model(config: ModelConfig) -> Model:
         price=config.price,
         prior_accuracy=config.prior_accuracy,
         capabilities=frozenset(config.capabilities),
+        serves=config.serves,
+        api_key=config.api_key,
+        headers=config.headers,
+        tls=config.tls,
     )
 
 

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -17,7 +18,7 @@ from server.config.file import load
 from server.config.listeners import ListenersConfig
 from server.config.schema import Config
 from server.config.state_dir import state_dir
-from server.named_files.check import named_files_findings
+from server.named_files.check import served_findings
 from server.rpc.admin_secret_file import AdminSecretError, read_secret_hash
 from server.supervisor.acceptor import Acceptor
 from server.supervisor.child import Child, StartError, keep, start_all
@@ -56,7 +57,7 @@ def run(config_path: Path, *, workers: int, transport: Transport) -> int:
     """
     configure_logs("supervisor")
     _refuse_workers(workers, transport)
-    config = load(config_path, further_check=named_files_findings)
+    config = load(config_path, further_check=partial(served_findings, environ=os.environ))
     _raise_descriptor_limit()
     folder = state_dir(config, os.environ)
     # Absolute, but a link stays one: what it leads to may be replaced before it is read again.

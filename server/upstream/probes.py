@@ -5,7 +5,7 @@ having to be tried on a caller.
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from server.routing.catalog import FORWARDED, Model
+from server.routing.catalog import Model
 from server.routing.health import EndpointKey
 from server.routing.router import Router
 
@@ -62,7 +62,7 @@ class Prober:
         ejected = [
             (endpoint, models[endpoint[0]])
             for endpoint in self._router.health.to_probe()
-            if models[endpoint[0]].protocol in FORWARDED
+            if models[endpoint[0]].is_forwarded
         ]
         if not ejected:
             return []

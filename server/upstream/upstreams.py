@@ -1,27 +1,39 @@
 """Every protocol in which we ask endpoints, and what speaks it.
 
 To add a protocol, add a module beside `oip.py` that has what `Upstreams` calls, and its line to the
-table; which payloads it takes, and that Infer forwards by it, is said in `routing/catalog.py`.
+table; which payloads it takes is said in `routing/catalog.py`.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from server.dispatch.exchange import Exchanges
 from server.routing.catalog import Model
 from server.transport.held_bytes import HeldBytes
 from server.upstream.oip import OipUpstream
+from server.upstream.openai.upstream import OpenAiUpstream
 
 
 class Upstreams:
     """Each is told of the models that speak its protocol, and of no other."""
 
-    def __init__(self, *, held: HeldBytes | None = None) -> None:
-        """In `held` large answers are counted."""
-        self._by_protocol = {"oip": OipUpstream(held=held)}
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *,
+        now_s: Callable[[], float],
+        held: HeldBytes | None = None,
+    ) -> None:
+        """Keys are looked up in `environ`; in `held` large answers are counted."""
+        openai = OpenAiUpstream(environ, now_s=now_s, held=held)
+        self._by_protocol: Mapping[str, OipUpstream | OpenAiUpstream] = {
+            "oip": OipUpstream(held=held),
+            "openai": openai,
+        }
         self.exchanges = Exchanges(
             whole={p: upstream.open_exchange for p, upstream in self._by_protocol.items()},
+            streamed={"openai": openai.open_stream},
             held=held,
         )
 

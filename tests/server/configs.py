@@ -57,6 +57,13 @@ usd = st.floats(0, 1e9)
 endpoints = st.builds("10.0.0.{}:{}".format, st.integers(0, 255), st.integers(1, 65535)) | st.just(
     "unix:/run/model.sock"
 )
+urls = st.builds(
+    "{}://host-{}:{}{}".format,
+    st.sampled_from(["http", "https"]),
+    st.integers(0, 255),
+    st.integers(1, 65535),
+    st.sampled_from(["/", "/v1", "/openai/v1/"]),
+)
 value_lists = st.lists(texts, min_size=1, max_size=3)
 ranges = st.tuples(st.integers(0, 9), st.integers(9, 2**31 - 1)).flatmap(
     lambda ends: st.sampled_from(
@@ -96,10 +103,24 @@ blocks = st.fixed_dictionaries(
     },
 )
 matches = blocks | st.lists(blocks, min_size=1, max_size=2)
-models = st.fixed_dictionaries(
+
+
+def _unique(addresses: st.SearchStrategy[str]) -> st.SearchStrategy[list[str]]:
+    return st.lists(addresses, min_size=1, max_size=3, unique_by=lambda one: one.rstrip("/"))
+
+
+reached = st.fixed_dictionaries({"protocol": st.just("oip"), "endpoints": _unique(endpoints)}) | (
+    st.fixed_dictionaries(
+        {"protocol": st.just("openai"), "endpoints": _unique(urls)},
+        optional={
+            "serves": st.sampled_from(["chat", "embeddings"]),
+            "api_key_env": st.just("A_KEY"),
+            "headers": st.builds(lambda: [{"name": "x-team", "value": "blue"}]),
+        },
+    )
+)
+facts = st.fixed_dictionaries(
     {
-        "protocol": st.sampled_from(["oip", "openai"]),
-        "endpoints": st.lists(endpoints, min_size=1, max_size=3, unique=True),
         "price": st.fixed_dictionaries(
             {"request_usd": st.floats(1e-9, 1e9)},
             optional={
@@ -119,6 +140,7 @@ models = st.fixed_dictionaries(
         "capabilities": st.lists(texts, max_size=3),
     },
 )
+models = st.builds(lambda how, what: {**how, **what}, reached, facts)
 classes = st.fixed_dictionaries(
     {"floor": st.floats(0, 0.5), "grades": st.just("caller"), "audit_rate": st.floats(0.01, 1)},
     optional={

@@ -130,8 +130,11 @@ async def test_an_ejected_model_is_routed_to_for_want_of_another_and_is_not_read
 
 async def test_readiness_follows_live_updates(endpoint: FakeEndpoint, tmp_path: Path) -> None:
     models = [
-        {"name": name, "protocol": protocol, "endpoints": [endpoint.address], **FACTS}
-        for name, protocol in (("small", "oip"), ("talks", "openai"))
+        {"name": name, "protocol": protocol, "endpoints": [address], **FACTS}
+        for name, protocol, address in (
+            ("small", "oip", endpoint.address),
+            ("talks", "openai", f"http://{endpoint.address}/v1"),
+        )
     ]
     path = write_config(tmp_path, "", models=models)
     async with (

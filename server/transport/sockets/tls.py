@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-File = Literal["cert_file", "key_file", "client_ca_file"]
+File = Literal["cert_file", "key_file", "client_ca_file", "ca_file"]
 
 # What RFC 9113 section 9.2.2 leaves of TLS 1.2: an ephemeral key exchange and an AEAD. The suites
 # of TLS 1.3 are such, all of them.
@@ -69,8 +69,8 @@ def faults(files: TlsFiles) -> list[TlsError]:
     """What is wrong with the files; of two that have to fit, once both can be read."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     found = {load: _fault(load, context, files) for load in _LOADS}
-    if found[_check_certificate] or found[_check_key]:
-        del found[_load_pair]
+    if found[check_certificate] or found[check_key]:
+        del found[load_pair]
     return [fault for fault in found.values() if fault is not None]
 
 
@@ -108,15 +108,15 @@ def _fault(load: "_Load", context: ssl.SSLContext, files: TlsFiles) -> TlsError 
     return None
 
 
-def _check_certificate(_: ssl.SSLContext, files: TlsFiles) -> None:
-    _load_authority(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), "cert_file", files.cert_file)
+def check_certificate(_: ssl.SSLContext, files: TlsFiles) -> None:
+    load_authority(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), "cert_file", files.cert_file)
 
 
-def _check_key(_: ssl.SSLContext, files: TlsFiles) -> None:
+def check_key(_: ssl.SSLContext, files: TlsFiles) -> None:
     _readable("key_file", files.key_file)
 
 
-def _load_pair(context: ssl.SSLContext, files: TlsFiles) -> None:
+def load_pair(context: ssl.SSLContext, files: TlsFiles) -> None:
     try:
         # The callback stands for a question at the terminal, which nobody would answer.
         context.load_cert_chain(files.cert_file, files.key_file, password=_no_passphrase)
@@ -129,11 +129,11 @@ def _load_pair(context: ssl.SSLContext, files: TlsFiles) -> None:
 
 def _load_client_authority(context: ssl.SSLContext, files: TlsFiles) -> None:
     if files.client_ca_file is not None:
-        _load_authority(context, "client_ca_file", files.client_ca_file)
+        load_authority(context, "client_ca_file", files.client_ca_file)
         context.verify_mode = ssl.CERT_REQUIRED
 
 
-def _load_authority(context: ssl.SSLContext, file: File, path: str) -> None:
+def load_authority(context: ssl.SSLContext, file: File, path: str) -> None:
     _readable(file, path)
     try:
         context.load_verify_locations(cafile=path)
@@ -155,10 +155,10 @@ def _no_passphrase() -> str:
 
 def _stamps(files: TlsFiles) -> tuple[tuple[int, int, int] | None, ...]:
     """What changes when a file is written or replaced, behind a link as well."""
-    return tuple(_stamp(path) for path in files if path is not None)
+    return tuple(stamp(path) for path in files if path is not None)
 
 
-def _stamp(path: str) -> tuple[int, int, int] | None:
+def stamp(path: str) -> tuple[int, int, int] | None:
     try:
         found = os.stat(path)
     except OSError:
@@ -168,4 +168,4 @@ def _stamp(path: str) -> tuple[int, int, int] | None:
 
 _Load: TypeAlias = Callable[[ssl.SSLContext, TlsFiles], None]
 # In the order in which one needs the other.
-_LOADS: tuple[_Load, ...] = (_check_certificate, _check_key, _load_pair, _load_client_authority)
+_LOADS: tuple[_Load, ...] = (check_certificate, check_key, load_pair, _load_client_authority)

@@ -93,3 +93,33 @@ def test_a_floor_out_of_reach_stops_no_change_elsewhere() -> None:
 
 def _without_large() -> Config:
     return updated(CONFIG, "models", "large", {"enabled": False})
+
+
+KEYED = {
+    "protocol": "openai",
+    "endpoints": ["https://a.example/v1", "https://b.example/v1"],
+    "price": {"request_usd": 1},
+    "prior_accuracy": 0.5,
+}
+KEYS = [
+    {"api_key_env": "A_KEY"},
+    {"api_key_file": "/run/key"},
+    {"headers": [{"name": "x-key", "env": "A_KEY"}]},
+]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_change_of_where_a_key_goes_names_the_key_again(key: dict[str, object]) -> None:
+    config = updated(CONFIG, "models", "hosted", KEYED | key, allow_missing=True)
+    moved = {"endpoints": ["https://a.example/v1", "https://evil.example/v1"]}
+    with pytest.raises(ConfigError, match=r"models\[2\].endpoints: would send the model's key"):
+        updated(config, "models", "hosted", moved)
+    assert updated(config, "models", "hosted", moved | key).models[2].endpoints[1] == (
+        "https://evil.example/v1"
+    )
+
+
+@pytest.mark.parametrize("endpoints", [["https://a.example/v1"], KEYED["endpoints"]])
+def test_a_key_need_not_be_named_again_where_it_goes_nowhere_new(endpoints: list[str]) -> None:
+    config = updated(CONFIG, "models", "hosted", KEYED | KEYS[0], allow_missing=True)
+    assert updated(config, "models", "hosted", {"endpoints": endpoints, "enabled": False})

@@ -1,5 +1,6 @@
 """A call that never left cannot have been paid: from the socket to the words of the client."""
 
+import asyncio
 import socket
 from typing import Any
 
@@ -56,7 +57,7 @@ async def told(first: str, second: str) -> TurnoutError:
         model("large", endpoints=(second,)),
     )
     router.configure(config(*models))
-    upstreams = Upstreams()
+    upstreams = Upstreams({}, now_s=asyncio.get_running_loop().time)
     upstreams.track(router.models())
     dispatcher = Dispatcher(
         router, upstreams.exchanges, Counters(), now_s=lambda: 100.0, chance=lambda: 0.5

@@ -1,5 +1,6 @@
 """The data plane as a worker composes it, before real endpoints, with a plan of its own."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -168,7 +169,8 @@ async def running(
 ) -> AsyncIterator[Service]:
     """The service on a real port, with a channel to it."""
     small, large, ledger = FakeEndpoint(), FakeEndpoint(), Ledger()
-    counters, upstreams, health = Counters(), Upstreams(), HealthServicer()
+    counters, health = Counters(), HealthServicer()
+    upstreams = Upstreams({}, now_s=asyncio.get_running_loop().time)
     chance = random.Random(1).random
     router = Router(Selector(), Sealer(KEY, boot=7), counters, chance=chance)
     dispatcher = Dispatcher(router, upstreams.exchanges, counters, now_s=now_s, chance=chance)

@@ -1,0 +1,38 @@
+"""Endpoints that said when to come back are not asked before."""
+
+from collections.abc import Set
+
+from server.dispatch.exchange import EndpointError
+from server.status_code import Code
+
+# Of what an endpoint asks for: minutes may be meant for a whole account, of which we know little.
+PAUSE_S_MAX = 60.0
+
+Place = tuple[str, str]  # the model's name, the address
+
+
+class Pauses:
+    """Is told what was said and when; never reads a clock."""
+
+    def __init__(self) -> None:
+        self._until_s: dict[Place, float] = {}
+
+    def begin(self, place: Place, seconds: float | None, now_s: float) -> None:
+        """Notes for how long an endpoint asked to be left alone, if it did."""
+        if seconds:
+            self._until_s[place] = now_s + min(seconds, PAUSE_S_MAX)
+
+    def hold(self, place: Place, now_s: float) -> None:
+        """Raises EndpointError while it is to be left alone."""
+        until_s = self._until_s.get(place)
+        if until_s is None:
+            return
+        if now_s >= until_s:
+            del self._until_s[place]
+            return
+        message = f"it asked to be left alone for {until_s - now_s:.3g} s more"
+        raise EndpointError(Code.RESOURCE_EXHAUSTED, message, is_sent=False)
+
+    def keep(self, places: Set[Place]) -> None:
+        """Forgets all others: there are no more than endpoints."""
+        self._until_s = {at: until for at, until in self._until_s.items() if at in places}
