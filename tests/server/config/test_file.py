@@ -14,12 +14,7 @@ LINES = EXAMPLE.read_text().splitlines(keepends=True)
 def test_the_example_is_read() -> None:
     config = load(EXAMPLE)
     assert [model.name for model in config.models] == [
-        "small",
-        "large",
-        "reader",
-        "hosted",
-        "own",
-        "vectors",
+        *("small", "large", "reader", "hosted", "own", "vectors"),
     ]
     assert [c.name for c in config.classes] == [
         *("forms", "scans", "code-help", "advice", "support", "everything-else"),
