@@ -95,13 +95,13 @@ def _without_large() -> Config:
     return updated(CONFIG, "models", "large", {"enabled": False})
 
 
-KEYED = {
+KEYED: dict[str, object] = {
     "protocol": "openai",
     "endpoints": ["https://a.example/v1", "https://b.example/v1"],
     "price": {"request_usd": 1},
     "prior_accuracy": 0.5,
 }
-KEYS = [
+KEYS: list[dict[str, object]] = [
     {"api_key_env": "A_KEY"},
     {"api_key_file": "/run/key"},
     {"headers": [{"name": "x-key", "env": "A_KEY"}]},
@@ -119,7 +119,7 @@ def test_a_change_of_where_a_key_goes_names_the_key_again(key: dict[str, object]
     )
 
 
-@pytest.mark.parametrize("endpoints", [["https://a.example/v1"], KEYED["endpoints"]])
+@pytest.mark.parametrize("endpoints", [["https://a.example/v1"], ["https://b.example/v1"]])
 def test_a_key_need_not_be_named_again_where_it_goes_nowhere_new(endpoints: list[str]) -> None:
     config = updated(CONFIG, "models", "hosted", KEYED | KEYS[0], allow_missing=True)
     assert updated(config, "models", "hosted", {"endpoints": endpoints, "enabled": False})
