@@ -24,3 +24,6 @@ class TokenUsage:
     def all_output(self) -> int:
         """All that was written."""
         return self.output + self.reasoning
+
+
+NO_TOKENS = TokenUsage()

@@ -63,10 +63,16 @@ def table(response: pb.ListBudgetsResponse) -> Table:
             one.name,
             _scope(one),
             f"{usd(one.amount_usd * NANO_PER_USD)} {a(one.period)}",
-            usd(status.spent_nano_usd),
+            _spent(status),
             f"about {usd(status.unreported_nano_usd)}" if status.unreported else "-",
         )
     return found
+
+
+def _spent(status: pb.BudgetStatus) -> str:
+    estimated = status.estimated_nano_usd
+    of_it = f"\nof it {usd(estimated)} estimated" if estimated else ""
+    return f"{usd(status.spent_nano_usd)}{of_it}"
 
 
 def _scope(one: pb.Budget) -> str:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from server.cli.route import class_rule, label_of
 from server.cli.terminal import AsJson, console, fail, load_or_fail
+from server.config.list_prices import with_list_prices
 from server.config.schema import Config
 from server.routing.catalog import compile_catalog
 from server.routing.errors import RoutingError
@@ -94,7 +95,7 @@ def _explained(query: Query, config: Path | None, classifier: Path | None) -> Ex
         classifier = Path(rules.classifier.file)
     learned = None if classifier is None else _learned(classifier)
     return explain(
-        Classifier(rules, compile_catalog(rules), learned),
+        Classifier(rules, compile_catalog(with_list_prices(rules)), learned),
         query,
         classes=rules.classes,
         domains=rules.domains,

@@ -18,7 +18,16 @@ from server.money import NANO_PER_USD, usd
 from server.rpc.admin_changes import model_changes, paths_of
 from turnout.v1 import admin_pb2 as pb
 
-_KEYS = paths_of(model_changes(pb.Model()))
+# A list of sections has no form on a command line.
+_KEYS = tuple(key for key in paths_of(model_changes(pb.Model())) if key != "price.tiers")
+
+_TOKEN_UNITS = {
+    "input_usd_per_mtok": "in",
+    "cached_input_usd_per_mtok": "cached",
+    "cache_write_usd_per_mtok": "to cache",
+    "output_usd_per_mtok": "out",
+    "reasoning_usd_per_mtok": "thought",
+}
 
 app = typer.Typer(help="The models that answer: list them, change or drain one, take it back.")
 Name = Annotated[str, typer.Argument(help="The model, as the configuration calls it.")]
@@ -113,12 +122,14 @@ def _columns(status: pb.ModelStatus) -> Iterator[list[str | tuple[str, str]]]:
     grades = f"{accuracy.grades:,.0f} grades" if accuracy.grades else "no grades: prior"
     yield [estimate(accuracy), (grades, "dim")]
     yield list(_last_hour(status))
-    yield list(_prices(model.price))
+    yield list(_prices(status))
 
 
 def _last_hour(status: pb.ModelStatus) -> Iterator[str | tuple[str, str]]:
     yield f"{status.requests:,} asked"
     yield usd(status.cost_nano_usd)
+    if status.estimated_nano_usd:
+        yield f"of it {usd(status.estimated_nano_usd)} estimated", "dim"
     if status.unreported:
         yield f"{status.unreported:,} unreported:", "dim"
         yield f"about {usd(status.unreported_nano_usd)}", "dim"
@@ -140,16 +151,26 @@ def _endpoints(status: pb.ModelStatus) -> Iterator[str | tuple[str, str]]:
     yield f"{status.in_flight:,} in flight", "dim"
 
 
-def _prices(price: pb.Price) -> Iterator[str]:
-    parts = (
-        (price.input_usd_per_mtok, "/ Mtok in"),
-        (price.output_usd_per_mtok, "/ Mtok out"),
-        (price.request_usd, "/ request"),
-        (price.busy_second_usd, "/ busy s"),
-    )
-    for amount_usd, unit in parts:
+def _prices(status: pb.ModelStatus) -> Iterator[str | tuple[str, str]]:
+    """What is charged; of an older control plane, what is configured."""
+    price = status.charged if status.HasField("charged") else status.model.price
+    yield from _token_prices(price)
+    for tier in price.tiers:
+        yield f"above {tier.above_input_tokens:,} in:", "dim"
+        yield from _token_prices(tier)
+    for amount_usd, unit in ((price.request_usd, "request"), (price.busy_second_usd, "busy s")):
         if amount_usd:
-            yield f"{usd(amount_usd * NANO_PER_USD)} {unit}"
+            yield f"{usd(amount_usd * NANO_PER_USD)} / {unit}"
+    if status.model.price.list_price:
+        yield "list price of", "dim"
+        yield status.model.price.list_price, "dim"
+
+
+def _token_prices(price: pb.Price | pb.PriceTier) -> Iterator[str]:
+    for key, unit in _TOKEN_UNITS.items():
+        amount_usd = getattr(price, key)
+        if amount_usd:
+            yield f"{usd(amount_usd * NANO_PER_USD)} / Mtok {unit}"
 
 
 def _lines(parts: list[str | tuple[str, str]]) -> Text:

@@ -9,7 +9,7 @@ from server.config.access import access_findings
 from server.config.callers import is_local, shows_certificates
 from server.config.diagnostics import Findings, Path, did_you_mean
 from server.config.endpoints import address_fault
-from server.config.models import PriceConfig
+from server.config.price_findings import price_findings
 from server.config.schema import Config
 from server.config.section import OTHER
 from server.config.state_dir import folder_fault
@@ -47,12 +47,7 @@ def _names(config: Config) -> Findings:
 def _models(config: Config) -> Findings:
     for i, model in enumerate(config.models):
         yield from access_findings(("models", i), model)
-        if model.price == PriceConfig():
-            yield (
-                ("models", i, "price"),
-                "is 0, and no model is free: give input_usd_per_mtok and output_usd_per_mtok, "
-                "request_usd, or busy_second_usd",
-            )
+        yield from price_findings(("models", i, "price"), model)
 
 
 def _enabled(config: Config) -> Findings:

@@ -13,6 +13,7 @@ CAPABILITIES_MAX = 64  # of one model
 USD_MAX = 1e9
 GRADES_MAX = 1_000_000_000
 PATH_CHARS_MAX = 4_096  # as Linux has it
+TIERS_MAX = 8  # of one price; hosted models have one or two
 
 Usd = Annotated[float, Field(ge=0, le=USD_MAX)]
 FilePath = Annotated[str, Field(max_length=PATH_CHARS_MAX)]
@@ -25,13 +26,35 @@ class KeySource(NamedTuple):
     file: str | None
 
 
-class PriceConfig(Section):
-    """What the plan reckons an attempt costs: the sum of its parts, one of them above 0."""
+class TokenPrices(Section):
+    """Dollars for a million tokens of each kind."""
 
-    input_usd_per_mtok: Usd = 0.0
-    """Dollars for a million tokens read."""
-    output_usd_per_mtok: Usd = 0.0
-    """Dollars for a million tokens written."""
+    input_usd_per_mtok: Usd | None = None
+    """Dollars for a million tokens read; 0, unless given."""
+    cached_input_usd_per_mtok: Usd | None = None
+    """The same of those that the provider has in its cache; as input, unless given."""
+    cache_write_usd_per_mtok: Usd | None = None
+    """The same of those that it puts there; as input, unless given."""
+    output_usd_per_mtok: Usd | None = None
+    """Dollars for a million tokens written; 0, unless given."""
+    reasoning_usd_per_mtok: Usd | None = None
+    """The same of those that the model writes for itself; as output, unless given."""
+
+
+class PriceTierConfig(TokenPrices):
+    """Prices of a request that reads many tokens; one that is not given is as below it."""
+
+    above_input_tokens: PositiveInt
+    """It holds for all tokens of a request that reads more than so many."""
+
+
+class PriceConfig(TokenPrices):
+    """What a model charges for an attempt: the sum of its parts, one of them above 0."""
+
+    list_price: Text = ""
+    """A hosted model whose list prices hold where none is given here, such as openai/gpt-4o."""
+    tiers: Annotated[tuple[PriceTierConfig, ...], Field(max_length=TIERS_MAX)] = ()
+    """Other prices of tokens for long contexts."""
     request_usd: Usd = 0.0
     """Dollars for each request."""
     busy_second_usd: Usd = 0.0

@@ -49,6 +49,7 @@ class _Spent(BaseModel):
     # Below 0 while a report overtakes the worker's count of its decision.
     unreported: Annotated[int, Field(ge=-SPENT_NANO_USD_MAX, le=SPENT_NANO_USD_MAX)] = 0
     unreported_nano_usd: Annotated[int, Field(ge=-SPENT_NANO_USD_MAX, le=SPENT_NANO_USD_MAX)] = 0
+    estimated_nano_usd: Annotated[int, Field(ge=0, le=SPENT_NANO_USD_MAX)] = 0
 
 
 _SPENT = TypeAdapter(dict[str, _Spent])
@@ -65,6 +66,7 @@ class BudgetState:
     pace_nano_usd_per_s: float  # what is left of the amount, spread over the rest of the period
     unreported: int = 0  # decisions of this period whose usage was not reported
     unreported_nano_usd: int = 0  # what these are expected to cost
+    estimated_nano_usd: int = 0  # of what is spent, for tokens that endpoints did not tell
 
 
 class Spending:
@@ -82,10 +84,13 @@ class Spending:
         for name in left[: max(len(left) - BUDGETS_MAX, 0)]:
             del self._spent[name]
 
-    def spend(self, payer: str, nano_usd: int, *, now_s: float) -> None:
+    def spend(
+        self, payer: str, nano_usd: int, *, now_s: float, estimated_nano_usd: int = 0
+    ) -> None:
         """Charges every budget that the payer names; unknown names are charged to nobody."""
         for spent in self._paying(payer, now_s):
             spent.nano_usd += nano_usd
+            spent.estimated_nano_usd += estimated_nano_usd
 
     def expect(self, payer: str, counts: Counts, *, made_s: float, now_s: float) -> None:
         """Adds decisions whose usage is to come; leaves out those made before this period."""
@@ -126,6 +131,7 @@ class Spending:
             period=budget.period,
             amount_nano_usd=amount,
             spent_nano_usd=spent,
+            estimated_nano_usd=current.estimated_nano_usd,
             unreported=max(current.unreported, 0),
             unreported_nano_usd=max(current.unreported_nano_usd, 0),
             pace_nano_usd_per_s=max((amount - spent) / rest_s, PACE_MIN * even),

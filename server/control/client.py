@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -189,6 +189,7 @@ class Assembly:
     shed: dict[CellKey, Shed] = field(default_factory=dict)
     kinds_shed: dict[KindKey, Shed] = field(default_factory=dict)
     probes: dict[CellKey, Probes] = field(default_factory=dict)
+    output_tokens: dict[CellKey | str, dict[int, int]] = field(default_factory=dict)
 
     def add(self, part: pb.WatchPlanResponse, models: dict[str, int]) -> None:
         # A plan may be older than the configuration, which lacks some of its models.
@@ -199,6 +200,8 @@ class Assembly:
             key = name, payer, domain, cell.size_bucket, cell.payload_kind
             if shares := _model_shares(entry.shares, indexes):
                 self.cells[key] = shares
+                written = [(s.model, s.output_tokens) for s in entry.shares]
+                self._expect(key, written, indexes)
             if entry.shed:
                 self.shed[key] = entry.shed, entry.shed_why
             if tried := _model_shares(entry.probes, indexes):
@@ -207,14 +210,31 @@ class Assembly:
             name = of_class.traffic_class
             if shares := _model_shares(of_class.shares, indexes):
                 self.classes[name] = shares
+            self._expect(name, enumerate(of_class.output_tokens), indexes)
             for of_kind in of_class.shed_kinds:
                 self.kinds_shed[name, of_kind.payload_kind] = of_kind.shed, of_kind.shed_why
+
+    def _expect(
+        self,
+        key: CellKey | str,
+        written: Iterable[tuple[int, int]],
+        indexes: Sequence[int | None],
+    ) -> None:
+        expected = {
+            index: tokens
+            for model, tokens in written
+            if tokens and (index := indexes[model]) is not None
+        }
+        if expected:
+            self.output_tokens[key] = expected
 
     def snapshot(self, last: pb.WatchPlanResponse) -> Snapshot:
         table = None
         if last.plan_id:
             shed = self.shed, self.kinds_shed
-            table = WeightTable(last.plan_id, self.cells, self.classes, *shed, self.probes)
+            table = WeightTable(
+                last.plan_id, self.cells, self.classes, *shed, self.probes, self.output_tokens
+            )
         return Snapshot(last.epoch, last.number, self.config, table)
 
 

@@ -10,7 +10,7 @@ from optimizer.estimate.chain import ChainEstimate
 from optimizer.estimate.demand import DemandEstimate
 from optimizer.estimate.latency import LatencyEstimate
 from optimizer.estimate.miss import MissEstimate, Promise
-from optimizer.estimate.usage import UsageEstimate
+from optimizer.estimate.usage import UsageEstimate, Used
 from server.config.models import ModelConfig
 from server.config.schema import Config
 from server.control.facts import Given, Graded, GroupName
@@ -101,9 +101,9 @@ class Estimates:
     def _learn(self, leg: Leg, counts: Counts, catalog: Catalog, now_s: float) -> None:
         traffic_class = leg.cell.traffic_class
         if counts.attempts:
-            usage = (float(counts.input_tokens), float(counts.output_tokens), counts.busy_s)
+            used = Used(*(float(getattr(counts, name)) for name in Used._fields))
             self.usage.observe_usage(
-                leg.cell, leg.model, counts.attempts, counts.answered, usage, now_s
+                leg.cell, leg.model, counts.attempts, counts.answered, used, now_s
             )
         if counts.attempts or counts.ended:
             self.chains.observe_leg(

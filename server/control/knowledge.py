@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection
 
 from server.config.classes import ClassConfig
+from server.config.list_prices import with_list_prices
 from server.config.models import ModelConfig
 from server.config.schema import Config
 from server.config.section import OTHER
@@ -45,9 +46,10 @@ class Knowledge:
     def configure(self, config: Config) -> None:
         """Puts a configuration in force."""
         self.config = config
-        self.catalog: Catalog = compile_catalog(config)
+        priced = with_list_prices(config)
+        self.catalog: Catalog = compile_catalog(priced)
         # With the models that left, at their last price: decisions that named them are reported on.
-        placed = in_places(config, self._placed)
+        placed = in_places(priced, self._placed)
         self._placed = placed.models
         self.with_left: Catalog = compile_catalog(placed)
         self.classes: dict[str, ClassConfig] = {c.name: c for c in config.classes}
@@ -141,7 +143,12 @@ class Knowledge:
         leg, counts, recent, new = increment
         cell, model = leg.cell, leg.model
         if new:
-            self.spending.spend(cell.payer, counts.cost_nano_usd, now_s=now_s)
+            self.spending.spend(
+                cell.payer,
+                counts.cost_nano_usd,
+                now_s=now_s,
+                estimated_nano_usd=counts.estimated_nano_usd,
+            )
             self.spending.expect(cell.payer, counts, made_s=now_s, now_s=now_s)
         if not self._is_known(cell, model):
             return  # money is money, but nothing is planned or shown by a name that left

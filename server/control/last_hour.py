@@ -26,6 +26,7 @@ class Happened(NamedTuple):
     shed: int = 0
     unreported: int = 0
     unreported_nano_usd: int = 0
+    estimated_nano_usd: int = 0
 
 
 class LastHour:
@@ -125,4 +126,5 @@ def _plus(had: Happened, counts: Counts | Happened) -> Happened:
         shed=had.shed + counts.shed,
         unreported=had.unreported + counts.unreported,
         unreported_nano_usd=had.unreported_nano_usd + counts.unreported_nano_usd,
+        estimated_nano_usd=had.estimated_nano_usd + counts.estimated_nano_usd,
     )

@@ -5,7 +5,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from optimizer.estimate.accuracy import Estimate
 from server.config.budgets import BudgetConfig
 from server.config.classes import ClassConfig
-from server.config.models import ModelConfig
+from server.config.models import ModelConfig, PriceConfig
 from server.control.comparison import Comparison
 from server.control.update_log import Update
 from turnout.v1 import admin_pb2 as pb
@@ -19,12 +19,16 @@ def model_message(model: ModelConfig) -> pb.Model:
         endpoints=model.endpoints,
         upstream_name=model.upstream_name,
         enabled=model.enabled,
-        price=pb.Price(**model.price.model_dump()),
+        price=price_message(model.price),
         capacity=pb.Capacity(**model.capacity.model_dump()),
         prior_accuracy=model.prior_accuracy,
         prior_grades=model.prior_grades or 0,
         capabilities=model.capabilities,
     )
+
+
+def price_message(price: PriceConfig) -> pb.Price:
+    return pb.Price(**price.model_dump())
 
 
 def class_message(traffic_class: ClassConfig) -> pb.TrafficClass:

@@ -37,6 +37,8 @@ class Shares:
     shed: Mapping[Cell, Shed] = field(default_factory=dict)
     kinds_shed: Mapping[KindKey, Shed] = field(default_factory=dict)  # of such cells
     probes: Mapping[Cell, Probes] = field(default_factory=dict)  # what audits of cells try
+    # Expected of an answer of each model, where any writes tokens: of cells, and of classes.
+    output_tokens: Mapping[Cell | str, tuple[int, ...]] = field(default_factory=dict)
 
     def nearly(self) -> object:
         """Equal for plans that route alike: shares and shed to 4 digits, costs to 2.
@@ -69,7 +71,9 @@ def shares_of(window: Window, solution: Solution) -> Shares:
         if p in why
     }
     kinds_shed = dict(_kinds_shed(window, solution, why, served))
-    return Shares(problem.models, served, dict(_classes(window, solution)), shed, kinds_shed)
+    classes = dict(_classes(window, solution))
+    expected = dict(_output_tokens(window))
+    return Shares(problem.models, served, classes, shed, kinds_shed, output_tokens=expected)
 
 
 def probes_of(window: Window, exploration: Exploration) -> Mapping[Cell, Probes]:
@@ -91,7 +95,8 @@ def parts_of(plan_id: str, shares: Shares) -> tuple[pb.WatchPlanResponse, ...]:
         part = pb.WatchPlanResponse(plan_id=plan_id, models=shares.models)
         for cell in cells[start : start + PART_CELLS_MAX]:
             message = part.cells.add(cell=to_message(cell))
-            message.shares.extend(_messages(shares.cells.get(cell, ())))
+            written = shares.output_tokens.get(cell, ())
+            message.shares.extend(_messages(shares.cells.get(cell, ()), written))
             message.shed, message.shed_why = shares.shed.get(cell, _NOTHING)
             if probes := shares.probes.get(cell):
                 message.probe_part = probes.part
@@ -104,7 +109,11 @@ def parts_of(plan_id: str, shares: Shares) -> tuple[pb.WatchPlanResponse, ...]:
 def _class_messages(shares: Shares) -> Sequence[pb.ClassShares]:
     names = dict.fromkeys((*shares.classes, *(name for name, _ in shares.kinds_shed)))
     messages = {
-        name: pb.ClassShares(traffic_class=name, shares=_messages(shares.classes.get(name, ())))
+        name: pb.ClassShares(
+            traffic_class=name,
+            shares=_messages(shares.classes.get(name, ())),
+            output_tokens=shares.output_tokens.get(name, ()),
+        )
         for name in names
     }
     for (name, kind), (part, why) in shares.kinds_shed.items():
@@ -170,8 +179,30 @@ def _model_shares(shares: Floats, cost_nano_usd: Floats) -> ModelShares:
     return tuple((int(m), float(shares[m] / total), round(cost_nano_usd[m])) for m in kept)
 
 
-def _messages(shares: ModelShares) -> Sequence[pb.ModelShare]:
-    return [pb.ModelShare(model=m, share=share, cost_nano_usd=cost) for m, share, cost in shares]
+def _output_tokens(window: Window) -> Iterator[tuple[Cell | str, tuple[int, ...]]]:
+    """Of cells, and of classes as their requests are mixed."""
+    expected = window.output_tokens
+    if expected.any():
+        yield from zip(window.cells, _whole(expected), strict=True)
+        for name, indexes in _members([cell.traffic_class for cell in window.cells]).items():
+            parts = class_parts(window.problem.demand[indexes].tolist())
+            yield name, _whole(np.atleast_2d(np.asarray(parts) @ expected[indexes]))[0]
+
+
+def _whole(tokens: Floats) -> list[tuple[int, ...]]:
+    return [tuple(row) for row in np.rint(tokens).astype(np.int64).tolist()]
+
+
+def _messages(shares: ModelShares, output_tokens: Sequence[int] = ()) -> Sequence[pb.ModelShare]:
+    return [
+        pb.ModelShare(
+            model=m,
+            share=share,
+            cost_nano_usd=cost,
+            output_tokens=output_tokens[m] if output_tokens else 0,
+        )
+        for m, share, cost in shares
+    ]
 
 
 def _nearly(shares: ModelShares) -> object:

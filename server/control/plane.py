@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import structlog
 
 from server.config.as_json import to_json
+from server.config.list_prices import with_list_prices
 from server.config.live import with_classifier
 from server.config.schema import Config
 from server.control import readings, views
@@ -61,7 +62,7 @@ class ControlPlane:
         restore_spent(files.spent, self._knowledge.spending)
         self._kept_config = KeptConfig(files.live_config, files.updates)
         self._classifier = ClassifierKeeper(files.live_config.parent, self._knowledge.drift)
-        self._publisher = Publisher(epoch, to_json(config))
+        self._publisher = Publisher(epoch, to_json(with_list_prices(config)))
         self._explainer = Explainer(pricer)
         self._corridor = Corridor(
             self._knowledge,
@@ -219,7 +220,7 @@ class ControlPlane:
             # workers do not know.
             self._knowledge.reconfigure(config)
             self._up = self._knowledge.models_up(now_s=self._clock())
-            self._publisher.publish_config(to_json(config))
+            self._publisher.publish_config(to_json(with_list_prices(config)))
             self._explainer.forget()
             self._replanner.wake()
         return config

@@ -150,8 +150,12 @@ def _budgets(knowledge: Knowledge, now_s: float) -> dict[str, list[Point]]:
     unreported: list[Point] = [
         ({"budget": s.name}, to_usd(s.unreported_nano_usd)) for s in states.values()
     ]
+    estimated: list[Point] = [
+        ({"budget": s.name}, to_usd(s.estimated_nano_usd)) for s in states.values()
+    ]
     return {
         "turnout.budget.spent": spent,
+        "turnout.budget.estimated": estimated,
         "turnout.budget.left": left,
         "turnout.budget.unreported": unreported,
     }

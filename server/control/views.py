@@ -3,9 +3,16 @@
 from collections.abc import Iterator, Mapping
 
 from optimizer.estimate.accuracy import Estimate
+from server.config.list_prices import filled_in
 from server.control.estimates import believed_before
 from server.control.knowledge import Knowledge
-from server.control.messages import budget_message, estimate_message, model_message, timestamp
+from server.control.messages import (
+    budget_message,
+    estimate_message,
+    model_message,
+    price_message,
+    timestamp,
+)
 from server.routing.catalog import payload_kinds
 from turnout.v1 import admin_pb2 as pb
 
@@ -52,6 +59,8 @@ def model_statuses(
             unreported=max(hour.unreported, 0),
             unreported_nano_usd=max(hour.unreported_nano_usd, 0),
             payload_kinds=payload_kinds(model.protocol),
+            estimated_nano_usd=hour.estimated_nano_usd,
+            charged=price_message(filled_in(model.price)),
         )
 
 
@@ -66,4 +75,5 @@ def budget_statuses(knowledge: Knowledge, *, now_s: float) -> Iterator[pb.Budget
             spent_nano_usd=state.spent_nano_usd,
             unreported=state.unreported,
             unreported_nano_usd=state.unreported_nano_usd,
+            estimated_nano_usd=state.estimated_nano_usd,
         )

@@ -20,8 +20,8 @@ from server.control.budgets import BudgetState
 from server.control.estimates import Estimates
 from server.control.facts import Given, GroupName
 from server.control.hourly import Hourly, hourly, like_an_hour
-from server.money import NANO_PER_USD
 from server.routing.catalog import Cell, TrafficClass
+from server.routing.price import NS_PER_S, YOCTO_PER_NANO_USD, Price, Rates
 
 # About as many as are solved within a window. The busiest are planned, the rest go by their class.
 CELLS_MAX = 10_000
@@ -44,6 +44,7 @@ class Window:
     hourly: Hourly
     window_s: float
     budgets: Mapping[str, BudgetState]
+    output_tokens: Floats  # (C, M) expected of an answer
     belief: Belief | None = None  # None: nothing is known beyond the problem's means
 
 
@@ -71,7 +72,7 @@ def build_window(given: Given, estimates: Estimates) -> Window | None:
         ),
         group_of=np.array([index[cell[:2]] for cell in cells]),
         demand=np.array([per_s[cell] * config.window_s for cell in cells]),
-        cost_nano_usd=_cost(config.models, usage, classes),
+        cost_nano_usd=_cost([model.price for model in given.catalog.models], usage, classes),
         accuracy=belief.mean,
         miss=_miss(given, estimates, classes),
         allowed=allowed,
@@ -90,6 +91,7 @@ def build_window(given: Given, estimates: Estimates) -> Window | None:
         window_s=config.window_s,
         budgets=given.budgets,
         belief=belief,
+        output_tokens=usage.output_tokens,
     )
 
 
@@ -216,18 +218,36 @@ def _floor_steps(given: Given, estimates: Estimates, name: GroupName) -> tuple[f
     return up, down
 
 
-def _cost(models: Sequence[ModelConfig], usage: Usage, classes: _Classes) -> Floats:
+def _cost(prices: Sequence[Price], usage: Usage, classes: _Classes) -> Floats:
     """(C, M) nano-dollars that a request is expected to cost, whoever is asked and answers."""
-    prices = [model.price for model in models]
-    of_attempt = usage.busy_s * np.array([price.busy_second_usd for price in prices])
-    of_answer = (
-        usage.input_tokens * np.array([price.input_usd_per_mtok for price in prices]) * 1e-6
-        + usage.output_tokens * np.array([price.output_usd_per_mtok for price in prices]) * 1e-6
-        + np.array([price.request_usd for price in prices])
-    )
-    usd: Floats = classes.carried(of_attempt, lambda chain: chain.reach)
-    usd += classes.carried(of_answer, lambda chain: chain.answered)
-    return usd * NANO_PER_USD
+    of_second = np.array([price.busy_ns * NS_PER_S / YOCTO_PER_NANO_USD for price in prices])
+    nano_usd: Floats = classes.carried(usage.busy_s * of_second, lambda chain: chain.reach)
+    nano_usd += classes.carried(_of_answer(prices, usage), lambda chain: chain.answered)
+    return nano_usd
+
+
+def _of_answer(prices: Sequence[Price], usage: Usage) -> Floats:
+    """(C, M) nano-dollars of an answer's tokens and of the request itself."""
+    of_request = np.array([price.request / YOCTO_PER_NANO_USD for price in prices])
+    tokens = np.stack(usage.by_class)  # (classes of tokens, C, M)
+    return np.asarray((tokens * _rates(prices, usage.input_tokens)).sum(axis=0) + of_request)
+
+
+def _rates(prices: Sequence[Price], input_tokens: Floats) -> Floats:
+    """(classes of tokens, C, M) or (classes of tokens, 1, M) nano-dollars a token."""
+    rates = _nano_usd([price.base for price in prices])[:, None]
+    for m, price in enumerate(prices):
+        if price.tiers:
+            rates = np.broadcast_to(rates, (len(Rates._fields), *input_tokens.shape)).copy()
+            of_cells = [price.rates(tokens) for tokens in input_tokens[:, m].tolist()]
+            rates[:, :, m] = _nano_usd(of_cells)
+    return rates
+
+
+def _nano_usd(rates: Sequence[Rates]) -> Floats:
+    """(classes of tokens, rates)"""
+    nano_usd: Floats = np.array(rates, dtype=np.float64).T / YOCTO_PER_NANO_USD
+    return nano_usd
 
 
 def _miss(given: Given, estimates: Estimates, classes: _Classes) -> Floats:

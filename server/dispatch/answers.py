@@ -7,9 +7,7 @@ from server.dispatch.exchange import Bytes
 from server.routing.decision import Decision
 from server.routing.endpoints import Target
 from server.routing.journey import Journey
-from server.token_usage import TokenUsage
-
-_NO_TOKENS = TokenUsage()
+from server.token_usage import NO_TOKENS, TokenUsage
 
 
 @dataclass(slots=True)
@@ -24,6 +22,7 @@ class Answer:
     cost_nano_usd: int  # of all attempts
     latency_s: float
     usage: TokenUsage | None = None  # as the endpoint told it
+    counted: TokenUsage = NO_TOKENS  # what is charged: where it is not told, an estimate
 
 
 @dataclass(slots=True)
@@ -39,13 +38,11 @@ class StreamedAnswer:
     attempts: int
     pieces: AsyncIterator[Bytes]  # each is one or more whole events of SSE
     usage: TokenUsage | None = None  # as the endpoint told it
-    counted: TokenUsage = _NO_TOKENS  # where it is not told, what was seen
+    counted: TokenUsage = NO_TOKENS  # what is charged: where it is not told, an estimate
     cost_nano_usd: int = 0  # of all attempts
     latency_s: float = 0.0  # without the time in which the caller did not read
 
     def conclude(self, journey: Journey) -> None:
         """Takes down what the journey took that has ended."""
-        last = journey.attempts[-1]
-        seen = TokenUsage(input=last.input_tokens, output=last.output_tokens)
-        self.counted = seen if self.usage is None else self.usage
+        self.counted = journey.attempts[-1].usage
         self.cost_nano_usd, self.latency_s = journey.cost_nano_usd, journey.latency_s

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, aclosing
 
 from server.dispatch.answers import Answer, StreamedAnswer
-from server.dispatch.exchange import Asked, EndpointError, Exchanges, Metadata, Reply
+from server.dispatch.exchange import CHAT, TENSORS, Asked, EndpointError, Exchanges, Metadata, Reply
 from server.dispatch.failures import failure, telling
 from server.dispatch.overtime import Overtime, Reserved, Trip
 from server.dispatch.passage import Passage
 from server.dispatch.reading import reading
 from server.dispatch.relay import Relay
+from server.routing.catalog import NOMINAL_OUTPUT_TOKENS
 from server.routing.counters import Counters
 from server.routing.decision_id import Kind
 from server.routing.endpoints import EndpointLoad, Target
@@ -21,6 +22,7 @@ from server.routing.query import Query
 from server.routing.router import Router
 from server.routing.succession import better_bet, successor
 from server.status_code import Code
+from server.token_usage import NO_TOKENS, TokenUsage
 
 
 class Dispatcher:
@@ -152,7 +154,7 @@ class Dispatcher:
                 )
             else:
                 reply = await self._pass_on(trip, trip.relay, attempt, left_s)
-            attempt.end_as_told(self._now_s(), reply.usage, trip.decision.reading.input_tokens)
+            self._end_answered(trip, attempt, reply.usage)
         except EndpointError as error:
             attempt.end_without_answer(Fate.FAILED, self._now_s(), error.code)
             raise
@@ -166,6 +168,22 @@ class Dispatcher:
         finally:
             self._end(trip, attempt, load)
         return reply
+
+    def _end_answered(self, trip: Trip, attempt: Attempt, told: TokenUsage | None) -> None:
+        now_s, read_tokens = self._now_s(), trip.decision.reading.input_tokens
+        if told is not None:
+            attempt.end_with_answer(now_s, told)
+        elif trip.asked.operation is TENSORS:  # it has no tokens, but the price may be by its size
+            attempt.end_with_answer(now_s, TokenUsage(read_tokens) if read_tokens else NO_TOKENS)
+        else:
+            wrote = self._expected_tokens(attempt, trip) if trip.asked.operation is CHAT else 0
+            attempt.end_untold(now_s, read_tokens=read_tokens, expected_tokens=wrote)
+
+    def _expected_tokens(self, attempt: Attempt, trip: Trip) -> int:
+        """How many tokens the model is expected to write in answer to it."""
+        table, cell = self._router.table, trip.journey.cell
+        expected = table.expected_tokens(cell, attempt.target.model_index)
+        return NOMINAL_OUTPUT_TOKENS if expected is None else expected
 
     async def _pass_on(self, trip: Trip, relay: Relay, attempt: Attempt, left_s: float) -> Reply:
         """An answer in pieces, each as it comes."""
@@ -282,6 +300,7 @@ class Dispatcher:
             cost_nano_usd=journey.cost_nano_usd,
             latency_s=journey.latency_s,
             usage=reply.usage,
+            counted=journey.attempts[-1].usage,
         )
 
 

@@ -94,12 +94,10 @@ def _reprice(replay: Replay, one: Stated, now_s: float) -> None:
 
 
 def _times(model: ModelConfig, factor: float) -> PriceConfig:
-    price = model.price
+    """Tiers are for longer contexts than recordings have."""
+    prices = model.price.model_dump(exclude={"list_price", "tiers"})
     return PriceConfig(
-        input_usd_per_mtok=price.input_usd_per_mtok * factor,
-        output_usd_per_mtok=price.output_usd_per_mtok * factor,
-        request_usd=price.request_usd * factor,
-        busy_second_usd=price.busy_second_usd * factor,
+        **{key: None if usd is None else usd * factor for key, usd in prices.items()}
     )
 
 

@@ -8,7 +8,6 @@ from math import inf
 import numpy as np
 
 from server.config.models import ModelConfig
-from server.money import NANO_PER_USD
 from server.replay.hindsight import (
     Means,
     best_accuracy,
@@ -21,6 +20,7 @@ from server.replay.recording import Bools, Floats, Ints
 from server.replay.run import Replay
 from server.replay.story import NOBODY, Served, Story
 from server.routing.catalog import Cell
+from server.routing.price import NS_PER_S, YOCTO_PER_NANO_USD, compile_price
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +147,14 @@ def _costs(
 ) -> Floats:
     """(Q, M) nano-dollars of an answer, of the models that there are now."""
     read, written, latency_s = (table[:, : len(models)] for table in (read, written, latency_s))
-    prices = [model.price for model in models]
-    usd: Floats = (
-        read * np.array([price.input_usd_per_mtok for price in prices]) * 1e-6
-        + written * np.array([price.output_usd_per_mtok for price in prices]) * 1e-6
-        + latency_s * np.array([price.busy_second_usd for price in prices])
-        + np.array([price.request_usd for price in prices])
+    prices = [compile_price(model.price) for model in models]
+    in_nano_usd = (
+        read * np.array([float(price.base.input) for price in prices])
+        + written * np.array([float(price.base.output) for price in prices])
+        + latency_s * np.array([float(price.busy_ns) for price in prices]) * NS_PER_S
+        + np.array([float(price.request) for price in prices])
     )
-    return usd * NANO_PER_USD
+    return np.asarray(in_nano_usd / YOCTO_PER_NANO_USD)
 
 
 def named_short(story: Story, begin_s: float, end_s: float = inf) -> float:

@@ -6,6 +6,7 @@ from heapq import heappop, heappush
 from random import Random
 from typing import NamedTuple
 
+from server.config.list_prices import with_list_prices
 from server.config.schema import Config
 from server.replay.answers import Answers
 from server.replay.grading import Grading
@@ -60,7 +61,7 @@ class Replay:
     ) -> None:
         """`begins_with` lacks models, at the end of the whole configuration, that join later."""
         self.whole = reached(config)
-        self.config = config = reached(begins_with or config)
+        self.config = config = with_list_prices(reached(begins_with or config))
         self.answers = answers
         self._grading = grading
         # One for each purpose, so that what differs in one run does not change all else of it.
@@ -110,7 +111,7 @@ class Replay:
 
         `now_s` is of the clock of the replay.
         """
-        self.config = reached(config)
+        self.config = with_list_prices(reached(config))
         self.plane.configure(self.config)
         self.worker.router.configure(self.config, self._learned)
         self._up = self.plane.up(now_s)

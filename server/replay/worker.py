@@ -21,6 +21,7 @@ from server.routing.query import Query
 from server.routing.router import Router
 from server.routing.selector import Selector
 from server.status_code import Code
+from server.token_usage import TokenUsage
 from turnout.v1.control_pb2 import (
     EndpointStats,
     PushStatsRequest,
@@ -161,9 +162,8 @@ class Worker:
         elif answer.latency_s > now_s - attempt.begun_s:
             attempt.end_without_answer(FAILED, now_s, Code.DEADLINE_EXCEEDED)
         else:
-            attempt.end_with_answer(
-                now_s, input_tokens=answer.input_tokens, output_tokens=answer.output_tokens
-            )
+            usage = TokenUsage(input=answer.input_tokens, output=answer.output_tokens)
+            attempt.end_with_answer(now_s, usage)
         self._experience.observe(trip.journey, attempt)
 
     def _next_target(self, trip: Trip) -> Target | None:

@@ -19,10 +19,10 @@ from server.config.models import (
     KeySource,
     ModelConfig,
     ModelTlsConfig,
-    PriceConfig,
 )
 from server.config.schema import Config
-from server.money import charged_nano_usd
+from server.routing.price import Price, charge, compile_price
+from server.token_usage import TokenUsage
 
 NO_PAYER = "-"
 
@@ -85,7 +85,7 @@ class Model:
     upstream_name: str
     endpoints: tuple[str, ...]
     enabled: bool
-    price: PriceConfig
+    price: Price
     prior_accuracy: float
     capabilities: frozenset[str]
     serves: str = "chat"
@@ -97,19 +97,6 @@ class Model:
     def is_forwarded(self) -> bool:
         """Whether Infer reaches it; else its callers do so themselves, and ask Route."""
         return bool(self.endpoints) and (self.protocol == "oip" or is_url(self.endpoints[0]))
-
-    def cost_nano_usd(self, *, input_tokens: float, output_tokens: float, busy_s: float) -> int:
-        """What one answered attempt costs by the decision price, rounded up."""
-        return charged_nano_usd(
-            input_tokens * self.price.input_usd_per_mtok * 1e-6
-            + output_tokens * self.price.output_usd_per_mtok * 1e-6
-            + self.price.request_usd
-            + busy_s * self.price.busy_second_usd
-        )
-
-    def failure_cost_nano_usd(self, *, busy_s: float) -> int:
-        """What an attempt costs that was not answered: the time it held the model."""
-        return charged_nano_usd(busy_s * self.price.busy_second_usd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +195,7 @@ def _model(config: ModelConfig) -> Model:
         upstream_name=config.upstream_name or config.name,
         endpoints=config.endpoints,
         enabled=config.enabled,
-        price=config.price,
+        price=compile_price(config.price),
         prior_accuracy=config.prior_accuracy,
         capabilities=frozenset(config.capabilities),
         serves=config.serves,
@@ -249,11 +236,9 @@ def _greedy(models: Sequence[Model], costs: Sequence[int], floor: float) -> tupl
 
 def nominal_cost_nano_usd(model: Model, input_tokens: int | None = None) -> int:
     """What an attempt is taken to cost where no more is known of the request."""
-    return model.cost_nano_usd(
-        input_tokens=NOMINAL_INPUT_TOKENS if input_tokens is None else input_tokens,
-        output_tokens=NOMINAL_OUTPUT_TOKENS,
-        busy_s=NOMINAL_BUSY_S,
-    )
+    read = NOMINAL_INPUT_TOKENS if input_tokens is None else input_tokens
+    usage = TokenUsage(input=read, output=NOMINAL_OUTPUT_TOKENS)
+    return charge(model.price, usage, NOMINAL_BUSY_S)
 
 
 def _payers(config: Config) -> Mapping[str, _Payers]:

@@ -41,7 +41,7 @@ class Counts:
     attempts: int = 0
     answered: int = 0
     input_tokens: int = 0
-    output_tokens: int = 0
+    output_tokens: int = 0  # but for those that were guessed
     busy_s: float = 0.0
     cost_nano_usd: int = 0
     latency_counts: list[int] = field(default_factory=lambda: [0] * LATENCY_BUCKETS)  # requests
@@ -50,6 +50,16 @@ class Counts:
     # Decisions by Route, and their expected cost, until callers report what they took.
     unreported: int = 0
     unreported_nano_usd: int = 0
+    # Of the input tokens, those that the provider had in its cache and those that it put there; of
+    # the output tokens, those that the model wrote for itself.
+    cached_input_tokens: int = 0
+    cache_write_input_tokens: int = 0
+    reasoning_tokens: int = 0
+    # Attempts whose tokens were not told, and their part of the cost; answers of which nothing that
+    # was written was seen either.
+    estimated: int = 0
+    estimated_nano_usd: int = 0
+    guessed: int = 0
 
     def values(self) -> Mapping[str, Any]:
         """Every field by its name."""

@@ -12,9 +12,10 @@ from server.routing.catalog import Cell
 from server.routing.counters import Counters, Counts
 from server.routing.endpoints import Target
 from server.routing.patience import NO_TAILS, Tails
+from server.routing.price import charge, charge_unanswered
 from server.routing.status_meaning import STATUS_MEANINGS, Blame
 from server.status_code import Code
-from server.token_usage import TokenUsage
+from server.token_usage import NO_TOKENS, TokenUsage
 
 # One more is asked before the caller hears of a failure: a second retry would add load just when a
 # fleet is in trouble.
@@ -57,8 +58,12 @@ class Attempt:
     ended_s: float = 0.0
     fate: Fate | None = None  # None while it is out
     code: Code = Code.OK  # what it failed with
+    # What we saw of it: it counts only where the endpoint does not tell.
     input_tokens: int = 0
     output_tokens: int = 0
+    usage: TokenUsage = NO_TOKENS  # what it is charged for, once it has ended
+    is_estimated: bool = False  # the usage is: its endpoint did not tell
+    is_guessed: bool = False  # nothing was seen of what it wrote either
     cost_nano_usd: int = 0
     tails: Tails = NO_TAILS  # how long nearly all answers of its model take
     is_answering: bool = False  # the first of its answer has come: nobody else is asked
@@ -82,22 +87,19 @@ class Attempt:
         """The first of an answer has come; what comes of it is paid for, whatever its end."""
         self.is_answering, self.input_tokens = True, input_tokens
 
-    def end_with_answer(self, now_s: float, *, input_tokens: int, output_tokens: int = 0) -> None:
+    def end_with_answer(self, now_s: float, usage: TokenUsage) -> None:
         """The attempt was answered: it costs what the model charges for an answer."""
-        self.fate, self.ended_s = ANSWERED, now_s
-        self.input_tokens, self.output_tokens = input_tokens, output_tokens
-        self.cost_nano_usd = self.target.model.cost_nano_usd(
-            input_tokens=input_tokens, output_tokens=output_tokens, busy_s=self.took_s
-        )
+        self.fate, self.ended_s, self.usage = ANSWERED, now_s, usage
+        self.cost_nano_usd = charge(self.target.model.price, usage, self.took_s)
 
-    def end_as_told(self, now_s: float, usage: TokenUsage | None, read_tokens: int) -> None:
-        """The same; where the endpoint does not tell its tokens, they are those that were seen."""
-        if usage is None:
-            wrote = self.output_tokens
-            self.end_with_answer(now_s, input_tokens=read_tokens, output_tokens=wrote)
-        else:
-            told = usage.all_output
-            self.end_with_answer(now_s, input_tokens=usage.all_input, output_tokens=told)
+    def end_untold(self, now_s: float, *, read_tokens: int, expected_tokens: int) -> None:
+        """The same, by an endpoint that does not tell what it read and wrote.
+
+        It wrote what was seen; where nothing of it could be, as much as is expected.
+        """
+        self.is_estimated, self.is_guessed = True, not self.output_tokens
+        wrote = self.output_tokens or expected_tokens
+        self.end_with_answer(now_s, TokenUsage(input=read_tokens, output=wrote))
 
     def end_without_answer(self, fate: Fate, now_s: float, code: Code = Code.OK) -> None:
         """The attempt was not answered, or not to the end.
@@ -105,13 +107,13 @@ class Attempt:
         It costs the time that it held the model, or all that an answer does which had begun.
         """
         self.fate, self.ended_s, self.code = fate, now_s, code
-        model, busy_s = self.target.model, self.took_s
+        price = self.target.model.price
         if self.is_answering:
-            self.cost_nano_usd = model.cost_nano_usd(
-                input_tokens=self.input_tokens, output_tokens=self.output_tokens, busy_s=busy_s
-            )
+            self.is_estimated = True
+            self.usage = TokenUsage(input=self.input_tokens, output=self.output_tokens)
+            self.cost_nano_usd = charge(price, self.usage, self.took_s)
         else:
-            self.cost_nano_usd = model.failure_cost_nano_usd(busy_s=busy_s)
+            self.cost_nano_usd = charge_unanswered(price, self.took_s)
 
     def give_up(self, now_s: float) -> None:
         """We stop waiting: if nobody is asked after it, the caller was made to wait too long."""
@@ -253,7 +255,23 @@ def _count_whole(journey: Journey, counts: Counts) -> None:
 def _count_attempt(attempt: Attempt, counts: Counts) -> None:
     counts.attempts += 1
     counts.answered += attempt.fate is ANSWERED
-    counts.input_tokens += attempt.input_tokens
-    counts.output_tokens += attempt.output_tokens
     counts.busy_s += attempt.took_s
     counts.cost_nano_usd += attempt.cost_nano_usd
+    usage = attempt.usage
+    if usage is not NO_TOKENS:
+        _count_tokens(attempt, usage, counts)
+
+
+def _count_tokens(attempt: Attempt, usage: TokenUsage, counts: Counts) -> None:
+    """What was guessed is money, but no news of how much the model writes."""
+    counts.input_tokens += usage.all_input
+    counts.cached_input_tokens += usage.cached_input
+    counts.cache_write_input_tokens += usage.cache_write_input
+    if attempt.is_estimated:
+        counts.estimated += 1
+        counts.estimated_nano_usd += attempt.cost_nano_usd
+    if attempt.is_guessed:
+        counts.guessed += 1
+    else:
+        counts.output_tokens += usage.all_output
+        counts.reasoning_tokens += usage.reasoning

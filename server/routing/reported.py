@@ -8,6 +8,7 @@ from server.routing.endpoints import EndpointLoad, Target
 from server.routing.health import EndpointKey, HealthTracker
 from server.routing.journey import Attempt, Fate, Journey, Purpose
 from server.status_code import Code
+from server.token_usage import TokenUsage
 
 # Callers do not say with what an attempt failed; this code speaks against nobody by itself.
 _FAILED_WITH = Code.UNKNOWN
@@ -107,9 +108,8 @@ def _end(attempt: Attempt, took: Took) -> None:
     if took.failed:
         attempt.end_without_answer(Fate.FAILED, ended_s, _FAILED_WITH)
     else:
-        attempt.end_with_answer(
-            ended_s, input_tokens=took.input_tokens, output_tokens=took.output_tokens
-        )
+        usage = TokenUsage(input=took.input_tokens, output=took.output_tokens)
+        attempt.end_with_answer(ended_s, usage)
 
 
 def _target(index: int, address: str, catalog: Catalog) -> Target:

@@ -64,6 +64,15 @@ class WeightTable:
     shed: dict[CellKey, Shed] = field(default_factory=dict)
     kinds_shed: Mapping[KindKey, Shed] = field(default_factory=dict)  # for cells it lacks
     probes: dict[CellKey, Probes] = field(default_factory=dict)
+    # Expected of an answer, by model: of cells that have shares of it, and of classes.
+    output_tokens: Mapping[CellKey | str, Mapping[int, int]] = field(default_factory=dict)
+
+    def expected_tokens(self, cell: Cell, model: int) -> int | None:
+        """How many tokens the model writes in answer to such a request; None: nothing is known."""
+        of_cell = self.output_tokens.get(cell, {}).get(model)
+        if of_cell is not None:
+            return of_cell
+        return self.output_tokens.get(cell.traffic_class, {}).get(model)
 
     def planned(self, cell: Cell, open_: int) -> int:
         """Which of the open models the cell has shares of, as bits; 0 if it has of none."""

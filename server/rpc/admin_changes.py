@@ -4,7 +4,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from google.protobuf.message import Message
+
 from server.config.diagnostics import ConfigError
+from server.config.models import TokenPrices
 from server.routing.errors import InvalidRequest
 from turnout.v1 import admin_pb2 as pb
 
@@ -21,8 +24,12 @@ def model_changes(model: pb.Model) -> Changes:
         "upstream_name": model.upstream_name,
         "enabled": model.enabled,
         "price": {
-            "input_usd_per_mtok": price.input_usd_per_mtok,
-            "output_usd_per_mtok": price.output_usd_per_mtok,
+            **_tokens(price),
+            "list_price": price.list_price,
+            "tiers": [
+                {"above_input_tokens": tier.above_input_tokens, **_tokens(tier)}
+                for tier in price.tiers
+            ],
             "request_usd": price.request_usd,
             "busy_second_usd": price.busy_second_usd,
         },
@@ -35,6 +42,14 @@ def model_changes(model: pb.Model) -> Changes:
         "prior_accuracy": model.prior_accuracy,
         "prior_grades": model.prior_grades or None,
         "capabilities": list(model.capabilities),
+    }
+
+
+def _tokens(price: Message) -> Changes:
+    """Prices of tokens; None where one is not given."""
+    return {
+        key: getattr(price, key) if price.HasField(key) else None
+        for key in TokenPrices.model_fields
     }
 
 

@@ -51,6 +51,7 @@ GAUGES: Mapping[str, tuple[str, str]] = {
     "turnout.plan.breaches": ("{breach}", "Promises and paces that the plan in force cannot keep."),
     "turnout.budget.spent": ("USD", "Spent of a budget since its period began."),
     "turnout.budget.left": ("USD", "Left of a budget in its period; below zero when overspent."),
+    "turnout.budget.estimated": ("USD", "Spent for tokens that endpoints did not tell."),
     "turnout.budget.unreported": ("USD", "Expected cost of decisions without reported usage."),
     "turnout.unreported": ("{decision}", "Decisions of the last hour without reported usage."),
     "turnout.unreported.cost": ("USD", "Expected cost of these decisions."),

@@ -103,6 +103,9 @@ blocks = st.fixed_dictionaries(
     },
 )
 matches = blocks | st.lists(blocks, min_size=1, max_size=2)
+tiers = st.fixed_dictionaries(
+    {"above_input_tokens": st.integers(1, 10**6)}, optional={"output_usd_per_mtok": usd}
+).map(lambda tier: [tier])
 
 
 def _unique(addresses: st.SearchStrategy[str]) -> st.SearchStrategy[list[str]]:
@@ -125,8 +128,13 @@ facts = st.fixed_dictionaries(
             {"request_usd": st.floats(1e-9, 1e9)},
             optional={
                 "input_usd_per_mtok": usd,
+                "cached_input_usd_per_mtok": usd,
+                "cache_write_usd_per_mtok": usd,
                 "output_usd_per_mtok": usd,
+                "reasoning_usd_per_mtok": usd,
                 "busy_second_usd": usd,
+                "list_price": st.just("openai/gpt-4o"),
+                "tiers": tiers,
             },
         ),
         "prior_accuracy": st.floats(0.5, 1),

@@ -12,7 +12,7 @@ from optimizer.estimate.chain import ChainEstimate
 from optimizer.estimate.demand import DemandEstimate
 from optimizer.estimate.latency import LatencyEstimate
 from optimizer.estimate.miss import MissEstimate, Promise
-from optimizer.estimate.usage import UsageEstimate
+from optimizer.estimate.usage import UsageEstimate, Used
 from server.latency_buckets import LATENCY_BUCKETS
 
 CELL = ("code", "-", "law", "s0")
@@ -42,7 +42,7 @@ def miss() -> MissEstimate:
 
 def usage() -> UsageEstimate:
     estimate = UsageEstimate()
-    estimate.observe_usage(CELL, "svc", 3, 2, (5.0, 6.0, 7.0), 9.0)
+    estimate.observe_usage(CELL, "svc", 3, 2, Used(5.0, 6.0, 7.0), 9.0)
     return estimate
 
 

@@ -16,7 +16,7 @@ from optimizer.estimate.decayed import DecayedSums
 from optimizer.estimate.demand import DemandEstimate
 from optimizer.estimate.latency import LatencyEstimate
 from optimizer.estimate.miss import MissEstimate, Promise
-from optimizer.estimate.usage import UsageEstimate
+from optimizer.estimate.usage import UsageEstimate, Used
 from server.latency_buckets import LATENCY_BUCKETS
 
 few = settings(max_examples=30)  # each fits and reads several times
@@ -98,7 +98,7 @@ def test_latency(said: tuple[Told, Told]) -> None:
     )
 
 
-usages = told(cells, models, counts, counts, st.tuples(counts, counts, counts))
+usages = told(cells, models, counts, counts, st.builds(Used, *[counts] * len(Used._fields)))
 
 
 @few

@@ -49,6 +49,7 @@ def window(
         hourly=Hourly(requests * 720, 3_600.0),
         window_s=5.0,
         budgets=states,
+        output_tokens=np.zeros(shape),
     )
 
 

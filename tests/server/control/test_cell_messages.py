@@ -7,7 +7,8 @@ from turnout.v1.control_pb2 import CellStats
 
 def test_a_leg_and_every_count_of_it_come_back_from_the_wire() -> None:
     leg = Leg(CODE, "small", "large")
-    counts = Counts(1, 2, 3, 4, 5, 6, 7, 8, 9, 10.5, 11, list(range(LATENCY_BUCKETS)), 12, 13, 14)
+    latencies, others = list(range(LATENCY_BUCKETS)), range(12, 21)
+    counts = Counts(1, 2, 3, 4, 5, 6, 7, 8, 9, 10.5, 11, latencies, *others)
     sent = CellStats.FromString(cell_stats(leg, counts).SerializeToString())
     assert (leg_of(sent), counts_of(sent)) == (leg, counts)
 

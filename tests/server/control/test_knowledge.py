@@ -342,3 +342,22 @@ def test_a_budget_that_is_added_is_told_of_the_requests_of_the_hour_before_it() 
     knowledge.reconfigure(service(budgets=tuple(budgets)))
     assert knowledge.last_hour.of(("group", ("code", "company+team")), now_s=NOW_S).decided == 10
     assert knowledge.last_hour.of(("group", ("code", "team")), now_s=NOW_S).decided == 0
+
+
+def test_what_was_estimated_is_shown_of_models_and_budgets_as_part_of_what_is_spent() -> None:
+    knowledge = Knowledge(service())
+    told = stats(
+        CODE, "small", attempts=2, cost_nano_usd=50, estimated=1, estimated_nano_usd=20, guessed=1
+    )
+    knowledge.count_push(push(told, began_epoch=1), now_s=NOW_S)
+    state = knowledge.spending.states(window_s=5.0, now_s=NOW_S)["team"]
+    assert (state.spent_nano_usd, state.estimated_nano_usd) == (50, 20)
+    hour = knowledge.last_hour.of(("model", "small"), now_s=NOW_S)
+    assert (hour.cost_nano_usd, hour.estimated_nano_usd) == (50, 20)
+
+
+def test_list_prices_are_filled_in_where_models_are_compiled_and_stay_a_name_elsewhere() -> None:
+    hosted = SMALL | {"price": {"list_price": "openai/gpt-4o"}}
+    knowledge = Knowledge(service(models=(hosted, LARGE)))
+    assert knowledge.catalog.models[0].price.base.input > 0
+    assert knowledge.config.models[0].price.list_price == "openai/gpt-4o"

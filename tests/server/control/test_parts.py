@@ -6,11 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optimizer.problem import Resource
+from server.control.client import Assembly
 from server.control.parts import PART_CELLS_MAX, Shares, parts_of, shares_of
 from server.control.window import Window
 from server.routing.catalog import Cell
 from tests.server.control.planned import Table, solution, window
 from tests.server.control.told import CHAT, CODE
+from turnout.v1 import control_pb2 as pb
 
 COSTS = (1_000_000.0, 10_000_000.0)
 LARGE_CODE = CODE._replace(size_bucket="s1")
@@ -169,3 +171,27 @@ def test_a_cell_that_is_shed_whole_is_in_a_part_too() -> None:
         1.0,
         "capacity of small",
     )
+
+
+def test_what_answers_are_expected_to_have_travels_by_cell_and_by_class() -> None:
+    found = window((CODE, LARGE_CODE), demand=[3.0, 1.0], cost_nano_usd=(COSTS, COSTS))
+    found = replace(found, output_tokens=np.array([[100.0, 20.0], [300.0, 60.4]]))
+    some = shares_of(found, solution(found, [[1.0, 0.0], [0.5, 0.5]]))
+    assembly = Assembly()
+    for part in parts_of("p", some):
+        assembly.add(part, {"small": 4, "large": 7})
+    table = assembly.snapshot(pb.WatchPlanResponse(plan_id="p")).table
+    assert table is not None
+    assert table.expected_tokens(CODE, 4) == 100
+    assert table.expected_tokens(LARGE_CODE, 7) == 60
+    # It has no share of the cell, but may be asked after another.
+    assert table.expected_tokens(CODE, 7) == 30
+    assert table.expected_tokens(CODE._replace(domain="new"), 4) == 150
+    assert table.expected_tokens(CODE, 5) is None
+    assert table.expected_tokens(CHAT, 4) is None
+
+
+def test_where_nobody_writes_tokens_none_travel() -> None:
+    (part,) = parts_of("p", shares([[1.0, 0.0], [0.0, 1.0]]))
+    assert not any(one.output_tokens for cell in part.cells for one in cell.shares)
+    assert not any(of_class.output_tokens for of_class in part.classes)

@@ -80,6 +80,7 @@ def windows(draw: st.DrawFn) -> Window:
         hourly=hour,
         window_s=WINDOW_S,
         budgets=states,
+        output_tokens=np.zeros(shape),
     )
 
 

@@ -255,3 +255,46 @@ def test_what_a_worker_still_tells_of_a_payer_that_left_is_not_planned_for() -> 
     window = window_of(found, learned(found, estimates, window_s=0.0))
     assert window is not None
     assert {cell.payer for cell in window.cells} == {"-"}
+
+
+CACHED = {
+    "input_usd_per_mtok": 1.0,
+    "cached_input_usd_per_mtok": 0.1,
+    "cache_write_usd_per_mtok": 2.0,
+    "output_usd_per_mtok": 4.0,
+    "reasoning_usd_per_mtok": 8.0,
+}
+
+
+def test_a_request_costs_its_tokens_by_class() -> None:
+    told = stats(
+        CODE,
+        "small",
+        decided=10_000,
+        ended=10_000,
+        attempts=10_000,
+        answered=10_000,
+        input_tokens=10_000 * 1_000,
+        cached_input_tokens=10_000 * 700,
+        cache_write_input_tokens=10_000 * 200,
+        output_tokens=10_000 * 50,
+        reasoning_tokens=10_000 * 40,
+    )
+    window = built(service(models=(SMALL | {"price": CACHED}, LARGE)), told)
+    expected = 100 * 1_000 + 700 * 100 + 200 * 2_000 + 10 * 4_000 + 40 * 8_000
+    assert window.problem.cost_nano_usd[0, 0] == pytest.approx(expected, rel=0.02)
+    assert window.output_tokens[0, 0] == pytest.approx(50, rel=0.02)
+
+
+def test_a_cell_of_long_contexts_costs_by_their_tier() -> None:
+    tier = {"above_input_tokens": 10_000, "input_usd_per_mtok": 3.0}
+    price = {"input_usd_per_mtok": 1.0, "tiers": [tier]}
+    long = CODE._replace(size_bucket="s2")
+    told = [
+        stats(cell, "small", decided=n, ended=n, attempts=n, answered=n, input_tokens=n * tokens)
+        for n, cell, tokens in ((10_000, CODE, 1_000), (9_000, long, 50_000))
+    ]
+    window = built(service(models=(SMALL | {"price": price}, LARGE)), *told)
+    assert window.cells == (CODE, long)
+    costs = window.problem.cost_nano_usd[:, 0]
+    assert costs == pytest.approx([1_000 * 1_000, 50_000 * 3_000], rel=0.02)

@@ -1,13 +1,22 @@
 """What is counted of an Infer: attempts, tokens, time, money, what was missed, what is out."""
 
 import asyncio
+from collections.abc import Mapping
 
 import pytest
 
+from server.config.models import PriceConfig
+from server.dispatch.answers import Answer
+from server.dispatch.exchange import CHAT, Asked, Reply
 from server.latency_buckets import latency_bucket
+from server.routing.catalog import NOMINAL_OUTPUT_TOKENS, PayloadKind
 from server.routing.counters import Counts
+from server.routing.query import Query
+from server.routing.selector import CellKey, WeightTable
 from server.status_code import Code
-from tests.server.dispatch.scene import LARGE, SMALL, scene
+from server.token_usage import TokenUsage
+from tests.server.dispatch.scene import CELL, CLASSES, HEALTH, LARGE, MODELS, SMALL, Scene, scene
+from tests.server.routing.configs import config, model
 
 
 async def test_a_success_is_counted_once_with_its_tokens_time_and_cost() -> None:
@@ -132,3 +141,52 @@ async def test_a_bug_below_passes_through_and_leaves_nothing_in_flight() -> None
     with pytest.raises(ZeroDivisionError):
         await given.infer()
     assert given.in_flight() == [0, 0, 0]
+
+
+CHATTY = model("small", price=PriceConfig(input_usd_per_mtok=1.0, output_usd_per_mtok=10.0))
+
+
+async def chat(
+    told: TokenUsage | None, expected: Mapping[CellKey | str, Mapping[int, int]]
+) -> tuple[Scene, Answer]:
+    """A whole chat that was answered, by a plan that expects so many tokens."""
+    given = scene(small=Reply(b"hello", told))
+    given.router.configure(config(CHATTY, *MODELS[1:], classes=CLASSES, health=HEALTH))
+    shares = ((0, 1.0, 1_000),)
+    given.router.publish(WeightTable("p1", {CELL: shares}, output_tokens=expected))
+    query = Query(payload_kind=PayloadKind.TENSORS, input_tokens=7)
+    return given, await given.dispatcher.infer(query, Asked(b"{}", CHAT), timeout_s=10)
+
+
+async def test_a_chat_is_charged_as_its_endpoint_tells() -> None:
+    told = TokenUsage(input=5, output=20)
+    given, answer = await chat(told, {CELL: {0: 300}})
+    assert answer.counted == told
+    assert answer.cost_nano_usd == 5_000 + 200_000
+    assert given.counts("small").estimated == 0
+
+
+@pytest.mark.parametrize(
+    ("expected", "tokens"),
+    [
+        ({CELL: {0: 300}, "chat": {0: 100}}, 300),
+        ({CELL: {1: 300}, "chat": {0: 100, 1: 200}}, 100),
+        ({}, NOMINAL_OUTPUT_TOKENS),
+    ],
+)
+async def test_a_chat_whose_endpoint_tells_nothing_is_charged_what_the_plan_expects(
+    expected: Mapping[CellKey | str, Mapping[int, int]], tokens: int
+) -> None:
+    given, answer = await chat(None, expected)
+    assert answer.counted == TokenUsage(input=7, output=tokens)
+    assert answer.cost_nano_usd == 7_000 + tokens * 10_000
+    counts = given.counts("small")
+    assert (counts.estimated, counts.guessed, counts.output_tokens) == (1, 1, 0)
+    assert counts.estimated_nano_usd == answer.cost_nano_usd
+
+
+async def test_tensors_are_no_tokens_that_an_endpoint_would_have_told() -> None:
+    given = scene()
+    answer = await given.infer(input_tokens=7)
+    assert answer.counted == TokenUsage(input=7)
+    assert given.counts("small").estimated == 0

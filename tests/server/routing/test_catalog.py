@@ -13,6 +13,8 @@ from server.routing.catalog import (
     compile_catalog,
     nominal_cost_nano_usd,
 )
+from server.routing.price import charge, charge_unanswered
+from server.token_usage import NO_TOKENS, TokenUsage
 from tests.server.routing.configs import config, model
 
 
@@ -25,9 +27,9 @@ def test_an_attempt_costs_the_sum_of_its_parts() -> None:
         input_usd_per_mtok=2, output_usd_per_mtok=8, request_usd=0.5, busy_second_usd=4
     )
     found = compile_catalog(config(model("m", price=price))).models[0]
-    cost = found.cost_nano_usd(input_tokens=1_000_000, output_tokens=500_000, busy_s=0.25)
-    assert cost == 7_500_000_000
-    assert found.failure_cost_nano_usd(busy_s=0.25) == 1_000_000_000
+    usage = TokenUsage(input=1_000_000, output=500_000)
+    assert charge(found.price, usage, 0.25) == 7_500_000_000
+    assert charge_unanswered(found.price, 0.25) == 1_000_000_000
 
 
 @pytest.mark.parametrize(
@@ -35,7 +37,7 @@ def test_an_attempt_costs_the_sum_of_its_parts() -> None:
 )
 def test_a_cost_is_rounded_up_to_a_nano_dollar(usd: float, nano_usd: int) -> None:
     found = compile_catalog(config(model("m", price=PriceConfig(request_usd=usd)))).models[0]
-    assert found.cost_nano_usd(input_tokens=0, output_tokens=0, busy_s=0) == nano_usd
+    assert charge(found.price, NO_TOKENS, 0.0) == nano_usd
 
 
 def test_a_cost_fits_in_64_bits_whatever_a_caller_says_of_its_tokens() -> None:

@@ -16,6 +16,7 @@ from server.routing.health import HealthTracker
 from server.routing.journey import Fate, Journey
 from server.routing.patience import NO_TAILS, OWN_S_MIN, Tails
 from server.status_code import Code
+from server.token_usage import NO_TOKENS
 from tests.server.routing.configs import config
 
 CELL = Cell("chat", "-", "other", "s0")
@@ -57,7 +58,7 @@ def failed(code: Code) -> Journey:
 def answered_by(made: Journey, target: Target, took_s: float) -> Journey:
     begun_s = made.attempts[-1].ended_s
     made.ended_s = begun_s + took_s
-    made.begin(target, begun_s).end_with_answer(made.ended_s, input_tokens=0)
+    made.begin(target, begun_s).end_with_answer(made.ended_s, NO_TOKENS)
     return made
 
 

@@ -11,6 +11,7 @@ from server.routing.journey import Attempt, Fate, Journey
 from server.routing.patience import ANSWERS_MIN, NO_TAILS, Tails
 from server.routing.retry_budget import BUDGET_MAX
 from server.status_code import Code
+from server.token_usage import NO_TOKENS
 from tests.server.routing.configs import config
 
 MODELS = compile_catalog(config()).models
@@ -32,7 +33,7 @@ def asked(target: Target = SMALL, traffic_class: str = "chat") -> tuple[Journey,
 def answer(given: Experience, times: int, took_s: float = 1.0, traffic_class: str = "chat") -> None:
     for _ in range(times):
         journey, attempt = asked(traffic_class=traffic_class)
-        attempt.end_with_answer(took_s, input_tokens=0)
+        attempt.end_with_answer(took_s, NO_TOKENS)
         given.observe(journey, attempt)
 
 

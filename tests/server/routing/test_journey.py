@@ -10,6 +10,7 @@ from server.routing.endpoints import Target
 from server.routing.journey import MARGIN_S, Fate, Journey, Purpose, count_journey
 from server.routing.status_meaning import STATUS_MEANINGS
 from server.status_code import Code
+from server.token_usage import NO_TOKENS, TokenUsage
 from tests.server.routing.configs import config, model
 
 CELL = Cell("chat", "-", "other", "s0")
@@ -115,14 +116,14 @@ def test_a_journey_ends_as_its_last_attempt_did() -> None:
     fates = [made.fate]
     made.begin(SMALL, 0).give_up(1)
     fates.append(made.fate)
-    made.begin(LARGE, 1).end_with_answer(2, input_tokens=0)
+    made.begin(LARGE, 1).end_with_answer(2, NO_TOKENS)
     fates.append(made.fate)
     assert fates == [Fate.LEFT, Fate.FAILED, Fate.ANSWERED]
 
 
 def test_an_answer_counts_for_its_leg_with_its_tokens_time_and_cost() -> None:
     made = journey()
-    made.begin(SMALL, 0).end_with_answer(0.25, input_tokens=7, output_tokens=3)
+    made.begin(SMALL, 0).end_with_answer(0.25, TokenUsage(input=7, output=3))
     made.ended_s = 0.25
     assert made.cost_nano_usd == 251_000
     latency_counts = [0] * len(Counts().latency_counts)
@@ -142,7 +143,7 @@ def test_an_answer_counts_for_its_leg_with_its_tokens_time_and_cost() -> None:
 
 def test_each_attempt_counts_for_its_own_model_and_the_request_for_the_first() -> None:
     made = failed(Code.UNAVAILABLE, took_s=0.25)
-    made.begin(LARGE, 0.25).end_with_answer(0.5, input_tokens=7)
+    made.begin(LARGE, 0.25).end_with_answer(0.5, TokenUsage(input=7))
     made.ended_s = 0.5
     small, large = counts(made), counts(made, "large")
     assert (small.attempts, small.answered, small.busy_s, small.completed) == (1, 0, 0.25, 1)
@@ -178,7 +179,7 @@ def test_a_callers_own_garbage_says_nothing_of_the_model() -> None:
 @pytest.mark.parametrize(("took_s", "missed"), [(0.5, 0), (0.51, 1)])
 def test_an_answer_later_than_the_slo_is_missed(took_s: float, missed: int) -> None:
     made = journey(slo_s=0.5)
-    made.begin(SMALL, 0).end_with_answer(took_s, input_tokens=0)
+    made.begin(SMALL, 0).end_with_answer(took_s, NO_TOKENS)
     made.ended_s = took_s
     assert counts(made).slo_missed == missed
 
@@ -200,3 +201,46 @@ def test_a_journey_that_led_to_nobody_is_not_counted() -> None:
     made.ended_s = 1
     count_journey(made, counters)
     assert counters.take_touched() == []
+
+
+def test_tokens_are_counted_by_class_where_they_are_told() -> None:
+    made = journey()
+    usage = TokenUsage(input=1, cached_input=2, cache_write_input=4, output=8, reasoning=16)
+    made.begin(SMALL, 0).end_with_answer(0.25, usage)
+    found = counts(made)
+    assert (found.input_tokens, found.output_tokens) == (7, 24)
+    assert (found.cached_input_tokens, found.cache_write_input_tokens) == (2, 4)
+    assert found.reasoning_tokens == 16
+    assert (found.estimated, found.estimated_nano_usd, found.guessed) == (0, 0, 0)
+
+
+def test_what_was_seen_of_an_answer_is_an_estimate_that_says_how_much_is_written() -> None:
+    made = journey()
+    attempt = made.begin(SMALL, 0)
+    attempt.output_tokens = 5
+    attempt.end_untold(0.25, read_tokens=3, expected_tokens=50)
+    assert attempt.usage == TokenUsage(input=3, output=5)
+    found = counts(made)
+    assert (found.input_tokens, found.output_tokens, found.guessed) == (3, 5, 0)
+    assert (found.estimated, found.estimated_nano_usd) == (1, found.cost_nano_usd)
+
+
+def test_what_is_guessed_is_money_and_no_news_of_how_much_is_written() -> None:
+    made = journey()
+    attempt = made.begin(SMALL, 0)
+    attempt.end_untold(0.25, read_tokens=3, expected_tokens=50)
+    assert attempt.usage == TokenUsage(input=3, output=50)
+    found = counts(made)
+    assert (found.input_tokens, found.output_tokens, found.guessed) == (3, 0, 1)
+    assert (found.estimated, found.estimated_nano_usd) == (1, found.cost_nano_usd)
+
+
+def test_a_stream_that_breaks_off_is_charged_what_was_seen_as_an_estimate() -> None:
+    made = journey()
+    attempt = made.begin(SMALL, 0)
+    attempt.begin_answer(input_tokens=3)
+    attempt.output_tokens = 2
+    attempt.end_without_answer(Fate.FAILED, 0.25, Code.UNAVAILABLE)
+    found = counts(made)
+    assert (found.answered, found.input_tokens, found.output_tokens) == (0, 3, 2)
+    assert (found.estimated, found.estimated_nano_usd) == (1, found.cost_nano_usd)

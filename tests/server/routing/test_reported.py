@@ -12,6 +12,7 @@ from server.routing.endpoints import Endpoints
 from server.routing.health import EndpointKey, HealthTracker
 from server.routing.journey import Fate, count_journey
 from server.routing.reported import Reported, Told, Took, journey_of, observe
+from server.token_usage import TokenUsage
 from tests.server.routing.configs import config, model
 
 CELL = Cell("chat", "-", "other", "s0", "text")
@@ -55,7 +56,7 @@ def test_the_model_of_the_decision_may_have_been_passed_by() -> None:
 def test_of_the_last_attempt_what_is_not_said_is_what_the_others_leave() -> None:
     asked = [Told("small", "", FAILED), Told("large", "", Took(0.25, 10)), Told("large", "", None)]
     *_, last = journey_of(Reported(asked, Took(0.75, 100, 7)), CELL, "small", CATALOG).attempts
-    assert (last.took_s, last.input_tokens, last.output_tokens) == (0.25, 90, 7)
+    assert (last.took_s, last.usage) == (0.25, TokenUsage(input=90, output=7))
     assert last.fate is Fate.ANSWERED
 
 
@@ -63,7 +64,7 @@ def test_of_an_earlier_attempt_nothing_said_is_that_it_failed_and_took_nothing()
     asked = [Told("small", "", None), Told("large", "", None)]
     first, last = journey_of(Reported(asked, Took(0.5, 100)), CELL, "small", CATALOG).attempts
     assert (first.fate, first.took_s, first.cost_nano_usd) == (Fate.FAILED, 0, 0)
-    assert (last.fate, last.took_s, last.input_tokens) == (Fate.ANSWERED, 0.5, 100)
+    assert (last.fate, last.took_s, last.usage.input) == (Fate.ANSWERED, 0.5, 100)
 
 
 def test_more_than_the_whole_is_left_by_nobody() -> None:

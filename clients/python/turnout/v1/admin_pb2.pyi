@@ -222,21 +222,93 @@ class Price(google.protobuf.message.Message):
     OUTPUT_USD_PER_MTOK_FIELD_NUMBER: builtins.int
     REQUEST_USD_FIELD_NUMBER: builtins.int
     BUSY_SECOND_USD_FIELD_NUMBER: builtins.int
+    CACHED_INPUT_USD_PER_MTOK_FIELD_NUMBER: builtins.int
+    CACHE_WRITE_USD_PER_MTOK_FIELD_NUMBER: builtins.int
+    REASONING_USD_PER_MTOK_FIELD_NUMBER: builtins.int
+    LIST_PRICE_FIELD_NUMBER: builtins.int
+    TIERS_FIELD_NUMBER: builtins.int
     input_usd_per_mtok: builtins.float
+    """Absent, here and below: not given."""
     output_usd_per_mtok: builtins.float
     request_usd: builtins.float
     busy_second_usd: builtins.float
+    cached_input_usd_per_mtok: builtins.float
+    cache_write_usd_per_mtok: builtins.float
+    reasoning_usd_per_mtok: builtins.float
+    list_price: builtins.str
+    """A hosted model whose list prices hold where none is given: "openai/gpt-4o". Empty: none."""
+    @property
+    def tiers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___PriceTier]: ...
     def __init__(
         self,
         *,
-        input_usd_per_mtok: builtins.float = ...,
-        output_usd_per_mtok: builtins.float = ...,
+        input_usd_per_mtok: builtins.float | None = ...,
+        output_usd_per_mtok: builtins.float | None = ...,
         request_usd: builtins.float = ...,
         busy_second_usd: builtins.float = ...,
+        cached_input_usd_per_mtok: builtins.float | None = ...,
+        cache_write_usd_per_mtok: builtins.float | None = ...,
+        reasoning_usd_per_mtok: builtins.float | None = ...,
+        list_price: builtins.str = ...,
+        tiers: collections.abc.Iterable[Global___PriceTier] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["busy_second_usd", b"busy_second_usd", "input_usd_per_mtok", b"input_usd_per_mtok", "output_usd_per_mtok", b"output_usd_per_mtok", "request_usd", b"request_usd"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_cache_write_usd_per_mtok", b"_cache_write_usd_per_mtok", "_cached_input_usd_per_mtok", b"_cached_input_usd_per_mtok", "_input_usd_per_mtok", b"_input_usd_per_mtok", "_output_usd_per_mtok", b"_output_usd_per_mtok", "_reasoning_usd_per_mtok", b"_reasoning_usd_per_mtok", "cache_write_usd_per_mtok", b"cache_write_usd_per_mtok", "cached_input_usd_per_mtok", b"cached_input_usd_per_mtok", "input_usd_per_mtok", b"input_usd_per_mtok", "output_usd_per_mtok", b"output_usd_per_mtok", "reasoning_usd_per_mtok", b"reasoning_usd_per_mtok"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_cache_write_usd_per_mtok", b"_cache_write_usd_per_mtok", "_cached_input_usd_per_mtok", b"_cached_input_usd_per_mtok", "_input_usd_per_mtok", b"_input_usd_per_mtok", "_output_usd_per_mtok", b"_output_usd_per_mtok", "_reasoning_usd_per_mtok", b"_reasoning_usd_per_mtok", "busy_second_usd", b"busy_second_usd", "cache_write_usd_per_mtok", b"cache_write_usd_per_mtok", "cached_input_usd_per_mtok", b"cached_input_usd_per_mtok", "input_usd_per_mtok", b"input_usd_per_mtok", "list_price", b"list_price", "output_usd_per_mtok", b"output_usd_per_mtok", "reasoning_usd_per_mtok", b"reasoning_usd_per_mtok", "request_usd", b"request_usd", "tiers", b"tiers"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_cache_write_usd_per_mtok", b"_cache_write_usd_per_mtok"]) -> typing.Literal["cache_write_usd_per_mtok"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_cached_input_usd_per_mtok", b"_cached_input_usd_per_mtok"]) -> typing.Literal["cached_input_usd_per_mtok"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_input_usd_per_mtok", b"_input_usd_per_mtok"]) -> typing.Literal["input_usd_per_mtok"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_output_usd_per_mtok", b"_output_usd_per_mtok"]) -> typing.Literal["output_usd_per_mtok"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_reasoning_usd_per_mtok", b"_reasoning_usd_per_mtok"]) -> typing.Literal["reasoning_usd_per_mtok"] | None: ...
 
 Global___Price: typing_extensions.TypeAlias = Price
+
+@typing.final
+class PriceTier(google.protobuf.message.Message):
+    """Prices for all tokens of a request that reads more than so many."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ABOVE_INPUT_TOKENS_FIELD_NUMBER: builtins.int
+    INPUT_USD_PER_MTOK_FIELD_NUMBER: builtins.int
+    CACHED_INPUT_USD_PER_MTOK_FIELD_NUMBER: builtins.int
+    CACHE_WRITE_USD_PER_MTOK_FIELD_NUMBER: builtins.int
+    OUTPUT_USD_PER_MTOK_FIELD_NUMBER: builtins.int
+    REASONING_USD_PER_MTOK_FIELD_NUMBER: builtins.int
+    above_input_tokens: builtins.int
+    input_usd_per_mtok: builtins.float
+    cached_input_usd_per_mtok: builtins.float
+    cache_write_usd_per_mtok: builtins.float
+    output_usd_per_mtok: builtins.float
+    reasoning_usd_per_mtok: builtins.float
+    def __init__(
+        self,
+        *,
+        above_input_tokens: builtins.int = ...,
+        input_usd_per_mtok: builtins.float | None = ...,
+        cached_input_usd_per_mtok: builtins.float | None = ...,
+        cache_write_usd_per_mtok: builtins.float | None = ...,
+        output_usd_per_mtok: builtins.float | None = ...,
+        reasoning_usd_per_mtok: builtins.float | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_cache_write_usd_per_mtok", b"_cache_write_usd_per_mtok", "_cached_input_usd_per_mtok", b"_cached_input_usd_per_mtok", "_input_usd_per_mtok", b"_input_usd_per_mtok", "_output_usd_per_mtok", b"_output_usd_per_mtok", "_reasoning_usd_per_mtok", b"_reasoning_usd_per_mtok", "cache_write_usd_per_mtok", b"cache_write_usd_per_mtok", "cached_input_usd_per_mtok", b"cached_input_usd_per_mtok", "input_usd_per_mtok", b"input_usd_per_mtok", "output_usd_per_mtok", b"output_usd_per_mtok", "reasoning_usd_per_mtok", b"reasoning_usd_per_mtok"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_cache_write_usd_per_mtok", b"_cache_write_usd_per_mtok", "_cached_input_usd_per_mtok", b"_cached_input_usd_per_mtok", "_input_usd_per_mtok", b"_input_usd_per_mtok", "_output_usd_per_mtok", b"_output_usd_per_mtok", "_reasoning_usd_per_mtok", b"_reasoning_usd_per_mtok", "above_input_tokens", b"above_input_tokens", "cache_write_usd_per_mtok", b"cache_write_usd_per_mtok", "cached_input_usd_per_mtok", b"cached_input_usd_per_mtok", "input_usd_per_mtok", b"input_usd_per_mtok", "output_usd_per_mtok", b"output_usd_per_mtok", "reasoning_usd_per_mtok", b"reasoning_usd_per_mtok"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_cache_write_usd_per_mtok", b"_cache_write_usd_per_mtok"]) -> typing.Literal["cache_write_usd_per_mtok"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_cached_input_usd_per_mtok", b"_cached_input_usd_per_mtok"]) -> typing.Literal["cached_input_usd_per_mtok"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_input_usd_per_mtok", b"_input_usd_per_mtok"]) -> typing.Literal["input_usd_per_mtok"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_output_usd_per_mtok", b"_output_usd_per_mtok"]) -> typing.Literal["output_usd_per_mtok"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_reasoning_usd_per_mtok", b"_reasoning_usd_per_mtok"]) -> typing.Literal["reasoning_usd_per_mtok"] | None: ...
+
+Global___PriceTier: typing_extensions.TypeAlias = PriceTier
 
 @typing.final
 class Capacity(google.protobuf.message.Message):
@@ -277,6 +349,8 @@ class ModelStatus(google.protobuf.message.Message):
     UNREPORTED_FIELD_NUMBER: builtins.int
     UNREPORTED_NANO_USD_FIELD_NUMBER: builtins.int
     PAYLOAD_KINDS_FIELD_NUMBER: builtins.int
+    ESTIMATED_NANO_USD_FIELD_NUMBER: builtins.int
+    CHARGED_FIELD_NUMBER: builtins.int
     in_flight: builtins.int
     requests: builtins.int
     """Of the last hour."""
@@ -286,6 +360,8 @@ class ModelStatus(google.protobuf.message.Message):
     expected to cost, which is not part of the cost.
     """
     unreported_nano_usd: builtins.int
+    estimated_nano_usd: builtins.int
+    """Of the cost, for tokens that endpoints did not tell."""
     @property
     def model(self) -> Global___Model: ...
     @property
@@ -297,6 +373,10 @@ class ModelStatus(google.protobuf.message.Message):
     @property
     def payload_kinds(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """What it can be asked: "text", "tensors"."""
+
+    @property
+    def charged(self) -> Global___Price:
+        """With list prices filled in."""
 
     def __init__(
         self,
@@ -310,9 +390,11 @@ class ModelStatus(google.protobuf.message.Message):
         unreported: builtins.int = ...,
         unreported_nano_usd: builtins.int = ...,
         payload_kinds: collections.abc.Iterable[builtins.str] | None = ...,
+        estimated_nano_usd: builtins.int = ...,
+        charged: Global___Price | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["accuracy", b"accuracy", "model", b"model"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "cost_nano_usd", b"cost_nano_usd", "endpoints", b"endpoints", "in_flight", b"in_flight", "model", b"model", "payload_kinds", b"payload_kinds", "requests", b"requests", "unreported", b"unreported", "unreported_nano_usd", b"unreported_nano_usd"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["accuracy", b"accuracy", "charged", b"charged", "model", b"model"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "charged", b"charged", "cost_nano_usd", b"cost_nano_usd", "endpoints", b"endpoints", "estimated_nano_usd", b"estimated_nano_usd", "in_flight", b"in_flight", "model", b"model", "payload_kinds", b"payload_kinds", "requests", b"requests", "unreported", b"unreported", "unreported_nano_usd", b"unreported_nano_usd"]) -> None: ...
 
 Global___ModelStatus: typing_extensions.TypeAlias = ModelStatus
 
@@ -606,6 +688,7 @@ class BudgetStatus(google.protobuf.message.Message):
     SPENT_NANO_USD_FIELD_NUMBER: builtins.int
     UNREPORTED_FIELD_NUMBER: builtins.int
     UNREPORTED_NANO_USD_FIELD_NUMBER: builtins.int
+    ESTIMATED_NANO_USD_FIELD_NUMBER: builtins.int
     spent_nano_usd: builtins.int
     """In the period that runs."""
     unreported: builtins.int
@@ -613,6 +696,8 @@ class BudgetStatus(google.protobuf.message.Message):
     expected to cost; not part of what is spent.
     """
     unreported_nano_usd: builtins.int
+    estimated_nano_usd: builtins.int
+    """Of what is spent, for tokens that endpoints did not tell."""
     @property
     def budget(self) -> Global___Budget: ...
     def __init__(
@@ -622,9 +707,10 @@ class BudgetStatus(google.protobuf.message.Message):
         spent_nano_usd: builtins.int = ...,
         unreported: builtins.int = ...,
         unreported_nano_usd: builtins.int = ...,
+        estimated_nano_usd: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["budget", b"budget"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["budget", b"budget", "spent_nano_usd", b"spent_nano_usd", "unreported", b"unreported", "unreported_nano_usd", b"unreported_nano_usd"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["budget", b"budget", "estimated_nano_usd", b"estimated_nano_usd", "spent_nano_usd", b"spent_nano_usd", "unreported", b"unreported", "unreported_nano_usd", b"unreported_nano_usd"]) -> None: ...
 
 Global___BudgetStatus: typing_extensions.TypeAlias = BudgetStatus
 

@@ -261,6 +261,7 @@ class ClassShares(google.protobuf.message.Message):
     TRAFFIC_CLASS_FIELD_NUMBER: builtins.int
     SHARES_FIELD_NUMBER: builtins.int
     SHED_KINDS_FIELD_NUMBER: builtins.int
+    OUTPUT_TOKENS_FIELD_NUMBER: builtins.int
     traffic_class: builtins.str
     @property
     def shares(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ModelShare]: ...
@@ -268,14 +269,19 @@ class ClassShares(google.protobuf.message.Message):
     def shed_kinds(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___KindShed]:
         """Of the kinds of payload that are shed."""
 
+    @property
+    def output_tokens(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """As of a ModelShare, of every model, whether it has a share or not. Empty: nobody writes tokens."""
+
     def __init__(
         self,
         *,
         traffic_class: builtins.str = ...,
         shares: collections.abc.Iterable[Global___ModelShare] | None = ...,
         shed_kinds: collections.abc.Iterable[Global___KindShed] | None = ...,
+        output_tokens: collections.abc.Iterable[builtins.int] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["shares", b"shares", "shed_kinds", b"shed_kinds", "traffic_class", b"traffic_class"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["output_tokens", b"output_tokens", "shares", b"shares", "shed_kinds", b"shed_kinds", "traffic_class", b"traffic_class"]) -> None: ...
 
 Global___ClassShares: typing_extensions.TypeAlias = ClassShares
 
@@ -308,19 +314,23 @@ class ModelShare(google.protobuf.message.Message):
     MODEL_FIELD_NUMBER: builtins.int
     SHARE_FIELD_NUMBER: builtins.int
     COST_NANO_USD_FIELD_NUMBER: builtins.int
+    OUTPUT_TOKENS_FIELD_NUMBER: builtins.int
     model: builtins.int
     """Index in models."""
     share: builtins.float
     """Of the cell's requests that are served; the shares of a cell add up to 1."""
     cost_nano_usd: builtins.int
+    output_tokens: builtins.int
+    """Tokens that an answer of this model to this cell, or class, is expected to have."""
     def __init__(
         self,
         *,
         model: builtins.int = ...,
         share: builtins.float = ...,
         cost_nano_usd: builtins.int = ...,
+        output_tokens: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["cost_nano_usd", b"cost_nano_usd", "model", b"model", "share", b"share"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cost_nano_usd", b"cost_nano_usd", "model", b"model", "output_tokens", b"output_tokens", "share", b"share"]) -> None: ...
 
 Global___ModelShare: typing_extensions.TypeAlias = ModelShare
 
@@ -498,6 +508,12 @@ class CellStats(google.protobuf.message.Message):
     SHED_FIELD_NUMBER: builtins.int
     UNREPORTED_FIELD_NUMBER: builtins.int
     UNREPORTED_NANO_USD_FIELD_NUMBER: builtins.int
+    CACHED_INPUT_TOKENS_FIELD_NUMBER: builtins.int
+    CACHE_WRITE_INPUT_TOKENS_FIELD_NUMBER: builtins.int
+    REASONING_TOKENS_FIELD_NUMBER: builtins.int
+    ESTIMATED_FIELD_NUMBER: builtins.int
+    ESTIMATED_NANO_USD_FIELD_NUMBER: builtins.int
+    GUESSED_FIELD_NUMBER: builtins.int
     model: builtins.str
     decided: builtins.int
     """Decisions that chose this model first."""
@@ -536,6 +552,16 @@ class CellStats(google.protobuf.message.Message):
     report their usage, which takes them off again at the control plane.
     """
     unreported_nano_usd: builtins.int
+    cached_input_tokens: builtins.int
+    """Of input_tokens, those that the provider had in its cache, and those that it put there."""
+    cache_write_input_tokens: builtins.int
+    reasoning_tokens: builtins.int
+    """Of output_tokens, those that the model wrote for itself."""
+    estimated: builtins.int
+    """Attempts whose tokens their endpoint did not tell, and their part of the cost."""
+    estimated_nano_usd: builtins.int
+    guessed: builtins.int
+    """Answers of which nothing that was written could be seen either: they count in no output_tokens."""
     @property
     def cell(self) -> turnout.v1.routing_pb2.Cell: ...
     @property
@@ -563,9 +589,15 @@ class CellStats(google.protobuf.message.Message):
         shed: builtins.int = ...,
         unreported: builtins.int = ...,
         unreported_nano_usd: builtins.int = ...,
+        cached_input_tokens: builtins.int = ...,
+        cache_write_input_tokens: builtins.int = ...,
+        reasoning_tokens: builtins.int = ...,
+        estimated: builtins.int = ...,
+        estimated_nano_usd: builtins.int = ...,
+        guessed: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["cell", b"cell"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["answered", b"answered", "attempts", b"attempts", "busy_s", b"busy_s", "cell", b"cell", "completed", b"completed", "cost_nano_usd", b"cost_nano_usd", "decided", b"decided", "ended", b"ended", "failed", b"failed", "first", b"first", "input_tokens", b"input_tokens", "latency_counts", b"latency_counts", "model", b"model", "output_tokens", b"output_tokens", "shed", b"shed", "slo_missed", b"slo_missed", "unreported", b"unreported", "unreported_nano_usd", b"unreported_nano_usd"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["answered", b"answered", "attempts", b"attempts", "busy_s", b"busy_s", "cache_write_input_tokens", b"cache_write_input_tokens", "cached_input_tokens", b"cached_input_tokens", "cell", b"cell", "completed", b"completed", "cost_nano_usd", b"cost_nano_usd", "decided", b"decided", "ended", b"ended", "estimated", b"estimated", "estimated_nano_usd", b"estimated_nano_usd", "failed", b"failed", "first", b"first", "guessed", b"guessed", "input_tokens", b"input_tokens", "latency_counts", b"latency_counts", "model", b"model", "output_tokens", b"output_tokens", "reasoning_tokens", b"reasoning_tokens", "shed", b"shed", "slo_missed", b"slo_missed", "unreported", b"unreported", "unreported_nano_usd", b"unreported_nano_usd"]) -> None: ...
 
 Global___CellStats: typing_extensions.TypeAlias = CellStats
 
