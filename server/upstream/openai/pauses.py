@@ -2,9 +2,6 @@
 
 from collections.abc import Set
 
-from server.dispatch.exchange import EndpointError
-from server.status_code import Code
-
 # Of what an endpoint asks for: minutes may be meant for a whole account, of which we know little.
 PAUSE_S_MAX = 60.0
 
@@ -22,16 +19,11 @@ class Pauses:
         if seconds:
             self._until_s[place] = now_s + min(seconds, PAUSE_S_MAX)
 
-    def hold(self, place: Place, now_s: float) -> None:
-        """Raises EndpointError while it is to be left alone."""
-        until_s = self._until_s.get(place)
-        if until_s is None:
-            return
-        if now_s >= until_s:
-            del self._until_s[place]
-            return
-        message = f"it asked to be left alone for {until_s - now_s:.3g} s more"
-        raise EndpointError(Code.RESOURCE_EXHAUSTED, message, is_sent=False)
+    def left_s(self, place: Place, now_s: float) -> float:
+        """How long it is still to be left alone."""
+        if place not in self._until_s:
+            return 0.0
+        return max(self._until_s[place] - now_s, 0.0)
 
     def keep(self, places: Set[Place]) -> None:
         """Forgets all others: there are no more than endpoints."""

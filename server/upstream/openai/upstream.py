@@ -116,7 +116,7 @@ class OpenAiUpstream:
         """The head of an answer that is 200; raises EndpointError."""
         url, place = _url(address, asked.operation), (model.name, address)
         access = self._access_to(model)
-        self._pauses.hold(place, self._now_s())
+        self._hold(place)
         ends_s = self._now_s() + timeout_s
         options = access.headers()
         headers = next(options)
@@ -137,6 +137,13 @@ class OpenAiUpstream:
             else:
                 self._pauses.begin(place, refusal.retry_after_s, self._now_s())
                 raise refusal_error(refusal, bytes(asked.body), access.secrets())
+
+    def _hold(self, place: tuple[str, str]) -> None:
+        """Raises EndpointError while the endpoint is to be left alone."""
+        left_s = self._pauses.left_s(place, self._now_s())
+        if left_s:
+            message = f"it asked to be left alone for {left_s:.3g} s more"
+            raise EndpointError(Code.RESOURCE_EXHAUSTED, message, is_sent=False)
 
     def _access_to(self, model: Model) -> Access:
         tracked = self._models.get(model.name)

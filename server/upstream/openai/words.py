@@ -20,6 +20,9 @@ WORDS_CHARS_MAX = 512
 # the request, and only its values are compared.
 _QUOTED_CHARS = 12
 
+# What these hold is a word of the protocol, or ours.
+_NO_PROMPT = frozenset({"model", "role", "type"})
+
 _NOT_BARE = re.compile(r"[\W_]+")
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -92,7 +95,7 @@ def _values(request: bytes) -> Iterator[str]:
         elif isinstance(value, list):
             waiting += value
         elif isinstance(value, dict):
-            waiting += [inner for key, inner in value.items() if key != "model"]
+            waiting += [inner for key, inner in value.items() if key not in _NO_PROMPT]
 
 
 def _bare(text: str) -> str:

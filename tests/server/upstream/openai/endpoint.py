@@ -30,6 +30,7 @@ class Received(NamedTuple):
     line: str
     headers: dict[str, str]
     body: bytes
+    reader: asyncio.StreamReader  # what comes after it, and the end of the connection
 
     @property
     def asked(self) -> Any:
@@ -74,6 +75,16 @@ def saying_and_leaving(data: bytes) -> Behaviour:
 
 def refusing(status: int, error: object, **headers: str) -> Behaviour:
     return saying(whole(json.dumps({"error": error}).encode(), status, **headers))
+
+
+def holding(data: bytes = b"") -> Behaviour:
+    """Says this much, and no more until the caller leaves."""
+
+    async def hold(received: Received, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+        await received.reader.read(1)
+
+    return hold
 
 
 def streaming(*events: bytes) -> Behaviour:
@@ -133,7 +144,7 @@ async def _received(reader: asyncio.StreamReader) -> Received:
     line, *fields = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (f.partition(":") for f in fields)}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Received(line, headers, body)
+    return Received(line, headers, body, reader)
 
 
 @asynccontextmanager

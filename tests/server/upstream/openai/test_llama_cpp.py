@@ -11,7 +11,7 @@ from server.dispatch.exchange import Asked, Operation
 from server.routing.catalog import Model
 from server.upstream.openai.upstream import OpenAiUpstream
 from tests.language_models import started
-from tests.server.upstream.openai.test_upstream import CHAT
+from tests.server.upstream.openai.asking import compiled
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,7 @@ def url() -> Iterator[str]:
 @pytest.fixture
 async def asked_at(url: str) -> AsyncIterator[tuple[OpenAiUpstream, Model]]:
     upstream = OpenAiUpstream({}, now_s=asyncio.get_running_loop().time)
-    model = replace(CHAT, endpoints=(url,))
+    model = replace(compiled(), endpoints=(url,))
     upstream.track([model])
     yield upstream, model
     await upstream.close()
