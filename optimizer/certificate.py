@@ -10,7 +10,8 @@ from optimizer.problem import Problem
 from optimizer.programme import Programme
 from optimizer.shares import repaired
 from optimizer.solution import Failure, Stopped
-from optimizer.solver import Infeasible, Target, Vertex, answers
+from optimizer.solver import answers
+from optimizer.vertex import Infeasible, Target, Vertex
 
 # By how much a row may be exceeded, relative to its bound.
 _VIOLATION_MAX = 1e-9
@@ -53,6 +54,11 @@ def certified(
             feasible = Optimum(vertex, found, stopped="time")
         failure = Failure("uncertified", f"beyond what is allowed: {found}")
     return feasible if feasible is not None and failure.status == "limit" else failure
+
+
+def holds(target: Target, found: Errors) -> bool:
+    """Whether that is within what a certificate allows."""
+    return found.worst_violation <= _VIOLATION_MAX and found.duality_gap <= target.gap_max
 
 
 def errors(programme: Programme, target: Target, vertex: Vertex) -> Errors:

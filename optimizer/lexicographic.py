@@ -16,43 +16,86 @@ from dataclasses import replace
 
 import numpy as np
 
-from optimizer.certificate import Optimum, certified
+from optimizer.certificate import Optimum, certified, errors, holds
 from optimizer.constraints import Constraint
 from optimizer.deadline import Deadline
 from optimizer.problem import Floats, Group, Ints, Problem
 from optimizer.programme import Programme
+from optimizer.sifting import cheapest_start
 from optimizer.solution import Failure
-from optimizer.solver import Cap, Target
+from optimizer.vertex import GAP_MAX, Cap, Infeasible, Target
 
 # Fractions: a level below this gave nothing up.
 _NOTHING = 1e-9
 # An optimum is held as it is; only if rounding made that infeasible may it be worsened by this.
 _MARGINS = (0.0, 1e-9, 1e-8)
+# Where few columns are looked at an optimum is held so loosely: held closer, its price is that of
+# rounding, and no answer could be certified.
+_SIFTED_MARGIN = 2e-7
 # The gap that a pass may have: a share of a large group that is held may weigh a billion times as
 # much as one of a tiny group that is sought, and then rounding alone shows as a gap.
 _PASS_GAP_MAX = 1e-7
 # The elastic solve weighs a level ten times as much as the next, in a spread that leaves the last
 # one far above the solver's tolerance.
 _GRADE, _GRADE_MAX = 10.0, 1e5
+# What it costs to give up a bound whole, in what the window costs at least.
+_PENALTY = 100.0
 # The weight of the cost beside the levels: so small that it mostly decides only between plans that
 # give up the same. The solver is done sooner with it than without.
 _COST_PART = 1e-7
 
 
-def cheapest(problem: Problem, programme: Programme, deadline: Deadline) -> Optimum | Failure:
-    """The cheapest plan that keeps all bounds, or else the cheapest of those that give up least."""
-    strict = programme.upper.copy()
-    strict[programme.shed_start :] = 0.0
-    optimum = certified(problem, programme, Target(programme.cost, strict), deadline)
-    if isinstance(optimum, Optimum):
+def cheapest(
+    problem: Problem, programme: Programme, deadline: Deadline, *, sifted: bool
+) -> Optimum | Failure:
+    """The cheapest plan that keeps all bounds, or else the cheapest of those that give up least.
+
+    A large programme is sifted: what is found by one solve is where the next one starts.
+    """
+    first = _penalised if sifted else _strict
+    optimum = first(problem, programme, deadline)
+    if isinstance(optimum, Optimum) and (optimum.stopped or _is_whole(programme, optimum)):
         return optimum
     if isinstance(optimum, Failure) and optimum.status == "limit":
         return optimum
-    weighed = _weighed(problem, programme, deadline)
-    optimum = _by_levels(problem, programme, deadline)
+    penalised = optimum if isinstance(optimum, Optimum) else None
+    start = None if penalised is None else penalised.vertex.x
+    weighed = _weighed(problem, programme, start, deadline) or penalised
+    if sifted and weighed is not None:
+        start = weighed.vertex.x
+    optimum = _by_levels(problem, programme, start, deadline)
     if isinstance(optimum, Optimum) or weighed is None:
         return optimum
     return weighed._replace(stopped="time" if optimum.status == "limit" else "precision")
+
+
+def _strict(
+    problem: Problem, programme: Programme, deadline: Deadline
+) -> Optimum | Infeasible | Failure:
+    target = Target(programme.cost, _nothing_given_up(programme))
+    return certified(problem, programme, target, deadline)
+
+
+def _penalised(
+    problem: Problem, programme: Programme, deadline: Deadline
+) -> Optimum | Infeasible | Failure:
+    """Bounds have a penalty that none is worth: where all can hold, what is found holds them."""
+    start, cost = cheapest_start(programme), programme.cost.copy()
+    cost[programme.shed_start :] = _PENALTY * max(float(programme.cost @ start), 1.0)
+    target = Target(cost, programme.upper, start=start)
+    return certified(problem, programme, target, deadline)
+
+
+def _is_whole(programme: Programme, optimum: Optimum) -> bool:
+    """Whether it is proven to be the cheapest that keeps all bounds."""
+    target = Target(programme.cost, _nothing_given_up(programme))
+    return holds(target, errors(programme, target, optimum.vertex))
+
+
+def _nothing_given_up(programme: Programme) -> Floats:
+    strict = programme.upper.copy()
+    strict[programme.shed_start :] = 0.0
+    return strict
 
 
 def weighed_cost(problem: Problem, programme: Programme) -> Floats:
@@ -60,9 +103,11 @@ def weighed_cost(problem: Problem, programme: Programme) -> Floats:
     return _graded(programme, _levels(problem, programme)) + _COST_PART * programme.cost
 
 
-def _weighed(problem: Problem, programme: Programme, deadline: Deadline) -> Optimum | None:
+def _weighed(
+    problem: Problem, programme: Programme, start: Floats | None, deadline: Deadline
+) -> Optimum | None:
     cost = weighed_cost(problem, programme)
-    target = Target(cost, programme.upper, gap_max=_PASS_GAP_MAX)
+    target = Target(cost, programme.upper, gap_max=_PASS_GAP_MAX, start=start)
     optimum = certified(problem, programme, target, deadline)
     if not isinstance(optimum, Optimum):
         return None
@@ -70,17 +115,21 @@ def _weighed(problem: Problem, programme: Programme, deadline: Deadline) -> Opti
     return optimum._replace(vertex=replace(optimum.vertex, row_prices=prices))
 
 
-def _by_levels(problem: Problem, programme: Programme, deadline: Deadline) -> Optimum | Failure:
-    held = _relaxed(problem, programme, deadline)
+def _by_levels(
+    problem: Problem, programme: Programme, start: Floats | None, deadline: Deadline
+) -> Optimum | Failure:
+    held = _relaxed(problem, programme, start, deadline)
     if isinstance(held, Failure):
         return held
-    target = Target(programme.cost, held.upper, held.caps)
+    target = replace(held, cost=programme.cost, gap_max=GAP_MAX)
     return _reached(problem, programme, target, deadline)
 
 
-def _relaxed(problem: Problem, programme: Programme, deadline: Deadline) -> Target | Failure:
+def _relaxed(
+    problem: Problem, programme: Programme, start: Floats | None, deadline: Deadline
+) -> Target | Failure:
     """Elastic solves, mostly one, guess all levels; each that gave way is then solved for alone."""
-    held = Target(programme.cost, programme.upper, gap_max=_PASS_GAP_MAX)
+    held = Target(programme.cost, programme.upper, gap_max=_PASS_GAP_MAX, start=start)
     todo: Sequence[Ints] = _levels(problem, programme)
     while todo:
         target = replace(held, cost=_graded(programme, todo))
@@ -151,8 +200,9 @@ def _reached(
 ) -> Optimum | Failure:
     """Solves with what is held. It was found together, so only rounding can make it infeasible."""
     failure = Failure("solver", "infeasible even with everything shed")
+    eased = 0.0 if target.start is None else _SIFTED_MARGIN
     for margin in _MARGINS:
-        caps = tuple(Cap(cap.columns, cap.limit + margin) for cap in target.caps)
+        caps = tuple(Cap(cap.columns, cap.limit + margin + eased) for cap in target.caps)
         loosened = replace(target, upper=target.upper + margin, caps=caps)
         optimum = certified(problem, programme, loosened, deadline)
         if isinstance(optimum, Optimum):
@@ -167,6 +217,8 @@ def _reached(
 def _hold(held: Target, optimum: Optimum, level: Ints) -> Target:
     """A level that gave nothing up is closed, any other capped at what it gave up."""
     given_up = _given_up(optimum, level)
+    if held.start is not None:
+        held = replace(held, start=optimum.vertex.x)
     if given_up > _NOTHING:
         return replace(held, caps=(*held.caps, Cap(level, given_up)))
     upper = held.upper.copy()

@@ -50,26 +50,33 @@ class _Plan(NamedTuple):
     stopped: Stopped = ""
 
 
-def solve(problem: Problem, deadline: Deadline) -> Solution | Failure:
+# To solve fewer pairs of a cell and a model as a whole is quicker than to sift them.
+WHOLE_PAIRS_MAX = 10_000
+
+
+def solve(
+    problem: Problem, deadline: Deadline, *, whole_pairs_max: int = WHOLE_PAIRS_MAX
+) -> Solution | Failure:
     """What cannot be met is named in the plan; a Failure means that there is no plan to trust.
 
     The deadline is for all runs of the solver together: one where all holds, four where only a
     pace is short, mostly one more for each other level that is. When it is reached, the best plan
     that was found by then is the answer, and says that it was stopped.
     """
-    plan = _live_plan(problem, deadline)
+    plan = _live_plan(problem, deadline, whole_pairs_max)
     if isinstance(plan, _Plan):
-        plan = _with_idle_cells(problem, plan, deadline)
+        plan = _with_idle_cells(problem, plan, deadline, whole_pairs_max)
     return _solution(problem, plan) if isinstance(plan, _Plan) else plan
 
 
-def _live_plan(problem: Problem, deadline: Deadline) -> _Plan | Failure:
+def _live_plan(problem: Problem, deadline: Deadline, whole_pairs_max: int) -> _Plan | Failure:
     """Cells without demand are left empty."""
     shares, nothing = np.zeros(problem.cost_nano_usd.shape), np.zeros(problem.pool_count)
     if not live_cells(problem).size:
         return _Plan(shares, nothing, {}, Errors(0.0, 0.0))
     built = programme(problem)
-    optimum = cheapest(problem, built, deadline)
+    sifted = built.shed_start > whole_pairs_max
+    optimum = cheapest(problem, built, deadline, sifted=sifted)
     if isinstance(optimum, Failure):
         return optimum
     vertex, errors, stopped = optimum
@@ -78,7 +85,9 @@ def _live_plan(problem: Problem, deadline: Deadline) -> _Plan | Failure:
     return _Plan(shares, shed, duals(built, vertex), errors, stopped)
 
 
-def _with_idle_cells(problem: Problem, plan: _Plan, deadline: Deadline) -> _Plan | Failure:
+def _with_idle_cells(
+    problem: Problem, plan: _Plan, deadline: Deadline, whole_pairs_max: int
+) -> _Plan | Failure:
     """A cell whose group has demand follows the prices; other groups are planned on their own."""
     live, shares = live_cells(problem), plan.shares.copy()
     silent = np.setdiff1d(np.arange(problem.demand.size), live)
@@ -88,7 +97,7 @@ def _with_idle_cells(problem: Problem, plan: _Plan, deadline: Deadline) -> _Plan
     plan = plan._replace(shares=shares)
     if not alone.size:
         return plan
-    own = _live_plan(idle.nominal(problem, plan.prices, alone), deadline)
+    own = _live_plan(idle.nominal(problem, plan.prices, alone), deadline, whole_pairs_max)
     if isinstance(own, Failure):
         if own.status != "limit":
             return own

@@ -7,7 +7,7 @@ import numpy as np
 from optimizer.constraints import pin_names
 from optimizer.problem import Floats, Problem, group_labels
 from optimizer.programme import Programme
-from optimizer.solver import Vertex
+from optimizer.vertex import Vertex
 
 
 def duals(programme: Programme, vertex: Vertex) -> dict[str, float]:

@@ -29,7 +29,9 @@ class Programme:
     pairs: Pairs
     cost: Floats  # (V,)
     rows: sparse.csr_array  # (R, V)
+    by_column: sparse.csc_array  # (R, V) the same
     limits: Floats  # (R,)
+    pool: Ints  # (L,) of each live cell
     seats: sparse.csr_array  # (L, V) each live cell's shares and its pool's shed fraction
     upper: Floats  # (V,) fractions: all may be shed, all bounds given up
     constraints: tuple[Constraint, ...]  # (R,) what each row says, natural
@@ -57,11 +59,14 @@ def programme(problem: Problem) -> Programme:
     shed_start, slack_start = pairs.seat.size, pairs.seat.size + problem.pool_count
     width = slack_start + slack_row.size
     cost = problem.demand[pairs.cell] * problem.cost_nano_usd[pairs.cell, pairs.model]
+    rows = _matrix(constraints, scale, slack_row, width)
     return Programme(
         pairs=pairs,
         cost=np.pad(cost / _scale(cost), (0, width - shed_start)),
-        rows=_matrix(constraints, scale, slack_row, width),
+        rows=rows,
+        by_column=rows.tocsc(),
         limits=np.array([one.limit for one in constraints]) / scale,
+        pool=problem.pool_of[pairs.live],
         seats=_seats(problem, pairs, width),
         upper=np.ones(width),
         constraints=constraints,

@@ -6,7 +6,7 @@ import numpy as np
 
 from optimizer.problem import Floats, Problem
 from optimizer.programme import Programme
-from optimizer.solver import Vertex
+from optimizer.vertex import Vertex
 
 # Floats hold its multiples up to 1, and add them up exactly in any order.
 _QUANTUM = 2.0**-53

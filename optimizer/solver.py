@@ -1,17 +1,18 @@
 """scipy's linprog on a programme; its result codes stop here."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from scipy import sparse
 from scipy.optimize import linprog
 
 from optimizer.deadline import Deadline
-from optimizer.problem import Floats, Ints
+from optimizer.problem import Floats
 from optimizer.programme import Programme
+from optimizer.sifting import Sifting
 from optimizer.solution import Failure
+from optimizer.vertex import INFEASIBLE, LIMIT, OPTIMAL, TOLERANCE, Cap, Infeasible, Target, Vertex
 
 # One after the other where an answer cannot be trusted: two algorithms, then the first without the
 # presolve, which now and then loses its way among numbers twelve digits apart.
@@ -21,47 +22,13 @@ _ATTEMPTS: tuple[tuple[Literal["highs-ds", "highs-ipm"], bool], ...] = (
     ("highs-ds", False),
 )
 
-# The tightest that HiGHS takes. At its default of 1e-7 a group whose traffic is a millionth of the
-# largest one's was left with a mix 19 % too dear.
-_TOLERANCE = 1e-10
-_OPTIMAL, _LIMIT, _INFEASIBLE = 0, 1, 2
-
-
-class Cap(NamedTuple):
-    """An optimum already reached: the sum of these columns is at most limit."""
-
-    columns: Ints
-    limit: float
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What is minimised, and what is held meanwhile."""
-
-    cost: Floats  # (V,)
-    upper: Floats  # (V,)
-    caps: tuple[Cap, ...] = ()
-    gap_max: float = 1e-9  # relative: how far from the least the answer may be
-
-
-@dataclass(frozen=True, slots=True)
-class Vertex:
-    """An optimum of the scaled programme and its prices."""
-
-    x: Floats  # (V,)
-    row_prices: Floats  # (R,) not negative
-    cap_prices: Floats  # (caps,) not negative
-    seat_prices: Floats  # (L,) of either sign
-
-
-class Infeasible:
-    """No x satisfies the rows."""
-
 
 def answers(
     programme: Programme, target: Target, deadline: Deadline
 ) -> Iterator[Vertex | Infeasible | Failure]:
     """One for each attempt: ask for the next only if the last cannot be trusted."""
+    if target.start is not None:
+        yield Sifting(programme, target).answer(target.start, deadline)
     rows, limits = _with_caps(programme, target.caps)
     for method, presolve in _ATTEMPTS:
         left_s = deadline.left_s()
@@ -79,18 +46,18 @@ def answers(
             options={
                 "presolve": presolve,
                 "time_limit": left_s,
-                "primal_feasibility_tolerance": _TOLERANCE,
-                "dual_feasibility_tolerance": _TOLERANCE,
+                "primal_feasibility_tolerance": TOLERANCE,
+                "dual_feasibility_tolerance": TOLERANCE,
             },
         )
-        if result.status == _OPTIMAL:
+        if result.status == OPTIMAL:
             prices = np.maximum(-result.ineqlin.marginals, 0.0)
             count = len(programme.constraints)
             yield Vertex(result.x, prices[:count], prices[count:], result.eqlin.marginals)
-        elif result.status == _INFEASIBLE:
+        elif result.status == INFEASIBLE:
             yield Infeasible()
         else:
-            yield Failure("limit" if result.status == _LIMIT else "solver", result.message)
+            yield Failure("limit" if result.status == LIMIT else "solver", result.message)
 
 
 def _with_caps(programme: Programme, caps: tuple[Cap, ...]) -> tuple[sparse.csr_array, Floats]:

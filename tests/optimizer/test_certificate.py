@@ -10,7 +10,7 @@ from optimizer.certificate import Optimum, certified, errors
 from optimizer.deadline import Deadline
 from optimizer.problem import Budget, Floats, Group, Problem
 from optimizer.programme import Programme, programme
-from optimizer.solver import Target, Vertex
+from optimizer.vertex import Target, Vertex
 from tests.optimizer.windows import TIME_LIMIT_S, capacity_of, window
 
 
