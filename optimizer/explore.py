@@ -17,7 +17,8 @@ from optimizer.lexicographic import weighed_cost
 from optimizer.problem import Bools, Floats, Ints, Problem
 from optimizer.programme import programme
 from optimizer.shares import table
-from optimizer.solver import Target, Vertex, answers
+from optimizer.solver import answers
+from optimizer.vertex import Target, Vertex
 
 # How far each world of a window is from what is expected, in parts of a joint draw: near ones find
 # what is better by a little, far ones what is believed to be bad.
