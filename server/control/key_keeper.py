@@ -45,7 +45,8 @@ class KeyKeeper:
         self._clock = clock
         self._ring = read_ring(path)
         self._on_disk = self._ring
-        self._used: dict[str, float] = {}  # of keys that there are
+        self._ids = _ids_in(self._ring)  # revoked ones too
+        self._used: dict[str, float] = {}  # of these
         self._number = 0
         self._publish()
 
@@ -74,12 +75,8 @@ class KeyKeeper:
     def count_use(self, used: Iterable[KeyUse]) -> None:
         """Takes from a push when keys were used last."""
         for use in used:
-            if use.used_s > self._used.get(use.id, 0.0) and self.ring_has(use.id):
+            if use.id in self._ids and use.used_s > self._used.get(use.id, 0.0):
                 self._used[use.id] = use.used_s
-
-    def ring_has(self, id_: str) -> bool:
-        """Whether there is such a key, revoked or not."""
-        return self._ring is not None and self._ring.has(id_)
 
     async def write_again(self) -> None:
         """Writes what others have removed since, and when keys were used; a full disk is told."""
@@ -95,7 +92,7 @@ class KeyKeeper:
 
     async def _create(self, terms: Terms, by: Author) -> tuple[KeyRecord, str]:
         async with self._updating:
-            id_ = next(made for made in iter(_new_id, "") if not self.ring_has(made))
+            id_ = next(made for made in iter(_new_id, "") if made not in self._ids)
             secret = whole(id_, secrets.token_urlsafe(SECRET_BYTES))
             ring = self.ring.created(id_, digest_of(secret), terms, now_s=self._clock())
             await self._replace(ring, id_, f"created for tenant {terms.tenant!r}", by)
@@ -125,7 +122,8 @@ class KeyKeeper:
             Update.of([change], by, now_s=self._clock()), lambda: self._write_now(ring)
         )
         self._ring = self._on_disk = ring
-        self._used = {key: used_s for key, used_s in self._used.items() if ring.has(key)}
+        self._ids = _ids_in(ring)
+        self._used = {key: used_s for key, used_s in self._used.items() if key in self._ids}
         self._publish()
 
     def _publish(self) -> None:
@@ -169,6 +167,10 @@ def _lost(path: Path) -> KeyRing:
     except OSError as error:
         _log.warning("that the keys are lost cannot be kept", error=str(error))
     return ring
+
+
+def _ids_in(ring: KeyRing | None) -> frozenset[str]:
+    return frozenset() if ring is None else frozenset(record.id for record in ring.records)
 
 
 def _new_id() -> str:

@@ -93,10 +93,6 @@ class KeyRing:
                 return record
         raise NotFound("there is no such key: 'turnout keys list' shows their ids", field="id")
 
-    def has(self, id_: str) -> bool:
-        """Whether there is one of this id."""
-        return any(record.id == id_ for record in self.records)
-
     def created(self, id_: str, digest: bytes, terms: Terms, *, now_s: float) -> "KeyRing":
         """With one more; where there is no room the oldest goes that is over.
 

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -283,6 +284,30 @@ async def test_a_key_opens_both_doors_and_revoked_none(tmp_path: Path) -> None:
         await revoke(service, made.key.id)
         assert await models_status(service, made.secret) == 401
         assert served(await callers.ask(made.secret)) == [False, False]
+
+
+async def test_at_the_door_a_certificate_does_where_it_is_bound_to_a_tenant(
+    tmp_path: Path,
+) -> None:
+    ours, callers = Authority(tmp_path), Authority(tmp_path, "callers")
+    files = ours.issue("server", "localhost")._replace(client_ca_file=str(callers.file))
+    path = door_configured(
+        tmp_path, data="localhost:0", openai="localhost:0", tls=dict(files._asdict())
+    )
+    bound = "callers: {anonymous: false, tenants_by_certificate: {a.example: team-b}}\n"
+    path.write_text(path.read_text() + bound)
+    async with serving(path, tmp_path / "state") as service:
+        said = []
+        for name in ("a", "b"):
+            shown = callers.issue(name, f"{name}.example")
+            context = ssl.create_default_context(cafile=ours.file)
+            context.load_cert_chain(shown.cert_file, shown.key_file)
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(f"https://{service.openai}/v1/models", ssl=context) as response,
+            ):
+                said.append(response.status)
+        assert said == [200, 401]
 
 
 async def test_no_key_is_in_a_log_or_in_a_file(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from grpc import StatusCode
 from server.routing.callers import Shown
 from server.routing.errors import RoutingError
 from server.routing.keys import KeptSecret, Key, digest_of, whole
+from server.rpc.callers import names_in
 from server.rpc.errors import STATUS
 from server.wire import oip_pb2
 from tests.server.rpc.requests import infer_request, route_request
@@ -71,6 +72,13 @@ async def model_infer(service: Service, metadata: Metadata) -> object:
 
 async def report(service: Service, metadata: Metadata) -> object:
     return await service.routing.Report(pb.ReportRequest(), metadata=metadata)
+
+
+def test_a_common_name_counts_only_where_a_certificate_has_no_others() -> None:
+    alone = {"x509_common_name": [b"a.example"], "x509_subject_alternative_name": []}
+    assert names_in(alone) == ["a.example"]
+    assert names_in({**alone, "x509_subject_alternative_name": [b"b.example"]}) == ["b.example"]
+    assert names_in({}) == []
 
 
 CALLS = pytest.mark.parametrize("call", [route, route_batch, infer, model_infer, report])

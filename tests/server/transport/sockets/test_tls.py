@@ -13,6 +13,7 @@ from server.transport.sockets.tls import (
     TlsError,
     TlsFiles,
     faults,
+    peer_names,
     server_context,
     speaks_h2,
 )
@@ -234,3 +235,19 @@ def serial(certificates: Certificates, authority: Authority) -> object:
     certificate = shown.getpeercert()
     assert certificate is not None
     return certificate["serialNumber"]
+
+
+def test_the_names_in_a_certificate_are_told_by_the_words_of_grpc() -> None:
+    certificate = {
+        "subject": ((("countryName", "DE"),), (("commonName", "team-a"),)),
+        "subjectAltName": (("DNS", "a.example"), ("URI", "spiffe://example/a")),
+    }
+    assert peer_names(certificate) == {
+        "x509_common_name": [b"team-a"],
+        "x509_subject_alternative_name": [b"a.example", b"spiffe://example/a"],
+    }
+
+
+def test_a_certificate_that_was_not_looked_at_has_no_names() -> None:
+    assert not any(peer_names({}).values())
+    assert not any(peer_names(None).values())
