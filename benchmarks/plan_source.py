@@ -47,6 +47,12 @@ class PlanSource(control_pb2_grpc.ControlServiceServicer):
         async for part in self._publisher.watch():
             yield part
 
+    async def WatchKeys(
+        self, _request: pb.WatchKeysRequest, _context: Context
+    ) -> AsyncIterator[pb.WatchKeysResponse]:
+        yield pb.WatchKeysResponse(number=1)  # none was ever made
+        await asyncio.Event().wait()
+
     async def PushStats(
         self, _request: pb.PushStatsRequest, _context: Context
     ) -> pb.PushStatsResponse:

@@ -20,6 +20,7 @@ from server.app.chat_queue import ChatQueue
 from server.app.data_listener import DataListener, data_listener
 from server.app.door_listener import DoorListener, door_listener
 from server.app.follower import Follower
+from server.app.key_follower import KeyFollower
 from server.app.large_chats import LargeChats
 from server.app.memory import map_large_buffers
 from server.app.pusher import Pusher
@@ -29,7 +30,6 @@ from server.app.settings import BindError, Settings, clock, read_settings, stop_
 from server.control.client import ControlClient, control_channel
 from server.control.kept_file import FileRefused
 from server.control.key_file import read_key
-from server.control.key_messages import keys_of
 from server.dispatch.dispatcher import Dispatcher
 from server.door.service import DoorService
 from server.routing.callers import Callers
@@ -52,7 +52,6 @@ from server.upstream.upstreams import Upstreams
 from server.version import VERSION
 from server.wire import oip_pb2_grpc
 from turnout.v1 import routing_pb2_grpc
-from turnout.v1.control_pb2 import KeySet
 
 _SERVICES = (ROUTING, OIP, HEALTH)
 # Calls that are out have some 50 objects each, which are gone when they end: of less than a hundred
@@ -84,12 +83,13 @@ async def serve(
     dispatcher = _dispatcher(router, upstreams, counters, now_s)
     pusher = Pusher(router, counters, listener.transport, upstreams.limits_reached, now_s=now_s)
     follower = Follower(router, upstreams.track, pusher.follow, pusher.configured)
+    keys = KeyFollower(router.callers, pusher.keys_in_force)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(upstreams.close)
         large_chats = LargeChats(ReaderProcess(), ChatQueue())
         stack.push_async_callback(large_chats.close)
         channel = await stack.enter_async_context(control_channel(settings.control_address))
-        control = ControlClient(channel, settings.name, _following_keys(router, pusher))
+        control = ControlClient(channel, settings.name)
         stack.push_async_callback(pusher.push, control)  # the last counters, once calls have ended
         server = listener.server
         answering = ErrorAnswering(server, counters.count_refusal)
@@ -113,15 +113,18 @@ async def serve(
             ),
         )
         _add_standard(server, health_servicer)
-        service = DoorService(
-            router,
-            dispatcher,
-            large_chats.read,
-            counters.count_refusal,
-            now_s=now_s,
-            chance=random.random,
+        door = door_listener(
+            settings,
+            DoorService(
+                router,
+                dispatcher,
+                large_chats.read,
+                counters.count_refusal,
+                now_s=now_s,
+                chance=random.random,
+            ).answer,
+            listener.transport,
         )
-        door = door_listener(settings, service.answer, listener.transport)
         pusher.data_address = address = await listener.start()
         stack.push_async_callback(_stop_together, listener, door)
         if door is not None:
@@ -130,7 +133,8 @@ async def serve(
         prober = Prober(router, upstreams.is_ready, now_s=now_s, chance=random.random)
         await _until(
             stop,
-            follower.run(control),
+            keys.run(control),
+            keys.before(lambda: follower.run(control)),
             pusher.run(control),
             prober.run(),
             announce(
@@ -146,16 +150,6 @@ def _held(listener: DataListener) -> HeldBytes | None:
 async def _stop_together(listener: DataListener, door: DoorListener | None) -> None:
     """Sees the calls of both through: each may take as long as a process has for it."""
     await asyncio.gather(listener.stop(), *(() if door is None else (door.stop(),)))
-
-
-def _following_keys(router: Router, pusher: Pusher) -> Callable[[int, KeySet], None]:
-    """Puts keys in force as they come: a key that is revoked waits for no configuration."""
-
-    def follow(epoch: int, keys: KeySet) -> None:
-        router.callers.put_in_force(keys_of(keys), lost=keys.lost)
-        pusher.keys_in_force(epoch, keys.number)
-
-    return follow
 
 
 async def _until(stop: asyncio.Event, *work: Coroutine[Any, Any, None]) -> None:

@@ -5,7 +5,7 @@ import gc
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import structlog
 
@@ -32,10 +32,13 @@ CALL_TIMEOUT_S = 5.0
 SETTLED_AT_ONCE = 250
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["ControlService"].full_name
-_WATCH, _PUSH, _SETTLE = (f"/{_SERVICE}/{name}" for name in ("WatchPlan", "PushStats", "Settle"))
+_WATCH, _WATCH_KEYS, _PUSH, _SETTLE = (
+    f"/{_SERVICE}/{name}" for name in ("WatchPlan", "WatchKeys", "PushStats", "Settle")
+)
 # What a control plane that is being started again looks like; anything else will not heal.
 _AWAY = (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
 
+_Told = TypeVar("_Told")
 _log = structlog.get_logger()
 
 
@@ -66,23 +69,12 @@ async def control_channel(address: str) -> AsyncIterator[Channel]:
         await channel.close()
 
 
-def _not_served(epoch: int, keys: pb.KeySet) -> None:
-    """Nobody shows a key here."""
-
-
 class ControlClient:
     """One worker's connection to its control plane, which may go away and come back."""
 
-    def __init__(
-        self,
-        channel: Channel,
-        worker: str,
-        on_keys: Callable[[int, pb.KeySet], None] = _not_served,
-    ) -> None:
-        """`on_keys` is told of keys in force, with the epoch that numbers them."""
+    def __init__(self, channel: Channel, worker: str) -> None:
         self._channel = channel
         self._worker = worker
-        self._on_keys = on_keys
         self._is_refused = False
         self._newest = (0, 0)
         self.confirmed: Confirmed | None = None  # of the plan in force; None before the first
@@ -91,18 +83,15 @@ class ControlClient:
 
     async def snapshots(self) -> AsyncGenerator[Snapshot, None]:
         """Whole snapshots, each newer than the last; goes on when the other side comes back."""
-        wait_s = RETRY_FIRST_S
-        while True:
-            try:
-                async with aclosing(self._watch()) as watched:
-                    async for snapshot in watched:
-                        wait_s = RETRY_FIRST_S
-                        yield snapshot
-            except CallFailed as failure:
-                if wait_s == RETRY_FIRST_S:  # once for each time it goes
-                    _log.warning("control plane lost", status=failure.code.name)
-            await asyncio.sleep(wait_s)
-            wait_s = min(2 * wait_s, RETRY_LAST_S)
+        async with aclosing(_again(self._watch, _tell_loss)) as snapshots:
+            async for snapshot in snapshots:
+                yield snapshot
+
+    async def key_sets(self) -> AsyncGenerator[pb.WatchKeysResponse, None]:
+        """The keys in force, then those after each change; goes on as snapshots do."""
+        async with aclosing(_again(self._watch_keys, _told_by_snapshots)) as key_sets:
+            async for keys in key_sets:
+                yield keys
 
     async def push(self, request: pb.PushStatsRequest) -> None:
         """Sends counters; returns once they are counted, raises ControlPlaneDown otherwise."""
@@ -132,9 +121,6 @@ class ControlClient:
             async for message in call:
                 await asyncio.sleep(0)  # many parts come in one read: each has a turn of its own
                 part = pb.WatchPlanResponse.FromString(message)
-                if part.HasField("keys"):
-                    self._on_keys(part.epoch, part.keys)
-                    continue
                 if part.plan_id:
                     self.confirmed = Confirmed(part.plan_s, part.window_s)
                 if part.confirms:
@@ -151,6 +137,14 @@ class ControlClient:
                     self._newest = part.epoch, part.number
                     yield assembly.snapshot(part)
                     assembly = Assembly()
+
+    async def _watch_keys(self) -> AsyncGenerator[pb.WatchKeysResponse, None]:
+        request = pb.WatchKeysRequest(protocol=PROTOCOL, worker=self._worker)
+        async with self._channel.stream(_WATCH_KEYS, timeout_s=None) as call:
+            await call.send(request.SerializeToString())
+            call.half_close()
+            async for message in call:
+                yield pb.WatchKeysResponse.FromString(message)
 
     async def _call(self, path: str, request: bytes) -> bytes:
         """Answers one request; raises ControlPlaneDown."""
@@ -242,3 +236,29 @@ def _model_shares(shares: Sequence[pb.ModelShare], indexes: Sequence[int | None]
     """The shares of models that are known; whoever picks reckons with the sum of these."""
     placed = [(indexes[s.model], s.share, s.cost_nano_usd) for s in shares]
     return tuple([(index, share, cost) for index, share, cost in placed if index is not None])
+
+
+async def _again(
+    watch: Callable[[], AsyncGenerator[_Told, None]], on_lost: Callable[[CallFailed], None]
+) -> AsyncGenerator[_Told, None]:
+    """What is watched, and watched again whenever it ends; `on_lost` is told once each time."""
+    wait_s = RETRY_FIRST_S
+    while True:
+        try:
+            async with aclosing(watch()) as watched:
+                async for told in watched:
+                    wait_s = RETRY_FIRST_S
+                    yield told
+        except CallFailed as failure:
+            if wait_s == RETRY_FIRST_S:
+                on_lost(failure)
+        await asyncio.sleep(wait_s)
+        wait_s = min(2 * wait_s, RETRY_LAST_S)
+
+
+def _tell_loss(failure: CallFailed) -> None:
+    _log.warning("control plane lost", status=failure.code.name)
+
+
+def _told_by_snapshots(failure: CallFailed) -> None:
+    """Whoever watches the plan has lost the same control plane, and tells."""

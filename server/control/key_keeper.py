@@ -6,7 +6,7 @@ a tenant, until an operator makes keys anew.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,10 +17,9 @@ from server.control.kept_config import KeptConfig
 from server.control.kept_file import FileRefused, read_own, set_aside, write_whole
 from server.control.key_messages import key_set
 from server.control.key_ring import RING_BYTES_MAX, KeyRecord, KeyRing, Terms
-from server.control.publisher import Publisher
 from server.control.update_log import Author, Update
 from server.routing.keys import ID_ALPHABET, ID_CHARS, SECRET_BYTES, digest_of, whole
-from turnout.v1.control_pb2 import KeyUse
+from turnout.v1.control_pb2 import KeyUse, WatchKeysResponse
 
 _log = structlog.get_logger()
 
@@ -32,23 +31,26 @@ class KeyKeeper:
         self,
         path: Path,
         kept: KeptConfig,
-        publisher: Publisher,
         updating: asyncio.Lock,
         *,
+        epoch: int,
         clock: Callable[[], float],
     ) -> None:
-        """`updating` is held while `kept` is written to, by whoever does."""
+        """`updating` is held while `kept` is written to, by whoever does.
+
+        `epoch` is another for each start of the control plane.
+        """
         self._path = path
         self._kept = kept
-        self._publisher = publisher
+        self._epoch = epoch
         self._updating = updating
         self._clock = clock
         self._ring = read_ring(path)
         self._on_disk = self._ring
         self._ids = _ids_in(self._ring)  # revoked ones too
         self._used: dict[str, float] = {}  # of these
-        self._number = 0
-        self._publish()
+        self._news = asyncio.Event()
+        self._told = key_set(self._ring, epoch=epoch, number=1)
 
     @property
     def ring(self) -> KeyRing:
@@ -58,7 +60,18 @@ class KeyKeeper:
     @property
     def number(self) -> int:
         """Of the keys in force, as workers tell it."""
-        return self._number
+        return self._told.number
+
+    async def watch(self) -> AsyncIterator[WatchKeysResponse]:
+        """The keys in force, then those after each change; never ends."""
+        seen = 0
+        while True:
+            news, told = self._news, self._told
+            if told.number == seen:
+                await news.wait()
+            else:
+                seen = told.number
+                yield told
 
     async def create(self, terms: Terms, *, by: Author) -> tuple[KeyRecord, str]:
         """A new key, and what its holder shows; raises InvalidRequest, or OSError."""
@@ -127,8 +140,9 @@ class KeyKeeper:
         self._publish()
 
     def _publish(self) -> None:
-        self._number += 1
-        self._publisher.publish_keys(key_set(self._ring, self._number))
+        self._told = key_set(self._ring, epoch=self._epoch, number=self.number + 1)
+        self._news.set()
+        self._news = asyncio.Event()
 
     async def _write(self, ring: KeyRing) -> None:
         await asyncio.to_thread(self._write_now, ring)

@@ -3,28 +3,30 @@
 from collections.abc import Iterator
 
 from server.control.key_ring import KeyRing
+from server.control.protocol import PROTOCOL
 from server.routing.keys import KeptSecret, Key
-from turnout.v1 import control_pb2
+from turnout.v1 import control_pb2 as pb
 
 
-def key_set(ring: KeyRing | None, number: int) -> control_pb2.KeySet:
+def key_set(ring: KeyRing | None, *, epoch: int, number: int) -> pb.WatchKeysResponse:
     """What workers are to have in force; None: no key was ever made."""
-    if ring is None:
-        return control_pb2.KeySet(number=number)
-    keys = map(_caller_key, ring.keys())
-    return control_pb2.KeySet(number=number, made=True, lost=ring.lost, keys=keys)
+    told = pb.WatchKeysResponse(protocol=PROTOCOL, epoch=epoch, number=number)
+    if ring is not None:
+        told.made, told.lost = True, ring.lost
+        told.keys.extend(map(_caller_key, ring.keys()))
+    return told
 
 
-def keys_of(keys: control_pb2.KeySet) -> list[Key] | None:
+def keys_of(told: pb.WatchKeysResponse) -> list[Key] | None:
     """What `key_set` was made of; None: no key was ever made."""
-    return list(_keys(keys)) if keys.made else None
+    return list(_keys(told)) if told.made else None
 
 
-def _caller_key(key: Key) -> control_pb2.CallerKey:
-    return control_pb2.CallerKey(
+def _caller_key(key: Key) -> pb.CallerKey:
+    return pb.CallerKey(
         id=key.id,
         tenant=key.tenant,
-        secrets=[control_pb2.KeySecret(digest=d, until_s=until_s) for d, until_s in key.secrets],
+        secrets=[pb.KeySecret(digest=d, until_s=until_s) for d, until_s in key.secrets],
         classes=sorted(key.classes),
         requests_per_minute=key.requests_per_minute,
         concurrent=key.concurrent,
@@ -32,8 +34,8 @@ def _caller_key(key: Key) -> control_pb2.CallerKey:
     )
 
 
-def _keys(keys: control_pb2.KeySet) -> Iterator[Key]:
-    for one in keys.keys:
+def _keys(told: pb.WatchKeysResponse) -> Iterator[Key]:
+    for one in told.keys:
         yield Key(
             one.id,
             one.tenant,

@@ -88,7 +88,7 @@ class ControlPlane:
         self._updating = asyncio.Lock()  # whatever is kept with who asked for it
         self._replacing = asyncio.Lock()  # the classifier
         self.keys = KeyKeeper(
-            files.keys, self._kept_config, self._publisher, self._updating, clock=clock
+            files.keys, self._kept_config, self._updating, epoch=epoch, clock=clock
         )
 
     def now_s(self) -> float:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 
 from server.control.protocol import PROTOCOL
-from turnout.v1.control_pb2 import KeySet, WatchPlanResponse
+from turnout.v1.control_pb2 import WatchPlanResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +29,11 @@ class Publisher:
         self._epoch = epoch
         self._news = asyncio.Event()
         self._newest = _Snapshot(1, config_json, 1, (WatchPlanResponse(),))
-        self._keys: KeySet | None = None
 
     @property
     def config_number(self) -> int:
         """Of the snapshot that brings the configuration in force, or a later one."""
         return self._newest.config_number
-
-    def publish_keys(self, keys: KeySet) -> None:
-        """Publishes keys, which come before all else; their number is another each time."""
-        self._keys = keys
-        self._wake()
 
     def publish_config(self, config_json: bytes) -> None:
         """Publishes a configuration beside the plan in force."""
@@ -64,13 +58,8 @@ class Publisher:
     async def watch(self) -> AsyncIterator[WatchPlanResponse]:
         """The snapshot in force, then each that follows, in parts; never ends."""
         seen, confirmed_s = 0, 0.0
-        keys: KeySet | None = None
         while True:
             news, snapshot = self._news, self._newest
-            if self._keys is not keys:
-                keys = self._keys
-                yield WatchPlanResponse(protocol=PROTOCOL, epoch=self._epoch, keys=keys)
-                continue
             if snapshot.number != seen:
                 for part in self._parts(snapshot, with_config=snapshot.config_number > seen):
                     yield part
@@ -83,9 +72,6 @@ class Publisher:
 
     def _replace(self, snapshot: _Snapshot) -> None:
         self._newest = snapshot
-        self._wake()
-
-    def _wake(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
 

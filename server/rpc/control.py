@@ -63,6 +63,13 @@ class ControlServicer(control_pb2_grpc.ControlServiceServicer):
         async for part in self._plane.watch():
             yield part
 
+    async def WatchKeys(
+        self, request: pb.WatchKeysRequest, context: Context
+    ) -> AsyncIterator[pb.WatchKeysResponse]:
+        check_protocol(request.protocol)
+        async for told in self._plane.keys.watch():
+            yield told
+
     @raw
     async def PushStats(self, data: Bytes, context: Context) -> bytes:  # type: ignore[override]
         hold_shape(data, _PUSHED, _PUSH_STEPS_MAX)

@@ -28,6 +28,11 @@ class Raising(control_pb2_grpc.ControlServiceServicer):
     async def Settle(self, request: pb.SettleRequest, context: object) -> Any:
         raise self.error
 
+    async def WatchKeys(
+        self, request: pb.WatchKeysRequest, context: object
+    ) -> AsyncIterator[pb.WatchKeysResponse]:
+        yield pb.WatchKeysResponse(number=1)
+
     async def WatchPlan(
         self, request: pb.WatchPlanRequest, context: object
     ) -> AsyncIterator[pb.WatchPlanResponse]:

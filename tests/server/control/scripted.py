@@ -44,6 +44,11 @@ class Scripted(ControlServiceServicer):
             yield part
         await context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
 
+    async def WatchKeys(
+        self, request: pb.WatchKeysRequest, context: Context
+    ) -> AsyncIterator[pb.WatchKeysResponse]:
+        yield pb.WatchKeysResponse(number=1)
+
     async def PushStats(
         self, request: pb.PushStatsRequest, context: Context
     ) -> pb.PushStatsResponse:

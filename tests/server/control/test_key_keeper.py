@@ -1,18 +1,20 @@
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from server.control.kept_config import KeptConfig
+from server.control.kept_file import write_whole
 from server.control.key_keeper import KeyKeeper, read_ring
 from server.control.key_messages import keys_of
 from server.control.key_ring import KeyRing, Terms
-from server.control.publisher import Publisher
 from server.routing.callers import Callers, Shown
 from server.routing.errors import KeyUnknown, NotFound
+from server.routing.keys import KEYS_MAX, digest_of
 from tests.server.control.told import AUTHOR, NOW_S
-from turnout.v1.control_pb2 import KeySet, KeyUse
+from turnout.v1.control_pb2 import KeyUse, WatchKeysResponse
 
 TERMS = Terms("team-a")
 
@@ -23,14 +25,13 @@ class Kept:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "keys.json"
         self.updates = KeptConfig(folder / "live.json", folder / "updates.jsonl")
-        self.publisher = Publisher(7, b"{}")
         self.keeper = KeyKeeper(
-            self.path, self.updates, self.publisher, asyncio.Lock(), clock=lambda: NOW_S
+            self.path, self.updates, asyncio.Lock(), epoch=7, clock=lambda: NOW_S
         )
 
-    async def told(self) -> KeySet:
-        """What a worker that begins to watch is told before all else."""
-        return (await anext(self.publisher.watch())).keys
+    async def told(self) -> WatchKeysResponse:
+        """What a worker that begins to watch is told."""
+        return await anext(self.keeper.watch())
 
     async def callers(self) -> Callers:
         found, keys = Callers(), await self.told()
@@ -198,12 +199,27 @@ async def test_a_use_of_a_key_that_there_is_not_is_not_remembered(kept: Kept) ->
     assert [one.used_s for one in kept.keeper.ring.records] == [None]
 
 
-async def test_keys_come_before_all_else_and_again_with_each_change(kept: Kept) -> None:
-    watch = kept.publisher.watch()
-    first, second = [await anext(watch) for _ in range(2)]
-    assert first.HasField("keys")
-    assert second.config_json == b"{}"
-    await kept.keeper.create(TERMS, by=AUTHOR)
-    third = await anext(watch)
-    assert [key.tenant for key in third.keys.keys] == ["team-a"]
-    assert not third.number
+async def test_who_watches_is_told_the_keys_in_force_and_then_the_newest_after_changes(
+    kept: Kept,
+) -> None:
+    watch = kept.keeper.watch()
+    first = await anext(watch)
+    assert (first.epoch, first.made) == (7, False)
+    waiting = asyncio.ensure_future(anext(watch))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    for _ in range(3):
+        await kept.keeper.create(TERMS, by=AUTHOR)
+    await waiting
+    newest = await anext(watch)
+    assert [key.tenant for key in newest.keys] == 3 * ["team-a"]
+
+
+async def test_the_uses_of_as_many_keys_as_there_may_be_are_taken(tmp_path: Path) -> None:
+    ids = [f"{number:010}" for number in range(KEYS_MAX)]
+    made = KeyRing().created("aaaaaaaaaa", digest_of("a"), TERMS, now_s=NOW_S).records[0]
+    ring = KeyRing(tuple(replace(made, id=id_) for id_ in ids))
+    write_whole(tmp_path / "keys.json", ring.to_bytes())
+    keeper = Kept(tmp_path).keeper
+    keeper.count_use([KeyUse(id=id_, used_s=NOW_S) for id_ in ids])
+    assert {record.used_s for record in keeper.ring.records} == {NOW_S}

@@ -1,6 +1,8 @@
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,13 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
 
+from server.app.key_follower import KeyFollower
 from server.control.client import ControlClient
-from server.control.key_messages import keys_of
 from server.control.key_ring import CLASSES_MAX, NOTE_BYTES_MAX, OVERLAP_S_MAX, TENANT_BYTES_MAX
 from server.control.protocol import PROTOCOL
 from server.routing.callers import Callers, Shown
 from server.rpc.author import OPERATOR_KEY
-from tests.server.control.served import Served, control_plane, serving
+from tests.server.control.served import PATIENCE_S, Served, control_plane, serving
 from tests.server.control.told import service
 from tests.server.rpc.refusal import refusal
 from turnout.v1 import admin_pb2 as pb
@@ -164,42 +166,61 @@ class Worker:
 
     def __init__(self, served: Served) -> None:
         self.callers = Callers()
-        self._in_force = 0, 0
-        self._client = ControlClient(served.channel, "w0", self._follow)
-        self._snapshots = self._client.snapshots()
+        self.in_force = 0, 0
+        self._client = ControlClient(served.channel, "w0")
+        self._follower = KeyFollower(self.callers, self._followed)
         self._sequence = 0
 
-    def _follow(self, epoch: int, keys: control_pb2.KeySet) -> None:
-        self.callers.put_in_force(keys_of(keys), lost=keys.lost)
-        self._in_force = epoch, keys.number
+    def _followed(self, epoch: int, number: int) -> None:
+        self.in_force = epoch, number
 
-    async def begin(self) -> None:
-        """Returns with the first configuration, before which keys come."""
-        await anext(self._snapshots)
+    @asynccontextmanager
+    async def following(self) -> AsyncIterator[None]:
+        """From the first keys on."""
+        following = asyncio.create_task(self._follower.run(self._client))
+        await self._follower.before(_nothing)
+        try:
+            yield
+        finally:
+            following.cancel()
 
     async def push(self, **said: Any) -> None:
         self._sequence += 1
-        epoch, number = self._in_force
+        epoch, number = self.in_force
         request = _push(sequence=self._sequence, epoch=epoch, keys_number=number, **said)
         await self._client.push(request)
+
+
+async def _nothing() -> None:
+    """All that is wanted is to wait."""
 
 
 def _push(**said: Any) -> control_pb2.PushStatsRequest:
     return control_pb2.PushStatsRequest(protocol=PROTOCOL, boot="b0", **said)
 
 
-async def test_keys_are_in_force_at_a_worker_before_it_has_a_configuration(served: Served) -> None:
+async def test_keys_are_in_force_at_a_worker_before_it_does_anything_else(served: Served) -> None:
     made = await create(served)
     worker = Worker(served)
-    await worker.begin()
     shown = Shown([f"Bearer {made.secret}"])
-    assert worker.callers.find(shown, now_s=time.time()).tenant == "team-a"
+    async with worker.following():
+        assert worker.callers.find(shown, now_s=time.time()).tenant == "team-a"
+
+
+async def test_a_change_reaches_a_worker_that_reads_no_plan_meanwhile(served: Served) -> None:
+    """As one does that compiles a large configuration."""
+    worker = Worker(served)
+    async with worker.following():
+        before = worker.in_force
+        await create(served)
+        async with asyncio.timeout(PATIENCE_S):
+            while worker.in_force == before:  # noqa: ASYNC110 - it comes in its own time
+                await asyncio.sleep(0.001)
 
 
 async def test_when_a_key_was_used_last_is_told_by_workers(served: Served) -> None:
     made = await create(served)
     worker = Worker(served)
-    await worker.begin()
     await worker.push(keys_used=[control_pb2.KeyUse(id=made.key.id, used_s=1_000.5)])
     (found,) = await listed(served)
     assert found.last_used.ToMilliseconds() == 1_000_500
@@ -207,8 +228,8 @@ async def test_when_a_key_was_used_last_is_told_by_workers(served: Served) -> No
 
 async def test_a_worker_that_does_not_follow_is_named(served: Served) -> None:
     worker = Worker(served)
-    await worker.begin()
-    await worker.push()
+    async with worker.following():
+        await worker.push()
     assert served.plane.behind_keys() == []
     made = await create(served)  # which waits its whole time: the worker says nothing more
     assert list(made.behind) == ["w0"]

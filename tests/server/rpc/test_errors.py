@@ -57,6 +57,11 @@ class Raising(control_pb2_grpc.ControlServiceServicer):
         """Refuses by itself, as gRPC has it."""
         await context.abort(StatusCode.ABORTED, "by itself")
 
+    async def WatchKeys(
+        self, request: pb.WatchKeysRequest, context: Context
+    ) -> AsyncIterator[pb.WatchKeysResponse]:
+        yield pb.WatchKeysResponse(number=1)
+
     async def WatchPlan(
         self, request: pb.WatchPlanRequest, context: Context
     ) -> AsyncIterator[pb.WatchPlanResponse]:

@@ -41,6 +41,11 @@ class ControlServiceStub(object):
                 request_serializer=turnout_dot_v1_dot_control__pb2.WatchPlanRequest.SerializeToString,
                 response_deserializer=turnout_dot_v1_dot_control__pb2.WatchPlanResponse.FromString,
                 _registered_method=True)
+        self.WatchKeys = channel.unary_stream(
+                '/turnout.v1.ControlService/WatchKeys',
+                request_serializer=turnout_dot_v1_dot_control__pb2.WatchKeysRequest.SerializeToString,
+                response_deserializer=turnout_dot_v1_dot_control__pb2.WatchKeysResponse.FromString,
+                _registered_method=True)
         self.PushStats = channel.unary_unary(
                 '/turnout.v1.ControlService/PushStats',
                 request_serializer=turnout_dot_v1_dot_control__pb2.PushStatsRequest.SerializeToString,
@@ -60,6 +65,14 @@ class ControlServiceServicer(object):
 
     def WatchPlan(self, request, context):
         """Sends the configuration and the plan in force, then each that follows.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchKeys(self, request, context):
+        """Sends the keys in force, then those after each change. Apart from the plan, so that a key that
+        is revoked waits for no configuration that a worker compiles.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -86,6 +99,11 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.WatchPlan,
                     request_deserializer=turnout_dot_v1_dot_control__pb2.WatchPlanRequest.FromString,
                     response_serializer=turnout_dot_v1_dot_control__pb2.WatchPlanResponse.SerializeToString,
+            ),
+            'WatchKeys': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchKeys,
+                    request_deserializer=turnout_dot_v1_dot_control__pb2.WatchKeysRequest.FromString,
+                    response_serializer=turnout_dot_v1_dot_control__pb2.WatchKeysResponse.SerializeToString,
             ),
             'PushStats': grpc.unary_unary_rpc_method_handler(
                     servicer.PushStats,
@@ -127,6 +145,33 @@ class ControlService(object):
             '/turnout.v1.ControlService/WatchPlan',
             turnout_dot_v1_dot_control__pb2.WatchPlanRequest.SerializeToString,
             turnout_dot_v1_dot_control__pb2.WatchPlanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/turnout.v1.ControlService/WatchKeys',
+            turnout_dot_v1_dot_control__pb2.WatchKeysRequest.SerializeToString,
+            turnout_dot_v1_dot_control__pb2.WatchKeysResponse.FromString,
             options,
             channel_credentials,
             insecure,

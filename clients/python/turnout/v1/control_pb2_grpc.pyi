@@ -41,6 +41,22 @@ _ControlServiceWatchPlanType = typing_extensions.TypeVar(
     ],
 )
 
+_ControlServiceWatchKeysType = typing_extensions.TypeVar(
+    '_ControlServiceWatchKeysType',
+    grpc.UnaryStreamMultiCallable[
+        turnout.v1.control_pb2.WatchKeysRequest,
+        turnout.v1.control_pb2.WatchKeysResponse,
+    ],
+    grpc.aio.UnaryStreamMultiCallable[
+        turnout.v1.control_pb2.WatchKeysRequest,
+        turnout.v1.control_pb2.WatchKeysResponse,
+    ],
+    default=grpc.UnaryStreamMultiCallable[
+        turnout.v1.control_pb2.WatchKeysRequest,
+        turnout.v1.control_pb2.WatchKeysResponse,
+    ],
+)
+
 _ControlServicePushStatsType = typing_extensions.TypeVar(
     '_ControlServicePushStatsType',
     grpc.UnaryUnaryMultiCallable[
@@ -73,7 +89,7 @@ _ControlServiceSettleType = typing_extensions.TypeVar(
     ],
 )
 
-class ControlServiceStub(typing.Generic[_ControlServiceWatchPlanType, _ControlServicePushStatsType, _ControlServiceSettleType]):
+class ControlServiceStub(typing.Generic[_ControlServiceWatchPlanType, _ControlServiceWatchKeysType, _ControlServicePushStatsType, _ControlServiceSettleType]):
     """Between a worker and its control plane, over a Unix socket of the same user.
     Every request opens with a protocol number; each side accepts its own and the one before.
     """
@@ -83,6 +99,10 @@ class ControlServiceStub(typing.Generic[_ControlServiceWatchPlanType, _ControlSe
         grpc.UnaryStreamMultiCallable[
             turnout.v1.control_pb2.WatchPlanRequest,
             turnout.v1.control_pb2.WatchPlanResponse,
+        ],
+        grpc.UnaryStreamMultiCallable[
+            turnout.v1.control_pb2.WatchKeysRequest,
+            turnout.v1.control_pb2.WatchKeysResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
             turnout.v1.control_pb2.PushStatsRequest,
@@ -100,6 +120,10 @@ class ControlServiceStub(typing.Generic[_ControlServiceWatchPlanType, _ControlSe
             turnout.v1.control_pb2.WatchPlanRequest,
             turnout.v1.control_pb2.WatchPlanResponse,
         ],
+        grpc.aio.UnaryStreamMultiCallable[
+            turnout.v1.control_pb2.WatchKeysRequest,
+            turnout.v1.control_pb2.WatchKeysResponse,
+        ],
         grpc.aio.UnaryUnaryMultiCallable[
             turnout.v1.control_pb2.PushStatsRequest,
             turnout.v1.control_pb2.PushStatsResponse,
@@ -113,6 +137,11 @@ class ControlServiceStub(typing.Generic[_ControlServiceWatchPlanType, _ControlSe
     WatchPlan: _ControlServiceWatchPlanType
     """Sends the configuration and the plan in force, then each that follows."""
 
+    WatchKeys: _ControlServiceWatchKeysType
+    """Sends the keys in force, then those after each change. Apart from the plan, so that a key that
+    is revoked waits for no configuration that a worker compiles.
+    """
+
     PushStats: _ControlServicePushStatsType
     """Takes a worker's counters. They are cumulative, so a lost or repeated push is harmless."""
 
@@ -123,6 +152,10 @@ ControlServiceAsyncStub: typing_extensions.TypeAlias = ControlServiceStub[
     grpc.aio.UnaryStreamMultiCallable[
         turnout.v1.control_pb2.WatchPlanRequest,
         turnout.v1.control_pb2.WatchPlanResponse,
+    ],
+    grpc.aio.UnaryStreamMultiCallable[
+        turnout.v1.control_pb2.WatchKeysRequest,
+        turnout.v1.control_pb2.WatchKeysResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
         turnout.v1.control_pb2.PushStatsRequest,
@@ -146,6 +179,16 @@ class ControlServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[turnout.v1.control_pb2.WatchPlanResponse], collections.abc.AsyncIterator[turnout.v1.control_pb2.WatchPlanResponse]]:
         """Sends the configuration and the plan in force, then each that follows."""
+
+    @abc.abstractmethod
+    def WatchKeys(
+        self,
+        request: turnout.v1.control_pb2.WatchKeysRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[turnout.v1.control_pb2.WatchKeysResponse], collections.abc.AsyncIterator[turnout.v1.control_pb2.WatchKeysResponse]]:
+        """Sends the keys in force, then those after each change. Apart from the plan, so that a key that
+        is revoked waits for no configuration that a worker compiles.
+        """
 
     @abc.abstractmethod
     def PushStats(
