@@ -55,7 +55,6 @@ class WatchPlanResponse(google.protobuf.message.Message):
     PLAN_S_FIELD_NUMBER: builtins.int
     WINDOW_S_FIELD_NUMBER: builtins.int
     CONFIRMS_FIELD_NUMBER: builtins.int
-    KEYS_FIELD_NUMBER: builtins.int
     protocol: builtins.int
     epoch: builtins.int
     """New for each start of the control plane. Within an epoch a worker ignores a snapshot whose
@@ -87,10 +86,6 @@ class WatchPlanResponse(google.protobuf.message.Message):
     def classes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ClassShares]:
         """For cells that the plan does not know, by class."""
 
-    @property
-    def keys(self) -> Global___KeySet:
-        """No snapshot: the keys in force from now on. Before all else, and with each change."""
-
     def __init__(
         self,
         *,
@@ -106,21 +101,44 @@ class WatchPlanResponse(google.protobuf.message.Message):
         plan_s: builtins.float = ...,
         window_s: builtins.float = ...,
         confirms: builtins.bool = ...,
-        keys: Global___KeySet | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["keys", b"keys"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["cells", b"cells", "classes", b"classes", "config_json", b"config_json", "confirms", b"confirms", "epoch", b"epoch", "keys", b"keys", "models", b"models", "more", b"more", "number", b"number", "plan_id", b"plan_id", "plan_s", b"plan_s", "protocol", b"protocol", "window_s", b"window_s"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cells", b"cells", "classes", b"classes", "config_json", b"config_json", "confirms", b"confirms", "epoch", b"epoch", "models", b"models", "more", b"more", "number", b"number", "plan_id", b"plan_id", "plan_s", b"plan_s", "protocol", b"protocol", "window_s", b"window_s"]) -> None: ...
 
 Global___WatchPlanResponse: typing_extensions.TypeAlias = WatchPlanResponse
 
 @typing.final
-class KeySet(google.protobuf.message.Message):
+class WatchKeysRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    PROTOCOL_FIELD_NUMBER: builtins.int
+    WORKER_FIELD_NUMBER: builtins.int
+    protocol: builtins.int
+    worker: builtins.str
+    def __init__(
+        self,
+        *,
+        protocol: builtins.int = ...,
+        worker: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["protocol", b"protocol", "worker", b"worker"]) -> None: ...
+
+Global___WatchKeysRequest: typing_extensions.TypeAlias = WatchKeysRequest
+
+@typing.final
+class WatchKeysResponse(google.protobuf.message.Message):
+    """All keys in force; they take the place of those before."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROTOCOL_FIELD_NUMBER: builtins.int
+    EPOCH_FIELD_NUMBER: builtins.int
     NUMBER_FIELD_NUMBER: builtins.int
     MADE_FIELD_NUMBER: builtins.int
     KEYS_FIELD_NUMBER: builtins.int
     LOST_FIELD_NUMBER: builtins.int
+    protocol: builtins.int
+    epoch: builtins.int
+    """As of WatchPlanResponse."""
     number: builtins.int
     """Rises with each change of an epoch."""
     made: builtins.bool
@@ -134,14 +152,16 @@ class KeySet(google.protobuf.message.Message):
     def __init__(
         self,
         *,
+        protocol: builtins.int = ...,
+        epoch: builtins.int = ...,
         number: builtins.int = ...,
         made: builtins.bool = ...,
         keys: collections.abc.Iterable[Global___CallerKey] | None = ...,
         lost: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["keys", b"keys", "lost", b"lost", "made", b"made", "number", b"number"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["epoch", b"epoch", "keys", b"keys", "lost", b"lost", "made", b"made", "number", b"number", "protocol", b"protocol"]) -> None: ...
 
-Global___KeySet: typing_extensions.TypeAlias = KeySet
+Global___WatchKeysResponse: typing_extensions.TypeAlias = WatchKeysResponse
 
 @typing.final
 class CallerKey(google.protobuf.message.Message):
