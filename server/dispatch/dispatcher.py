@@ -5,13 +5,13 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, aclosing
 
 from server.dispatch.answers import Answer, StreamedAnswer
-from server.dispatch.exchange import CHAT, TENSORS, Asked, EndpointError, Exchanges, Metadata, Reply
+from server.dispatch.charging import end_answered
+from server.dispatch.exchange import Asked, EndpointError, Exchanges, Metadata, Reply
 from server.dispatch.failures import failure, telling
 from server.dispatch.overtime import Overtime, Reserved, Trip
 from server.dispatch.passage import Passage
 from server.dispatch.reading import reading
 from server.dispatch.relay import Relay
-from server.routing.catalog import NOMINAL_OUTPUT_TOKENS
 from server.routing.counters import Counters
 from server.routing.decision_id import Kind
 from server.routing.endpoints import EndpointLoad, Target
@@ -22,7 +22,6 @@ from server.routing.query import Query
 from server.routing.router import Router
 from server.routing.succession import better_bet, successor
 from server.status_code import Code
-from server.token_usage import NO_TOKENS, TokenUsage
 
 
 class Dispatcher:
@@ -87,10 +86,15 @@ class Dispatcher:
             finally:
                 trip.journey.blocked_s = relay.blocked_s
                 self._conclude(trip)
-                if relay.answer is not None:
-                    relay.answer.conclude(trip.journey)
-        finally:
-            relay.finish()
+                if trip.answer is not None:
+                    trip.answer.conclude(trip.journey)
+        except Exception as error:  # noqa: BLE001 - whoever reads the stream raises it
+            relay.finish(error)
+        except asyncio.CancelledError as error:
+            relay.finish(error)
+            raise
+        else:
+            relay.finish(None)
 
     def _set_out(
         self, query: Query, asked: Asked, timeout_s: float | None, metadata: Metadata
@@ -154,7 +158,7 @@ class Dispatcher:
                 )
             else:
                 reply = await self._pass_on(trip, trip.relay, attempt, left_s)
-            self._end_answered(trip, attempt, reply.usage)
+            end_answered(trip, attempt, reply.usage, self._router.table, now_s=self._now_s())
         except EndpointError as error:
             attempt.end_without_answer(Fate.FAILED, self._now_s(), error.code)
             raise
@@ -169,22 +173,6 @@ class Dispatcher:
             self._end(trip, attempt, load)
         return reply
 
-    def _end_answered(self, trip: Trip, attempt: Attempt, told: TokenUsage | None) -> None:
-        now_s, read_tokens = self._now_s(), trip.decision.reading.input_tokens
-        if told is not None:
-            attempt.end_with_answer(now_s, told)
-        elif trip.asked.operation is TENSORS:  # it has no tokens, but the price may be by its size
-            attempt.end_with_answer(now_s, TokenUsage(read_tokens) if read_tokens else NO_TOKENS)
-        else:
-            wrote = self._expected_tokens(attempt, trip) if trip.asked.operation is CHAT else 0
-            attempt.end_untold(now_s, read_tokens=read_tokens, expected_tokens=wrote)
-
-    def _expected_tokens(self, attempt: Attempt, trip: Trip) -> int:
-        """How many tokens the model is expected to write in answer to it."""
-        table, cell = self._router.table, trip.journey.cell
-        expected = table.expected_tokens(cell, attempt.target.model_index)
-        return NOMINAL_OUTPUT_TOKENS if expected is None else expected
-
     async def _pass_on(self, trip: Trip, relay: Relay, attempt: Attempt, left_s: float) -> Reply:
         """An answer in pieces, each as it comes."""
         _, model, endpoint = attempt.target
@@ -194,7 +182,7 @@ class Dispatcher:
             first = await anext(pieces, None)
             if first is None:
                 raise EndpointError(Code.INTERNAL, "its answer ended before it began")
-            answer = relay.answer = self._begin_answer(trip, attempt, relay)
+            answer = trip.answer = relay.answer = self._begin_answer(trip, attempt, relay)
             await self._passage(trip, attempt, relay).carry(first, pieces)
         answer.usage = events.usage
         return Reply(b"", events.usage)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from server.dispatch.answers import StreamedAnswer
 from server.dispatch.exchange import Asked, Metadata
 from server.dispatch.relay import Relay
 from server.routing.decision import Decision
@@ -45,6 +46,7 @@ class Trip:
     is_given_up: bool = False  # the attempt is, but its task does not know yet
     reserved: Reserved | None = None  # for the attempt after that
     relay: Relay | None = None  # its answer comes in pieces
+    answer: StreamedAnswer | None = None  # once it does
 
 
 class Overtime:

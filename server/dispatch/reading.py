@@ -20,14 +20,11 @@ async def reading(
     A task of its own carries it, so that a caller who is slow holds up nobody but himself; it ends
     when the caller leaves.
     """
-    relay.carrier = carrier = asyncio.create_task(carrying)
+    carrier = asyncio.create_task(carrying)
     try:
-        await relay.filled()
-        if relay.answer is None:
-            await relay.ended()
-            raise RuntimeError("a stream that did not begin has to fail")
+        answer = await relay.begun()
         async with LateTimeout(relay.reader_due_s, now_s) as relay.reader:
-            yield relay.answer
+            yield answer
     except TimeoutError:
         if relay.reader is None or not relay.reader.expired:
             raise
@@ -35,11 +32,8 @@ async def reading(
     finally:
         carrier.cancel()
         relay.close()
-        relay.carrier = relay.reader = None
+        relay.reader = None
         await asyncio.wait((carrier,))
-        if not carrier.cancelled():
-            carrier.exception()  # it was told, or nobody is left to be
-        del carrier  # with an error that is told it would be a cycle
 
 
 def _stalled(relay: Relay) -> ReaderStalled:

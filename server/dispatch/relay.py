@@ -35,8 +35,8 @@ class Relay:
         self._woken: asyncio.Future[None] | None = None  # the caller waits
         self._room: asyncio.Future[None] | None = None  # the carrier waits
         self._away_since_s: float | None = None  # the caller is, with what it took last
-        self.carrier: asyncio.Task[None] | None = None
-        self.answer: StreamedAnswer | None = None  # once it has begun
+        self._error: BaseException | None = None  # what ended it
+        self.answer: StreamedAnswer | None = None  # once it has begun, until it is taken
         self.reader: LateTimeout | None = None  # bounds what the caller does
         self.gives_way = False  # the worker holds too much
         self.blocked_s = 0.0  # for so long the carrier has waited for the caller
@@ -58,15 +58,15 @@ class Relay:
         if self._waiting_bytes >= WAITING_BYTES_MAX:
             await self._wait_for_room()
 
-    def finish(self) -> None:
-        """Nothing more will be put in."""
-        self._is_over = True
+    def finish(self, error: BaseException | None) -> None:
+        """Nothing more will be put in; the error is raised behind the last piece."""
+        self._is_over, self._error = True, error
         _wake(self._woken)
 
     def close(self) -> None:
         """Nothing more will be taken."""
         self._pieces.clear()
-        self._waiting_bytes = 0
+        self._waiting_bytes, self._error = 0, None
         self._count()
 
     def reader_due_s(self, now_s: float) -> float:
@@ -85,11 +85,14 @@ class Relay:
         finally:
             self._woken, self._away_since_s = None, self._now_s()
 
-    async def ended(self) -> None:
-        """Raises what ended the stream, unless it came to its end."""
-        if self.carrier is not None:
-            await asyncio.wait((self.carrier,))
-            self.carrier.result()
+    async def begun(self) -> StreamedAnswer:
+        """The answer, with its first piece waiting; raises what ended it before."""
+        await self.filled()
+        answer, self.answer = self.answer, None  # each has the other
+        if answer is None:
+            self._hold_whole()
+            raise RuntimeError("a stream that did not begin has to fail")
+        return answer
 
     def __aiter__(self) -> "Relay":
         return self
@@ -98,8 +101,17 @@ class Relay:
         await self.filled()
         if self._pieces:
             return self._take()
-        await self.ended()
+        self._hold_whole()
         raise StopAsyncIteration
+
+    def _hold_whole(self) -> None:
+        """Raises what ended the stream, once: kept, an error keeps the request by its frames."""
+        error, self._error = self._error, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error
 
     def _take(self) -> Bytes:
         pieces = self._pieces

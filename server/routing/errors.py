@@ -10,6 +10,7 @@ class RoutingError(Exception):
     """A request that is answered with an error; its message is for the caller to read."""
 
     reason: str
+    trailers: tuple[tuple[str, str], ...] = ()  # what a stream took that it ended
 
     def __init__(self, message: str, *, field: str = "") -> None:
         super().__init__(message)

@@ -25,10 +25,10 @@ _Request = TypeVar("_Request", bound=Message)
 
 
 class Content(NamedTuple):
-    """What a large request carries."""
+    """What a request carries."""
 
     field: str
-    data: memoryview
+    data: Bytes
 
 
 class Carver(Generic[_Request]):
@@ -82,4 +82,5 @@ def _hold_rest(size_bytes: int) -> None:
 
 
 ROUTE = Carver(pb.RouteRequest, ("text", "oip_request", "openai_chat"))
-INFER = Carver(pb.InferRequest, ("oip_request",))
+INFER = Carver(pb.InferRequest, ("oip_request", "text", "openai_chat"))
+INFER_STREAM = Carver(pb.InferStreamRequest, ("text", "openai_chat"))

@@ -10,8 +10,9 @@ from google.protobuf.message import Message
 
 from server.control.plane import ControlPlane
 from server.control.protocol import check_protocol
-from server.rpc.errors import Context, raw
+from server.rpc.errors import Context
 from server.rpc.malformed import parsed
+from server.rpc.raw import raw
 from server.rpc.shapes import OUTCOMES_MAX, Repeated, Shape, hold_shape
 from server.rpc.turns import turn_of
 from server.rpc.wire import Bytes, tag

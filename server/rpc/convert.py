@@ -71,15 +71,23 @@ def large_chat(content: Content) -> bytes | None:
 
 
 def infer_query(
-    request: pb.InferRequest, payload: Bytes, size_bytes: int, metadata: Mapping[str, str]
+    request: pb.InferRequest | pb.InferStreamRequest,
+    content: Content,
+    size_bytes: int,
+    metadata: Mapping[str, str],
+    chat: Chat | None = None,
 ) -> Query:
-    """What an InferRequest asks, whose payload may be cut out of it.
+    """What an InferRequest asks; `chat` is what was read of its content, where that is a chat.
 
     Raises InvalidRequest, PayloadMalformed or PayloadTooLarge.
     """
+    field, payload = content
     _hold_payload(len(payload))
     query = _query(request.context, request.features, size_bytes - len(payload), metadata)
-    _read_oip(payload, "oip_request", query)
+    if chat is None:
+        _read_content(field, payload, query)
+    else:
+        _take_chat(chat, len(payload), query)
     return query
 
 

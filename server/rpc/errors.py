@@ -2,9 +2,10 @@
 
 import functools
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from random import random
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, cast
 
 import grpc
 import structlog
@@ -17,13 +18,12 @@ from server.routing import errors
 from server.routing.errors import RoutingError, UpstreamFailed
 from server.rpc import method_limits
 from server.rpc.malformed import parsed
+from server.rpc.raw import is_raw, whole
 from server.rpc.retry_info import retry_info
 from server.rpc.wire import Bytes
 from server.transport.grpc.methods import takes_views
 
 _Read: TypeAlias = Callable[[Bytes], Any]
-_Method = TypeVar("_Method", bound=Callable[..., Any])
-_RAW = "takes_and_returns_bytes"
 
 _DETAILS = "grpc-status-details-bin"
 # SHED is spread over so many steps, that each status is made once.
@@ -74,15 +74,6 @@ Metadata: TypeAlias = tuple[tuple[str, bytes], ...]
 _log = structlog.get_logger()
 
 
-def raw(method: _Method) -> _Method:
-    """Marks a unary method that takes bytes, or a memoryview of a large message, and returns bytes.
-
-    What it returns may come in parts.
-    """
-    setattr(method, _RAW, True)
-    return method
-
-
 class ErrorAnswering:
     """Stands for a server where servicers are added, so that what they raise is answered well."""
 
@@ -112,9 +103,12 @@ class ErrorAnswering:
         """The same handlers again, as older servers take them; nothing is left to do."""
 
     def _wrap(self, path: str, handler: Handler) -> Handler:
-        if getattr(handler.unary_unary, _RAW, False):
+        if is_raw(handler.unary_unary):
             answer = takes_views(self._unary(handler.unary_unary, _reader(path, None)))
             return grpc.unary_unary_rpc_method_handler(answer, response_serializer=whole)
+        if is_raw(handler.unary_stream):
+            write = takes_views(self._writing(handler.unary_stream, _reader(path, None)))
+            return grpc.unary_stream_rpc_method_handler(write)
         read = _reader(path, handler.request_deserializer)
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
@@ -149,22 +143,35 @@ class ErrorAnswering:
     def _streaming(self, method: Any, read: _Read) -> Callable[[Bytes, Context], Any]:
         @functools.wraps(method)
         async def answer(data: Bytes, context: Context) -> Any:
-            try:
+            async with self._refusing(context):
                 async for response in method(read(data), context):
                     yield response
-            except grpc.aio.AbortError:
-                raise
-            except Exception as error:  # noqa: BLE001 - this is where every error ends
-                await self._refuse(context, error)
 
         return answer
+
+    def _writing(self, method: Any, read: _Read) -> Callable[[Bytes, Context], Any]:
+        @functools.wraps(method)
+        async def answer(data: Bytes, context: Context) -> None:
+            async with self._refusing(context):
+                await method(read(data), context)
+
+        return answer
+
+    @asynccontextmanager
+    async def _refusing(self, context: Context) -> AsyncIterator[None]:
+        try:
+            yield
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:  # noqa: BLE001 - this is where every error ends
+            await self._refuse(context, error)
 
     async def _refuse(self, context: Context, error: Exception) -> None:
         status = status_of(error)
         if status.code == grpc.StatusCode.INTERNAL.value[0] and not isinstance(error, RoutingError):
             _log.error("unexpected error", exc_info=error)
         self._on_refused(reason_of(error))
-        await abort(context, status)
+        await abort(context, status, error.trailers if isinstance(error, RoutingError) else ())
 
 
 class ShedStatuses:
@@ -190,9 +197,11 @@ class ShedStatuses:
         return made
 
 
-async def abort(context: Context, status: status_pb2.Status) -> None:
-    """Ends the call with the whole status, details and all."""
-    details = ((_DETAILS, status.SerializeToString()),)
+async def abort(
+    context: Context, status: status_pb2.Status, beside: tuple[tuple[str, str], ...] = ()
+) -> None:
+    """Ends the call with the whole status, details and all, and what is told beside it."""
+    details = (*beside, (_DETAILS, status.SerializeToString()))
     await context.abort(_CODES[status.code], status.message, details)
 
 
@@ -208,11 +217,6 @@ def _reader(path: str, parse: Callable[[bytes], Any] | None) -> _Read:
         return data if parse is None else parsed(data, parse)
 
     return read
-
-
-def whole(message: bytes | memoryview | Sequence[bytes | memoryview]) -> bytes:
-    """Joins the parts of a message for grpcio; our own transport sends them as they are."""
-    return b"".join((message,) if isinstance(message, bytes | memoryview) else message)
 
 
 def too_large_metadata(message: str) -> Metadata:

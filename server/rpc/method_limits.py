@@ -7,6 +7,8 @@ _KIB, _MIB = 2**10, 2**20
 PAYLOAD_BYTES_MAX = 64 * _MIB
 # The rest is for context and features.
 _INFER = PAYLOAD_BYTES_MAX + _MIB
+# A chat with its pictures.
+_INFER_STREAM = 16 * _MIB + _MIB
 # A text is read at both ends only, and tensors may be left out: a larger request says no more.
 _ROUTE = 16 * _MIB
 # 10,000 requests of 1.6 KB each.
@@ -20,6 +22,7 @@ MESSAGE_BYTES_MAX: Mapping[str, int] = {
     "/turnout.v1.RoutingService/Route": _ROUTE,
     "/turnout.v1.RoutingService/RouteBatch": _BATCH,
     "/turnout.v1.RoutingService/Infer": _INFER,
+    "/turnout.v1.RoutingService/InferStream": _INFER_STREAM,
     "/turnout.v1.RoutingService/Report": _REPORT,
     "/inference.GRPCInferenceService/ModelInfer": _INFER,
     "/inference.GRPCInferenceService/ServerLive": _SMALL,

@@ -13,9 +13,11 @@ from server.routing.errors import NotFound
 from server.routing.readiness import Readiness
 from server.routing.router import Router
 from server.rpc import convert
+from server.rpc.answer_metadata import head, trailers
 from server.rpc.callers import admit_for_long
 from server.rpc.convert import AUTO, TENANT_KEY
-from server.rpc.errors import Context, raw
+from server.rpc.errors import Context
+from server.rpc.raw import raw
 from server.rpc.routing import forwarded
 from server.rpc.wire import Bytes
 from server.transport.grpc.methods import in_task
@@ -93,19 +95,8 @@ class OipServicer(oip_pb2_grpc.GRPCInferenceServiceServicer):
             timeout_s=context.time_remaining(),
             metadata=forwarded(invocation_metadata),
         )
-        await context.send_initial_metadata(
-            (
-                ("turnout-decision-id", answer.decision_id),
-                ("turnout-model", answer.target.model.name),
-                ("turnout-report-wanted", str(int(answer.decision.audit_probability > 0))),
-            )
-        )
-        context.set_trailing_metadata(
-            (
-                ("turnout-attempts", str(answer.attempts)),
-                ("turnout-cost-nano-usd", str(answer.cost_nano_usd)),
-            )
-        )
+        await context.send_initial_metadata(head(answer))
+        context.set_trailing_metadata(trailers(answer))
         return answer.response
 
     def _answers_tensors(self) -> bool:

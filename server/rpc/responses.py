@@ -5,28 +5,27 @@ decisions share, with what is a decision's own behind it. No field is in both, f
 merges the halves of a message within a message.
 """
 
-from functools import lru_cache
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
 from google.protobuf.duration_pb2 import Duration
 
-from server.dispatch.answers import Answer
+from server.dispatch.answers import Answer, StreamedAnswer
 from server.dispatch.exchange import Bytes
 from server.routing.catalog import Cell
 from server.routing.decision import Decision, Grounds
 from server.routing.endpoints import Target
 from server.routing.router import Router
+from server.rpc.chat_text import said
+from server.rpc.wire import delimited, length_of
 from turnout.v1 import routing_pb2 as pb
 
 # Larger answers of endpoints are not copied behind what we say of them.
 JOINED_BYTES_MAX = 64 * 2**10
 _OIP_RESPONSE = b"\x0a"  # the tag of InferResponse's field 1
-_VARINT_BITS, _VARINT_MORE = 7, 0x80
+_END = pb.InferStreamResponse.END_FIELD_NUMBER
 # Decisions on the same grounds differ in little that was read: in what gave their domain away.
 READ_MAX = 16
-# Answers of a model often have the same size.
-_SIZES_REMEMBERED = 256
 
 # Serialized parts, by grounds and by what was read.
 _Kept: TypeAlias = WeakKeyDictionary[Grounds, dict[str, bytes]]
@@ -63,11 +62,27 @@ class Responses:
             self._shared_by_infers(decision),
             own.SerializeToString(),
             _OIP_RESPONSE,
-            _varint(len(response)),
+            length_of(len(response)),
         )
         if len(response) > JOINED_BYTES_MAX:
             return b"".join(parts), response
         return b"".join((*parts, response))
+
+    def worded(self, answer: Answer, request_id: str, *, is_text: bool) -> bytes:
+        """An InferResponse of a text or a chat."""
+        own = _own_of(answer, request_id)
+        if is_text:
+            own.text, own.finish_reason = said(answer.response)
+        else:
+            own.openai_chat = bytes(answer.response)
+        return self._shared_by_infers(answer.decision) + own.SerializeToString()
+
+    def end(self, answer: StreamedAnswer, request_id: str, finish_reason: str) -> bytes:
+        """The last InferStreamResponse of a stream."""
+        own = _own_of(answer, request_id)
+        own.finish_reason = finish_reason
+        shared = self._shared_by_infers(answer.decision)
+        return delimited(_END, shared + own.SerializeToString())
 
     def _shared_by_routes(self, decision: Decision) -> bytes:
         shared = _found(self._of_routes, decision)
@@ -88,6 +103,24 @@ class Responses:
             shared = response.SerializeToString()
             _keep(self._of_infers, decision, shared)
         return shared
+
+
+def _own_of(answer: Answer | StreamedAnswer, request_id: str) -> pb.InferResponse:
+    """What no other answer has, but for the payload."""
+    own, usage = pb.InferResponse(), answer.counted
+    own.decision_id = answer.decision_id
+    own.cost_nano_usd = answer.cost_nano_usd
+    own.attempts = answer.attempts
+    own.usage.input_tokens = usage.all_input
+    own.usage.output_tokens = usage.all_output
+    own.usage.cached_input_tokens = usage.cached_input
+    own.usage.cache_write_input_tokens = usage.cache_write_input
+    own.usage.reasoning_tokens = usage.reasoning
+    own.usage.estimated = answer.usage is None
+    _set_duration(own.usage.latency, answer.latency_s)
+    _set_target(own.target, answer.target)
+    _set_own(own, answer.decision, request_id)
+    return own
 
 
 def _found(kept: _Kept, decision: Decision) -> bytes | None:
@@ -152,14 +185,3 @@ def _set_reason(message: pb.Reason, decision: Decision) -> None:
 def _set_duration(message: Duration, seconds: float) -> None:
     message.seconds = whole = int(seconds)
     message.nanos = int((seconds - whole) * 1e9)
-
-
-@lru_cache(_SIZES_REMEMBERED)
-def _varint(number: int) -> bytes:
-    """As protobuf writes lengths."""
-    octets = bytearray()
-    while number >= _VARINT_MORE:
-        octets.append(number & _VARINT_MORE - 1 | _VARINT_MORE)
-        number >>= _VARINT_BITS
-    octets.append(number)
-    return bytes(octets)

@@ -7,21 +7,30 @@ from server.dispatch.dispatcher import Dispatcher
 from server.dispatch.exchange import TENSORS, Asked
 from server.routing.callers import Caller
 from server.routing.decision_id import Kind
-from server.routing.errors import InvalidRequest
 from server.routing.reported import Reported
 from server.routing.router import Router
 from server.rpc import convert
 from server.rpc.batch import BatchCall
 from server.rpc.callers import admit, admit_for_long, find
-from server.rpc.carve import INFER, ROUTE
-from server.rpc.errors import Context, raw
-from server.rpc.openai_chat import Chat
+from server.rpc.carve import INFER, INFER_STREAM, ROUTE, Content
+from server.rpc.errors import Context
+from server.rpc.infer_content import (
+    OIP_REQUEST,
+    TEXT,
+    asked_by_chat,
+    asked_by_text,
+    content_of,
+    hold_chat,
+    streamed_content_of,
+)
+from server.rpc.infer_events import write_events
+from server.rpc.openai_chat import INLINE_BYTES_MAX, Chat, read_chat
+from server.rpc.raw import raw
 from server.rpc.reports import Settle, settle_outcomes
 from server.rpc.responses import Responses
 from server.rpc.turns import hold, turn_of
 from server.rpc.wire import Bytes
-from server.transport.grpc.methods import in_task
-from turnout.v1 import routing_pb2 as pb
+from server.transport.grpc.methods import in_task, lasts
 from turnout.v1 import routing_pb2_grpc
 
 # What is passed on to endpoints: tracing, never credentials.
@@ -110,17 +119,44 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
     ) -> bytes | tuple[bytes, Bytes]:
         caller = self._admit_for_long(context) if self._callers.is_on else None
         request, content = INFER.read(data)
-        payload = _payload(request) if content is None else content.data
-        query = convert.infer_query(request, payload, len(data), self._metadata(context))
+        content = content or content_of(request)
+        chat, asked = None, Asked(content.data, TENSORS)
+        if content.field != OIP_REQUEST:
+            chat, asked = await self._worded(content, context, streams=False)
+        query = convert.infer_query(request, content, len(data), self._metadata(context), chat)
         if caller is not None:
             query.sign(caller, tenant_at=convert.TENANT_AT)
         answer = await self._dispatcher.infer(
             query,
-            Asked(payload, TENSORS),
+            asked,
             timeout_s=context.time_remaining(),
             metadata=forwarded(context.invocation_metadata()),
         )
-        return self._responses.infer(answer, request.context.request_id)
+        request_id = request.context.request_id
+        if content.field == OIP_REQUEST:
+            return self._responses.infer(answer, request_id)
+        return self._responses.worded(answer, request_id, is_text=content.field == TEXT)
+
+    @lasts
+    @raw
+    async def InferStream(self, data: Bytes, context: Context) -> None:  # type: ignore[override]
+        caller = self._admit_for_long(context) if self._callers.is_on else None
+        request, content = INFER_STREAM.read(data)
+        content = content or streamed_content_of(request)
+        chat, asked = await self._worded(content, context, streams=True)
+        query = convert.infer_query(request, content, len(data), self._metadata(context), chat)
+        if caller is not None:
+            query.sign(caller, tenant_at=convert.TENANT_AT)
+        streaming = self._dispatcher.stream(
+            query,
+            asked,
+            timeout_s=context.time_remaining(),
+            metadata=forwarded(context.invocation_metadata()),
+        )
+        is_text, request_id = content.field == TEXT, request.context.request_id
+        async with streaming as answer:
+            finish_reason = await write_events(answer, context, is_text=is_text)
+            await context.write(self._responses.end(answer, request_id, finish_reason))
 
     @raw
     async def Report(self, data: Bytes, context: Context) -> bytes:  # type: ignore[override]
@@ -128,6 +164,19 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
             self._find(context)  # to report is no request, and counts for none
         response = await settle_outcomes(data, self._settle, self._observe, turn_of(context))
         return response.SerializeToString()
+
+    async def _worded(
+        self, content: Content, context: Context, *, streams: bool
+    ) -> tuple[Chat | None, Asked]:
+        """What is read of a text or a chat, and what is asked of a model."""
+        if content.field == TEXT:
+            return None, asked_by_text(content.data, streams=streams)
+        if len(content.data) > INLINE_BYTES_MAX:
+            hold_chat(content.data)
+            chat = await self._read_large_chat(bytes(content.data), context.peer())
+        else:
+            chat = read_chat(content.data, field=content.field)
+        return chat, asked_by_chat(content.data, chat, streams=streams)
 
     def _observe(self, decision_id: str, reported: Reported) -> None:
         self._router.observe(decision_id, reported, now_s=self._now_s())
@@ -146,14 +195,6 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
         if not self._router.asks_metadata:
             return {}
         return convert.text_metadata(context.invocation_metadata())
-
-
-def _payload(request: pb.InferRequest) -> bytes:
-    """The payload; protobuf copies it each time, so it is asked for once."""
-    payload = request.oip_request
-    if not payload and request.WhichOneof("payload") is None:
-        raise InvalidRequest("there is nothing to infer: set it", field="oip_request")
-    return payload
 
 
 def forwarded(metadata: convert.Metadata | None) -> tuple[tuple[str, str], ...]:

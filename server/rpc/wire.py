@@ -1,6 +1,7 @@
 """Walks protobuf's wire format without making objects, and no further than it is told."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TypeAlias
 
 Bytes: TypeAlias = bytes | memoryview
@@ -10,7 +11,9 @@ _FIXED_BYTES = {FIXED64: 8, FIXED32: 4}
 # As protobuf's own parser reads them.
 _VARINT_BYTES_MAX, _TAG_BYTES_MAX, _LENGTH_BYTES_MAX = 10, 5, 5
 _TAG_MIN, _TAG_MAX = 8, 2**32 - 1  # of field 1, and as protobuf reads them
-_MORE = 0x80
+_BITS, _MORE = 7, 0x80
+# Answers of a model often have the same size, and so have its chunks.
+_LENGTHS_REMEMBERED = 1_024
 
 
 class Malformed(ValueError):
@@ -41,6 +44,22 @@ Field: TypeAlias = tuple[int, int, int]
 def tag(number: int, wire_type: int = DELIMITED) -> int:
     """What stands before a field of this number."""
     return number << 3 | wire_type
+
+
+def delimited(number: int, content: bytes) -> bytes:
+    """A field of this number, of less than 16, with such content."""
+    return b"%c%b%b" % (tag(number), length_of(len(content)), content)
+
+
+@lru_cache(_LENGTHS_REMEMBERED)
+def length_of(size_bytes: int) -> bytes:
+    """As protobuf writes lengths."""
+    octets = bytearray()
+    while size_bytes >= _MORE:
+        octets.append(size_bytes & _MORE - 1 | _MORE)
+        size_bytes >>= _BITS
+    octets.append(size_bytes)
+    return bytes(octets)
 
 
 def fields(data: Bytes, at: int, end: int, steps: Steps) -> Iterator[Field]:

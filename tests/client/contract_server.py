@@ -134,6 +134,11 @@ class ContractServicer(routing_pb2_grpc.RoutingServiceServicer):
             request_id=request.context.request_id,
         )
 
+    def InferStream(
+        self, request: pb.InferStreamRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.InferStreamResponse]:
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, "no stream is tried here")
+
     def Report(self, request: pb.ReportRequest, context: grpc.ServicerContext) -> pb.ReportResponse:
         if self.refusals and self.refusals[0].after_work:
             self._settle(request)

@@ -17,6 +17,7 @@ Servicer = Callable[[Any, Any], Any]
 _Marked = TypeVar("_Marked", bound=Callable[..., Any])
 _TAKES_VIEWS = "takes_views"
 _IN_TASK = "runs_in_task"
+_LASTS = "outlasts_its_connection"
 
 # Of paths that generic handlers were asked about and took: ours take a few dozen, but one that
 # takes every path must not make us keep what callers think up.
@@ -35,6 +36,7 @@ class Method(NamedTuple):
     serialize: Callable[[Any], Any] | None
     message_bytes_max: int
     in_task: bool  # of a unary servicer: a task runs it from the start
+    lasts: bool  # its calls are seen through when their connection has retired
 
 
 class _Asked(NamedTuple):
@@ -53,6 +55,12 @@ def takes_views(servicer: _Marked) -> _Marked:
 def in_task(servicer: _Marked) -> _Marked:
     """Marks a unary servicer that needs to be run by a task: for its timeouts and task groups."""
     setattr(servicer, _IN_TASK, True)
+    return servicer
+
+
+def lasts(servicer: _Marked) -> _Marked:
+    """Marks a servicer whose calls have an end of their own: no retirement cuts them off."""
+    setattr(servicer, _LASTS, True)
     return servicer
 
 
@@ -117,6 +125,7 @@ class Methods:
             serialize=None if takes_views else handler.response_serializer,
             message_bytes_max=self._bytes_max_by_path.get(path, self._bytes_max),
             in_task=is_in_task(servicer),
+            lasts=getattr(servicer, _LASTS, False),
         )
 
 

@@ -84,6 +84,16 @@ class Calls:
         for call in list(self._open.values()):
             call.interrupt(code, message)
 
+    @property
+    def lasting(self) -> int:
+        """How many are seen through when the connection has retired."""
+        return sum(call.method.lasts for call in self._open.values())
+
+    def end_short(self, code: Code, message: str) -> None:
+        """Ends all others under their servicers."""
+        for call in [call for call in self._open.values() if not call.method.lasts]:
+            call.interrupt(code, message)
+
     def cancel(self) -> None:
         """The peer is gone: so are its calls, of thousands some in each turn."""
         for call in list(islice(self._open.values(), CANCELLED_AT_ONCE)):

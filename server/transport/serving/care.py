@@ -79,7 +79,12 @@ class Care:
         if self._has_stalled(now_s):
             self._give_way("stall")
             return
-        look = Look(self._link.connection.open_streams, self._link.is_congested, self._is_behind())
+        look = Look(
+            self._link.connection.open_streams,
+            self._link.is_congested,
+            self._is_behind(),
+            self._calls.lasting,
+        )
         self._do(self._watch.look(look, now_s=now_s))
 
     def _do(self, due: Due) -> None:
@@ -91,6 +96,8 @@ class Care:
         if due.action is Action.END:
             self._end(Code.UNAVAILABLE, "the connection has retired")
             return
+        if due.action is Action.END_OTHERS:
+            self._calls.end_short(Code.UNAVAILABLE, "the connection has retired")
         self.begin()
         if due.action is Action.PING:
             self._link.connection.ping(_ALIVE)

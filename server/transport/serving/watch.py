@@ -17,6 +17,7 @@ class Action(Enum):
     RETIRE = auto()  # the first GOAWAY, with a ping
     LEAVE = auto()  # the second GOAWAY
     END = auto()  # with all its calls
+    END_OTHERS = auto()  # all its calls but those that are seen through
     GIVE_UP = auto()  # at once, for the peer is of no use
 
 
@@ -31,6 +32,7 @@ class Look(NamedTuple):
     calls: int  # open, of any kind
     is_congested: bool  # the peer reads more slowly than we write
     is_behind: bool = False  # what it said last may wait to be handled
+    lasting: int = 0  # of the calls, those that are seen through
 
 
 _WAIT = Due(Action.WAIT)
@@ -87,7 +89,7 @@ class Watch:
         if look.calls:
             self.called_s = now_s
         return (
-            self._departure(now_s)
+            self._departure(look, now_s)
             or self._silence(look, now_s)
             or self._end_of_service(look, now_s)
             or _WAIT
@@ -115,12 +117,15 @@ class Watch:
             return Due(Action.RETIRE, "age")
         return None
 
-    def _departure(self, now_s: float) -> Due | None:
+    def _departure(self, look: Look, now_s: float) -> Due | None:
         if self._retired_s is None:
             return None
         since_s = now_s - self._retired_s
         if since_s >= self._limits.retirement_s_max:
-            return Due(Action.END, "retirement")
+            if not look.lasting:
+                return Due(Action.END, "retirement")
+            if look.calls > look.lasting:
+                return Due(Action.END_OTHERS, "retirement")
         if not self.has_left and since_s >= ACKNOWLEDGE_S:
             return Due(Action.LEAVE)
         return None

@@ -60,6 +60,14 @@ class Oracle(pb_grpc.RoutingServiceServicer):
             oip_response=answer.SerializeToString(), decision_id=str(row), report_wanted=row < 4
         )
 
+    async def InferStream(
+        self,
+        request: pb.InferStreamRequest,
+        context: grpc.aio.ServicerContext[pb.InferStreamRequest, pb.InferStreamResponse],
+    ) -> AsyncIterator[pb.InferStreamResponse]:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "the demo infers")
+        yield pb.InferStreamResponse()
+
     async def Report(
         self,
         request: pb.ReportRequest,

@@ -1,5 +1,7 @@
 """What the server of these tests answers, and what it was asked."""
 
+from collections.abc import Iterator
+
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
@@ -175,6 +177,11 @@ class Routing(RoutingServiceServicer):
         self, request: routing_pb2.InferRequest, context: Context
     ) -> routing_pb2.InferResponse:
         return routing_pb2.InferResponse()
+
+    def InferStream(
+        self, request: routing_pb2.InferStreamRequest, context: Context
+    ) -> Iterator[routing_pb2.InferStreamResponse]:
+        yield routing_pb2.InferStreamResponse()
 
     def Report(
         self, request: routing_pb2.ReportRequest, context: Context

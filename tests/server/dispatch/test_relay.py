@@ -43,7 +43,7 @@ def test_all_that_is_put_in_is_taken_in_its_order_and_little_waits(
                 await relay.put(piece)
                 assert len(written) - len(read) < WAITING_BYTES_MAX
                 await asyncio.sleep(pause_s)
-            relay.finish()
+            relay.finish(None)
 
         carrying, largest = asyncio.create_task(carry()), max((s for s, _ in puts), default=0)
         pause = iter(pauses * (len(puts) + 1))

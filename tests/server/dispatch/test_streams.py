@@ -1,6 +1,9 @@
 """An answer in pieces, seen through: who is asked, what the caller gets, and what is counted."""
 
 import asyncio
+import gc
+import sys
+from contextlib import suppress
 
 import pytest
 from hypothesis import given as drawn
@@ -237,6 +240,26 @@ def test_long_streams_keep_an_endpoint_from_being_taken_for_silent() -> None:
         assert not given.is_ejected(LARGE)
 
     run(scene())
+
+
+def test_nothing_keeps_a_request_once_its_failure_was_told() -> None:
+    async def scene() -> None:
+        given, body = Streams(Endpoint([EVENT, Code.UNAVAILABLE])), bytearray(100)
+        before = sys.getrefcount(body)
+        with suppress(UpstreamFailed):
+            query = Query(payload_kind=PayloadKind.TENSORS)
+            asked = Asked(memoryview(body), CHAT)
+            async with given.dispatcher.stream(query, asked, timeout_s=10) as answer:
+                async for _ in answer.pieces:
+                    pass
+        del asked
+        assert sys.getrefcount(body) == before
+
+    gc.disable()
+    try:
+        run(scene())
+    finally:
+        gc.enable()
 
 
 steps = st.lists(st.sampled_from([EVENT, EVENT * 5, 0.05, 0.5, 3.0]), max_size=12) | st.lists(

@@ -35,6 +35,7 @@ from server.transport.serving.server import Server
 from server.upstream.upstreams import Upstreams
 from server.wire import oip_pb2_grpc
 from tests.server.routing.configs import config, model
+from tests.server.rpc.words import Words
 from tests.server.upstream.endpoint import FakeEndpoint, serving
 from turnout.v1 import routing_pb2 as pb
 from turnout.v1 import routing_pb2_grpc
@@ -134,12 +135,12 @@ def refusal_of(error: grpc.aio.AioRpcError) -> Refusal:
     )
 
 
-def service_config(*endpoints: FakeEndpoint) -> Config:
+def service_config(*endpoints: FakeEndpoint, text_at: str = "text:1") -> Config:
     small, large = endpoints
     return config(
         model("small", endpoints=(small.address,), price=PriceConfig(request_usd=0.001)),
         model("large", endpoints=(large.address,), price=PriceConfig(request_usd=0.01)),
-        model("text", protocol="openai", endpoints=("text:1",), capabilities=("tools",)),
+        model("text", protocol="openai", endpoints=(text_at,), capabilities=("tools",)),
         classes=(
             ClassConfig(name="chat", default=True),
             ClassConfig(
@@ -165,6 +166,7 @@ async def running(
     *,
     configured: bool = True,
     transport: str = "grpcio",
+    words: Words | None = None,
     now_s: Callable[[], float] = lambda: NOW_S,
 ) -> AsyncIterator[Service]:
     """The service on a real port, with a channel to it."""
@@ -173,13 +175,14 @@ async def running(
     upstreams = Upstreams({}, now_s=asyncio.get_running_loop().time)
     chance = random.Random(1).random
     router = Router(Selector(), Sealer(KEY, boot=7), counters, chance=chance)
-    dispatcher = Dispatcher(router, upstreams.exchanges, counters, now_s=now_s, chance=chance)
+    exchanges = upstreams.exchanges if words is None else words.beside(upstreams.exchanges)
+    dispatcher = Dispatcher(router, exchanges, counters, now_s=now_s, chance=chance)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(serving(small))
         await stack.enter_async_context(serving(large))
         stack.push_async_callback(upstreams.close)
         if configured:
-            router.configure(service_config(small, large))
+            router.configure(service_config(small, large, text_at=words.url if words else "text:1"))
             health.publish(router.readiness(NOW_S))
             router.publish(WeightTable("p1", {CELL: shares_of(1.0)}))
             upstreams.track(router.models())

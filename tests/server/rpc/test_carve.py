@@ -34,6 +34,7 @@ def test_the_content_of_a_large_route_is_cut_out_uncopied(content: dict[str, Any
     assert request == pb.RouteRequest(context=pb.RequestContext(tenant="acme"), dry_run=True)
     assert found is not None
     assert {found.field} == content.keys()
+    assert isinstance(found.data, memoryview)
     assert found.data.obj is data
     assert found.data == LARGE.encode()
 
@@ -43,6 +44,7 @@ def test_the_payload_of_a_large_infer_is_cut_out_of_a_memoryview_uncopied() -> N
     request, found = INFER.read(memoryview(data))
     assert request == pb.InferRequest()
     assert found is not None
+    assert isinstance(found.data, memoryview)
     assert found.data.obj is data
 
 

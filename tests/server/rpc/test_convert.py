@@ -15,6 +15,7 @@ from server.rpc.convert import (
     route_query,
     text_metadata,
 )
+from server.rpc.infer_content import content_of
 from server.rpc.shapes import CAPABILITIES_MAX, LABELS_MAX
 from server.wire import oip_pb2
 from turnout.v1 import routing_pb2 as pb
@@ -41,7 +42,7 @@ def asked(request: pb.RouteRequest, metadata: dict[str, str]) -> Query:
 
 
 def inferred(request: pb.InferRequest, metadata: dict[str, str]) -> Query:
-    return infer_query(request, request.oip_request, request.ByteSize(), metadata)
+    return infer_query(request, content_of(request), request.ByteSize(), metadata)
 
 
 def test_everything_that_rules_look_at_is_in_the_query() -> None:

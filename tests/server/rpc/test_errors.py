@@ -22,9 +22,9 @@ from server.rpc.errors import (
     VIOLATIONS_MAX,
     ErrorAnswering,
     ShedStatuses,
-    raw,
     status_of,
 )
+from server.rpc.raw import raw
 from server.rpc.retry_info import RETRY_AFTER_S, SHED_SPREAD_S
 from server.rpc.wire import Bytes
 from server.transport.serving.limits import ServerLimits
@@ -328,7 +328,7 @@ class Weighing:
     async def Route(self, data: Bytes, context: Context) -> bytes:
         return routing_pb2.RouteResponse(decision_id=type(data).__name__).SerializeToString()
 
-    RouteBatch = Infer = Report = Route
+    RouteBatch = Infer = InferStream = Report = Route
 
 
 async def test_a_raw_method_is_given_a_large_request_where_it_lies() -> None:

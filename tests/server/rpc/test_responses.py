@@ -21,11 +21,14 @@ from server.routing.query import Query
 from server.routing.router import Router
 from server.routing.selector import Selector, WeightTable
 from server.rpc import wire
-from server.rpc.errors import whole
+from server.rpc.raw import whole
 from server.rpc.responses import JOINED_BYTES_MAX, READ_MAX, Responses, batch_route
 from tests.server.routing.configs import config, model
+from tests.server.rpc.words import ANSWER
 from turnout.v1 import routing_pb2 as pb
 
+CHAT = pb.InferResponse.OPENAI_CHAT_FIELD_NUMBER
+WORDED = {pb.InferResponse.TEXT_FIELD_NUMBER, CHAT, pb.InferResponse.FINISH_REASON_FIELD_NUMBER}
 CELL = Cell("chat", "-", "other", "s0")
 LABELLED = ClassConfig(
     name="chat", match=MatchConfig(labels={"app": ("shop",)}), default=True, audit_rate=0.5
@@ -189,4 +192,9 @@ def test_no_field_stands_twice_on_the_wire_for_not_every_reader_merges_messages(
         route = [n for n in fields(responses.route(decision, "id", "r1")) if n != fallbacks]
         infer = fields(whole(responses.infer(answered(decision, b"answer"), "r1")))
         assert (len(route), len(infer)) == (len(set(route)), len(set(infer)))
-        assert len(infer) == len(pb.InferResponse.DESCRIPTOR.fields)
+        said = answered(decision, ANSWER)
+        text = fields(responses.worded(said, "r1", is_text=True))
+        assert len(text) == len(set(text))
+        numbers = set(pb.InferResponse.DESCRIPTOR.fields_by_number)
+        assert set(infer) == numbers - WORDED
+        assert set(text) == numbers - {pb.InferResponse.OIP_RESPONSE_FIELD_NUMBER, CHAT}

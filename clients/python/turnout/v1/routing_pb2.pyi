@@ -504,8 +504,16 @@ class InferRequest(google.protobuf.message.Message):
     CONTEXT_FIELD_NUMBER: builtins.int
     FEATURES_FIELD_NUMBER: builtins.int
     OIP_REQUEST_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    OPENAI_CHAT_FIELD_NUMBER: builtins.int
     oip_request: builtins.bytes
     """A serialised inference.ModelInferRequest. Its model_name and model_version are set by us."""
+    text: builtins.str
+    """What the user says, of at most 1 MiB: a chat of this one message."""
+    openai_chat: builtins.bytes
+    """The body of a Chat Completions request, JSON in UTF-8, of at most 16 MiB with its pictures. Its
+    model is set by us, and so is whether it streams.
+    """
     @property
     def context(self) -> Global___RequestContext: ...
     @property
@@ -516,10 +524,12 @@ class InferRequest(google.protobuf.message.Message):
         context: Global___RequestContext | None = ...,
         features: Global___Features | None = ...,
         oip_request: builtins.bytes = ...,
+        text: builtins.str = ...,
+        openai_chat: builtins.bytes = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["context", b"context", "features", b"features", "oip_request", b"oip_request", "payload", b"payload"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["context", b"context", "features", b"features", "oip_request", b"oip_request", "payload", b"payload"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["payload", b"payload"]) -> typing.Literal["oip_request"] | None: ...
+    def HasField(self, field_name: typing.Literal["context", b"context", "features", b"features", "oip_request", b"oip_request", "openai_chat", b"openai_chat", "payload", b"payload", "text", b"text"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["context", b"context", "features", b"features", "oip_request", b"oip_request", "openai_chat", b"openai_chat", "payload", b"payload", "text", b"text"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["payload", b"payload"]) -> typing.Literal["oip_request", "text", "openai_chat"] | None: ...
 
 Global___InferRequest: typing_extensions.TypeAlias = InferRequest
 
@@ -528,6 +538,8 @@ class InferResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     OIP_RESPONSE_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    OPENAI_CHAT_FIELD_NUMBER: builtins.int
     DECISION_ID_FIELD_NUMBER: builtins.int
     PLAN_ID_FIELD_NUMBER: builtins.int
     CELL_FIELD_NUMBER: builtins.int
@@ -538,8 +550,13 @@ class InferResponse(google.protobuf.message.Message):
     ATTEMPTS_FIELD_NUMBER: builtins.int
     REPORT_WANTED_FIELD_NUMBER: builtins.int
     REQUEST_ID_FIELD_NUMBER: builtins.int
+    FINISH_REASON_FIELD_NUMBER: builtins.int
     oip_response: builtins.bytes
     """A serialised inference.ModelInferResponse, as the endpoint sent it."""
+    text: builtins.str
+    """What the model wrote."""
+    openai_chat: builtins.bytes
+    """The body of a Chat Completions response, as the endpoint sent it."""
     decision_id: builtins.str
     plan_id: builtins.str
     cost_nano_usd: builtins.int
@@ -548,6 +565,8 @@ class InferResponse(google.protobuf.message.Message):
     """1 when the first model answered."""
     report_wanted: builtins.bool
     request_id: builtins.str
+    finish_reason: builtins.str
+    """Beside a text: why the model stopped, in its endpoint's word, such as "stop" or "length"."""
     @property
     def cell(self) -> Global___Cell: ...
     @property
@@ -562,6 +581,8 @@ class InferResponse(google.protobuf.message.Message):
         self,
         *,
         oip_response: builtins.bytes = ...,
+        text: builtins.str = ...,
+        openai_chat: builtins.bytes = ...,
         decision_id: builtins.str = ...,
         plan_id: builtins.str = ...,
         cell: Global___Cell | None = ...,
@@ -572,12 +593,71 @@ class InferResponse(google.protobuf.message.Message):
         attempts: builtins.int = ...,
         report_wanted: builtins.bool = ...,
         request_id: builtins.str = ...,
+        finish_reason: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["cell", b"cell", "oip_response", b"oip_response", "payload", b"payload", "reason", b"reason", "target", b"target", "usage", b"usage"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["attempts", b"attempts", "cell", b"cell", "cost_nano_usd", b"cost_nano_usd", "decision_id", b"decision_id", "oip_response", b"oip_response", "payload", b"payload", "plan_id", b"plan_id", "reason", b"reason", "report_wanted", b"report_wanted", "request_id", b"request_id", "target", b"target", "usage", b"usage"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["payload", b"payload"]) -> typing.Literal["oip_response"] | None: ...
+    def HasField(self, field_name: typing.Literal["cell", b"cell", "oip_response", b"oip_response", "openai_chat", b"openai_chat", "payload", b"payload", "reason", b"reason", "target", b"target", "text", b"text", "usage", b"usage"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["attempts", b"attempts", "cell", b"cell", "cost_nano_usd", b"cost_nano_usd", "decision_id", b"decision_id", "finish_reason", b"finish_reason", "oip_response", b"oip_response", "openai_chat", b"openai_chat", "payload", b"payload", "plan_id", b"plan_id", "reason", b"reason", "report_wanted", b"report_wanted", "request_id", b"request_id", "target", b"target", "text", b"text", "usage", b"usage"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["payload", b"payload"]) -> typing.Literal["oip_response", "text", "openai_chat"] | None: ...
 
 Global___InferResponse: typing_extensions.TypeAlias = InferResponse
+
+@typing.final
+class InferStreamRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CONTEXT_FIELD_NUMBER: builtins.int
+    FEATURES_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    OPENAI_CHAT_FIELD_NUMBER: builtins.int
+    text: builtins.str
+    openai_chat: builtins.bytes
+    @property
+    def context(self) -> Global___RequestContext: ...
+    @property
+    def features(self) -> Global___Features: ...
+    def __init__(
+        self,
+        *,
+        context: Global___RequestContext | None = ...,
+        features: Global___Features | None = ...,
+        text: builtins.str = ...,
+        openai_chat: builtins.bytes = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["context", b"context", "features", b"features", "openai_chat", b"openai_chat", "payload", b"payload", "text", b"text"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["context", b"context", "features", b"features", "openai_chat", b"openai_chat", "payload", b"payload", "text", b"text"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["payload", b"payload"]) -> typing.Literal["text", "openai_chat"] | None: ...
+
+Global___InferStreamRequest: typing_extensions.TypeAlias = InferStreamRequest
+
+@typing.final
+class InferStreamResponse(google.protobuf.message.Message):
+    """A part of an answer that comes in pieces."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TEXT_DELTA_FIELD_NUMBER: builtins.int
+    OPENAI_CHUNK_FIELD_NUMBER: builtins.int
+    END_FIELD_NUMBER: builtins.int
+    text_delta: builtins.str
+    """What the model wrote since the last, where a text was sent."""
+    openai_chunk: builtins.bytes
+    """A chat.completion.chunk, JSON, as the endpoint sent it, where a chat was sent."""
+    @property
+    def end(self) -> Global___InferResponse:
+        """The last: all that is told beside an answer, without a payload."""
+
+    def __init__(
+        self,
+        *,
+        text_delta: builtins.str = ...,
+        openai_chunk: builtins.bytes = ...,
+        end: Global___InferResponse | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["end", b"end", "event", b"event", "openai_chunk", b"openai_chunk", "text_delta", b"text_delta"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["end", b"end", "event", b"event", "openai_chunk", b"openai_chunk", "text_delta", b"text_delta"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["text_delta", "openai_chunk", "end"] | None: ...
+
+Global___InferStreamResponse: typing_extensions.TypeAlias = InferStreamResponse
 
 @typing.final
 class Usage(google.protobuf.message.Message):
@@ -587,10 +667,24 @@ class Usage(google.protobuf.message.Message):
     OUTPUT_TOKENS_FIELD_NUMBER: builtins.int
     LATENCY_FIELD_NUMBER: builtins.int
     FAILED_FIELD_NUMBER: builtins.int
+    CACHED_INPUT_TOKENS_FIELD_NUMBER: builtins.int
+    CACHE_WRITE_INPUT_TOKENS_FIELD_NUMBER: builtins.int
+    REASONING_TOKENS_FIELD_NUMBER: builtins.int
+    ESTIMATED_FIELD_NUMBER: builtins.int
     input_tokens: builtins.int
+    """All that was read: as the endpoint tells it, else as we read it."""
     output_tokens: builtins.int
+    """All that was written."""
     failed: builtins.bool
     """The request failed; an SLO counts it as missed."""
+    cached_input_tokens: builtins.int
+    """Of input_tokens, those that the provider read from its cache and put into it; of output_tokens,
+    those that the model wrote for itself. Told beside an Infer; in a report they are not looked at.
+    """
+    cache_write_input_tokens: builtins.int
+    reasoning_tokens: builtins.int
+    estimated: builtins.bool
+    """The endpoint did not tell the tokens of a text or a chat: they are those that were seen."""
     @property
     def latency(self) -> google.protobuf.duration_pb2.Duration:
         """Of the whole request, from sent to answered."""
@@ -602,9 +696,13 @@ class Usage(google.protobuf.message.Message):
         output_tokens: builtins.int = ...,
         latency: google.protobuf.duration_pb2.Duration | None = ...,
         failed: builtins.bool = ...,
+        cached_input_tokens: builtins.int = ...,
+        cache_write_input_tokens: builtins.int = ...,
+        reasoning_tokens: builtins.int = ...,
+        estimated: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["latency", b"latency"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["failed", b"failed", "input_tokens", b"input_tokens", "latency", b"latency", "output_tokens", b"output_tokens"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cache_write_input_tokens", b"cache_write_input_tokens", "cached_input_tokens", b"cached_input_tokens", "estimated", b"estimated", "failed", b"failed", "input_tokens", b"input_tokens", "latency", b"latency", "output_tokens", b"output_tokens", "reasoning_tokens", b"reasoning_tokens"]) -> None: ...
 
 Global___Usage: typing_extensions.TypeAlias = Usage
 

@@ -55,6 +55,11 @@ class RoutingServiceStub(object):
                 request_serializer=turnout_dot_v1_dot_routing__pb2.InferRequest.SerializeToString,
                 response_deserializer=turnout_dot_v1_dot_routing__pb2.InferResponse.FromString,
                 _registered_method=True)
+        self.InferStream = channel.unary_stream(
+                '/turnout.v1.RoutingService/InferStream',
+                request_serializer=turnout_dot_v1_dot_routing__pb2.InferStreamRequest.SerializeToString,
+                response_deserializer=turnout_dot_v1_dot_routing__pb2.InferStreamResponse.FromString,
+                _registered_method=True)
         self.Report = channel.unary_unary(
                 '/turnout.v1.RoutingService/Report',
                 request_serializer=turnout_dot_v1_dot_routing__pb2.ReportRequest.SerializeToString,
@@ -94,6 +99,17 @@ class RoutingServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def InferStream(self, request, context):
+        """The same for a text or a chat whose answer comes in pieces, as the model writes it. Another model
+        is asked until the first piece is here, and none after it: a stream that breaks off ends with
+        STREAM_BROKEN, and is paid for. The head of the response has `turnout-decision-id` and
+        `turnout-model`; its trailers, however it ends, `turnout-attempts`, `turnout-cost-nano-usd`,
+        `turnout-input-tokens` and `turnout-output-tokens`. A caller that takes nothing for 30 s is ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Report(self, request, context):
         """Tells what became of earlier decisions. Each outcome is counted or refused by itself. A call
         that fails as UNAVAILABLE may have counted some of them: repeated whole, it counts none twice.
@@ -119,6 +135,11 @@ def add_RoutingServiceServicer_to_server(servicer, server):
                     servicer.Infer,
                     request_deserializer=turnout_dot_v1_dot_routing__pb2.InferRequest.FromString,
                     response_serializer=turnout_dot_v1_dot_routing__pb2.InferResponse.SerializeToString,
+            ),
+            'InferStream': grpc.unary_stream_rpc_method_handler(
+                    servicer.InferStream,
+                    request_deserializer=turnout_dot_v1_dot_routing__pb2.InferStreamRequest.FromString,
+                    response_serializer=turnout_dot_v1_dot_routing__pb2.InferStreamResponse.SerializeToString,
             ),
             'Report': grpc.unary_unary_rpc_method_handler(
                     servicer.Report,
@@ -213,6 +234,33 @@ class RoutingService(object):
             '/turnout.v1.RoutingService/Infer',
             turnout_dot_v1_dot_routing__pb2.InferRequest.SerializeToString,
             turnout_dot_v1_dot_routing__pb2.InferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InferStream(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/turnout.v1.RoutingService/InferStream',
+            turnout_dot_v1_dot_routing__pb2.InferStreamRequest.SerializeToString,
+            turnout_dot_v1_dot_routing__pb2.InferStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -73,6 +73,22 @@ _RoutingServiceInferType = typing_extensions.TypeVar(
     ],
 )
 
+_RoutingServiceInferStreamType = typing_extensions.TypeVar(
+    '_RoutingServiceInferStreamType',
+    grpc.UnaryStreamMultiCallable[
+        turnout.v1.routing_pb2.InferStreamRequest,
+        turnout.v1.routing_pb2.InferStreamResponse,
+    ],
+    grpc.aio.UnaryStreamMultiCallable[
+        turnout.v1.routing_pb2.InferStreamRequest,
+        turnout.v1.routing_pb2.InferStreamResponse,
+    ],
+    default=grpc.UnaryStreamMultiCallable[
+        turnout.v1.routing_pb2.InferStreamRequest,
+        turnout.v1.routing_pb2.InferStreamResponse,
+    ],
+)
+
 _RoutingServiceReportType = typing_extensions.TypeVar(
     '_RoutingServiceReportType',
     grpc.UnaryUnaryMultiCallable[
@@ -89,7 +105,7 @@ _RoutingServiceReportType = typing_extensions.TypeVar(
     ],
 )
 
-class RoutingServiceStub(typing.Generic[_RoutingServiceRouteType, _RoutingServiceRouteBatchType, _RoutingServiceInferType, _RoutingServiceReportType]):
+class RoutingServiceStub(typing.Generic[_RoutingServiceRouteType, _RoutingServiceRouteBatchType, _RoutingServiceInferType, _RoutingServiceInferStreamType, _RoutingServiceReportType]):
     """Decides which model answers a request, and on demand forwards it there.
 
     The deadline of a call is gRPC's own; without one, the class's default holds. Errors are
@@ -112,6 +128,10 @@ class RoutingServiceStub(typing.Generic[_RoutingServiceRouteType, _RoutingServic
             turnout.v1.routing_pb2.InferRequest,
             turnout.v1.routing_pb2.InferResponse,
         ],
+        grpc.UnaryStreamMultiCallable[
+            turnout.v1.routing_pb2.InferStreamRequest,
+            turnout.v1.routing_pb2.InferStreamResponse,
+        ],
         grpc.UnaryUnaryMultiCallable[
             turnout.v1.routing_pb2.ReportRequest,
             turnout.v1.routing_pb2.ReportResponse,
@@ -132,6 +152,10 @@ class RoutingServiceStub(typing.Generic[_RoutingServiceRouteType, _RoutingServic
             turnout.v1.routing_pb2.InferRequest,
             turnout.v1.routing_pb2.InferResponse,
         ],
+        grpc.aio.UnaryStreamMultiCallable[
+            turnout.v1.routing_pb2.InferStreamRequest,
+            turnout.v1.routing_pb2.InferStreamResponse,
+        ],
         grpc.aio.UnaryUnaryMultiCallable[
             turnout.v1.routing_pb2.ReportRequest,
             turnout.v1.routing_pb2.ReportResponse,
@@ -150,6 +174,14 @@ class RoutingServiceStub(typing.Generic[_RoutingServiceRouteType, _RoutingServic
     Infer: _RoutingServiceInferType
     """Decides, forwards to the model's endpoint and returns what it answered."""
 
+    InferStream: _RoutingServiceInferStreamType
+    """The same for a text or a chat whose answer comes in pieces, as the model writes it. Another model
+    is asked until the first piece is here, and none after it: a stream that breaks off ends with
+    STREAM_BROKEN, and is paid for. The head of the response has `turnout-decision-id` and
+    `turnout-model`; its trailers, however it ends, `turnout-attempts`, `turnout-cost-nano-usd`,
+    `turnout-input-tokens` and `turnout-output-tokens`. A caller that takes nothing for 30 s is ended.
+    """
+
     Report: _RoutingServiceReportType
     """Tells what became of earlier decisions. Each outcome is counted or refused by itself. A call
     that fails as UNAVAILABLE may have counted some of them: repeated whole, it counts none twice.
@@ -167,6 +199,10 @@ RoutingServiceAsyncStub: typing_extensions.TypeAlias = RoutingServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         turnout.v1.routing_pb2.InferRequest,
         turnout.v1.routing_pb2.InferResponse,
+    ],
+    grpc.aio.UnaryStreamMultiCallable[
+        turnout.v1.routing_pb2.InferStreamRequest,
+        turnout.v1.routing_pb2.InferStreamResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
         turnout.v1.routing_pb2.ReportRequest,
@@ -209,6 +245,19 @@ class RoutingServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[turnout.v1.routing_pb2.InferResponse, collections.abc.Awaitable[turnout.v1.routing_pb2.InferResponse]]:
         """Decides, forwards to the model's endpoint and returns what it answered."""
+
+    @abc.abstractmethod
+    def InferStream(
+        self,
+        request: turnout.v1.routing_pb2.InferStreamRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[turnout.v1.routing_pb2.InferStreamResponse], collections.abc.AsyncIterator[turnout.v1.routing_pb2.InferStreamResponse]]:
+        """The same for a text or a chat whose answer comes in pieces, as the model writes it. Another model
+        is asked until the first piece is here, and none after it: a stream that breaks off ends with
+        STREAM_BROKEN, and is paid for. The head of the response has `turnout-decision-id` and
+        `turnout-model`; its trailers, however it ends, `turnout-attempts`, `turnout-cost-nano-usd`,
+        `turnout-input-tokens` and `turnout-output-tokens`. A caller that takes nothing for 30 s is ended.
+        """
 
     @abc.abstractmethod
     def Report(
