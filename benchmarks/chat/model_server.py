@@ -21,6 +21,8 @@ def main() -> None:
     params.n_parallel, params.n_ctx = options.parallel, options.parallel * 2_048
     params.cpuparams.n_threads = 1  # it shares the machine with all that calls it
     params.embedding = options.embeddings
+    if options.embeddings:  # one vector a text, as OpenAI gives it
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     params.verbosity = 0
     if options.chat_template:
         params.chat_template = options.chat_template.read_text()

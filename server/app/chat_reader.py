@@ -1,7 +1,8 @@
 """The process that reads large chats for a worker: parsing JSON holds its interpreter's lock.
 
-Bodies come and answers go by one socket, each behind its length; an empty answer says that the
-process is ready. It ends when its worker does, which closes the socket.
+Bodies come and answers go by one socket, each behind its length, bodies with a letter for their
+kind before them; an empty answer says that the process is ready. It ends when its worker does,
+which closes the socket.
 """
 
 import gc
@@ -12,9 +13,14 @@ from contextlib import suppress
 from io import BufferedRWPair
 
 from server.routing.errors import PayloadMalformed, PayloadTooLarge
-from server.rpc.openai_chat import FORWARDED_BYTES_MAX, Chat, read_chat
+from server.rpc.openai_body import FORWARDED_BYTES_MAX
+from server.rpc.openai_chat import Chat, read_chat
+from server.rpc.openai_embeddings import read_embeddings
 
 LENGTH_BYTES = 4
+# What a body is, by its first letter.
+CHAT, EMBEDDINGS = b"c", b"e"
+_READ = {CHAT: read_chat, EMBEDDINGS: read_embeddings}
 _REFUSALS = {refusal.reason: refusal for refusal in (PayloadMalformed, PayloadTooLarge)}
 
 
@@ -23,13 +29,14 @@ def framed(data: bytes | memoryview) -> bytes:
     return len(data).to_bytes(LENGTH_BYTES, "big") + data
 
 
-def answer_to(body: bytes) -> bytes:
+def answer_to(asked: bytes) -> bytes:
     """What was read, or why it was refused.
 
     As marshal writes it, whose texts are not parsed again; both ends are the same interpreter.
     """
     try:
-        chat = read_chat(body, field="openai_chat", bytes_max=FORWARDED_BYTES_MAX)
+        read, body = _READ[asked[:1]], asked[1:]
+        chat = read(body, field="openai_chat", bytes_max=FORWARDED_BYTES_MAX)
     except (PayloadMalformed, PayloadTooLarge) as refusal:
         return marshal.dumps((refusal.reason, refusal.field, str(refusal)))
     return marshal.dumps(("", *chat))

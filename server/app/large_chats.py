@@ -3,7 +3,7 @@
 import asyncio
 
 from server.app.chat_queue import ChatQueue, Waiting
-from server.app.chat_reader import chat_of
+from server.app.chat_reader import CHAT, EMBEDDINGS, chat_of
 from server.app.reader_process import Died, ReaderProcess, StartFailed
 from server.routing.errors import Overloaded, PayloadTooLarge
 from server.rpc.openai_chat import Chat
@@ -23,6 +23,13 @@ class LargeChats:
 
     async def read(self, body: bytes | memoryview, peer: str) -> Chat:
         """Raises PayloadMalformed, PayloadTooLarge or Overloaded; `peer` is as gRPC names it."""
+        return await self._read(CHAT + body, peer)
+
+    async def read_embeddings(self, body: bytes | memoryview, peer: str) -> Chat:
+        """What is to be embedded, as if it were said in a chat; raises as read does."""
+        return await self._read(EMBEDDINGS + body, peer)
+
+    async def _read(self, body: bytes, peer: str) -> Chat:
         address = peer.rpartition(":")[0]
         waiting = Waiting(body, address, peer, asyncio.get_running_loop().create_future())
         for leaving in self._queue.put(waiting):

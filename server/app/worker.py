@@ -31,6 +31,7 @@ from server.control.client import ControlClient, control_channel
 from server.control.kept_file import FileRefused
 from server.control.key_file import read_key
 from server.dispatch.dispatcher import Dispatcher
+from server.dispatch.exchange import CHAT, EMBEDDINGS
 from server.door.service import DoorService
 from server.routing.callers import Callers
 from server.routing.counters import Counters
@@ -118,7 +119,7 @@ async def serve(
             DoorService(
                 router,
                 dispatcher,
-                large_chats.read,
+                {CHAT: large_chats.read, EMBEDDINGS: large_chats.read_embeddings},
                 counters.count_refusal,
                 now_s=now_s,
                 chance=random.random,

@@ -58,7 +58,7 @@ def model_statuses(
             cost_nano_usd=hour.cost_nano_usd,
             unreported=max(hour.unreported, 0),
             unreported_nano_usd=max(hour.unreported_nano_usd, 0),
-            payload_kinds=payload_kinds(model.protocol),
+            payload_kinds=payload_kinds(model.protocol, model.serves),
             estimated_nano_usd=hour.estimated_nano_usd,
             charged=price_message(filled_in(model.price)),
         )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from server.rpc.openai_chat import FORWARDED_BYTES_MAX
+from server.rpc.openai_body import FORWARDED_BYTES_MAX
 
 
 @dataclass(frozen=True, slots=True)

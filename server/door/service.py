@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import NamedTuple, TypeAlias, cast
 
 from aiohttp import web
 
 from server.dispatch.dispatcher import Dispatcher
-from server.dispatch.exchange import CHAT, Asked
+from server.dispatch.exchange import CHAT, EMBEDDINGS, Asked, Operation
 from server.door.answers import headers_of, model_of, models_of, usd
 from server.door.body import read_body
 from server.door.callers import admitted, find
@@ -18,6 +19,7 @@ from server.door.errors import HttpError, answer_of, refusal_of
 from server.door.framing import FramingError
 from server.door.streaming import DONE, HEADERS, comment, events
 from server.routing.callers import Caller
+from server.routing.catalog import PayloadKind
 from server.routing.errors import NotFound, RoutingError
 from server.routing.query import Query
 from server.routing.router import Router
@@ -25,12 +27,16 @@ from server.rpc import convert
 from server.rpc.carve import Content
 from server.rpc.errors import reason_of
 from server.rpc.openai_chat import INLINE_BYTES_MAX, Chat, read_chat
+from server.rpc.openai_embeddings import read_embeddings
 from server.rpc.routing import ReadLargeChat, forwarded
 from turnout.v1 import routing_pb2 as pb
 
-CHAT_PATH, MODELS_PATH = "/v1/chat/completions", "/v1/models"
+CHAT_PATH, EMBEDDINGS_PATH = "/v1/chat/completions", "/v1/embeddings"
+MODELS_PATH = "/v1/models"
 _BODY = "openai_chat"  # as readers of it are told where it stands
 _JSON = "application/json"
+_READ = {CHAT: read_chat, EMBEDDINGS: read_embeddings}
+_KINDS = {CHAT: PayloadKind.TEXT, EMBEDDINGS: PayloadKind.EMBEDDINGS}
 
 Request: TypeAlias = web.BaseRequest
 _Handler: TypeAlias = Callable[[Request], Awaitable[web.StreamResponse]]
@@ -48,21 +54,25 @@ class DoorService:
         self,
         router: Router,
         dispatcher: Dispatcher,
-        read_large_chat: ReadLargeChat,
+        read_large: Mapping[Operation, ReadLargeChat],
         on_refused: Callable[[str], None],
         *,
         now_s: Callable[[], float],
         chance: Callable[[], float],
     ) -> None:
-        """`on_refused` is told the reason of each request that is answered with an error."""
+        """`read_large` reads beside the loop what is large.
+
+        `on_refused` is told the reason of each request that is answered with an error.
+        """
         self._router = router
         self._dispatcher = dispatcher
-        self._read_large_chat = read_large_chat
+        self._read_large = read_large
         self._on_refused = on_refused
         self._now_s = now_s
         self._chance = chance
         self._routes: Mapping[str, _Route] = {
-            CHAT_PATH: _Route("POST", self._chat),
+            CHAT_PATH: _Route("POST", partial(self._infer, CHAT)),
+            EMBEDDINGS_PATH: _Route("POST", partial(self._infer, EMBEDDINGS)),
             MODELS_PATH: _Route("GET", self._models),
         }
 
@@ -133,20 +143,23 @@ class DoorService:
         if callers.is_on:
             find(callers, request, _connection(request), now_s=self._now_s())
 
-    async def _chat(self, request: Request) -> web.StreamResponse:
+    async def _infer(self, operation: Operation, request: Request) -> web.StreamResponse:
         """Who may not ask is refused before its body is read."""
         callers, connection = self._router.callers, _connection(request)
         with admitted(callers, request, connection, now_s=self._now_s()) as caller:
-            return await self._chat_of(caller, request)
+            return await self._infer_for(caller, operation, request)
 
-    async def _chat_of(self, caller: Caller | None, request: Request) -> web.StreamResponse:
+    async def _infer_for(
+        self, caller: Caller | None, operation: Operation, request: Request
+    ) -> web.StreamResponse:
         connection = _connection(request)
         body = await read_body(request, connection)
-        chat = await self._read(body, connection.peer)
+        chat = await self._read(operation, body, connection.peer)
         query = self._query(request, body, chat)
+        query.payload_kind = _KINDS[operation]
         if caller is not None:
             query.sign(caller, tenant_at=convert.TENANT_AT)
-        asked = Asked(body, CHAT, streams=chat.streams, wants_usage=chat.wants_usage)
+        asked = Asked(body, operation, streams=chat.streams, wants_usage=chat.wants_usage)
         if chat.streams:
             return await self._stream(request, query, asked)
         answer = await self._dispatcher.infer(
@@ -156,11 +169,11 @@ class DoorService:
         headers["x-turnout-cost-usd"] = usd(answer.cost_nano_usd)
         return web.Response(body=bytes(answer.response), headers=headers, content_type=_JSON)
 
-    async def _read(self, body: bytes, peer: str) -> Chat:
+    async def _read(self, operation: Operation, body: bytes, peer: str) -> Chat:
         """Raises PayloadMalformed, PayloadTooLarge or Overloaded."""
         if len(body) <= INLINE_BYTES_MAX:
-            return read_chat(body, field=_BODY)
-        return await self._read_large_chat(body, peer)
+            return _READ[operation](body, field=_BODY)
+        return await self._read_large[operation](body, peer)
 
     def _query(self, request: Request, body: bytes, chat: Chat) -> Query:
         context = context_of(request.headers, chat, self._router.catalog.classes)

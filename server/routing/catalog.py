@@ -49,9 +49,10 @@ def is_payer(payer: str, budgets: frozenset[str]) -> bool:
 class PayloadKind(StrEnum):
     """What a request carries; UNKNOWN where only features are sent that say nothing of it."""
 
-    UNKNOWN = "any"  # of kind: every model may be asked
+    UNKNOWN = "any"  # of kind: every model may be asked but those of embeddings
     TEXT = "text"
     TENSORS = "tensors"
+    EMBEDDINGS = "embeddings"  # text to be embedded
 
 
 class Cell(NamedTuple):
@@ -66,13 +67,19 @@ class Cell(NamedTuple):
 
 _TAKES: Mapping[str, frozenset[PayloadKind]] = {
     "oip": frozenset({PayloadKind.UNKNOWN, PayloadKind.TENSORS}),
-    "openai": frozenset({PayloadKind.UNKNOWN, PayloadKind.TEXT}),
+    "chat": frozenset({PayloadKind.UNKNOWN, PayloadKind.TEXT}),
+    "embeddings": frozenset({PayloadKind.EMBEDDINGS}),
 }
 
 
-def payload_kinds(protocol: str) -> list[str]:
-    """What models that speak it can be asked."""
-    return sorted(_TAKES[protocol] - {PayloadKind.UNKNOWN})
+def payload_kinds(protocol: str, serves: str) -> list[str]:
+    """What a model can be asked that speaks this and serves that."""
+    return sorted(_takes(protocol, serves) - {PayloadKind.UNKNOWN})
+
+
+def _takes(protocol: str, serves: str) -> frozenset[PayloadKind]:
+    """What is asked of a model of openai decides; of another the protocol does."""
+    return _TAKES[serves if protocol == "openai" else protocol]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +185,9 @@ def compile_catalog(config: Config) -> Catalog:
         classes=_traffic_classes(config, models),
         unfit={
             kind: bits(
-                i for i, m in enumerate(models) if not m.enabled or kind not in _TAKES[m.protocol]
+                i
+                for i, m in enumerate(models)
+                if not m.enabled or kind not in _takes(m.protocol, m.serves)
             )
             for kind in PayloadKind
         },

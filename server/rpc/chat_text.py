@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from server.routing.errors import PayloadTooLarge
-from server.rpc.openai_chat import Json
+from server.rpc.openai_body import Json
 from server.rpc.wire import Bytes
 
 # Escaped for JSON in a turn of the loop, which takes 2 ms.

@@ -24,7 +24,8 @@ CLASS_PREFIX = "turnout.class/"
 # Woken in one turn of the loop: ten take half a millisecond, and every stream may be a watcher.
 WOKEN_AT_ONCE = 20
 
-_KINDS = (PayloadKind.TEXT, PayloadKind.TENSORS)  # a class has a status for each
+# A class has a status for each.
+_KINDS = (PayloadKind.TEXT, PayloadKind.TENSORS, PayloadKind.EMBEDDINGS)
 _SERVING, _NOT_SERVING, _UNKNOWN = (
     pb.HealthCheckResponse.SERVING,
     pb.HealthCheckResponse.NOT_SERVING,

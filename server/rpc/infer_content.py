@@ -4,7 +4,8 @@ from server.dispatch.exchange import CHAT, Asked
 from server.routing.errors import InvalidRequest, PayloadMalformed, PayloadTooLarge
 from server.rpc.carve import Content
 from server.rpc.chat_text import chat_of
-from server.rpc.openai_chat import FORWARDED_BYTES_MAX, Chat
+from server.rpc.openai_body import FORWARDED_BYTES_MAX
+from server.rpc.openai_chat import Chat
 from server.rpc.wire import Bytes
 from turnout.v1 import routing_pb2 as pb
 

@@ -6,31 +6,24 @@ business.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
-from typing import NamedTuple, NoReturn, TypeAlias
+from typing import NamedTuple
 
-from server.routing.errors import PayloadMalformed, PayloadTooLarge
+from server.routing.errors import PayloadTooLarge
 from server.routing.reading.token_estimate import estimate_tokens
+from server.rpc.openai_body import Json, flag, listed, parsed, refuse, sender, whole
 from server.rpc.wire import Bytes
 
 BYTES_MAX = 256 * 2**10
-# Of a chat that is forwarded, with its pictures, of which each is megabytes. To read it takes three
-# times as much, in the process that reads large chats.
-FORWARDED_BYTES_MAX = 16 * 2**20
 # Parsing cannot be split, and holds the loop: 3.6 ms for the worst of this size (small numbers in
 # tools), where as much text takes 0.1 ms. Larger ones, of up to 29 ms, are read beside the loop.
 INLINE_BYTES_MAX = 32 * 2**10
 MESSAGES_MAX = 4_096
-# More than a request may have of labels, which they become: they are refused there.
-METADATA_MAX = 128
 # What chat formats put around a message and before the answer.
 _TOKENS_EACH, _TOKENS_OF_ALL = 4, 3
 # What a picture of 1,024 x 1,024 pixels takes in high detail.
 _PICTURE_TOKENS = 765
 # A shorter last turn, such as "and in French?", is read together with the turn before it.
 _ASKED_CHARS_MIN = 40
-
-Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
 
 class Chat(NamedTuple):
@@ -69,16 +62,16 @@ def read_chat(body: Bytes, *, field: str, bytes_max: int = BYTES_MAX) -> Chat:
     try:
         return _read(bytes(body), field)
     except RecursionError:
-        _refuse(field, "it is nested too deep: send features instead")
+        refuse(field, "it is nested too deep: send features instead")
 
 
 def _read(body: bytes, field: str) -> Chat:
-    chat = _of(_parsed(body, field), field)
+    chat = _of(parsed(body, field), field)
     return _scrubbed(chat) if b"\\u" in body else chat
 
 
 def _of(request: Mapping[str, Json], field: str) -> Chat:
-    tools = _list(request.get("tools"), f"{field}.tools")
+    tools = listed(request.get("tools"), f"{field}.tools")
     messages = list(_messages(request, field))
     asked, earlier = _turns([m for m in messages if m.role not in ("system", "developer")])
     system = "\n".join(m.text for m in messages if m.role in ("system", "developer"))
@@ -96,53 +89,25 @@ def _of(request: Mapping[str, Json], field: str) -> Chat:
         ),
         capabilities=("images",) * (pictures > 0) + ("tools",) * (len(tools) > 0),
         response_format=_format(request.get("response_format"), f"{field}.response_format"),
-        model=_text(request.get("model"), f"{field}.model"),
-        streams=_flag(request.get("stream"), f"{field}.stream"),
+        streams=flag(request.get("stream"), f"{field}.stream"),
         wants_usage=_wants_usage(request.get("stream_options")),
-        user=_own(request.get("user")),
-        metadata=_metadata(request.get("metadata")),
+        **sender(request, field)._asdict(),
     )
-
-
-def _parsed(body: bytes, field: str) -> Mapping[str, Json]:
-    try:
-        request: Json = json.loads(body.decode())
-    except ValueError as error:  # no UTF-8, or no JSON
-        _refuse(field, f"not JSON in UTF-8: {_without_content(error)}")
-    if not isinstance(request, dict):
-        _refuse(field, "must be a JSON object, as Chat Completions takes it")
-    return request
-
-
-def _without_content(error: ValueError) -> str:
-    """What is wrong and where, without repeating what was sent."""
-    if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at character {error.pos}"
-    if isinstance(error, UnicodeDecodeError):
-        return "a byte that cannot stand there"
-    return "a number with too many digits"  # the time to read one grows with their square
 
 
 def _scrubbed(chat: Chat) -> Chat:
     """The chat without halves of surrogate pairs, which JSON can escape and no text can hold."""
     return chat._replace(
-        asked=_whole(chat.asked),
-        earlier=_whole(chat.earlier),
-        response_format=_whole(chat.response_format),
-        model=_whole(chat.model),
-        user=_whole(chat.user),
-        metadata={_whole(key): _whole(value) for key, value in chat.metadata.items()},
+        asked=whole(chat.asked),
+        earlier=whole(chat.earlier),
+        response_format=whole(chat.response_format),
     )
-
-
-def _whole(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
 
 
 def _messages(request: Mapping[str, Json], field: str) -> Iterator[_Message]:
     messages = request.get("messages")
     if not isinstance(messages, list) or not messages:
-        _refuse(f"{field}.messages", "must be a list of at least one message")
+        refuse(f"{field}.messages", "must be a list of at least one message")
     if len(messages) > MESSAGES_MAX:
         raise PayloadTooLarge(
             f"{len(messages):,} messages: at most {MESSAGES_MAX:,}, or send features instead",
@@ -154,16 +119,16 @@ def _messages(request: Mapping[str, Json], field: str) -> Iterator[_Message]:
 
 def _message(message: Json, field: str) -> _Message:
     if not isinstance(message, dict):
-        _refuse(field, "must be an object with role and content")
+        refuse(field, "must be an object with role and content")
     role, content = message.get("role"), message.get("content")
     if not isinstance(role, str):
-        _refuse(f"{field}.role", "must be text, such as user")
+        refuse(f"{field}.role", "must be text, such as user")
     if isinstance(content, str):
         return _Message(role, content, 0)
     if content is None:  # of an assistant who only calls tools
         return _Message(role, "", 0)
     if not isinstance(content, list):
-        _refuse(f"{field}.content", "must be text or a list of parts")
+        refuse(f"{field}.content", "must be text or a list of parts")
     return _of_parts(role, content, f"{field}.content")
 
 
@@ -172,10 +137,10 @@ def _of_parts(role: str, parts: Sequence[Json], field: str) -> _Message:
     for i, part in enumerate(parts):
         kind = part.get("type") if isinstance(part, dict) else None
         if not isinstance(part, dict) or not isinstance(kind, str):
-            _refuse(f"{field}[{i}]", "must be an object with a type")
+            refuse(f"{field}[{i}]", "must be an object with a type")
         text = part.get("text") if kind == "text" else ""
         if not isinstance(text, str):
-            _refuse(f"{field}[{i}].text", "must be text")
+            refuse(f"{field}[{i}].text", "must be text")
         if text:
             texts.append(text)
         pictures += kind == "image_url"
@@ -204,49 +169,9 @@ def _format(value: Json, field: str) -> str:
         return ""
     kind = value.get("type") if isinstance(value, dict) else None
     if not isinstance(kind, str):
-        _refuse(f"{field}.type", "must be text, such as json_object")
+        refuse(f"{field}.type", "must be text, such as json_object")
     return kind
-
-
-def _text(value: Json, field: str) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        _refuse(field, "must be text")
-    return value
-
-
-def _flag(value: Json, field: str) -> bool:
-    if value is None:
-        return False
-    if not isinstance(value, bool):
-        _refuse(field, "must be true or false")
-    return value
 
 
 def _wants_usage(options: Json) -> bool:
     return isinstance(options, dict) and options.get("include_usage") is True
-
-
-def _own(value: Json) -> str:
-    """Whatever else it is, is between its sender and the model."""
-    return value if isinstance(value, str) else ""
-
-
-def _metadata(value: Json) -> dict[str, str]:
-    """The texts among them."""
-    entries = value.items() if isinstance(value, dict) else ()
-    texts = ((key, text) for key, text in entries if isinstance(text, str))
-    return dict(islice(texts, METADATA_MAX))
-
-
-def _list(value: Json, field: str) -> Sequence[Json]:
-    if value is None:
-        return ()
-    if not isinstance(value, list):
-        _refuse(field, "must be a list")
-    return value
-
-
-def _refuse(field: str, message: str) -> NoReturn:
-    raise PayloadMalformed(message, field=field)

@@ -8,7 +8,7 @@ from tests.server.running import write_config
 QUESTION: Any = [{"role": "user", "content": "What is the capital of France?"}]
 
 
-def configured(folder: Path, *endpoints: str, **listeners: object) -> Path:
+def configured(folder: Path, *endpoints: str, serves: str = "chat", **listeners: object) -> Path:
     return write_config(
         folder,
         "",
@@ -18,6 +18,7 @@ def configured(folder: Path, *endpoints: str, **listeners: object) -> Path:
                 "name": "smollm2",
                 "protocol": "openai",
                 "endpoints": list(endpoints),
+                "serves": serves,
                 "price": {"input_usd_per_mtok": 0.1, "output_usd_per_mtok": 0.4},
                 "prior_accuracy": 0.5,
             }

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.app.chat_queue import BODIES_MAX, BYTES_MAX, ChatQueue, Waiting
-from server.rpc import openai_chat
+from server.rpc import openai_body
 from server.rpc.openai_chat import Chat
 
 
@@ -73,8 +73,8 @@ def test_with_one_of_each_address_the_last_gets_no_place() -> None:
 def test_bytes_are_bounded_too() -> None:
     queue = ChatQueue()
     largest = [
-        waiting("a", size_bytes=openai_chat.FORWARDED_BYTES_MAX)
-        for _ in range(BYTES_MAX // openai_chat.FORWARDED_BYTES_MAX)
+        waiting("a", size_bytes=openai_body.FORWARDED_BYTES_MAX)
+        for _ in range(BYTES_MAX // openai_body.FORWARDED_BYTES_MAX)
     ]
     assert put_all(queue, largest) == []
     one = waiting("b")

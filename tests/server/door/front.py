@@ -16,6 +16,8 @@ from server.config.models import PriceConfig
 from server.config.schema import Config
 from server.dispatch.dispatcher import Dispatcher
 from server.dispatch.exchange import (
+    CHAT,
+    EMBEDDINGS,
     Asked,
     Bytes,
     EndpointError,
@@ -172,6 +174,13 @@ def door_config() -> Config:
             price=PriceConfig(input_usd_per_mtok=1.0, output_usd_per_mtok=2.0),
             capabilities=("images",),
         ),
+        model(
+            "vectors",
+            protocol="openai",
+            serves="embeddings",
+            endpoints=("http://vectors:1/v1",),
+            price=PriceConfig(input_usd_per_mtok=0.1),
+        ),
         classes=(
             ClassConfig(name="chat", default=True),
             ClassConfig(name="strict", match=MatchConfig(labels={"app": ("strict",)})),
@@ -204,7 +213,7 @@ async def opened(
         service = DoorService(
             router,
             dispatcher,
-            large_chats.read,
+            {CHAT: large_chats.read, EMBEDDINGS: large_chats.read_embeddings},
             counters.count_refusal,
             now_s=lambda: NOW_S,
             chance=lambda: 0.0,

@@ -167,3 +167,19 @@ def test_models_are_put_in_order_once_for_classes_of_one_floor() -> None:
     classes = [ClassConfig(name=f"c{number}", floor=0.5 + number % 2 / 4) for number in range(10)]
     found = compile_catalog(config(model("a"), model("b"), classes=classes)).classes
     assert len({id(one.greedy) for one in found.values()}) == 2
+
+
+def test_a_model_of_embeddings_is_asked_for_nothing_else() -> None:
+    catalog = compile_catalog(
+        config(
+            model("chat", protocol="openai", endpoints=()),
+            model("vectors", protocol="openai", serves="embeddings", endpoints=()),
+        )
+    )
+    fit = {kind: [not unfit >> m & 1 for m in (0, 1)] for kind, unfit in catalog.unfit.items()}
+    assert fit == {
+        PayloadKind.UNKNOWN: [True, False],
+        PayloadKind.TEXT: [True, False],
+        PayloadKind.TENSORS: [False, False],
+        PayloadKind.EMBEDDINGS: [False, True],
+    }

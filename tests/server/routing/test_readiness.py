@@ -12,9 +12,9 @@ from server.routing.catalog import PayloadKind, bits, compile_catalog
 from server.routing.readiness import Readiness, readiness
 from tests.server.routing.configs import config, model
 
-ALL = frozenset(PayloadKind)
 TENSORS = frozenset({PayloadKind.UNKNOWN, PayloadKind.TENSORS})
 TEXT = frozenset({PayloadKind.UNKNOWN, PayloadKind.TEXT})
+ALL = TENSORS | TEXT
 BOTH = config(model("tensors"), model("text", protocol="openai"))
 
 

@@ -97,6 +97,7 @@ def test_a_service_without_a_candidate_does_not_serve() -> None:
         "turnout.class/chat": True,
         "turnout.class/chat/text": False,
         "turnout.class/chat/tensors": True,
+        "turnout.class/chat/embeddings": False,
     }
     not_serving = {name for name, serves in statuses(EJECTED).items() if not serves}
     assert not_serving == {
@@ -106,6 +107,7 @@ def test_a_service_without_a_candidate_does_not_serve() -> None:
         "turnout.class/chat",
         "turnout.class/chat/text",
         "turnout.class/chat/tensors",
+        "turnout.class/chat/embeddings",
     }
 
 

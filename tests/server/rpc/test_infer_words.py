@@ -14,7 +14,8 @@ from server.routing.catalog import Cell, PayloadKind
 from server.routing.counters import Counts, Leg
 from server.routing.decision_id import Kind, open_decision
 from server.rpc.chat_text import TEXT_BYTES_MAX
-from server.rpc.openai_chat import FORWARDED_BYTES_MAX, INLINE_BYTES_MAX
+from server.rpc.openai_body import FORWARDED_BYTES_MAX
+from server.rpc.openai_chat import INLINE_BYTES_MAX
 from server.status_code import Code
 from tests.server.rpc.requests import check
 from tests.server.rpc.service import KEY, Refusal, Service, refusal_of, refused, running
