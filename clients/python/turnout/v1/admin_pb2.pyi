@@ -372,7 +372,7 @@ class ModelStatus(google.protobuf.message.Message):
 
     @property
     def payload_kinds(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """What it can be asked: "text", "tensors"."""
+        """What it can be asked: "text", "tensors", "embeddings"."""
 
     @property
     def charged(self) -> Global___Price:

@@ -226,7 +226,7 @@ class Cell(google.protobuf.message.Message):
     size_bucket: builtins.str
     """"s0" for the smallest."""
     payload_kind: builtins.str
-    """"text" or "tensors"; "any" where only features were sent that say nothing of it. Models that do
+    """"text", "tensors" or "embeddings"; "any" where only features were sent. Models that do
     not take it never get a share of the cell.
     """
     def __init__(
