@@ -64,6 +64,8 @@ class ClassFigures:
 def tables_of(replay: Replay) -> Tables:
     """Of all queries of a replay that has not begun."""
     answers, router = replay.answers, replay.worker.router
+    present = len(replay.config.models)
+    models = (*replay.config.models, *replay.whole.models[present:])  # the last are yet to join
     cells = [router.read(query).reading.cell for query in replay.queries]
     names = tuple(dict.fromkeys(cells))
     index = {cell: i for i, cell in enumerate(names)}
@@ -73,10 +75,13 @@ def tables_of(replay: Replay) -> Tables:
         cell_of=cell_of,
         score=answers.score,
         accuracy=means_by_cell(cell_of, answers.score, len(names)),
-        cost_nano_usd=_costs(replay.config.models, *answers.usage()),
-        columns=tuple(answers.columns[: len(replay.config.models)]),
+        cost_nano_usd=_costs(models, *answers.usage()),
+        columns=tuple(answers.columns),
         usable=np.array(
-            [m.enabled and not answers.is_gone(i) for i, m in enumerate(replay.config.models)]
+            [
+                place < present and model.enabled and not answers.is_gone(place)
+                for place, model in enumerate(models)
+            ]
         ),
     )
 
@@ -94,30 +99,25 @@ def figures(
 
 
 def _figures(replay: Replay, tables: Tables, name: str, served: Sequence[Served]) -> ClassFigures:
-    config = next(one for one in replay.config.classes if one.name == name)
+    floor = next(one.floor for one in replay.config.classes if one.name == name)
+    models = [model.name for model in replay.whole.models]
     answered = [one for one in served if one.place != NOBODY]
     query, place, column = (
         np.array([getattr(one, key) for one in answered], dtype=np.int64)
         for key in ("query", "place", "column")
     )
     cell = tables.cell_of[query]
-    count = len(tables.cells)
-    cost_by_cell = means_by_cell(tables.cell_of, tables.cost_nano_usd, count)
-    means = Means(
-        np.bincount(cell, minlength=count) / max(cell.size, 1),
-        tables.accuracy[:, list(tables.columns)],
-        cost_by_cell,
-    )
+    means = _means(tables, cell)
     accuracy = _mean(tables.accuracy[cell, column])
-    aim = accuracy if config.floor is None else config.floor
-    cost, optimum = _mean(cost_by_cell[cell, place]), least_cost(means, tables.usable, accuracy)
+    cost = _mean(means.cost[cell, place])
+    optimum = least_cost(means, tables.usable, accuracy)
     alone = singles(means, tables.usable)
     best = max(alone, key=lambda one: one.accuracy)
+    aim = accuracy if floor is None else floor
     single = next((one for one in alone if one.accuracy >= aim), None)
-    models = [model.name for model in replay.config.models]
     return ClassFigures(
         traffic_class=name,
-        floor=config.floor,
+        floor=floor,
         requests=len(served),
         answered=len(answered),
         accuracy=accuracy,
@@ -138,6 +138,16 @@ def _figures(replay: Replay, tables: Tables, name: str, served: Sequence[Served]
     )
 
 
+def _means(tables: Tables, cell: Ints) -> Means:
+    """Weighed by the requests of each cell."""
+    count = len(tables.cells)
+    return Means(
+        np.bincount(cell, minlength=count) / max(cell.size, 1),
+        tables.accuracy[:, list(tables.columns)],
+        means_by_cell(tables.cell_of, tables.cost_nano_usd, count),
+    )
+
+
 def _mean(values: Floats) -> float:
     return float(values.mean()) if values.size else 0.0
 
@@ -145,8 +155,7 @@ def _mean(values: Floats) -> float:
 def _costs(
     models: Sequence[ModelConfig], read: Floats, written: Floats, latency_s: Floats
 ) -> Floats:
-    """(Q, M) nano-dollars of an answer, of the models that there are now."""
-    read, written, latency_s = (table[:, : len(models)] for table in (read, written, latency_s))
+    """(Q, M) nano-dollars of an answer, as the model is priced."""
     prices = [compile_price(model.price) for model in models]
     in_nano_usd = (
         read * np.array([float(price.base.input) for price in prices])

@@ -3,15 +3,17 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import inf, nextafter
 
 from server.replay.figures import ClassFigures, Tables, figures, named_short, tables_of
 from server.replay.run import Event, Replay
 from server.replay.story import Story
 from server.replay.traffic import Traffic
 
-# Into so many parts of equal time is the whole of a replay cut, to be seen at a glance.
+# Into so many parts of equal time is the whole of a replay cut, to be seen at a glance, and where
+# something happens.
 SLICES = 10
+# By a clock of seconds since 1970 a moment is known to a quarter of a microsecond.
+_ROUNDING_S = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +71,14 @@ def _report(
     last_s: float,
     guessed: float,
 ) -> Report:
-    over_s = nextafter(last_s, inf)  # the last request is part of it
+    over_s = last_s + _ROUNDING_S  # the last request is part of it
     ends = [at_s for at_s, _ in known[1:]] + [over_s]
     stretches = []
     for (begin_s, tables), end_s in zip(known, ends, strict=True):
         middle_s = (begin_s + end_s) / 2
         stretches.append(_stretch(replay, tables, story, "whole", (begin_s, end_s)))
         stretches.append(_stretch(replay, tables, story, "second half", (middle_s, end_s)))
-    cuts = [over_s * part / SLICES for part in range(SLICES + 1)]
+    cuts = sorted({*(over_s * part / SLICES for part in range(SLICES + 1)), *ends})
     slices = [
         _stretch(replay, _at(known, begin_s), story, "slice", (begin_s, end_s))
         for begin_s, end_s in pairwise(cuts)
