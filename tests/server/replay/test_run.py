@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from server.config.classes import DomainConfig
+from server.config.match import KeywordsConfig, MatchConfig
 from server.config.models import CapacityConfig
 from server.config.schema import Config
 from server.money import to_nano_usd
@@ -151,6 +153,29 @@ def test_expected_accuracy_is_that_of_each_cell_and_model() -> None:
     assert sorted(tables.accuracy.tolist()) == sorted(np.array(means).tolist())
     assert np.abs(np.array(means) - ACCURACY).max() < 0.1
     assert len(tables.cells) == len(DOMAINS)
+
+
+def test_a_domain_that_is_not_stated_is_read_from_the_text() -> None:
+    recorded = recording()
+    said = tuple(f"a question of {domain}" for domain in recorded.requests.domains)
+    requests = replace(recorded.requests, texts=said, domains=("",) * len(said))
+    match = [MatchConfig(keywords=KeywordsConfig(any_of=(name,))) for name in DOMAINS]
+    domains = tuple(
+        DomainConfig(name=name, match=one) for name, one in zip(DOMAINS, match, strict=True)
+    )
+    of = config().model_copy(update={"domains": domains})
+    stated, read = (
+        tables_of(replay(of, replace(recorded, requests=one)))
+        for one in (recorded.requests, requests)
+    )
+    assert stated.cells == read.cells
+    assert (stated.cell_of == read.cell_of).all()
+
+
+def test_a_domain_that_the_configuration_lacks_is_not_stated() -> None:
+    of = config().model_copy(update={"domains": (DomainConfig(name="law"),)})
+    cells = tables_of(replay(of, recording())).cells
+    assert {cell.domain for cell in cells} == {"law", "other"}
 
 
 def test_a_latency_beyond_the_deadline_is_a_failure() -> None:
