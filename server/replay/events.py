@@ -1,6 +1,6 @@
 """What befalls the models of a replay, at a stated time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from server.config.models import ModelConfig, PriceConfig
@@ -94,11 +94,20 @@ def _reprice(replay: Replay, one: Stated, now_s: float) -> None:
 
 
 def _times(model: ModelConfig, factor: float) -> PriceConfig:
-    """Tiers are for longer contexts than recordings have."""
-    prices = model.price.model_dump(exclude={"list_price", "tiers"})
-    return PriceConfig(
-        **{key: None if usd is None else usd * factor for key, usd in prices.items()}
+    """Of a model whose list prices are filled in."""
+    price = model.price.model_dump(exclude={"list_price", "tiers"})
+    tiers = [tier.model_dump() for tier in model.price.tiers]
+    return PriceConfig.model_validate(
+        {**_scaled(price, factor), "tiers": [_scaled(tier, factor) for tier in tiers]}
     )
+
+
+def _scaled(prices: Mapping[str, float | None], factor: float) -> Mapping[str, float | None]:
+    """Dollars alone."""
+    return {
+        key: value * factor if value is not None and "usd" in key else value
+        for key, value in prices.items()
+    }
 
 
 def _become(replay: Replay, one: Stated, _now_s: float) -> None:

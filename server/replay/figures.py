@@ -20,7 +20,7 @@ from server.replay.recording import Bools, Floats, Ints
 from server.replay.run import Replay
 from server.replay.story import NOBODY, Served, Story
 from server.routing.catalog import Cell
-from server.routing.price import NS_PER_S, YOCTO_PER_NANO_USD, compile_price
+from server.routing.price import NS_PER_S, YOCTO_PER_NANO_USD, Price, compile_price
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +157,25 @@ def _costs(
 ) -> Floats:
     """(Q, M) nano-dollars of an answer, as the model is priced."""
     prices = [compile_price(model.price) for model in models]
-    in_nano_usd = (
-        read * np.array([float(price.base.input) for price in prices])
-        + written * np.array([float(price.base.output) for price in prices])
+    input_rate, output_rate = _rates(prices, read)
+    in_yocto_usd = (
+        read * input_rate
+        + written * output_rate
         + latency_s * np.array([float(price.busy_ns) for price in prices]) * NS_PER_S
         + np.array([float(price.request) for price in prices])
     )
-    return np.asarray(in_nano_usd / YOCTO_PER_NANO_USD)
+    return np.asarray(in_yocto_usd / YOCTO_PER_NANO_USD)
+
+
+def _rates(prices: Sequence[Price], read: Floats) -> tuple[Floats, Floats]:
+    """(Q, M) of a token read and of one written, by how long each request is."""
+    input_rate, output_rate = np.empty_like(read), np.empty_like(read)
+    for m, price in enumerate(prices):
+        input_rate[:, m], output_rate[:, m] = price.base.input, price.base.output
+        for above, rates in reversed(price.tiers):  # the least first
+            is_above = read[:, m] > above
+            input_rate[is_above, m], output_rate[is_above, m] = rates.input, rates.output
+    return input_rate, output_rate
 
 
 def named_short(story: Story, begin_s: float, end_s: float = inf) -> float:

@@ -39,9 +39,13 @@ class Event(NamedTuple):
 
 
 def reached(config: Config) -> Config:
-    """The configuration as if Infer could forward to every model of it, at one endpoint each."""
+    """The configuration as if Infer could forward to every model of it, at one endpoint each.
+
+    With list prices filled in.
+    """
     there = {"protocol": "oip", "endpoints": (_ENDPOINT,)}
-    models = tuple(model.model_copy(update=there) for model in config.models)
+    priced = with_list_prices(config).models
+    models = tuple(model.model_copy(update=there) for model in priced)
     return config.model_copy(update={"models": models})
 
 

@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from server.config.models import PriceConfig, PriceTierConfig
 from server.replay.answers import Answers, ModelsMissing, billed, columns_of, is_billed
+from server.replay.figures import tables_of
 from server.status_code import Code
 from tests.server.replay.recorded import MODELS, QUERIES, config, recording, replay, traffic
 
@@ -47,3 +49,26 @@ def test_a_model_that_is_gone_refuses_until_it_is_back() -> None:
     assert answers.of(0, 1).code is Code.UNAVAILABLE
     answers.come_back(1)
     assert answers.of(0, 1).code is Code.OK
+
+
+def test_what_hindsight_reckons_is_what_was_billed_by_tier_and_second() -> None:
+    recorded = recording(latency_s=0.5)
+    read = np.random.default_rng(0).integers(50, 400, (QUERIES, len(MODELS)))
+    recorded = replace(recorded, input_tokens=read.astype(np.float64))
+    price = PriceConfig(
+        input_usd_per_mtok=1.0,
+        output_usd_per_mtok=4.0,
+        busy_second_usd=0.001,
+        request_usd=0.0001,
+        tiers=(
+            PriceTierConfig(above_input_tokens=300, input_usd_per_mtok=5.0),
+            PriceTierConfig(above_input_tokens=200, input_usd_per_mtok=3.0),
+        ),
+    )
+    of = config(floor=None)
+    models = tuple(model.model_copy(update={"price": price}) for model in of.models)
+    run = replay(of.model_copy(update={"models": models}), recorded)
+    tables = tables_of(run)
+    for one in run.tell(traffic(300)).served:
+        known = tables.cost_nano_usd[one.query, one.place]
+        assert one.cost_nano_usd == pytest.approx(known, abs=1)

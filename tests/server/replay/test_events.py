@@ -2,9 +2,11 @@
 
 import pytest
 
+from server.config.models import PriceConfig, PriceTierConfig
 from server.config.schema import Config
 from server.replay.events import EventInvalid, Stated, event, joining, stated
 from server.replay.report import Report, told
+from server.replay.run import BEGINS_S
 from tests.server.replay.recorded import MODELS, USD, config, recording, replay, traffic
 
 SMALL, MIDDLE, LARGE = MODELS
@@ -49,6 +51,20 @@ def test_a_model_that_is_dearer_costs_more_in_hindsight_too() -> None:
     before, after = (found.stretches[n].classes[0] for n in (0, -1))
     assert after.cost_nano_usd == pytest.approx(2 * before.cost_nano_usd)
     assert after.cost_ratio == pytest.approx(1.0)
+
+
+def test_every_part_of_a_price_is_multiplied_and_no_threshold() -> None:
+    of = config()
+    tier = PriceTierConfig(above_input_tokens=200, output_usd_per_mtok=3.0)
+    price = PriceConfig(input_usd_per_mtok=1.0, busy_second_usd=0.5, tiers=(tier,))
+    models = (of.models[0].model_copy(update={"price": price}), *of.models[1:])
+    of = of.model_copy(update={"models": models})
+    run = replay(of, recording())
+    event(stated("5 small price=2", of)).act(run, BEGINS_S)
+    found = run.config.models[0].price
+    assert (found.input_usd_per_mtok, found.busy_second_usd) == (2.0, 1.0)
+    assert found.output_usd_per_mtok is None
+    assert found.tiers == (PriceTierConfig(above_input_tokens=200, output_usd_per_mtok=6.0),)
 
 
 def test_a_model_that_is_back_answers_again() -> None:

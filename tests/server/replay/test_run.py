@@ -53,7 +53,9 @@ def test_a_window_is_planned_every_five_seconds_and_decisions_follow_the_plan() 
     )
     assert not story.windows_failed
     assert {one.basis for one in story.served[:20]} == {"greedy"}  # before the first plan
-    assert {one.basis for one in story.served[200:]} == {"plan"}
+    later = [one.basis for one in story.served[200:]]
+    assert set(later) <= {"plan", "probe"}  # of the audits some try other models
+    assert later.count("plan") > 0.7 * len(later)
 
 
 def test_a_floor_is_held_by_the_mix_that_hindsight_would_choose() -> None:
