@@ -167,6 +167,7 @@ async def running(
     configured: bool = True,
     transport: str = "grpcio",
     words: Words | None = None,
+    text_at: str = "text:1",
     now_s: Callable[[], float] = lambda: NOW_S,
 ) -> AsyncIterator[Service]:
     """The service on a real port, with a channel to it."""
@@ -182,7 +183,7 @@ async def running(
         await stack.enter_async_context(serving(large))
         stack.push_async_callback(upstreams.close)
         if configured:
-            router.configure(service_config(small, large, text_at=words.url if words else "text:1"))
+            router.configure(service_config(small, large, text_at=words.url if words else text_at))
             health.publish(router.readiness(NOW_S))
             router.publish(WeightTable("p1", {CELL: shares_of(1.0)}))
             upstreams.track(router.models())

@@ -8,6 +8,7 @@ import uvloop
 
 from server.status_code import Code
 from server.transport.grpc.messages import framed
+from server.transport.grpc.methods import lasts
 from server.transport.serving.limits import ServerLimits
 from tests.server.transport.serving.raw_caller import calling, echo, serving, soon, waiting
 from tests.server.transport.turned_loop import TurnedLoop
@@ -65,6 +66,27 @@ async def test_calls_that_outlive_their_connection_are_ended() -> None:
             answer = await caller.call("Wait")
             assert answer.status == Code.UNAVAILABLE
             await soon(cancelled.wait())
+        assert server.limits_reached == {"age": 1, "retirement": 1}
+
+
+async def test_a_call_that_lasts_is_seen_through_when_the_others_of_its_connection_are_ended() -> (
+    None
+):
+    lasting, began, go_on, cancelled = waiting()
+    other, _, _, other_cancelled = waiting()
+    limits = ServerLimits(age_s_max=0.05, retirement_s_max=0.05)
+    both = serving(limits=limits, unary_Last=lasts(lasting), unary_Wait=other)
+    async with both as (server, address):
+        async with calling(address) as caller:
+            stream_id = caller.begin("Last")
+            caller.send(stream_id, framed(b"hello"), end=True)
+            await soon(began.wait())
+            assert (await caller.call("Wait")).status == Code.UNAVAILABLE
+            await soon(other_cancelled.wait())
+            assert not cancelled.is_set()
+            go_on.set()
+            assert (await caller.answer(stream_id)).status == Code.OK
+            assert await caller.ended() == []
         assert server.limits_reached == {"age": 1, "retirement": 1}
 
 

@@ -114,6 +114,18 @@ def test_a_connection_that_has_left_is_ended_when_its_calls_do_not_end() -> None
     assert watched.look(BUSY, now_s=130.0) == Due(Action.END, "retirement")
 
 
+def test_a_connection_that_has_left_waits_for_calls_that_last_and_ends_the_others() -> None:
+    watched = watch()
+    watched.retire(10.0)
+    watched.has_left = True
+    watched.received_s = 129.0
+    both = Look(calls=2, is_congested=False, lasting=1)
+    assert watched.look(both, now_s=130.0) == Due(Action.END_OTHERS, "retirement")
+    watched.received_s = 1_000.0
+    assert watched.look(both._replace(calls=1), now_s=1_001.0) == WAIT
+    assert watched.look(both._replace(lasting=0), now_s=1_001.0) == Due(Action.END, "retirement")
+
+
 def test_a_retiring_connection_does_not_retire_again_for_its_age() -> None:
     watched = watch()
     watched.retire(550.0)
