@@ -204,7 +204,8 @@ class DoorConnection(web.RequestHandler):
 
     def log_exception(self, *_: Any, **kw: Any) -> None:
         """Not with a traceback, whose frames hold what was asked; of a peer's faults nothing."""
-        if not isinstance(kw.get("exc_info"), FramingError):
+        is_ours = not isinstance(kw.get("exc_info"), FramingError) and self.transport is not None
+        if is_ours:
             _log.error("unexpected error", error=type(kw.get("exc_info")).__name__)
 
     # How requests follow each other.

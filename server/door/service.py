@@ -1,7 +1,7 @@
 """What the door serves: convert, call inward, convert back. No decision is taken here."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import NamedTuple, TypeAlias, cast
@@ -83,6 +83,8 @@ class DoorService:
         except ConnectionError:  # its caller has gone
             raise
         except Exception as error:  # noqa: BLE001 - this is where every error ends
+            if _connection(request).transport is None:
+                raise ConnectionResetError("its caller has gone") from None
             response = self._refuse(error)
             if request.writer.output_size > 0:  # too late for words: the end says that it is broken
                 raise ConnectionResetError(reason_of(error)) from None
@@ -127,21 +129,21 @@ class DoorService:
         return refused
 
     async def _models(self, request: Request) -> web.Response:
-        self._hold_known(request)
-        return _json(models_of(self._router.catalog.classes))
+        return _json(models_of(self._classes_for(request)))
 
     async def _model(self, request: Request) -> web.Response:
-        self._hold_known(request)
-        name = request.path.removeprefix(f"{MODELS_PATH}/")
-        if name != convert.AUTO and name not in self._router.catalog.classes:
+        name, classes = request.path.removeprefix(f"{MODELS_PATH}/"), self._classes_for(request)
+        if name != convert.AUTO and name not in classes:
             raise NotFound(f"there is no class {name[:80]!r}: GET {MODELS_PATH} lists them")
         return _json(model_of(name))
 
-    def _hold_known(self, request: Request) -> None:
-        """Raises a RoutingError where its caller needs a name and has none."""
-        callers = self._router.callers
-        if callers.is_on:
-            find(callers, request, _connection(request), now_s=self._now_s())
+    def _classes_for(self, request: Request) -> Sequence[str]:
+        """Those that its caller may ask; raises a RoutingError where it needs a name."""
+        callers, classes = self._router.callers, tuple(self._router.catalog.classes)
+        if not callers.is_on:
+            return classes
+        caller = find(callers, request, _connection(request), now_s=self._now_s())
+        return tuple(name for name in classes if not caller.classes or name in caller.classes)
 
     async def _infer(self, operation: Operation, request: Request) -> web.StreamResponse:
         """Who may not ask is refused before its body is read."""

@@ -164,3 +164,14 @@ async def test_a_key_is_not_passed_on(front: Front, client: aiohttp.ClientSessio
     await ask(client, A)
     ((metadata),) = front.model.metadata
     assert not any(A in value for _, value in metadata)
+
+
+async def test_the_models_of_a_key_are_the_classes_that_it_is_for(
+    front: Front, client: aiohttp.ClientSession
+) -> None:
+    keys(front, classes=frozenset({"strict", "gone"}))
+    shown = {"authorization": f"Bearer {A}"}
+    async with client.get("/v1/models", headers=shown) as response:
+        assert [one["id"] for one in (await response.json())["data"]] == ["auto", "strict"]
+    async with client.get("/v1/models/chat", headers=shown) as response:
+        assert response.status == 404
