@@ -39,6 +39,8 @@ _TRAFFIC = 0.01
 _AUDITS_MAX = 0.5
 # Of the audits, while a margin is missed, and while a floor is.
 _TIGHT, _SHORT = 0.3, 0.8
+# At least, while a model has changed: what is best without it is not known.
+CHANGED = 0.5
 
 
 class Standing(Enum):

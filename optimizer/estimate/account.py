@@ -75,6 +75,10 @@ class FloorAccount:
         self._frozen = True
         self._since_s = now_s
 
+    def begin_anew(self) -> None:
+        """Forgets what is owed: a model has changed, so it was of other answers."""
+        self._grades = self._weight = self._surplus = 0.0
+
     def required(self, floor: float, now_s: float, *, margin: float = 0.0) -> float:
         """The floor to ask of the next plan, from 0 to 1; a new floor begins a new account.
 

@@ -1,6 +1,6 @@
 """Accuracy of every model in every cell, from the grades of the audit sample."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from math import inf, isfinite, sqrt
 from typing import Any, NamedTuple, Self
@@ -13,6 +13,7 @@ from optimizer.estimate.posterior import Posterior
 from optimizer.problem import Floats
 
 Cell = tuple[str, str, *tuple[str, ...]]  # class, payer; domain, size bucket, kind of payload
+Recent = Mapping[Cell, tuple[float, float]]  # by cell, how many grades and how many of them right
 
 # Pairs of a cell and a model; at 400 bytes each they take 20 MB. Grades are scarce, and what was
 # graded longest ago says least.
@@ -23,6 +24,12 @@ SHOWN_MAX = 10_000
 _Z = 1.96  # 95 % of a normal distribution is this many standard deviations around its mean
 # A prior of which nobody says how many grades it rests on is worth this many where it is shown.
 _GUESS_GRADES = 20.0
+# By so much what is believed of a model that has changed is in doubt beside what it was.
+_WIDENED = 0.15
+# A new version is like its elder as far as this many grades would say it.
+_INHERITED_GRADES = 30.0
+# Ends the name of a model as it was before it changed; no name of a configuration has it.
+_GONE = "\0"
 _GRADES_MIN = 1e-6  # what decay has left of older grades, below which they say nothing
 
 
@@ -58,6 +65,7 @@ class AccuracyEstimate:
         self._priors = dict(priors)
         # When each prior was first believed: what it rests on grows old as grades do.
         self._since_s: dict[str, float] = {}
+        self._widened: dict[str, float] = {}  # models that have changed: by what standard deviation
         self._pairs = DecayedSums[tuple[Cell, str]](3, half_life_s=half_life_s, keys_max=PAIRS_MAX)
         self._models = DecayedSums[str](3, half_life_s=half_life_s, keys_max=SHOWN_MAX)
         self._groups = DecayedSums[tuple[str, str]](3, half_life_s=half_life_s, keys_max=SHOWN_MAX)
@@ -89,6 +97,44 @@ class AccuracyEstimate:
         self._pairs.take_back((cell, model), _sums(quality, 1.0), told_s)
         self._models.take_back(model, sums, told_s)
         self._groups.take_back(cell[:2], sums, told_s)
+
+    def begin_anew(self, model: str, recent: Recent, now_s: float) -> Collection[tuple[str, str]]:
+        """Lets only recent grades tell of a model that has changed; says which groups it was in.
+
+        Older ones still tell of their cells, as those of a model that is gone.
+        """
+        self._split(model, {cell: (n, n, right) for cell, (n, right) in recent.items()}, now_s)
+        self._models.put(model, np.sum([*recent.values(), (0.0, 0.0)], axis=0)[[0, 0, 1]], now_s)
+        self._widened[model] = _WIDENED
+        groups = {cell[:2] for cell, name in self._pairs if name in (model, _gone(model))}
+        for group in groups:
+            self._groups.drop(group)
+        return groups
+
+    def succeed(self, model: str, now_s: float) -> None:
+        """Another version inherits what its elder was graded, for as much as a few grades say."""
+        grades = float(_grades(self._models.of(model, now_s)[None, :])[0])
+        part = min(1.0, _INHERITED_GRADES / grades) if grades else 1.0
+        pairs, sums = self._pairs.all(now_s)
+        own = {k[0]: s * part for k, s in zip(pairs, sums, strict=True) if k[1] == model}
+        self._split(model, own, now_s)
+        self._models.put(model, self._models.of(model, now_s) * part, now_s)
+
+    def _split(self, model: str, kept: Mapping[Cell, Any], now_s: float) -> None:
+        """Keeps so much of what tells of a model; the rest is of one that is gone."""
+        pairs, sums = self._pairs.all(now_s)
+        for (cell, name), told in zip(pairs, sums, strict=True):
+            if name != model:
+                continue
+            left = np.minimum(np.array(kept.get(cell, (0.0, 0.0, 0.0))), told)
+            gone = told - left
+            if gone[0] > _GRADES_MIN:
+                gone[2] = min(gone[2], gone[0])  # what is kept has not decayed
+                self._pairs.add((cell, _gone(model)), gone, now_s)
+            if left[0] > _GRADES_MIN:
+                self._pairs.put((cell, model), left, now_s)
+            else:
+                self._pairs.drop((cell, model))
 
     def mean(self, cells: Sequence[Cell], models: Sequence[str], now_s: float) -> Floats:
         """(C, M) the accuracy of each cell with each model, graded or not."""
@@ -143,6 +189,7 @@ class AccuracyEstimate:
             **{name: one["rows"] for name, one in plain.items()},
             "spreads": [self._spreads.cell, self._spreads.pair],
             "model_spread": self._spreads.model,
+            "widened": [[model, widened] for model, widened in self._widened.items()],
             "priors": [
                 [model, *self._priors[model], since_s]
                 for model, since_s in self._since_s.items()
@@ -160,6 +207,7 @@ class AccuracyEstimate:
         if plain.get("model_spread") is not None:
             spreads = replace(spreads, model=positive(plain["model_spread"]))
         found._spreads = spreads
+        found._widened = {str(model): positive(by) for model, by in plain.get("widened") or ()}
         for model, accuracy, grades, since_s in plain.get("priors") or ():
             prior = Prior(float(accuracy), grades)
             if found._priors.setdefault(model, prior) == prior:
@@ -171,14 +219,15 @@ class AccuracyEstimate:
 
     def _believed(self, models: Sequence[str], now_s: float) -> Priors:
         """As sure as the grades that a prior rests on make it: as those of then would by now."""
-        priors = [self._priors.get(model, _UNKNOWN) for model in models]
+        # Of a model that is gone, as of the one that it was.
+        priors = [self._priors.get(model.rstrip(_GONE), _UNKNOWN) for model in models]
         mean = np.array([prior.accuracy for prior in priors])
         ages_s = np.array([now_s - self._since_s.setdefault(model, now_s) for model in models])
         left = 2.0 ** -(np.maximum(ages_s, 0.0) / self._half_life_s)
         grades = np.array([prior.grades or 0.0 for prior in priors]) * left
         rests_on = np.full(len(priors), inf)
         variance = np.divide(graded_variance(mean), grades, out=rests_on, where=grades > 0)
-        return Priors(mean, variance, np.zeros(len(priors)))
+        return Priors(mean, variance, np.array([self._widened.get(m, 0.0) for m in models]))
 
 
 def _sums(quality: float, weight: float) -> tuple[float, float, float]:
@@ -209,6 +258,10 @@ def _wilson(mean: float, grades: float) -> tuple[float, float]:
     centre = (mean + doubt / 2) / (1 + doubt)
     half = sqrt(doubt * (mean * (1 - mean) + doubt / 4)) / (1 + doubt)
     return max(centre - half, 0.0), min(centre + half, 1.0)
+
+
+def _gone(model: str) -> str:
+    return model + _GONE
 
 
 def _index(keys: Sequence[Key]) -> dict[Key, int]:

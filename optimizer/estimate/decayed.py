@@ -43,6 +43,9 @@ class DecayedSums(Generic[Key]):
     def __len__(self) -> int:
         return len(self._sums)
 
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._sums)
+
     def add(self, key: Key, values: Sequence[float] | Floats, now_s: float) -> None:
         """Adds to the sums of a key, which becomes the last to be forgotten."""
         growth = self._growth(now_s)
@@ -63,6 +66,15 @@ class DecayedSums(Generic[Key]):
             del self._sums[key]
         else:
             self._sums[key] = left
+
+    def put(self, key: Key, values: Sequence[float] | Floats, now_s: float) -> None:
+        """Replaces what was told of a key; makes it the one told of last."""
+        self._sums.pop(key, None)
+        self.add(key, values, now_s)
+
+    def drop(self, key: Key) -> None:
+        """Forgets a key."""
+        self._sums.pop(key, None)
 
     def of(self, key: Key, now_s: float) -> Floats:
         """(width,) the sums of a key; zeros if it is not known."""

@@ -41,6 +41,8 @@ def _parts(plan: pb.Plan, now_s: float) -> Iterator[RenderableType]:
     yield _head(plan, now_s)
     if missed := list(_missed(plan)):
         yield _sentences("Not met", missed, "red")
+    if changes := [change.text for change in plan.model_changes]:
+        yield _sentences("Changed within the hour", changes, "yellow")
     yield _cost(plan)
     yield _promises(plan.classes)
     if margins := list(_margins(plan.classes)):

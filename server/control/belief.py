@@ -19,6 +19,7 @@ class Belief:
         """`carried` takes (C, M) of each model's own answers to (C, M) by first model."""
         self._posterior = posterior
         self._carried = carried
+        self.own = np.clip(posterior.mean, 0.0, 1.0)  # (C, M) of what each model answers itself
         self.mean = self._answers(posterior.mean)  # (C, M)
 
     def world(self, scale: float, random: np.random.Generator) -> Floats:

@@ -5,10 +5,12 @@
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import structlog
 
 from optimizer.deadline import Deadline
 from optimizer.estimate.accuracy import Estimate
@@ -20,6 +22,8 @@ from server.control.estimates import Estimates
 from server.control.exploring import Explorer, add_exploration
 from server.control.facts import Given
 from server.control.knowledge import Knowledge
+from server.control.messages import timestamp
+from server.control.model_changes import ModelChange
 from server.control.parts import Shares, parts_of, probes_of, shares_of
 from server.control.plan import plan_message
 from server.control.plan_archive import plan_id_of
@@ -30,6 +34,8 @@ from server.routing.catalog import Cell
 from server.routing.selector import Probes
 from turnout.v1.admin_pb2 import Plan
 from turnout.v1.control_pb2 import WatchPlanResponse
+
+_log = structlog.get_logger()
 
 # How long all solves of a window may take together; then the best plan that was found is used.
 SOLVE_S_MAX = 5.0
@@ -59,6 +65,7 @@ class Step:
     draft: Draft | None = None
     failure: str = ""  # why there is no draft
     is_fault: bool = False  # whether there should have been one
+    changes: tuple[ModelChange, ...] = ()  # the newest of all
 
 
 def solve_window(window: Window, deadline: Deadline) -> Solution | Failure:
@@ -100,6 +107,9 @@ class Corridor:
         self._begun_s = begun_s
         self._ids = 0
         self._routes: object = None
+        # So often has each model changed since this control plane began; told once each.
+        self.changed: Counter[str] = Counter()
+        self._changed_s = max((one.time_s for one in estimates.changes.newest), default=0.0)
         self._probes: Mapping[Cell, Probes] = {}
         self._explorer = Explorer(np.random.default_rng(epoch))
 
@@ -128,6 +138,9 @@ class Corridor:
             for model in given.config.models
         }
         window = build_window(given, self.estimates)
+        if window is not None and window.belief is not None:
+            models = window.problem.models
+            self.estimates.changes.expect(window.cells, models, window.belief.own)
         if window is None:
             return Step(given, accuracy, failure=self._why_nothing_is_planned())
         deadline = Deadline(SOLVE_S_MAX, haste.now_s)
@@ -137,19 +150,27 @@ class Corridor:
             return Step(given, accuracy, failure=failure, is_fault=True)
         out_of_reach = floors_out_of_reach(given, window, solution, deadline)
         self._freeze_accounts(window, solution, out_of_reach, given.now_s)
-        exploration = self._explorer.explore(given, window, solution, deadline)
+        changed = self.estimates.changes.explored(given.now_s)
+        exploration = self._explorer.explore(given, window, solution, deadline, changed)
         draft = self._draft(given, window, solution, out_of_reach, exploration)
-        return Step(given, accuracy, draft)
+        return Step(given, accuracy, draft, changes=self.estimates.changes.newest)
 
     def accept(self, step: Step) -> None:
         """Puts the plan of a step in force."""
         self.accuracy = step.accuracy
+        self._tell(step.changes)
         if step.draft is not None:
             self.plan, self._routes = step.draft.plan, step.draft.routes
             self.no_plan_reason = ""
             self._probes = step.draft.shares.probes
         else:
             self.fail(step.failure)
+
+    def _tell(self, changes: Sequence[ModelChange]) -> None:
+        for change in [one for one in changes if one.time_s > self._changed_s]:
+            self.changed[change.model] += 1
+            self._changed_s = change.time_s
+            _log.warning("model changed", model=change.model, why=change.text)
 
     def fail(self, why: str) -> None:
         """Keeps the older plan, and notes in it why; or notes why there is none."""
@@ -184,6 +205,10 @@ class Corridor:
         plan = plan_message(plan_id, window, solution, now_s=given.now_s, out_of_reach=out_of_reach)
         add_promises(plan, given, self.estimates.accuracy)
         add_exploration(plan, given, window, solution, exploration)
+        for change in self.estimates.changes.of_hour(given.now_s):
+            plan.model_changes.add(
+                model=change.model, time=timestamp(change.time_s), text=change.text
+            )
         parts = () if is_same and probes == self._probes else parts_of(plan_id, shares)
         return Draft(window, plan, shares, routes, not is_same, parts)
 

@@ -14,6 +14,7 @@ from optimizer.estimate.usage import UsageEstimate, Used
 from server.config.models import ModelConfig
 from server.config.schema import Config
 from server.control.facts import Given, Graded, GroupName
+from server.control.model_changes import ModelChanges
 from server.routing.catalog import Catalog, is_payer
 from server.routing.counters import Counts, Leg
 
@@ -29,15 +30,21 @@ class Estimates:
         self.chains = ChainEstimate()
         self.demand = DemandEstimate()
         self.accounts: dict[GroupName, FloorAccount] = {}
+        self.changes = ModelChanges()
+        self._versions: dict[str, str] = {}  # of the models that are believed
         self._config: Config | None = None
         self._catalog: Catalog | None = None  # of the last step that learned
 
-    def configure(self, config: Config) -> None:
+    def configure(self, config: Config, now_s: float) -> None:
         """Believes what a configuration says of its models, until grades say more."""
         if config is not self._config:
             self._config = config
             for model in config.models:
                 self.accuracy.set_prior(model.name, _prior(model))
+                if self._versions.get(model.name, model.version) != model.version:
+                    self.accuracy.succeed(model.name, now_s)
+                    self.changes.watch.forget(model.name)
+            self._versions = {model.name: model.version for model in config.models}
             # Nothing is owed to a class or payer that left, nor when another of its name comes.
             names = {traffic_class.name for traffic_class in config.classes}
             budgets = frozenset(budget.name for budget in config.budgets)
@@ -49,7 +56,7 @@ class Estimates:
 
     def learn(self, given: Given) -> None:
         """Learns all new facts."""
-        self.configure(given.config)
+        self.configure(given.config, given.now_s)
         asked: dict[Bucket, float] = {cell: float(n) for cell, n in given.told.asked.items()}
         self.demand.observe_requests(asked, given.watched_s)
         self._rename_payers(given.catalog)
@@ -71,6 +78,7 @@ class Estimates:
             "chains": self.chains.to_plain(),
             "demand": self.demand.to_plain(),
             "accounts": {"rows": accounts},
+            "models": {"versions": list(self._versions.items()), **self.changes.to_plain()},
         }
 
     @classmethod
@@ -90,6 +98,8 @@ class Estimates:
             (str(traffic_class), str(payer)): FloorAccount.from_plain(account)
             for (traffic_class, payer), account in plain["accounts"]["rows"]
         }
+        found._versions = dict(plain["models"]["versions"])
+        found.changes = ModelChanges.from_plain(plain["models"])
         return found
 
     def _rename_payers(self, catalog: Catalog) -> None:
@@ -131,6 +141,10 @@ class Estimates:
         elif account is not None:
             account.record_grade(quality, weight, decided_s=decided_s, now_s=told_s)
         self.accuracy.record_grade(cell, model, quality, weight, told_s)
+        if replaces is None and (change := self.changes.observe_grade(graded)) is not None:
+            for group in self.accuracy.begin_anew(model, change.recent, told_s):
+                if group in self.accounts:
+                    self.accounts[group].begin_anew()
 
 
 def believed_before(model: ModelConfig) -> Estimate:

@@ -1,11 +1,12 @@
 """What the audits of a window try, and whether a floor that a plan misses is out of reach."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
 from optimizer.deadline import Deadline
 from optimizer.explore import (
+    CHANGED,
     WORLDS,
     Exploration,
     Standing,
@@ -16,7 +17,7 @@ from optimizer.explore import (
     part_of_audits,
     planned_elsewhere,
 )
-from optimizer.problem import Floats, Ints
+from optimizer.problem import Bools, Floats, Ints
 from optimizer.solution import Solution
 from server.config.classes import ClassConfig
 from server.control.facts import Given
@@ -37,11 +38,18 @@ class Explorer:
         self._worlds = Worlds()
 
     def explore(
-        self, given: Given, window: Window, solution: Solution, deadline: Deadline
+        self,
+        given: Given,
+        window: Window,
+        solution: Solution,
+        deadline: Deadline,
+        changed: Collection[str] = (),
     ) -> Exploration:
-        """What audits try beside this plan."""
+        """What audits try beside this plan; more of them where models have changed."""
         problem = window.problem
         audits = _audits(given, window, solution)
+        at_least = np.where(_serves(window, changed), CHANGED, 0.0)
+        audits = np.where(audits > 0, np.maximum(audits, at_least), 0.0)
         cells = explored_cells(problem, audits[problem.group_of] > 0)
         if not cells.size:
             return Exploration.nothing(problem)
@@ -64,6 +72,16 @@ def explores(config: ClassConfig) -> bool:
     """Whether audits of the class may try other models: only grades could show what that gives."""
     may = config.explore and config.grades != "none"
     return may and config.floor is not None and config.audit_rate > 0
+
+
+def _serves(window: Window, models: Collection[str]) -> Bools:
+    """(G,) whether one of these may serve a cell of the group."""
+    problem = window.problem
+    these = np.array([name in models for name in problem.models])
+    cells = (problem.allowed & these).any(axis=1)
+    groups = np.bincount(problem.group_of[cells], minlength=len(problem.groups))
+    served: Bools = groups > 0
+    return served
 
 
 def _audits(given: Given, window: Window, solution: Solution) -> Floats:

@@ -194,7 +194,8 @@ class ControlPlane:
 
     def values(self) -> dict[str, list[readings.Point]]:
         """What counters and gauges stand at, for those who export."""
-        return readings.values(self._knowledge, self._corridor.plan, now_s=self._clock())
+        plan, changed = self._corridor.plan, self._corridor.changed
+        return readings.values(self._knowledge, plan, changed, now_s=self._clock())
 
     def durations(self) -> list[readings.Duration]:
         """How long requests took, for those who export."""

@@ -14,7 +14,9 @@ Duration = tuple[Mapping[str, str], Sequence[int]]  # attributes, counts by buck
 _BREACH_KINDS = ("capacity", "slo", "floor", "pace")
 
 
-def values(knowledge: Knowledge, plan: Plan | None, *, now_s: float) -> dict[str, list[Point]]:
+def values(
+    knowledge: Knowledge, plan: Plan | None, changed: Mapping[str, int], *, now_s: float
+) -> dict[str, list[Point]]:
     """The values of every counter and gauge, by the name of its metric."""
     refusals = knowledge.refusals + knowledge.workers.refusals()
     return {
@@ -26,6 +28,9 @@ def values(knowledge: Knowledge, plan: Plan | None, *, now_s: float) -> dict[str
         "turnout.feedback": [({"result": result}, n) for result, n in knowledge.feedback.items()],
         "turnout.domains": [({"domain": name}, n) for name, n in knowledge.domains.items()],
         "turnout.domains.drift": list(_drift(knowledge, now_s)),
+        "turnout.model.changes": [
+            ({"model": model.name}, changed.get(model.name, 0)) for model in knowledge.config.models
+        ],
         "turnout.plan.age": [] if plan is None else [({}, now_s - plan.time.ToNanoseconds() / 1e9)],
         "turnout.worker.plan_age": list(_plan_ages(knowledge, now_s)),
         "turnout.plan.breaches": [] if plan is None else list(_breaches(plan)),

@@ -76,6 +76,7 @@ class _Accuracy(BaseModel):
     model_spread: _Spread | None = None
     # Model, accuracy, the grades that it rests on, and since when it is believed.
     priors: list[tuple[str, _Fraction, _Amount | None, _Time]] = []
+    widened: list[tuple[str, _Fraction]] = []
 
 
 class _ByModel(BaseModel):
@@ -115,6 +116,16 @@ class _Account(BaseModel):
 
 class _Accounts(BaseModel):
     rows: list[tuple[_Group, _Account]]
+
+
+_Recent = list[tuple[Cell, _Amount, _Amount]]
+_Sum = tuple[_Amount, _Amount, _Recent]
+
+
+class _Models(BaseModel):
+    versions: list[tuple[str, str]] = []
+    watch: list[tuple[str, _Count, _Sum, _Sum]] = []
+    newest: list[tuple[str, _Time, _Fraction, _Fraction, _Count]] = []
 
 
 class _Spending(BaseModel):
@@ -161,6 +172,7 @@ class _Shape(BaseModel):
     chains: _ByLeg
     demand: _Demand
     accounts: _Accounts
+    models: _Models = _Models()
     spending: _Spending
     workers: _Workers
     last_hour: _LastHour
@@ -202,7 +214,7 @@ def take_up(
         raise StateInvalid(f"it holds what we do not write: {_why(error)}") from None
     knowledge.workers, knowledge.last_hour, knowledge.drift = workers, last_hour, drift
     knowledge.configure(knowledge.config)
-    estimates.configure(knowledge.config)
+    estimates.configure(knowledge.config, now_s)
     outcomes.restore(dict(shape.outcomes))
     return estimates
 
@@ -219,5 +231,6 @@ def _estimates(shape: _Shape, *, age_s: float) -> Estimates:
         name: dict(getattr(shape, name))
         for name in ("accuracy", "latency", "miss", "usage", "chains", "demand")
     }
+    plain["models"] = dict(shape.models)
     plain["accounts"] = {"rows": [(name, dict(one)) for name, one in shape.accounts.rows]}
     return Estimates.from_plain(plain, age_s=age_s)

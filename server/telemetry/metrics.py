@@ -39,6 +39,7 @@ COUNTERS: Mapping[str, tuple[str, str]] = {
     "turnout.cost": ("USD", "What requests cost, by the configured prices."),
     "turnout.refusals": ("{request}", "Requests that were answered with an error, by its reason."),
     "turnout.shed": ("{request}", "Requests that were refused because they did not fit."),
+    "turnout.model.changes": ("{time}", "How often grades showed a model to have changed."),
     "turnout.feedback": ("{grade}", "Grades of answers: only audited ones count for floors."),
     "turnout.transport.calls": ("{call}", "Calls that callers began; grpcio's server has none."),
     "turnout.transport.limits_reached": ("{time}", "How often each limit was reached."),

@@ -305,9 +305,9 @@ def test_what_is_exported_of_payers_and_domains_that_left_is_forgotten() -> None
 
 def test_an_account_of_a_payer_that_left_is_closed() -> None:
     estimates = Estimates()
-    estimates.configure(service())
+    estimates.configure(service(), NOW_S)
     estimates.accounts = {group: FloorAccount(0.85) for group in (("code", "team"), ("code", "-"))}
-    estimates.configure(service(budgets=()))
+    estimates.configure(service(budgets=()), NOW_S)
     assert set(estimates.accounts) == {("code", "-")}
 
 
@@ -328,10 +328,10 @@ def test_a_budget_that_left_has_its_money_when_it_returns_and_the_oldest_are_for
 
 def test_an_account_of_a_class_that_left_is_closed() -> None:
     estimates = Estimates()
-    estimates.configure(service())
+    estimates.configure(service(), NOW_S)
     accounts = {name: FloorAccount(0.85) for name in (("code", "team"), ("chat", "-"))}
     estimates.accounts = dict(accounts)
-    estimates.configure(service(classes=({"name": "chat", "default": True},), budgets=()))
+    estimates.configure(service(classes=({"name": "chat", "default": True},), budgets=()), NOW_S)
     assert estimates.accounts == {("chat", "-"): accounts["chat", "-"]}
 
 

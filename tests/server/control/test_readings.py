@@ -31,7 +31,7 @@ def plan() -> Plan:
 
 def read(knowledge: Knowledge, of: Plan | None = None) -> dict[str, dict[tuple[str, ...], float]]:
     """Values by name and by the values of their labels."""
-    values = readings.values(knowledge, of, now_s=NOW_S)
+    values = readings.values(knowledge, of, {"small": 2}, now_s=NOW_S)
     return {
         name: {tuple(attributes.values()): value for attributes, value in points}
         for name, points in values.items()
