@@ -90,7 +90,9 @@ def started(kept: Kept, *, now_s: float = NOW_S, config: Config | None = None) -
 
 def numbers(found: Known, now_s: float) -> Iterator[Any]:
     window = window_of(found.knowledge, found.estimates, now_s=now_s)
-    assert window is not None
+    if window is None:
+        assert not found.estimates.demand.per_s()  # nothing is asked, so nothing is planned
+        return
     problem = window.problem
     yield from (problem.demand, problem.cost_nano_usd, problem.accuracy, problem.miss)
     yield [group.floor or 0.0 for group in problem.groups]

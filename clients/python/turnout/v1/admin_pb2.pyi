@@ -1105,6 +1105,7 @@ class Plan(google.protobuf.message.Message):
     AVERAGED_S_FIELD_NUMBER: builtins.int
     COST_NANO_USD_PER_HOUR_FIELD_NUMBER: builtins.int
     BEST_MODEL_COST_NANO_USD_PER_HOUR_FIELD_NUMBER: builtins.int
+    MODEL_CHANGES_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Stays while the plan routes alike: all else is that of the newest window."""
     window_s: builtins.float
@@ -1139,6 +1140,10 @@ class Plan(google.protobuf.message.Message):
     def step_prices(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___StepPrice]: ...
     @property
     def certificate(self) -> Global___Certificate: ...
+    @property
+    def model_changes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ModelChange]:
+        """Of the last hour, the newest last."""
+
     def __init__(
         self,
         *,
@@ -1158,9 +1163,10 @@ class Plan(google.protobuf.message.Message):
         averaged_s: builtins.float = ...,
         cost_nano_usd_per_hour: builtins.int = ...,
         best_model_cost_nano_usd_per_hour: builtins.int = ...,
+        model_changes: collections.abc.Iterable[Global___ModelChange] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["certificate", b"certificate", "time", b"time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["averaged_s", b"averaged_s", "best_model_cost_nano_usd_per_day", b"best_model_cost_nano_usd_per_day", "best_model_cost_nano_usd_per_hour", b"best_model_cost_nano_usd_per_hour", "breaches", b"breaches", "budgets", b"budgets", "cells", b"cells", "certificate", b"certificate", "classes", b"classes", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "cost_nano_usd_per_hour", b"cost_nano_usd_per_hour", "failure", b"failure", "id", b"id", "solve_ms", b"solve_ms", "step_prices", b"step_prices", "time", b"time", "window_s", b"window_s"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["averaged_s", b"averaged_s", "best_model_cost_nano_usd_per_day", b"best_model_cost_nano_usd_per_day", "best_model_cost_nano_usd_per_hour", b"best_model_cost_nano_usd_per_hour", "breaches", b"breaches", "budgets", b"budgets", "cells", b"cells", "certificate", b"certificate", "classes", b"classes", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "cost_nano_usd_per_hour", b"cost_nano_usd_per_hour", "failure", b"failure", "id", b"id", "model_changes", b"model_changes", "solve_ms", b"solve_ms", "step_prices", b"step_prices", "time", b"time", "window_s", b"window_s"]) -> None: ...
 
 Global___Plan: typing_extensions.TypeAlias = Plan
 
@@ -1219,6 +1225,32 @@ class PlanShare(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "cost_nano_usd", b"cost_nano_usd", "miss", b"miss", "model", b"model", "share", b"share"]) -> None: ...
 
 Global___PlanShare: typing_extensions.TypeAlias = PlanShare
+
+@typing.final
+class ModelChange(google.protobuf.message.Message):
+    """A model answers otherwise than it did, as its grades show."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    TIME_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    text: builtins.str
+    """One sentence: what is right of its newest graded answers, and what was expected."""
+    @property
+    def time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        text: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["time", b"time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["model", b"model", "text", b"text", "time", b"time"]) -> None: ...
+
+Global___ModelChange: typing_extensions.TypeAlias = ModelChange
 
 @typing.final
 class PlanClass(google.protobuf.message.Message):
