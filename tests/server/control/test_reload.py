@@ -132,7 +132,7 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
     "syntax": (b"models: [\n", "", "this is not YAML"),
     "key": (text((("window",), 1)), "window", "did you mean 'window_s'?"),
     "floor": (text((("classes", 0, "floor"), 0.99)), "classes[0].floor", "cannot be reached"),
-    "listener": (text((("listeners", "data"), "h:1")), "listeners.data", "restart it"),
+    "listener": (text((("listeners", "data"), "[::1]:1")), "listeners.data", "restart it"),
     "size": (b"#" * (FILE_BYTES_MAX + 1), "", "at most 4 MiB"),
 }
 

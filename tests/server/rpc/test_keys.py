@@ -17,6 +17,7 @@ from server.wire import oip_pb2
 from tests.server.rpc.requests import infer_request, route_request
 from tests.server.rpc.service import NOW_S, Refusal, Service, refusal_of, running
 from tests.server.rpc.test_oip import infer_request as oip_request
+from tests.server.rpc.words import Words, event
 from turnout.v1 import routing_pb2 as pb
 
 A, B = whole("aaaaaaaaaa", 43 * "a"), whole("bbbbbbbbbb", 43 * "b")
@@ -257,3 +258,56 @@ async def test_a_key_is_not_passed_on_to_endpoints(service: Service) -> None:
         await call(service, shows(A))
     assert service.endpoints_asked() == 2
     assert not any("authorization" in dict(sent) for sent in service.small.metadata)
+
+
+LONG = 3_600.0  # a pause that no test waits for
+
+
+@pytest.fixture(params=["turnout", "grpcio"])
+async def worded(request: pytest.FixtureRequest) -> AsyncIterator[Service]:
+    """One with a language model, whose streams pause after their first event."""
+    words = Words(steps=(event("Pa"), LONG))
+    async with running(transport=request.param, words=words) as made:
+        keys(made)
+        yield made
+
+
+def streaming(service: Service, metadata: Metadata) -> Any:
+    request = pb.InferStreamRequest(text="The capital of France?")
+    return service.routing.InferStream(request, metadata=metadata)
+
+
+@pytest.mark.parametrize(("reason", "metadata", "of_a"), BAD)
+async def test_a_stream_is_refused_as_a_call_is(
+    worded: Service, reason: str, metadata: Metadata, of_a: dict[str, Any]
+) -> None:
+    keys(worded, **of_a)
+    demand_keys(worded)
+    found = await refused(worded, streaming(worded, metadata).read())
+    assert (found.reason, found.code) == (reason, code_of(reason))
+    assert untouched(worded)
+
+
+async def test_a_stream_is_for_the_classes_of_its_key_and_of_its_tenant(worded: Service) -> None:
+    keys(worded, classes=frozenset({"meta"}))
+    found = await refused(worded, streaming(worded, shows(A)).read())
+    assert found.reason == "KEY_CLASS"
+    claims = pb.InferStreamRequest(text="?", context=pb.RequestContext(tenant="acme"))
+    call = worded.routing.InferStream(claims, metadata=shows(B))
+    assert (await refused(worded, call.read())).reason == "KEY_TENANT"
+    assert untouched(worded)
+
+
+async def test_a_stream_is_a_call_that_is_open_until_it_has_ended(worded: Service) -> None:
+    keys(worded, concurrent=1)
+    first = streaming(worded, shows(A))
+    assert (await first.read()).text_delta == "Pa"
+    found = await refused(worded, streaming(worded, shows(A)).read())
+    assert (found.reason, found.retry_s) == ("KEY_BUSY", 1.0)
+    first.cancel()
+    caller = worded.router.callers.find(SHOWN_A, now_s=NOW_S)
+    while caller.allowance.in_flight:  # noqa: ASYNC110 - the service hears of it in its own time
+        await asyncio.sleep(0.001)
+    second = streaming(worded, shows(A))
+    assert (await second.read()).text_delta == "Pa"
+    second.cancel()
