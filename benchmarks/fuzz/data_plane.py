@@ -10,7 +10,7 @@ from grpc_health.v1 import health_pb2_grpc
 
 from benchmarks.fuzz.loop import TurnLoop
 from benchmarks.fuzz.planned import CONFIG, KEY, NOW_S, control_plane
-from server.app.chat_reader import answer_to, chat_of
+from server.app.chat_reader import CHAT, answer_to, chat_of
 from server.app.handed_listener import BYTES_MAX_BY_PATH, worker_limits
 from server.dispatch.dispatcher import Dispatcher
 from server.dispatch.exchange import Asked, Exchanges, Metadata, Reply
@@ -62,7 +62,7 @@ async def data_plane(loop: TurnLoop) -> AsyncIterator[Server]:
 
         async def read_large_chat(body: bytes, _peer: str) -> Chat:
             with loop.beside():
-                answer = answer_to(bytes(body))
+                answer = answer_to(CHAT + body)
             return chat_of(answer)
 
         server = Server(

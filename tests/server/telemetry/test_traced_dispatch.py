@@ -1,3 +1,5 @@
+from collections.abc import AsyncGenerator
+
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -5,7 +7,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from server.config.classes import ClassConfig
 from server.config.models import ModelConfig, PriceConfig
 from server.config.schema import Config
-from server.dispatch.exchange import TENSORS, Asked, Exchanges, Metadata, Reply
+from server.dispatch.exchange import TENSORS, Asked, Bytes, EventStream, Exchanges, Metadata, Reply
 from server.routing.catalog import Model, PayloadKind
 from server.routing.counters import Counters
 from server.routing.decision_id import Sealer
@@ -29,6 +31,10 @@ CONFIG = Config(
 )
 
 
+async def _pieces() -> AsyncGenerator[Bytes, None]:
+    yield b"data: {}\n\n"
+
+
 class Traced:
     """A dispatcher, what it sent upstream and the spans that it made."""
 
@@ -43,7 +49,7 @@ class Traced:
         tracing = Tracing(provider.get_tracer("test"), ratio)
         self.dispatcher = TracedDispatcher(
             router,
-            Exchanges({"oip": self._send}),
+            Exchanges({"oip": self._send}, {"oip": self._open}),
             counters,
             tracing,
             now_s=lambda: 0.0,
@@ -54,11 +60,38 @@ class Traced:
         query = Query(payload_kind=PayloadKind.TENSORS)
         await self.dispatcher.infer(query, Asked(b"", TENSORS), timeout_s=1.0, metadata=metadata)
 
+    async def _open(
+        self, address: str, model: Model, asked: Asked, timeout_s: float, metadata: Metadata
+    ) -> EventStream:
+        self.sent.append(dict(metadata))
+        return EventStream(_pieces())
+
     async def _send(
         self, address: str, model: Model, asked: Asked, timeout_s: float, metadata: Metadata
     ) -> Reply:
         self.sent.append(dict(metadata))
         return Reply(b"")
+
+
+async def test_a_stream_is_a_span_that_ends_with_it_and_knows_what_it_cost() -> None:
+    traced = Traced(ratio=1.0)
+    query, asked = Query(payload_kind=PayloadKind.TENSORS), Asked(b"", TENSORS, streams=True)
+    async with traced.dispatcher.stream(query, asked, timeout_s=1.0) as answer:
+        assert [bytes(piece) async for piece in answer.pieces] == [b"data: {}\n\n"]
+        assert not traced.exporter.get_finished_spans()
+    (span,) = traced.exporter.get_finished_spans()
+    assert span.attributes is not None
+    assert span.attributes["turnout.model"] == "small"
+    assert span.attributes["turnout.cost_nano_usd"] == answer.cost_nano_usd == 1_000_000
+    assert format(span.context.span_id, "016x") in traced.sent[0]["traceparent"]
+
+
+async def test_a_stream_that_is_not_sampled_makes_no_span() -> None:
+    traced = Traced(ratio=0.0)
+    query, asked = Query(payload_kind=PayloadKind.TENSORS), Asked(b"", TENSORS, streams=True)
+    async with traced.dispatcher.stream(query, asked, timeout_s=1.0) as answer:
+        assert [bytes(piece) async for piece in answer.pieces] == [b"data: {}\n\n"]
+    assert not traced.exporter.get_finished_spans()
 
 
 async def test_a_sampled_call_is_a_span_of_its_callers_trace() -> None:
