@@ -30,7 +30,7 @@ Metadata = tuple[tuple[str, str], ...]
 
 @pytest.fixture(params=["turnout", "grpcio"])
 async def service(request: pytest.FixtureRequest) -> AsyncIterator[Service]:
-    async with running(transport=request.param) as made:
+    async with running(transport=request.param, words=Words()) as made:
         keys(made)
         yield made
 
@@ -67,6 +67,11 @@ async def infer(service: Service, metadata: Metadata) -> object:
     return await service.routing.Infer(infer_request(), metadata=metadata)
 
 
+async def infer_stream(service: Service, metadata: Metadata) -> object:
+    request = pb.InferStreamRequest(text="hi")
+    return [part async for part in service.routing.InferStream(request, metadata=metadata)]
+
+
 async def model_infer(service: Service, metadata: Metadata) -> object:
     return await service.oip.ModelInfer(oip_request(), metadata=metadata)
 
@@ -82,8 +87,10 @@ def test_a_common_name_counts_only_where_a_certificate_has_no_others() -> None:
     assert names_in({}) == []
 
 
-CALLS = pytest.mark.parametrize("call", [route, route_batch, infer, model_infer, report])
-REQUESTS = pytest.mark.parametrize("call", [route, infer, model_infer])
+CALLS = pytest.mark.parametrize(
+    "call", [route, route_batch, infer, infer_stream, model_infer, report]
+)
+REQUESTS = pytest.mark.parametrize("call", [route, infer, infer_stream, model_infer])
 
 
 async def refused(service: Service, call: Awaitable[object]) -> Refusal:
