@@ -174,6 +174,8 @@ def _set_target(message: pb.Target, target: Target) -> None:
     message.model = target.model.name
     message.version = target.model.version
     message.endpoint = target.endpoint
+    if target.model.upstream_name != target.model.name:
+        message.upstream_name = target.model.upstream_name
 
 
 def _set_reason(message: pb.Reason, decision: Decision) -> None:

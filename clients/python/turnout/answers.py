@@ -22,6 +22,7 @@ class Target:
     model: str
     version: str
     endpoint: str
+    upstream_name: str = ""  # what the endpoint calls the model, where that is not its name
 
     def answered(
         self,

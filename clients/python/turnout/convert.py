@@ -166,7 +166,12 @@ def _cell(cell: pb.Cell) -> Cell:
 
 
 def _target(target: pb.Target) -> Target:
-    return Target(model=target.model, version=target.version, endpoint=target.endpoint)
+    return Target(
+        model=target.model,
+        version=target.version,
+        endpoint=target.endpoint,
+        upstream_name=target.upstream_name,
+    )
 
 
 def _reason(reason: pb.Reason) -> Reason:

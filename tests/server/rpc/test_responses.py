@@ -198,3 +198,11 @@ def test_no_field_stands_twice_on_the_wire_for_not_every_reader_merges_messages(
         numbers = set(pb.InferResponse.DESCRIPTOR.fields_by_number)
         assert set(infer) == numbers - WORDED
         assert set(text) == numbers - {pb.InferResponse.OIP_RESPONSE_FIELD_NUMBER, CHAT}
+
+
+def test_a_target_says_what_its_endpoint_calls_the_model_where_that_is_another_name() -> None:
+    router = planned(model("small", upstream_name="org/small-8b"), model("large"))
+    router.publish(WeightTable("p2", {CELL: ((0, 1.0, 1_000),)}, {}))
+    response = routed(Responses(router), decided(router))
+    assert (response.target.model, response.target.upstream_name) == ("small", "org/small-8b")
+    assert [other.upstream_name for other in response.fallbacks] == [""]

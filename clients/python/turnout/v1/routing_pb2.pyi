@@ -249,18 +249,22 @@ class Target(google.protobuf.message.Message):
     MODEL_FIELD_NUMBER: builtins.int
     VERSION_FIELD_NUMBER: builtins.int
     ENDPOINT_FIELD_NUMBER: builtins.int
+    UPSTREAM_NAME_FIELD_NUMBER: builtins.int
     model: builtins.str
     version: builtins.str
     endpoint: builtins.str
-    """host:port, or unix:PATH. Empty for a model that is configured without endpoints."""
+    """host:port, unix:PATH, or a base URL. Empty for a model that is configured without endpoints."""
+    upstream_name: builtins.str
+    """What the endpoint calls the model, where that is not its name."""
     def __init__(
         self,
         *,
         model: builtins.str = ...,
         version: builtins.str = ...,
         endpoint: builtins.str = ...,
+        upstream_name: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["endpoint", b"endpoint", "model", b"model", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["endpoint", b"endpoint", "model", b"model", "upstream_name", b"upstream_name", "version", b"version"]) -> None: ...
 
 Global___Target: typing_extensions.TypeAlias = Target
 
