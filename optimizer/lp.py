@@ -28,7 +28,7 @@ import numpy as np
 
 from optimizer import idle
 from optimizer.breaches import breaches, relaxed
-from optimizer.certificate import Errors
+from optimizer.certificate import Errors, Optimum
 from optimizer.constraints import live_cells
 from optimizer.deadline import Deadline
 from optimizer.lexicographic import cheapest
@@ -77,12 +77,22 @@ def _live_plan(problem: Problem, deadline: Deadline, whole_pairs_max: int) -> _P
     built = programme(problem)
     sifted = built.shed_start > whole_pairs_max
     optimum = cheapest(problem, built, deadline, sifted=sifted)
+    if not sifted and _is_imprecise(optimum):  # small numbers beside large ones: other columns help
+        again = cheapest(problem, built, deadline, sifted=True)
+        optimum = again if isinstance(again, Optimum) else optimum
     if isinstance(optimum, Failure):
         return optimum
     vertex, errors, stopped = optimum
     shares[built.pairs.live] = table(problem, built, vertex)
     shed = vertex.x[built.shed_start : built.slack_start]
     return _Plan(shares, shed, duals(built, vertex), errors, stopped)
+
+
+def _is_imprecise(found: Optimum | Failure) -> bool:
+    """Whether rounding, and not the time, kept a plan from being certain."""
+    if isinstance(found, Failure):
+        return found.status != "limit"
+    return found.stopped == "precision"
 
 
 def _with_idle_cells(

@@ -18,6 +18,8 @@ from optimizer.problem import Floats, Ints, Problem
 _SPREAD = 1e4
 # Rows of fractions are not scaled up beyond this part of a group, where bounds are met by rounding.
 _FRACTION = 1e-4
+# Nor are rows of money beyond this part of all of it: a solver takes 1e20 of slack for infinite.
+_MONEY = 1e-10
 # A scaled limit is no less than this, or what the solver overlooks (1e-9) would show beside it.
 _LIMIT = 100.0
 
@@ -65,7 +67,7 @@ def programme(problem: Problem) -> Programme:
         cost=np.pad(cost / _scale(cost), (0, width - shed_start)),
         rows=rows,
         by_column=rows.tocsc(),
-        limits=np.array([one.limit for one in constraints]) / scale,
+        limits=np.array([_limit(one) for one in constraints]) / scale,
         pool=problem.pool_of[pairs.live],
         seats=_seats(problem, pairs, width),
         upper=np.ones(width),
@@ -80,7 +82,13 @@ def _scale_of(one: Constraint) -> float:
     """A solver should labour neither for a ten-thousandth of a group nor with a small limit."""
     if one.fractions:
         return max(_scale(one.value), _FRACTION)
-    return _scale(one.value, median_max=one.limit / _LIMIT or np.inf)
+    scale = _scale(one.value, median_max=one.limit / _LIMIT or np.inf)
+    return max(scale, _MONEY) if one.kind == "pace" else scale
+
+
+def _limit(one: Constraint) -> float:
+    """A limit beyond all that could be used is no number to show a solver: it may be 1e17."""
+    return min(one.limit, 2.0 * float(one.value.sum())) if one.limit else 0.0
 
 
 def _scale(values: Floats, median_max: float = np.inf) -> float:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.problem import Group, Ints, Problem
+from optimizer.problem import Budget, Group, Ints, Problem, Resource
 from tests.optimizer.enumeration import best
 from tests.optimizer.given_up import excesses, given_up, no_worse
-from tests.optimizer.windows import capacity_of, plan, problems, wide_demands, window
+from tests.optimizer.windows import bounds, capacity_of, plan, problems, wide_demands, window
 
 few = settings(max_examples=30)  # each is several solves
 
@@ -193,3 +193,45 @@ def test_a_group_with_a_trillionth_of_the_traffic_has_the_plan_it_would_have_alo
     chat = problem.group_of == 1
     shrunk = replace(problem, demand=np.where(chat, problem.demand * 1e-12, problem.demand))
     assert plan(shrunk).shares == pytest.approx(plan(problem).shares, abs=1e-9)
+
+
+@st.composite
+def wild_windows(draw: st.DrawFn) -> Problem:
+    """Demands of 1e-9 to 1e6 requests, costs of 1 to 1e12 nano-dollars, capacity likewise."""
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    cells, models = draw(st.integers(1, 10)), draw(st.integers(1, 5))
+    shape = cells, models
+    problem = window(
+        np.round(10.0 ** random.uniform(0, 12, shape)).tolist(),
+        np.round(random.uniform(0, 1, shape), 2).tolist(),
+        *(Group(f"c{g}", "-", g % 2, draw(bounds), draw(bounds)) for g in range(3)),
+        demand=(10.0 ** random.uniform(-9, 6, cells)).tolist(),
+        group_of=random.integers(0, 3, cells).tolist(),
+        miss=np.round(random.uniform(0, 1, shape), 2).tolist(),
+    )
+    use = 10.0 ** random.uniform(-3, 3, shape) * (random.random(shape) < 0.5)
+    most = float((problem.demand[:, None] * use).sum())
+    dearest = float(problem.demand @ problem.cost_nano_usd.max(axis=1))
+    pace = dearest * 10.0 ** random.uniform(-6, 0)
+    return replace(
+        problem,
+        resources=[Resource("gpu", use, most * 10.0 ** random.uniform(-6, 0.5))],
+        budgets=[Budget("team", random.random(cells) < 0.5, pace)],
+    )
+
+
+@settings(max_examples=100)
+@given(wild_windows())
+def test_numbers_many_orders_of_magnitude_apart_never_cost_a_window_its_plan(
+    problem: Problem,
+) -> None:
+    certificate = plan(problem).certificate
+    assert certificate.stopped == ""
+    assert max(certificate.duality_gap, certificate.worst_violation) <= ROUNDING
+
+
+def test_a_pace_far_beyond_what_a_tiny_cell_could_spend_is_no_trouble() -> None:
+    costs = [[1.0, 2.0], [1e12, 2e12]]
+    problem = window(costs, [[0.5, 1.0]] * 2, Group("code", "-", floor=0.9), demand=[5e-7, 1e6])
+    team = Budget("team", np.array([True, False]), 1e18)
+    assert plan(replace(problem, budgets=[team])).certificate.stopped == ""
