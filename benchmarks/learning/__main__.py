@@ -17,6 +17,17 @@ from benchmarks.learning.floors import MISS, REQUESTS, FloorRun, PriorsKind, Set
 from benchmarks.learning.scenarios import SCENARIOS, Outcome, outcomes
 from benchmarks.learning.sets import SETS, TRACES, read_set
 from benchmarks.learning.summary import runs_of, table
+from benchmarks.learning.tokens import (
+    API_CALLS,
+    LEARNED,
+    Forecasts,
+    calls_of,
+    error_of_half,
+    forecast_error,
+    halves,
+    read_calls,
+    realised_cost,
+)
 from benchmarks.learning.versus import Versus, mean_with_interval, versus
 from server.config.models import PriceConfig
 from server.money import NANO_PER_USD
@@ -178,6 +189,46 @@ def drift(
                 f"{found.below:,} of {FOLLOWED:,} below the floor; {found.reachable:.4f} reachable",
                 flush=True,
             )
+
+
+@app.command()
+def tokens(
+    orders: Orders = 5,
+    floor: Annotated[float, typer.Option(help="Of the mixes whose cost is compared.")] = 0.65,
+    data: Data = None,
+) -> None:
+    """How far forecasts of output tokens are off, and what mixes cost that rest on them."""
+    recording, prices = _recorded(data, on_tuning=False)
+    count = len(recording.requests.ids)
+    for learned in LEARNED:
+        found, costs = [], []
+        for order in range(orders):
+            taken, held = halves(count, order)
+            taken = taken[: min(learned, taken.size)]
+            asked = np.random.default_rng(order).integers(len(recording.models), size=count)
+            calls = calls_of(recording, taken, asked[: taken.size])
+            every = np.repeat(held, len(recording.models))
+            columns = np.tile(np.arange(len(recording.models)), held.size)
+            found.append(forecast_error(calls, calls_of(recording, every, columns)))
+            costs.append(realised_cost(recording, prices, calls, held, floor))
+        print(f"mmlu_pro, {_tokens_line(found)}; a mix at floor {floor:g} costs", end=" ")
+        print(", ".join(f"{median(c[k] for c in costs):.3f} by {k}" for k in costs[0]), flush=True)
+    calls = read_calls(_folder(data) / API_CALLS)
+    print(f"api_calls_2026, {_tokens_line([error_of_half(calls, o) for o in range(orders)])}")
+
+
+def _tokens_line(found: list[Forecasts]) -> str:
+    errors = ", ".join(
+        f"{median(getattr(one, name) for one in found):.1%} {said}"
+        for name, said in (
+            ("nominal", "by 500 for all"),
+            ("of_model", "by each model's mean"),
+            ("learned", "as learned by cell and model"),
+            ("one_answer", "of single answers"),
+        )
+    )
+    of = f"{found[0].answers:,} answers learned, {found[0].pairs:,} pairs"
+    return f"{of}: error {errors}"
 
 
 def _counted(served: int) -> None:

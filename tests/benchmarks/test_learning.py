@@ -17,6 +17,14 @@ from benchmarks.learning.rivals import Point, World, accuracy_at, oracle, thomps
 from benchmarks.learning.scenarios import SCENARIOS, outcomes
 from benchmarks.learning.sets import IMPUTED_TOKENS, SETS, imputed, read_set
 from benchmarks.learning.summary import runs_of, table
+from benchmarks.learning.tokens import (
+    Calls,
+    calls_of,
+    error_of_half,
+    forecast_error,
+    halves,
+    realised_cost,
+)
 from benchmarks.learning.versus import mean_with_interval, versus
 from server.replay.figures import tables_of
 from server.replay.recording import held_out
@@ -184,3 +192,32 @@ def test_what_floors_print_as_json_is_what_its_summary_reads() -> None:
     (run,) = runs(RECORDING, PRICES, Setting("fair", 0.4, 0.2), orders=range(1), requests=200)
     told = json.dumps(asdict(Setting("fair", 0.4, 0.2)) | asdict(run))
     assert any("| fair, 0.2 | 0.40 |" in row for row in table(runs_of([told])))
+
+
+def drawn(seed: int, count: int) -> Calls:
+    """Two models in two cells: one writes ten times as much, and of code three times as much."""
+    random = np.random.default_rng(seed)
+    cell, model = random.integers(2, size=(2, count))
+    mean = np.array([[10, 100], [30, 300]])[cell, model]
+    written = random.poisson(mean).astype(np.float64)
+    return Calls([("chat", "code")[c] for c in cell], [f"m{m}" for m in model], written)
+
+
+def test_tokens_are_forecast_better_by_cell_and_model_than_by_the_model() -> None:
+    found = forecast_error(drawn(1, 400), drawn(2, 400))
+    assert found.pairs == 4
+    assert found.learned < 0.1 < found.of_model < found.nominal
+
+
+def test_calls_of_an_api_are_split_into_halves_that_share_none() -> None:
+    learned, held = halves(101, 3)
+    assert sorted([*learned, *held]) == list(range(101))
+    assert error_of_half(drawn(3, 800), 3).answers == 400
+
+
+def test_a_mix_that_rests_on_a_forecast_costs_no_less_than_the_cheapest() -> None:
+    queries, columns = np.arange(700), np.arange(700) % 28
+    calls = calls_of(RECORDING, queries, columns)
+    costs = realised_cost(RECORDING, PRICES, calls, np.arange(700, 1_400), 0.5)
+    assert set(costs) == {"nominal", "of_model", "learned"}
+    assert all(cost >= 1.0 - 1e-9 for cost in costs.values())
