@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.config.classes import ClassConfig
+from server.config.list_prices import with_list_prices
 from server.config.models import ModelConfig, PriceConfig
 from server.config.schema import Config
 from server.money import NANO_PER_USD
@@ -274,7 +275,7 @@ def test_every_request_is_decided_by_every_configuration_or_has_no_candidate(
     given: Config, asked: list[Query]
 ) -> None:
     router = Router(Selector(), Sealer(KEY, boot=7), Counters(), chance=lambda: 0.5)
-    router.configure(given)
+    router.configure(with_list_prices(given))
     for query in asked:
         try:
             decision = router.decide(query, now_s=0, chance=0.5)
