@@ -76,6 +76,7 @@ class ControlClient:
         self._channel = channel
         self._worker = worker
         self._is_refused = False
+        self._has_keys = False
         self._newest = (0, 0)
         self.confirmed: Confirmed | None = None  # of the plan in force; None before the first
         self._models: tuple[ModelConfig, ...] = ()  # by place, with those that left
@@ -89,8 +90,9 @@ class ControlClient:
 
     async def key_sets(self) -> AsyncGenerator[pb.WatchKeysResponse, None]:
         """The keys in force, then those after each change; goes on as snapshots do."""
-        async with aclosing(_again(self._watch_keys, _told_by_snapshots)) as key_sets:
+        async with aclosing(_again(self._watch_keys, self._tell_loss_at_first)) as key_sets:
             async for keys in key_sets:
+                self._has_keys = True
                 yield keys
 
     async def push(self, request: pb.PushStatsRequest) -> None:
@@ -145,6 +147,11 @@ class ControlClient:
             call.half_close()
             async for message in call:
                 yield pb.WatchKeysResponse.FromString(message)
+
+    def _tell_loss_at_first(self, failure: CallFailed) -> None:
+        """Plans are watched once keys have come; from then on that tells of the same loss."""
+        if not self._has_keys:
+            _tell_loss(failure)
 
     async def _call(self, path: str, request: bytes) -> bytes:
         """Answers one request; raises ControlPlaneDown."""
@@ -258,7 +265,3 @@ async def _again(
 
 def _tell_loss(failure: CallFailed) -> None:
     _log.warning("control plane lost", status=failure.code.name)
-
-
-def _told_by_snapshots(failure: CallFailed) -> None:
-    """Whoever watches the plan has lost the same control plane, and tells."""
