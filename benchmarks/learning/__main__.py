@@ -13,14 +13,14 @@ import numpy as np
 import typer
 
 from benchmarks.learning.drift import FOLLOWED, drifted
-from benchmarks.learning.floors import MISS, REQUESTS, FloorRun, PriorsKind, Setting, runs
-from benchmarks.learning.scenarios import SCENARIOS, Outcome, outcomes
+from benchmarks.learning.floors import REQUESTS, FloorRun, PriorsKind, Setting, runs
+from benchmarks.learning.scenarios import SCENARIOS, outcomes
+from benchmarks.learning.sentences import floor_line, scenario_line, tokens_line, versus_line
 from benchmarks.learning.sets import SETS, TRACES, read_set
 from benchmarks.learning.summary import runs_of, table
 from benchmarks.learning.tokens import (
     API_CALLS,
     LEARNED,
-    Forecasts,
     calls_of,
     error_of_half,
     forecast_error,
@@ -28,9 +28,8 @@ from benchmarks.learning.tokens import (
     read_calls,
     realised_cost,
 )
-from benchmarks.learning.versus import Versus, mean_with_interval, versus
+from benchmarks.learning.versus import versus
 from server.config.models import PriceConfig
-from server.money import NANO_PER_USD
 from server.replay.log_files import LogInvalid, read_arrivals
 from server.replay.recording import Floats, Recording, held_out, tuning
 
@@ -96,7 +95,7 @@ def floors(  # noqa: PLR0913 - the options of a command
             print(f"\r{setting}: {len(found)} of {orders} ", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
         if not as_json:
-            print(_line(setting, found, requests), flush=True)
+            print(floor_line(setting, found, requests), flush=True)
 
 
 @app.command()
@@ -135,7 +134,7 @@ def scenarios(
                 requests=requests,
             )
         )
-        print(_scenario_line(each, found), flush=True)
+        print(scenario_line(each, found), flush=True)
 
 
 @app.command()
@@ -160,7 +159,7 @@ def rivals(  # noqa: PLR0913 - the options of a command
                 requests=requests,
             )
         )
-        print(_versus_line(of_floor, found), flush=True)
+        print(versus_line(of_floor, found), flush=True)
 
 
 @app.command()
@@ -211,24 +210,10 @@ def tokens(
             columns = np.tile(np.arange(len(recording.models)), held.size)
             found.append(forecast_error(calls, calls_of(recording, every, columns)))
             costs.append(realised_cost(recording, prices, calls, held, floor))
-        print(f"mmlu_pro, {_tokens_line(found)}; a mix at floor {floor:g} costs", end=" ")
+        print(f"mmlu_pro, {tokens_line(found)}; a mix at floor {floor:g} costs", end=" ")
         print(", ".join(f"{median(c[k] for c in costs):.3f} by {k}" for k in costs[0]), flush=True)
     calls = read_calls(_folder(data) / API_CALLS)
-    print(f"api_calls_2026, {_tokens_line([error_of_half(calls, o) for o in range(orders)])}")
-
-
-def _tokens_line(found: list[Forecasts]) -> str:
-    errors = ", ".join(
-        f"{median(getattr(one, name) for one in found):.1%} {said}"
-        for name, said in (
-            ("nominal", "by 500 for all"),
-            ("of_model", "by each model's mean"),
-            ("learned", "as learned by cell and model"),
-            ("one_answer", "of single answers"),
-        )
-    )
-    of = f"{found[0].answers:,} answers learned, {found[0].pairs:,} pairs"
-    return f"{of}: error {errors}"
+    print(f"api_calls_2026, {tokens_line([error_of_half(calls, o) for o in range(orders)])}")
 
 
 def _counted(served: int) -> None:
@@ -251,63 +236,6 @@ def _recorded(
     except LogInvalid as error:
         _fail(str(error))
     return (tuning(whole) if on_tuning else held_out(whole)), prices
-
-
-def _scenario_line(name: str, found: list[Outcome]) -> str:
-    floor = found[0].floor
-    misses = sum(one.accuracy < floor - MISS for one in found)
-    return (
-        f"{name}: floor {floor:g} missed {misses} of {len(found)}; accuracy "
-        f"{median(o.accuracy for o in found):.4f} (least {min(o.accuracy for o in found):.4f}); "
-        f"answered {median(o.answered for o in found):.1%}; "
-        f"cost {median(o.cost_ratio for o in found):.3f} of hindsight, "
-        f"${median(o.cost_nano_usd for o in found) / NANO_PER_USD * 1_000:.4f} for 1,000; "
-        f"said short in {median(o.named_short for o in found):.0%} of windows"
-    )
-
-
-def _versus_line(floor: float, found: list[Versus]) -> str:
-    gains = np.array([v.accuracy - v.thompson for v in found if v.thompson is not None])
-    gained = "at no cost of ours"
-    if gains.size:
-        mean, low, high = mean_with_interval(gains)
-        gained = f"{100 * mean:+.2f} points [{100 * low:+.2f} to {100 * high:+.2f}], {gains.size}"
-    fixed, single = (
-        [ratio for ratio in ratios if ratio is not None]
-        for ratios in (
-            [v.fixed_mix_cost_ratio for v in found],
-            [v.single_cost_ratio for v in found],
-        )
-    )
-    return (
-        f"floor {floor:g}: accuracy {median(v.accuracy for v in found):.4f}; against Thompson at "
-        f"equal cost {gained} orders; best fixed mix costs {_median(fixed)}, cheapest single "
-        f"{_median(single)} of ours; always-best {median(v.best_accuracy for v in found):.4f} at "
-        f"{median(v.best_cost_ratio for v in found):.2f} of our cost; oracle "
-        f"{median(v.oracle_accuracy for v in found):.3f} at "
-        f"{median(v.oracle_cost_nano_usd / v.cost_nano_usd for v in found):.2f} of our cost"
-    )
-
-
-def _median(values: list[float]) -> str:
-    return f"{median(values):.2f}" if values else "-"
-
-
-def _line(setting: Setting, found: list[FloorRun], requests: int) -> str:
-    misses = sum(run.is_miss(setting.floor) for run in found)
-    costs = [run.cost_ratio for run in found]
-    took_s = sum(run.took_s for run in found)
-    return (
-        f"{setting.priors} priors, audit {setting.audit_rate:g}, floor {setting.floor:g}: "
-        f"missed {misses} of {len(found)}; accuracy {median(r.accuracy for r in found):.4f} "
-        f"(realised {median(r.realised for r in found):.4f}, least "
-        f"{min(r.accuracy for r in found):.4f}, of {median(r.reachable for r in found):.4f}); "
-        f"cost {median(costs):.3f} (90 %: {np.quantile(costs, 0.9):.3f}, most {max(costs):.2f}), "
-        f"{_median([r.of_single for r in found if r.of_single])} of the cheapest single model; "
-        f"probes {median(r.probes for r in found):.1%}; "
-        f"said short in {median(r.named_short for r in found):.0%} of windows; "
-        f"{requests * len(found) / took_s:,.0f} requests a second"
-    )
 
 
 def _kind(name: str) -> PriorsKind:
