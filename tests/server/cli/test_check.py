@@ -35,7 +35,7 @@ def test_the_example_is_ok_and_summed_up(run: Run) -> None:
     result = run("check", EXAMPLE)
     assert result.exit_code == 0
     assert f"{EXAMPLE}: ok" in result.stdout
-    assert "3 models: small, large, reader" in result.stdout
+    assert "6 models: small, large, reader, hosted, own, vectors" in result.stdout
     assert "support (floor 85.0%, audited), everything-else (floor 80.0%, assumed)" in result.stdout
 
 
