@@ -150,7 +150,10 @@ def _held(listener: DataListener) -> HeldBytes | None:
 
 async def _stop_together(listener: DataListener, door: DoorListener | None) -> None:
     """Sees the calls of both through: each may take as long as a process has for it."""
-    await asyncio.gather(listener.stop(), *(() if door is None else (door.stop(),)))
+    if door is None:  # a task of its own would be counted among those that calls left behind
+        await listener.stop()
+    else:
+        await asyncio.gather(listener.stop(), door.stop())
 
 
 async def _until(stop: asyncio.Event, *work: Coroutine[Any, Any, None]) -> None:
