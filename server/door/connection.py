@@ -124,7 +124,7 @@ class DoorConnection(web.RequestHandler):
     def admit(self, address: str) -> str:
         """Counts it in, once; names the limit that turns it away, if one does."""
         if self._address is None:
-            if limit := self._tally.admit(address):
+            if limit := self._tally.places.take(address):
                 return limit
             self._address = address
         return ""
@@ -132,7 +132,7 @@ class DoorConnection(web.RequestHandler):
     def dismiss(self) -> None:
         """Counts it out, if it was counted in."""
         if self._address is not None:
-            self._tally.leave(self._address)
+            self._tally.places.leave(self._address)
             self._address = None
 
     def retire(self) -> None:

@@ -53,7 +53,7 @@ class Door:
     @property
     def connections(self) -> int:
         """Open now, or in a handshake."""
-        return self._tally.connections
+        return self._tally.places.taken
 
     @property
     def requests(self) -> int:

@@ -98,6 +98,7 @@ async def test_what_waits_for_its_caller_is_little(
         async with asyncio.timeout(PATIENCE_S):
             while pulled != front.model.pulled or not pulled:
                 pulled = front.model.pulled
+                # Only the proxy's process knows that it is full, and it tells nobody.
                 await asyncio.sleep(0.3)
         writer.close()
     assert pulled < 5_000

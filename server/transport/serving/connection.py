@@ -152,7 +152,7 @@ class ServerConnection(asyncio.Protocol):
     def dismiss(self) -> None:
         """Counts it out, if it was counted in."""
         if self._address is not None:
-            self._tally.leave(self._address)
+            self._tally.places.leave(self._address)
             self._address = None
 
     def retire(self) -> None:

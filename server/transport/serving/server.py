@@ -84,7 +84,7 @@ class Server:
     @property
     def connections(self) -> int:
         """Open now, or in a handshake of `adopt`."""
-        return self._tally.connections
+        return self._tally.places.taken
 
     @property
     def streams(self) -> int:

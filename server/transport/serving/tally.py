@@ -9,6 +9,7 @@ from server.transport.held_bytes import HeldBytes
 from server.transport.http2.streams import StreamsInAll
 from server.transport.limit_log import LimitLog
 from server.transport.loop.turns import Turns
+from server.transport.places import Places
 from server.transport.serving.limits import ServerLimits
 
 TooLarge = Callable[[str], Iterable[tuple[str, str | bytes]]]
@@ -42,41 +43,22 @@ class Tally:
         )
         self.turns = Turns(clock)
         self.streams = StreamsInAll(limits.streams_in_all_max)
-        self.connections = 0
+        self.places = Places(
+            in_all_max=limits.connections_max, of_address_max=limits.connections_per_address_max
+        )
         self.is_stopping = False
         self.calls = 0  # ever begun
         self.tasks: set[asyncio.Task[None]] = set()  # of calls, and of those that have just ended
-        self._by_address: Counter[str] = Counter()
 
     def count_limit(self, limit: str, peer: str) -> None:
         self.limits_reached[limit] += 1
         self.log.log_limit(limit, peer=peer)
 
     def admit(self, address: str) -> str:
-        """Counts a connection in, or names the limit beyond which it is, now counted as reached.
-
-        A peer on a Unix socket has no address.
-        """
-        limit = self._full(address)
-        if limit:
+        """Gives a connection its place, or names the limit, now counted as reached."""
+        if limit := self.places.take(address):
             self.count_limit(limit, address)
-        else:
-            self.connections += 1
-            self._by_address[address] += 1
         return limit
-
-    def leave(self, address: str) -> None:
-        self.connections -= 1
-        self._by_address[address] -= 1
-        if not self._by_address[address]:
-            del self._by_address[address]
-
-    def _full(self, address: str) -> str:
-        if self.connections >= self.limits.connections_max:
-            return "connections"
-        if address and self._by_address[address] >= self.limits.connections_per_address_max:
-            return "connections_per_address"
-        return ""
 
     def keep(self, task: asyncio.Task[None]) -> None:
         """Holds a task until it ends, as nobody else does."""

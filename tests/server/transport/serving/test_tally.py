@@ -13,9 +13,9 @@ def test_connections_are_admitted_up_to_the_limit() -> None:
     tally = tally_of(ServerLimits(connections_max=2))
     assert [tally.admit(address) for address in ("a", "b", "c")] == ["", "", "connections"]
     assert tally.limits_reached == {"connections": 1}
-    tally.leave("a")
+    tally.places.leave("a")
     assert not tally.admit("c")
-    assert tally.connections == 2
+    assert tally.places.taken == 2
 
 
 def test_an_address_is_admitted_up_to_its_limit() -> None:
@@ -23,7 +23,7 @@ def test_an_address_is_admitted_up_to_its_limit() -> None:
     refused = "connections_per_address"
     assert [tally.admit(address) for address in ("a", "a", "b")] == ["", refused, ""]
     assert tally.limits_reached == {"connections_per_address": 1}
-    tally.leave("a")
+    tally.places.leave("a")
     assert not tally.admit("a")
 
 
