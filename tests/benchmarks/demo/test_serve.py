@@ -41,6 +41,13 @@ class Served(NamedTuple):
                 return found[1]
         pytest.fail("it does not serve")
 
+    def wait_until_it_trains(self) -> None:
+        """Until the process that trains has begun: it opens its log first of all."""
+        until_s = time.monotonic() + _END_S
+        while not any(self.folder.glob("turnout-demo-*/training.log")):
+            assert time.monotonic() < until_s, "it does not train"
+            time.sleep(_LOOK_EVERY_S)
+
     def left_behind(self, processes: list[psutil.Process]) -> list[object]:
         """Once all have had time to end: those that have not, and folders."""
         _, alive = psutil.wait_procs(processes, timeout=_END_S)
@@ -95,6 +102,7 @@ def test_a_demo_that_is_killed_leaves_nothing_behind(served: Served) -> None:
 
 
 def test_a_demo_that_is_killed_while_it_trains_leaves_nothing_behind(served: Served) -> None:
+    served.wait_until_it_trains()
     # Itself, the fork server, its tracker and the process that trains.
     processes = processes_of(served, at_least=4)
     served.demo.kill()
