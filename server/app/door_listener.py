@@ -3,16 +3,23 @@
 import asyncio
 import random
 import socket
+from collections.abc import Callable
 
 import structlog
 
 from server.app.handed_listener import worker_limits
+from server.app.large_chats import LargeChats
 from server.app.settings import DRAIN_S, Settings
 from server.app.tls import keep_fresh
+from server.dispatch.dispatcher import Dispatcher
+from server.dispatch.exchange import CHAT, EMBEDDINGS
 from server.door.door import Answer, Door
+from server.door.service import DoorService
 from server.named_files.tls import tls_files
+from server.routing.counters import Counters
+from server.routing.router import Router
 from server.transport.held_bytes import HeldBytes
-from server.transport.serving.server import GREET_S, Server
+from server.transport.serving.server import GREET_S
 from server.transport.sockets.hand_over import Taker
 from server.transport.sockets.tls import HTTP_1, Certificates
 
@@ -23,8 +30,13 @@ class DoorListener:
     """The door, on the connections that the supervisor accepted."""
 
     def __init__(
-        self, settings: Settings, connections_fd: int, answer: Answer, held: HeldBytes
+        self, settings: Settings, connections_fd: int, answer: Answer, held: HeldBytes | None
     ) -> None:
+        """What its peers hold counts in `held`, with what callers of gRPC hold.
+
+        None where grpcio serves those, and counts nothing.
+        """
+        held = held or _held(settings)
         self.door = Door(answer, held, chance=random.random, on_ended=self._ended)
         self._taker = Taker(socket.socket(fileno=connections_fd), self._take)
         self._adopting: set[asyncio.Task[None]] = set()
@@ -66,18 +78,24 @@ class DoorListener:
         self._taker.report_end()
 
 
-def door_listener(
-    settings: Settings, answer: Answer, transport: Server | None
-) -> DoorListener | None:
-    """None where the configuration names no address for it.
+def answer_of(
+    router: Router,
+    dispatcher: Dispatcher,
+    large_chats: LargeChats,
+    counters: Counters,
+    now_s: Callable[[], float],
+) -> Answer:
+    """What a worker answers at its door."""
+    return DoorService(
+        router,
+        dispatcher,
+        {CHAT: large_chats.read, EMBEDDINGS: large_chats.read_embeddings},
+        counters.count_refusal,
+        now_s=now_s,
+        chance=random.random,
+    ).answer
 
-    What its peers hold counts with what callers of gRPC hold, unless grpcio serves those.
-    """
-    if settings.door_fd is None:
-        return None
-    if transport is not None:
-        held = transport.held
-    else:
-        limits = worker_limits(settings.worker_memory_mib)
-        held = HeldBytes(bytes_max=limits.held_bytes_max, in_all_max=limits.held_bytes_in_all_max)
-    return DoorListener(settings, settings.door_fd, answer, held)
+
+def _held(settings: Settings) -> HeldBytes:
+    limits = worker_limits(settings.worker_memory_mib)
+    return HeldBytes(bytes_max=limits.held_bytes_max, in_all_max=limits.held_bytes_in_all_max)

@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 
 from server.app.classifier_loader import ClassifierLoader
@@ -22,7 +22,7 @@ class Follower:
     def __init__(
         self,
         router: Router,
-        track: Callable[[Iterable[Model]], None],
+        track: Callable[[Iterable[Model]], Awaitable[None]],
         on_epoch: Callable[[int], object],
         on_configured: Callable[[int], object],
     ) -> None:
@@ -58,8 +58,9 @@ class Follower:
     async def _put_in_force(self, snapshot: Snapshot) -> None:
         if snapshot.config is not None:
             learned = await self._classifier.load(snapshot.config)
-            self._router.put_in_force(await compile_config(snapshot.config, learned))
-            self._track(self._router.models())
+            routes = await compile_config(snapshot.config, learned)
+            await self._track(routes.catalog.models)
+            self._router.put_in_force(routes)
             self._on_configured(snapshot.number)
         if snapshot.table is not None:
             self._router.publish(snapshot.table)

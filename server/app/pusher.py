@@ -1,20 +1,25 @@
 """Tells the control plane what a worker did, again and again."""
 
+from __future__ import annotations
+
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import structlog
 
 from server.app.plan_age import PlanAge
 from server.app.stats import Pushes, push_request, tell_door, tell_transport
 from server.control.client import ControlClient
-from server.door.door import Door
 from server.routing.counters import Counters
 from server.routing.errors import ControlPlaneDown
 from server.routing.router import Router
 from server.transport.serving.server import Server
 from turnout.v1.control_pb2 import KeyUse, PushStatsRequest
+
+if TYPE_CHECKING:
+    from server.door.door import Door
 
 # The control plane hears of an ejection, and the demo's screen of a request, within this.
 PUSH_S = 0.25

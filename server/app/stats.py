@@ -1,15 +1,19 @@
 """What a worker tells its control plane: counters that only ever grow, and its endpoints."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from server.control.cell_messages import cell_stats
-from server.door.door import Door
 from server.routing.counters import Counters, Leg
 from server.routing.router import Router
 from server.transport.limit_names import CHANNEL_PREFIX, DOOR_PREFIX
 from server.transport.serving.server import Server
 from turnout.v1 import control_pb2 as pb
+
+if TYPE_CHECKING:
+    from server.door.door import Door
 
 
 class Header(TypedDict):

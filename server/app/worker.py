@@ -1,5 +1,7 @@
 """The worker process: what it is made of, in the order in which it starts."""
 
+from __future__ import annotations
+
 import asyncio
 import gc
 import os
@@ -9,7 +11,8 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import structlog
@@ -18,7 +21,6 @@ from grpc_health.v1 import health_pb2_grpc
 
 from server.app.chat_queue import ChatQueue
 from server.app.data_listener import DataListener, data_listener
-from server.app.door_listener import DoorListener, door_listener
 from server.app.follower import Follower
 from server.app.key_follower import KeyFollower
 from server.app.large_chats import LargeChats
@@ -31,8 +33,6 @@ from server.control.client import ControlClient, control_channel
 from server.control.kept_file import FileRefused
 from server.control.key_file import read_key
 from server.dispatch.dispatcher import Dispatcher
-from server.dispatch.exchange import CHAT, EMBEDDINGS
-from server.door.service import DoorService
 from server.routing.callers import Callers
 from server.routing.counters import Counters
 from server.routing.decision_id import Sealer
@@ -54,6 +54,9 @@ from server.version import VERSION
 from server.wire import oip_pb2_grpc
 from turnout.v1 import routing_pb2_grpc
 
+if TYPE_CHECKING:
+    from server.app.door_listener import DoorListener
+
 _SERVICES = (ROUTING, OIP, HEALTH)
 # Calls that are out have some 50 objects each, which are gone when they end: of less than a hundred
 # calls the collector need not look at any. Where many objects come to stay, as those of a plan do,
@@ -67,6 +70,41 @@ _MIDDLE_ROUNDS, _OLD_ROUNDS = 2, 40
 # fifth of what is usual.
 _SWITCH_S = 0.001
 _log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What requests are answered with, whichever way they come."""
+
+    router: Router
+    dispatcher: Dispatcher
+    large_chats: LargeChats
+    counters: Counters
+    now_s: Callable[[], float]
+
+    def routing(self, control: ControlClient) -> RoutingServicer:
+        """Answers by gRPC."""
+        return RoutingServicer(
+            self.router,
+            self.dispatcher,
+            control.settle,
+            self.large_chats.read,
+            self.counters.count_refusal,
+            now_s=self.now_s,
+            chance=random.random,
+        )
+
+    def door(self, settings: Settings, held: HeldBytes | None) -> DoorListener | None:
+        """None where the configuration names no address for it."""
+        if settings.door_fd is None:
+            return None
+        # aiohttp is 11 MB: for workers that have a door.
+        from server.app.door_listener import DoorListener, answer_of
+
+        answer = answer_of(
+            self.router, self.dispatcher, self.large_chats, self.counters, self.now_s
+        )
+        return DoorListener(settings, settings.door_fd, answer, held)
 
 
 async def serve(
@@ -92,19 +130,11 @@ async def serve(
         channel = await stack.enter_async_context(control_channel(settings.control_address))
         control = ControlClient(channel, settings.name)
         stack.push_async_callback(pusher.push, control)  # the last counters, once calls have ended
-        server = listener.server
-        answering = ErrorAnswering(server, counters.count_refusal)
+        parts = _Parts(router, dispatcher, large_chats, counters, now_s)
+        answering = ErrorAnswering(listener.server, counters.count_refusal)
         answering.add(
             routing_pb2_grpc.add_RoutingServiceServicer_to_server,
-            RoutingServicer(
-                router,
-                dispatcher,
-                control.settle,
-                large_chats.read,
-                counters.count_refusal,
-                now_s=now_s,
-                chance=random.random,
-            ),
+            parts.routing(control),
         )
         health_servicer = HealthServicer()
         answering.add(
@@ -113,19 +143,8 @@ async def serve(
                 router, dispatcher, lambda: health_servicer.ready, now_s=now_s, version=VERSION
             ),
         )
-        _add_standard(server, health_servicer)
-        door = door_listener(
-            settings,
-            DoorService(
-                router,
-                dispatcher,
-                {CHAT: large_chats.read, EMBEDDINGS: large_chats.read_embeddings},
-                counters.count_refusal,
-                now_s=now_s,
-                chance=random.random,
-            ).answer,
-            listener.transport,
-        )
+        _add_standard(listener.server, health_servicer)
+        door = parts.door(settings, _held(listener))
         pusher.data_address = address = await listener.start()
         stack.push_async_callback(_stop_together, listener, door)
         if door is not None:

@@ -61,7 +61,7 @@ class Upstream:
         self._boot = boot
         self._clock = clock
 
-    def track(self, models: Iterable[Model]) -> None:
+    async def track(self, models: Iterable[Model]) -> None:
         """Nothing has to be opened."""
 
     def limits_reached(self) -> Counter[str]:

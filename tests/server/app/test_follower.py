@@ -47,7 +47,7 @@ class Following:
         )
         self.follower = Follower(self.router, self._track, self.epochs.append, self.in_force.append)
 
-    def _track(self, models: Iterable[Model]) -> None:
+    async def _track(self, models: Iterable[Model]) -> None:
         self.tracked = [each.name for each in models]
         self.configured.set()
 

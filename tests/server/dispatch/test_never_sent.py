@@ -58,7 +58,7 @@ async def told(first: str, second: str) -> TurnoutError:
     )
     router.configure(config(*models))
     upstreams = Upstreams({}, now_s=asyncio.get_running_loop().time)
-    upstreams.track(router.models())
+    await upstreams.track(router.models())
     dispatcher = Dispatcher(
         router, upstreams.exchanges, Counters(), now_s=lambda: 100.0, chance=lambda: 0.5
     )

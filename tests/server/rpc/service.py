@@ -186,7 +186,7 @@ async def running(
             router.configure(service_config(small, large, text_at=words.url if words else text_at))
             health.publish(router.readiness(NOW_S))
             router.publish(WeightTable("p1", {CELL: shares_of(1.0)}))
-            upstreams.track(router.models())
+            await upstreams.track(router.models())
         chat_reader = ReaderProcess()
         large_chats = LargeChats(chat_reader, ChatQueue())
         stack.push_async_callback(large_chats.close)
