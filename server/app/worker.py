@@ -44,9 +44,8 @@ from server.rpc.health import HEALTH, OIP, ROUTING, HealthServicer
 from server.rpc.oip import OipServicer
 from server.rpc.reflection import add_reflection
 from server.rpc.routing import RoutingServicer
+from server.telemetry.endpoints import spans_are_exported
 from server.telemetry.logs import configure_logs, log_loop_errors
-from server.telemetry.traced_dispatch import TracedDispatcher, Tracing
-from server.telemetry.tracing import sampling_ratio, tracer
 from server.transport.held_bytes import HeldBytes
 from server.upstream.probes import Prober
 from server.upstream.upstreams import Upstreams
@@ -201,10 +200,13 @@ def _dispatcher(
     router: Router, upstreams: Upstreams, counters: Counters, now_s: Callable[[], float]
 ) -> Dispatcher:
     """One that makes spans where OpenTelemetry's variables say where they go."""
-    spans = tracer(os.environ)
-    if spans is None:
+    if not spans_are_exported(os.environ):
         return Dispatcher(router, upstreams.exchanges, counters, now_s=now_s, chance=random.random)
-    tracing = Tracing(spans, sampling_ratio(os.environ))
+    # OpenTelemetry is 3 MB: for workers that make spans.
+    from server.telemetry.traced_dispatch import TracedDispatcher, Tracing
+    from server.telemetry.tracing import sampling_ratio, tracer
+
+    tracing = Tracing(tracer(), sampling_ratio(os.environ))
     return TracedDispatcher(
         router, upstreams.exchanges, counters, tracing, now_s=now_s, chance=random.random
     )

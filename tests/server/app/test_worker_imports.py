@@ -3,8 +3,11 @@
 import subprocess
 import sys
 
+import pytest
 
-def test_a_worker_without_a_door_or_a_model_of_openai_does_not_hold_aiohttp() -> None:
-    code = "import sys, server.app.worker; print('aiohttp' in sys.modules)"
+
+@pytest.mark.parametrize("library", ["aiohttp", "opentelemetry"])
+def test_a_worker_holds_no_library_that_only_some_workers_need(library: str) -> None:
+    code = f"import sys, server.app.worker; print('{library}' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout == "False\n"

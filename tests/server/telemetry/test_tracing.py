@@ -4,16 +4,18 @@ import sys
 
 import pytest
 
-from server.telemetry.tracing import sampled, tracer
+from server.telemetry.endpoints import spans_are_exported
+from server.telemetry.tracing import sampled
 from tests.server.telemetry.collector import collecting
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"
 
 
-def test_without_an_endpoint_there_is_no_tracer() -> None:
-    assert tracer({}) is None
-    assert tracer({"OTEL_EXPORTER_OTLP_ENDPOINT": ""}) is None
+def test_without_an_endpoint_no_spans_are_exported() -> None:
+    assert not spans_are_exported({})
+    assert not spans_are_exported({"OTEL_EXPORTER_OTLP_ENDPOINT": ""})
+    assert spans_are_exported({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:4317"})
 
 
 @pytest.mark.parametrize(
@@ -51,10 +53,9 @@ def test_without_a_well_formed_word_our_ratio_decides(traceparent: str | None) -
 
 
 SCRIPT = """
-import os
 from server.telemetry.tracing import tracer
 
-tracer(os.environ).start_span("infer").end()
+tracer().start_span("infer").end()
 """
 
 
