@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from optimizer.constraints import money_scale, pin_names
-from optimizer.mix import Mix
+from optimizer.constraints import live_cells, money_scale, pin_names
+from optimizer.mix import Mix, nominal_demand
+from optimizer.money_rows import money_rows
 from optimizer.problem import Floats, Problem, group_labels
 from optimizer.solution import Breach, BreachKind, Relaxed
 
@@ -16,15 +17,20 @@ _SEVEREST: Sequence[tuple[BreachKind, Relaxed]] = (
     ("capacity", "served"),
     ("pin", "pin"),
     ("slo", "slo"),
+    ("domain", "domain"),
     ("floor", "floor"),
     ("pace", "pace"),
+    ("short", "short"),
 )
 
 
-def breaches(problem: Problem, mix: Mix, budget_cost_nano_usd: Floats) -> tuple[Breach, ...]:
-    """Breaches of groups come first, then those of pins, then those of budgets."""
+def breaches(
+    problem: Problem, shares: Floats, mix: Mix, budget_cost_nano_usd: Floats
+) -> tuple[Breach, ...]:
+    """Breaches of groups come first, then those of domains, of pins and of budgets."""
     return (
         *_group_breaches(problem, mix),
+        *_domain_breaches(problem, shares),
         *_pin_breaches(problem, mix),
         *_pace_breaches(problem, budget_cost_nano_usd),
     )
@@ -45,8 +51,28 @@ def _group_breaches(problem: Problem, mix: Mix) -> Iterator[Breach]:
             yield Breach("capacity", label, 1.0, served)
         if group.miss_max is not None and served * (miss - group.miss_max) > _NAMED:
             yield Breach("slo", label, 1.0 - group.miss_max, 1.0 - miss)
-        if group.floor is not None and served * (group.floor - accuracy) > _NAMED:
-            yield Breach("floor", label, group.floor, accuracy)
+        if group.kept_floor is not None and served * (group.kept_floor - accuracy) > _NAMED:
+            yield Breach("floor", label, group.kept_floor, accuracy)
+        elif group.floor is not None and served * (group.floor - accuracy) > _NAMED:
+            yield Breach("short", label, group.floor, accuracy)
+
+
+def _domain_breaches(problem: Problem, shares: Floats) -> Iterator[Breach]:
+    """Of domains that are asked for, and of all in groups of which nothing is."""
+    if all(group.domain_floor is None for group in problem.groups):
+        return
+    weight, live = nominal_demand(problem), live_cells(problem)
+    silent = np.setdiff1d(np.arange(weight.size), live)
+    weight[silent[np.isin(problem.group_of[silent], problem.group_of[live])]] = 0.0
+    for row in money_rows(problem):
+        asked = float(weight[row.cells].sum())
+        if row.kind != "domain" or not asked:
+            continue
+        served = weight[row.cells, None] * shares[row.cells]
+        right = float((served * problem.accuracy[row.cells]).sum())
+        part = float(served.sum())
+        if (row.bound * part - right) / asked > _NAMED:
+            yield Breach("domain", row.name, row.bound, right / part)
 
 
 def _pin_breaches(problem: Problem, mix: Mix) -> Iterator[Breach]:

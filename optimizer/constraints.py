@@ -21,8 +21,8 @@ _LIVE = 1e-13
 class Constraint(NamedTuple):
     """The sum of value times share over pairs is at most limit, plus slack where it is elastic."""
 
-    kind: Literal["floor", "slo", "pin", "capacity", "pace"]
-    name: str  # of the group, the pin, the resource or the budget
+    kind: Literal["floor", "domain", "slo", "pin", "capacity", "pace", "short", "aim"]
+    name: str  # of the group, its domain, the pin, the resource, the budget or those who buy
     pair: Ints  # (K,) index in the pairs
     value: Floats  # (K,)
     limit: float = 0.0
@@ -36,8 +36,8 @@ class Constraint(NamedTuple):
 
     @property
     def fractions(self) -> bool:
-        """Whether its numbers are fractions of a group's requests, rather than sums over groups."""
-        return self.group is not None
+        """Whether its numbers are fractions of requests, rather than sums of uses or of money."""
+        return self.kind not in ("capacity", "pace")
 
     @property
     def elastic(self) -> bool:
@@ -96,8 +96,8 @@ def _group_constraints(problem: Problem, pairs: Pairs) -> Iterator[Constraint]:
         group, requests = problem.groups[index], float(pairs.requests[index])
         pair = np.flatnonzero(pairs.group == index)
         weight = problem.demand[pairs.cell[pair]] / requests
-        if group.floor is not None:
-            short = weight * (group.floor - accuracy[pair])
+        if group.kept_floor is not None:
+            short = weight * (group.kept_floor - accuracy[pair])
             yield Constraint("floor", labels[index], pair, short, unit=requests, group=index)
         if group.miss_max is not None:
             late = weight * (miss[pair] - group.miss_max)

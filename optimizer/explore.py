@@ -14,9 +14,11 @@ import numpy as np
 
 from optimizer.deadline import Deadline
 from optimizer.lexicographic import weighed_cost
-from optimizer.problem import Bools, Floats, Ints, Problem
+from optimizer.money_rows import buyers
+from optimizer.problem import Bools, Budget, Floats, Ints, Problem, Resource
 from optimizer.programme import programme
 from optimizer.shares import table
+from optimizer.short import held
 from optimizer.solver import answers
 from optimizer.vertex import Target, Vertex
 
@@ -146,6 +148,7 @@ def _of_cells(problem: Problem, shares: Floats, cells: Ints) -> Problem:
     """The window of these cells alone: what the plan gives others of a capacity is taken.
 
     Paces are left out, for they yield to floors, and for where cost is least they change nothing.
+    Where accuracy is bought they are what bounds it: there what the plan spends may not grow.
     """
     others = np.setdiff1d(np.arange(problem.demand.size), cells)
     taken = problem.demand[others, None] * shares[others]
@@ -157,18 +160,36 @@ def _of_cells(problem: Problem, shares: Floats, cells: Ints) -> Problem:
         )
         for one in problem.resources
     ]
+    budgets = _budgets(problem, shares, cells) if buyers(problem) else []
     return replace(
-        problem,
+        held(problem),
         group_of=problem.group_of[cells],
         demand=problem.demand[cells],
         cost_nano_usd=problem.cost_nano_usd[cells],
         accuracy=problem.accuracy[cells],
         miss=problem.miss[cells],
         allowed=problem.allowed[cells],
-        resources=resources,
-        budgets=(),
+        resources=[*resources, *(_limit(problem, cells, budget) for budget in budgets)],
+        budgets=budgets,
         pools=problem.pool_of[cells],
+        domains=problem.domain_of[cells],
     )
+
+
+def _budgets(problem: Problem, shares: Floats, cells: Ints) -> list[Budget]:
+    """Each with what the plan spends of it on these cells, or might within its pace."""
+    cost, found = problem.demand * (shares * problem.cost_nano_usd).sum(axis=1), []
+    for one in problem.budgets:
+        here = float(cost[cells] @ one.cells[cells])
+        left = one.pace_nano_usd - (float(cost @ one.cells) - here)
+        found.append(Budget(one.name, one.cells[cells], max(left, here)))
+    return found
+
+
+def _limit(problem: Problem, cells: Ints, budget: Budget) -> Resource:
+    """A pace that no world may exceed: beside accuracy its price would be too small."""
+    use = budget.cells[:, None] * problem.cost_nano_usd[cells]
+    return Resource(f"pace of {budget.name}", use, budget.pace_nano_usd)
 
 
 def _planned(problem: Problem, deadline: Deadline) -> Floats | None:

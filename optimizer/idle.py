@@ -37,6 +37,7 @@ def nominal(problem: Problem, prices: Mapping[str, float], cells: Ints) -> Probl
         problem,
         group_of=problem.group_of[cells],
         pools=problem.pool_of[cells],
+        domains=problem.domain_of[cells],
         demand=np.ones(cells.size),
         cost_nano_usd=charged_cost(problem, prices)[cells],
         accuracy=problem.accuracy[cells],

@@ -1,9 +1,11 @@
 """What is given up first, when not everything can be had.
 
 Levels, each optimum held for the next: from the highest priority down the least shedding, the least
-breach of pins, of SLOs and of floors; then the least money beyond the pace. Groups of one priority
-count alike, whatever their demand: a level sums fractions of each group's requests; what is shed is
-summed by pool.
+breach of pins, of SLOs and of floors, those of domains before the mean; then the least money beyond
+the pace. Then comes what yields to money: from the highest priority down the floors that may give
+way while a pace is short, and at last what is lacking of the most accuracy where that is bought.
+Groups of one priority count alike, whatever their demand: a level sums fractions of each group's
+requests; what is shed is summed by pool.
 
 The levels take many solves. One comes before them, in which every bound has a price and all is
 weighed at once: what it finds keeps capacity and comes near the levels, and it is the plan when
@@ -43,6 +45,11 @@ _PENALTY = 100.0
 # The weight of the cost beside the levels: so small that it mostly decides only between plans that
 # give up the same. The solver is done sooner with it than without.
 _COST_PART = 1e-7
+# What a group gives up last, to what it gives up first.
+_FLOOR_FIRST = ("pin", "domain", "floor", "slo")
+_SLO_FIRST = ("pin", "slo", "domain", "floor")
+
+_Place = tuple[int, int, int]  # of a level: the first is given up last
 
 
 def cheapest(
@@ -52,6 +59,11 @@ def cheapest(
 
     A large programme is sifted: what is found by one solve is where the next one starts.
     """
+    aim = _aim(programme)
+    if aim.size and not sifted:
+        bought = _bought(problem, programme, aim, deadline)
+        if isinstance(bought, Optimum):
+            return bought
     first = _penalised if sifted else _strict
     optimum = first(problem, programme, deadline)
     if isinstance(optimum, Optimum) and (optimum.stopped or _is_whole(programme, optimum)):
@@ -67,6 +79,26 @@ def cheapest(
     if isinstance(optimum, Optimum) or weighed is None:
         return optimum
     return weighed._replace(stopped="time" if optimum.status == "limit" else "precision")
+
+
+def _aim(programme: Programme) -> Ints:
+    """The columns of what is lacking of accuracy that is bought."""
+    kinds = [programme.constraints[row].kind for row in programme.slack_row.tolist()]
+    return programme.slack_start + np.flatnonzero([kind == "aim" for kind in kinds])
+
+
+def _bought(
+    problem: Problem, programme: Programme, aim: Ints, deadline: Deadline
+) -> Optimum | Infeasible | Failure:
+    """The cheapest of the plans that buy the most, where nothing else has to give way."""
+    upper = _nothing_given_up(programme)
+    upper[aim] = programme.upper[aim]
+    target = Target(_graded(programme, [aim]), upper, gap_max=_PASS_GAP_MAX)
+    most = certified(problem, programme, target, deadline)
+    if not isinstance(most, Optimum):
+        return most
+    held = replace(_hold(target, most, aim), cost=programme.cost, gap_max=GAP_MAX)
+    return _reached(problem, programme, held, deadline)
 
 
 def _strict(
@@ -168,23 +200,28 @@ def _followed(
 
 def _levels(problem: Problem, programme: Programme) -> list[Ints]:
     """The columns of each level; the first is given up last."""
-    levels: defaultdict[tuple[float, int], list[int]] = defaultdict(list)
+    levels: defaultdict[_Place, list[int]] = defaultdict(list)
     live = programme.pairs.live
     pools, first = np.unique(problem.pool_of[live], return_index=True)
     for pool, index in zip(pools.tolist(), problem.group_of[live[first]].tolist(), strict=True):
-        levels[-problem.groups[index].priority, 0].append(programme.shed_start + pool)
+        levels[0, -problem.groups[index].priority, 0].append(programme.shed_start + pool)
     for column, row in enumerate(programme.slack_row.tolist(), start=programme.slack_start):
         levels[_place(problem.groups, programme.constraints[row])].append(column)
     return [np.array(levels[place], dtype=np.int64) for place in sorted(levels)]
 
 
-def _place(groups: Sequence[Group], one: Constraint) -> tuple[float, int]:
-    """The place of its level: by priority, then kind. A pace has no group and comes last of all."""
-    if one.group is None:
-        return np.inf, 0
+def _place(groups: Sequence[Group], one: Constraint) -> _Place:
+    """The place of its level: bounds by priority and kind, then paces, then what money moves."""
+    if one.kind == "pace":
+        return 1, 0, 0
+    if one.kind == "aim":
+        return 3, 0, 0
+    assert one.group is not None
     group = groups[one.group]
-    order = ("pin", "floor", "slo") if group.floor_before_slo else ("pin", "slo", "floor")
-    return -group.priority, 1 + order.index(one.kind)
+    if one.kind == "short":
+        return 2, -group.priority, 0
+    order = _FLOOR_FIRST if group.floor_before_slo else _SLO_FIRST
+    return 0, -group.priority, 1 + order.index(one.kind)
 
 
 def _graded(programme: Programme, levels: Sequence[Ints]) -> Floats:

@@ -17,8 +17,10 @@ pool, or requests would be refused for models that could never serve them.
                 sum_{i in b, m} d_i k_im x_im <= pace_b               every budget
 
 Floors, SLOs and pins bound means over what is served, and sum_m x_im is what is served of a cell:
-so they are linear. First all must hold and nothing is shed: one solve. Only if that is infeasible
-do bounds give way, in the order of `lexicographic`; capacity always holds.
+so they are linear. A floor may hold for each domain of a group by itself, too; and a group that
+buys accuracy seeks the most of it within all these, and then the least cost (`money_rows`). First
+all must hold and nothing is shed: one solve. Only if that is infeasible do bounds give way, in the
+order of `lexicographic`; capacity always holds.
 """
 
 from collections.abc import Mapping
@@ -26,7 +28,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from optimizer import idle
+from optimizer import idle, short
 from optimizer.breaches import breaches, relaxed
 from optimizer.certificate import Errors, Optimum
 from optimizer.constraints import live_cells
@@ -60,9 +62,20 @@ def solve(
     """What cannot be met is named in the plan; a Failure means that there is no plan to trust.
 
     The deadline is for all runs of the solver together: one where all holds, four where only a
-    pace is short, mostly one more for each other level that is. When it is reached, the best plan
-    that was found by then is the answer, and says that it was stopped.
+    pace is short, mostly one more for each other level that is; as many again where floors may fall
+    for a pace that is short. When it is reached, the best plan that was found by then is the
+    answer, and says that it was stopped.
     """
+    whole = _solved(short.held(problem), deadline, whole_pairs_max)
+    eased = short.eased(problem, whole) if isinstance(whole, Solution) else None
+    if eased is None:
+        return whole
+    plan = _solved(eased, deadline, whole_pairs_max)
+    # What nobody vouches for is no reason to let a floor fall.
+    return plan if isinstance(plan, Solution) and not plan.certificate.stopped else whole
+
+
+def _solved(problem: Problem, deadline: Deadline, whole_pairs_max: int) -> Solution | Failure:
     plan = _live_plan(problem, deadline, whole_pairs_max)
     if isinstance(plan, _Plan):
         plan = _with_idle_cells(problem, plan, deadline, whole_pairs_max)
@@ -127,7 +140,7 @@ def _solution(problem: Problem, plan: _Plan) -> Solution:
     budget_cost = np.array([float(cell_cost @ budget.cells) for budget in problem.budgets])
     group_cost = np.zeros(len(problem.groups))
     np.add.at(group_cost, problem.group_of, cell_cost)
-    found = breaches(problem, mix, budget_cost)
+    found = breaches(problem, plan.shares, mix, budget_cost)
     return Solution(
         shares=plan.shares,
         shed=plan.shed,

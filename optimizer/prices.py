@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from optimizer.constraints import pin_names
+from optimizer.money_rows import money_charges
 from optimizer.problem import Floats, Problem, group_labels
 from optimizer.programme import Programme
 from optimizer.vertex import Vertex
@@ -24,7 +25,8 @@ def charged_cost(problem: Problem, prices: Mapping[str, float]) -> Floats:
         price = prices.get(f"capacity:{resource.name}", 0.0)
         if price:
             charged += price * resource.use
-    return charged + _group_charges(problem, prices) + _pin_charges(problem, prices)
+    charged += _group_charges(problem, prices) + _pin_charges(problem, prices)
+    return charged + money_charges(problem, prices)
 
 
 def _pace_charges(problem: Problem, prices: Mapping[str, float]) -> Floats:
@@ -36,7 +38,7 @@ def _pace_charges(problem: Problem, prices: Mapping[str, float]) -> Floats:
 
 def _group_charges(problem: Problem, prices: Mapping[str, float]) -> Floats:
     labels = group_labels(problem.groups)
-    floor = np.array([group.floor or 0.0 for group in problem.groups])
+    floor = np.array([group.kept_floor or 0.0 for group in problem.groups])
     miss_max = np.array([group.miss_max or 0.0 for group in problem.groups])
     by_floor = np.array([prices.get(f"floor:{label}", 0.0) for label in labels])
     by_slo = np.array([prices.get(f"slo:{label}", 0.0) for label in labels])

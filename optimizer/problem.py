@@ -28,11 +28,25 @@ class Group:
     floor_before_slo: bool = False  # which is given up last when both cannot hold
     # How far the floor moves where a hundredth more, or less, is promised: a margin moves with it.
     floor_steps: tuple[float, float] = (0.01, -0.01)
+    # Down to this the floor gives way where a pace is short; None: it does not.
+    floor_when_short: float | None = None
+    domain_floor: float | None = None  # least mean accuracy of each domain by itself
+    # Whether it gets the most accuracy that its budgets' paces buy, rather than the least cost.
+    best_within_budget: bool = False
 
     def __post_init__(self) -> None:
-        for name, bound in (("floor", self.floor), ("miss_max", self.miss_max)):
+        for name in ("floor", "miss_max", "floor_when_short", "domain_floor"):
+            bound = getattr(self, name)
             if bound is not None:
                 _fraction(f"{name} of class {self.traffic_class}", bound)
+        if self.floor_when_short is not None:
+            said = f"floor_when_short of class {self.traffic_class} is above its floor"
+            _require(self.floor_when_short <= (self.floor or 0.0), said)
+
+    @property
+    def kept_floor(self) -> float | None:
+        """The floor that no pace moves."""
+        return self.floor if self.floor_when_short is None else self.floor_when_short
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +105,8 @@ class Problem:
     budgets: Sequence[Budget] = field(default=())
     pins: Sequence[Pin] = field(default=())
     pools: Ints | None = None  # (C,) index of each cell's pool; None: a group is one pool
+    domains: Ints | None = None  # (C,) index in domain_names; None: all cells are of one
+    domain_names: tuple[str, ...] = ("all",)
 
     def __post_init__(self) -> None:
         self._check_shapes()
@@ -99,6 +115,7 @@ class Problem:
         _unique("models", self.models)
         _unique("groups", [(group.traffic_class, group.payer) for group in self.groups])
         _unique("resources", [resource.name for resource in self.resources])
+        _unique("domain_names", self.domain_names)
         _unique("budgets", [budget.name for budget in self.budgets])
 
     @property
@@ -111,11 +128,17 @@ class Problem:
         """P: pools without a cell are counted too."""
         return int(self.pool_of.max(initial=-1)) + 1
 
+    @property
+    def domain_of(self) -> Ints:
+        """(C,) the domain of each cell."""
+        return np.zeros_like(self.group_of) if self.domains is None else self.domains
+
     def _check_shapes(self) -> None:
         cells, pairs = self.demand.shape, (*self.demand.shape, len(self.models))
         _shape("demand", self.demand, (self.demand.size,))
         _shape("group_of", self.group_of, cells)
         _shape("pools", self.pool_of, cells)
+        _shape("domains", self.domain_of, cells)
         for name in ("cost_nano_usd", "accuracy", "miss", "allowed"):
             _shape(name, getattr(self, name), pairs)
         for resource in self.resources:
@@ -131,6 +154,7 @@ class Problem:
 
     def _check_indices(self) -> None:
         _index("group_of", self.group_of, len(self.groups))
+        _index("domains", self.domain_of, len(self.domain_names))
         self._check_pools()
         for pin in self.pins:
             _index("group of a pin", np.int64(pin.group), len(self.groups))

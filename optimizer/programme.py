@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from optimizer.constraints import Constraint, Pairs, constraints_of
+from optimizer.money_rows import money_constraints
 from optimizer.problem import Floats, Ints, Problem
 
 # Where the median of a row is 1, no number in it may be above this: the solver still sees 1e-9
@@ -55,7 +56,7 @@ class Programme:
 def programme(problem: Problem) -> Programme:
     """Builds every array with a fixed number of passes over the pairs."""
     pairs = Pairs.of(problem)
-    constraints = tuple(constraints_of(problem, pairs))
+    constraints = (*constraints_of(problem, pairs), *money_constraints(problem, pairs))
     scale = np.array([_scale_of(one) for one in constraints])
     slack_row = np.array([r for r, one in enumerate(constraints) if one.elastic], dtype=np.int64)
     shed_start, slack_start = pairs.seat.size, pairs.seat.size + problem.pool_count

@@ -6,8 +6,8 @@ from typing import Literal
 
 from optimizer.problem import Floats
 
-BreachKind = Literal["capacity", "pin", "slo", "floor", "pace"]
-Relaxed = Literal["none", "served", "pin", "slo", "floor", "pace"]
+BreachKind = Literal["capacity", "pin", "slo", "domain", "floor", "pace", "short"]
+Relaxed = Literal["none", "served", "pin", "slo", "domain", "floor", "pace", "short"]
 Stopped = Literal["", "time", "precision"]
 Status = Literal["limit", "uncertified", "solver"]
 
@@ -17,11 +17,12 @@ class Breach:
     """A bound that the plan cannot keep, and the best that was possible.
 
     capacity: fractions served; pin: share of what is served; slo: fractions beyond the SLO;
-    floor: mean accuracy; pace: nano-dollars a window.
+    floor, domain: mean accuracy; pace: nano-dollars a window; short: mean accuracy, of a floor that
+    gives way to a pace as it may.
     """
 
     kind: BreachKind
-    name: str  # the class (with its payer where it has several), or the budget
+    name: str  # the class (with its payer where it has several), its domain, or the budget
     bound: float
     best: float
 

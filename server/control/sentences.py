@@ -34,8 +34,10 @@ def breach_text(breach: Breach, whose: str, *, window_s: float) -> str:
         case "capacity":
             refused = f"{100 * (1 - breach.best):.3g}%"
             return f"{whose}: {refused} of the requests do not fit and are refused"
-        case "floor":
+        case "floor" | "domain":
             return f"{whose}: {bound} of the answers are to be right, {best} is the best possible"
+        case "short":
+            return f"{whose}: {best} of the answers are to be right instead of {bound}"
         case "slo":
             return f"{whose}: {bound} are to be answered in time, {best} is the best possible"
         case "pin":

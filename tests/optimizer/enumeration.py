@@ -4,21 +4,52 @@ Levels are sums of max(0, .) of linear terms, so the best in their order is a co
 arrangement of all hyperplanes: sides of the feasible region and bounds at equality.
 """
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 
-from optimizer.problem import Floats, Problem
+from optimizer.problem import Budget, Floats, Problem
 from tests.optimizer.given_up import objective, pool_requests
 
 _EPSILON = 1e-9
+_NAMED = 1e-8  # money beyond a pace that is named
 
 
 def best(problem: Problem) -> Floats:
     """The least objective in lexicographic order over all corners."""
+    return objective(problem, *_best(problem))
+
+
+def _best(problem: Problem) -> tuple[Floats, Floats]:
     corners = _feasible(problem, _corners(*_planes(problem), *_equalities(problem)))
-    values = [objective(problem, *_split(problem, corner)) for corner in corners]
-    return min(values, key=lambda value: np.round(value, 7).tolist())
+    splits = [_split(problem, corner) for corner in corners]
+    return min(splits, key=lambda split: np.round(objective(problem, *split), 7).tolist())
+
+
+def asked_of(problem: Problem) -> Problem:
+    """The window with the floors that may fall: of those whose one budget cannot be kept else."""
+    whole = _with_floors(problem, frozenset())
+    shares, _ = _best(whole)
+    (budget,) = problem.budgets or (None,)
+    if budget is None or _excess(whole, budget, shares) <= _NAMED:
+        return whole
+    drawn = problem.group_of[budget.cells & (problem.demand > 0)].tolist()
+    return _with_floors(problem, frozenset(drawn))
+
+
+def _with_floors(problem: Problem, may_fall: frozenset[int]) -> Problem:
+    groups = [
+        group if g in may_fall else replace(group, floor_when_short=None)
+        for g, group in enumerate(problem.groups)
+    ]
+    return replace(problem, groups=tuple(groups))
+
+
+def _excess(problem: Problem, budget: Budget, shares: Floats) -> float:
+    cost = problem.demand * (shares * problem.cost_nano_usd).sum(axis=1)
+    money = float((problem.demand[:, None] * problem.cost_nano_usd).max(axis=1).sum()) or 1.0
+    return (float(cost @ budget.cells) - budget.pace_nano_usd) / money
 
 
 def _split(problem: Problem, corner: Floats) -> tuple[Floats, Floats]:
@@ -54,8 +85,12 @@ def _bounds(problem: Problem) -> list[tuple[Floats, float]]:
     rows = []
     for g, group in enumerate(problem.groups):
         demand = np.where(problem.group_of == g, problem.demand, 0.0)[:, None]
-        if group.floor is not None:
-            rows.append((demand * (group.floor - problem.accuracy), 0.0))
+        floors = {floor for floor in (group.floor, group.kept_floor) if floor is not None}
+        rows += [(demand * (floor - problem.accuracy), 0.0) for floor in floors]
+        if group.domain_floor is not None:
+            for domain in range(len(problem.domain_names)):
+                here = np.where(problem.domain_of == domain, 1.0, 0.0)[:, None]
+                rows.append((here * demand * (group.domain_floor - problem.accuracy), 0.0))
         if group.miss_max is not None:
             rows.append((demand * (problem.miss - group.miss_max), 0.0))
         for pin in (pin for pin in problem.pins if pin.group == g):

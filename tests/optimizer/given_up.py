@@ -1,8 +1,11 @@
 """What a plan gives up, level by level, reckoned without the optimizer's own code."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 
-from optimizer.problem import Floats, Problem, group_labels
+from optimizer.problem import Bools, Floats, Problem, group_labels
 from optimizer.solution import Solution
 
 
@@ -19,21 +22,50 @@ def pool_requests(problem: Problem) -> Floats:
 
 
 def objective(problem: Problem, shares: Floats, shed: Floats) -> Floats:
-    """Of the highest priority first: shed, pins, SLOs and floors; then pace; then cost."""
-    levels: dict[tuple[float, int], float] = {}
+    """Of the highest priority first: shed, pins, SLOs and floors; then pace; then floors that may
+    give way to it, and what is lacking of accuracy that is bought; then cost.
+    """
+    levels: dict[tuple[float, float], float] = {}
     for place, value in _breaches(problem, shares, shed):
         levels[place] = levels.get(place, 0.0) + max(value, 0.0)
     money = float((problem.demand[:, None] * problem.cost_nano_usd).max(axis=1).sum()) or 1.0
     cost = problem.demand * (shares * problem.cost_nano_usd).sum(axis=1)
     excess = [float(cost @ b.cells) - b.pace_nano_usd for b in problem.budgets]
+    levels[_PACE] = sum(max(e, 0.0) for e in excess) / money
     ordered = [levels[place] for place in sorted(levels)]
-    return np.array([*ordered, sum(max(e, 0.0) for e in excess) / money, cost.sum() / money])
+    return np.array([*ordered, cost.sum() / money])
+
+
+# Places after those of bounds, which go by priority.
+_PACE, _SHORT, _AIM = (10.0, 0.0), 11.0, (12.0, 0.0)
+
+
+def shortfall(problem: Problem, shares: Floats, cells: Bools, bound: float) -> float | None:
+    """By how much the mean of what is served stays below the bound, of all that these ask for."""
+    asked = problem.demand[cells]
+    if not asked.sum():
+        return None
+    weight = asked[:, None] / asked.sum() * shares[cells]
+    return float((weight * (bound - problem.accuracy[cells])).sum())
+
+
+def buying(problem: Problem) -> list[Bools]:
+    """The cells of groups that buy accuracy, together where one budget ties them to each other."""
+    wants = [g for g, group in enumerate(problem.groups) if group.best_within_budget]
+    drawn = {
+        g: {b.name for b in problem.budgets if b.cells[problem.group_of == g].any()} for g in wants
+    }
+    ties: list[set[int]] = []
+    for g in (g for g in wants if drawn[g]):
+        tied = [tie for tie in ties if any(drawn[g] & drawn[h] for h in tie)]
+        ties = [tie for tie in ties if tie not in tied] + [{g}.union(*tied)]
+    return [np.isin(problem.group_of, list(tie)) for tie in ties]
 
 
 def _breaches(
     problem: Problem, shares: Floats, shed: Floats
-) -> list[tuple[tuple[float, int], float]]:
-    found: list[tuple[tuple[float, int], float]] = []
+) -> list[tuple[tuple[float, float], float]]:
+    found: list[tuple[tuple[float, float], float]] = []
     for g, total in enumerate(requests(problem)):
         if not total:
             continue
@@ -41,17 +73,34 @@ def _breaches(
         weight = problem.demand[cells, None] / total * shares[cells]
         pools = np.unique(problem.pool_of[cells & (problem.demand > 0)])
         found += [((-group.priority, 0), float(shed[pool])) for pool in pools]
-        if group.floor is not None:
-            short = float((weight * (group.floor - problem.accuracy[cells])).sum())
-            found.append(((-group.priority, 3 - group.floor_before_slo), short))
+        found += _short_of_floors(problem, shares, g)
         if group.miss_max is not None:
             late = float((weight * (problem.miss[cells] - group.miss_max)).sum())
-            found.append(((-group.priority, 2 + group.floor_before_slo), late))
+            found.append(((-group.priority, 3), late))
         for pin in (pin for pin in problem.pins if pin.group == g):
             here, served = float(weight[:, pin.model].sum()), float(weight.sum())
             found.append(((-group.priority, 1), pin.share_min * served - here))
             found.append(((-group.priority, 1), here - pin.share_max * served))
-    return found
+    errors = [shortfall(problem, shares, cells, 1.0) for cells in buying(problem)]
+    return [*found, *((_AIM, error) for error in errors if error is not None)]
+
+
+def _short_of_floors(
+    problem: Problem, shares: Floats, g: int
+) -> Iterator[tuple[tuple[float, float], float]]:
+    group, cells = problem.groups[g], problem.group_of == g
+    place = 4.0 - 2.0 * group.floor_before_slo
+    bounds: list[tuple[tuple[float, float], Bools, float | None]]
+    bounds = [((-group.priority, place), cells, group.kept_floor)]
+    if group.floor_when_short is not None:
+        bounds.append(((_SHORT, -group.priority), cells, group.floor))
+    for domain in range(len(problem.domain_names)):
+        of_domain = cells & (problem.domain_of == domain)
+        bounds.append(((-group.priority, place - 0.5), of_domain, group.domain_floor))
+    for at, of_bound, bound in bounds:
+        short = None if bound is None else shortfall(problem, shares, of_bound, bound)
+        if short is not None:
+            yield at, short
 
 
 def excesses(problem: Problem, solution: Solution) -> dict[tuple[str, str], float]:
@@ -64,9 +113,14 @@ def excesses(problem: Problem, solution: Solution) -> dict[tuple[str, str], floa
         weight = demand[:, None] / demand.sum() * solution.shares[cells]
         of_cells = solution.shed[problem.pool_of[cells]]
         found["capacity", labels[g]] = float(demand @ of_cells / demand.sum())
-        if group.floor is not None:
-            short = weight * (group.floor - problem.accuracy[cells])
+        if group.kept_floor is not None:
+            short = weight * (group.kept_floor - problem.accuracy[cells])
             found["floor", labels[g]] = float(short.sum())
+        if group.floor is not None and group.floor_when_short is not None:
+            short = weight * (group.floor - problem.accuracy[cells])
+            found["short", labels[g]] = float(short.sum())
+        if group.domain_floor is not None:
+            found |= _domain_excesses(problem, solution.shares, cells, labels[g])
         if group.miss_max is not None:
             late = weight * (problem.miss[cells] - group.miss_max)
             found["slo", labels[g]] = float(late.sum())
@@ -78,6 +132,20 @@ def excesses(problem: Problem, solution: Solution) -> dict[tuple[str, str], floa
     money = float((problem.demand[:, None] * problem.cost_nano_usd).max(axis=1).sum()) or 1.0
     for budget in problem.budgets:
         found["pace", budget.name] = (cost @ budget.cells - budget.pace_nano_usd) / money
+    return found
+
+
+def _domain_excesses(
+    problem: Problem, shares: Floats, cells: Bools, label: str
+) -> dict[tuple[str, str], float]:
+    nobody = not problem.demand[cells].any()
+    asked = replace(problem, demand=np.ones(cells.size)) if nobody else problem
+    bound = problem.groups[int(problem.group_of[cells][0])].domain_floor or 0.0
+    found = {}
+    for domain, name in enumerate(problem.domain_names):
+        short = shortfall(asked, shares, cells & (problem.domain_of == domain), bound)
+        if short is not None:
+            found["domain", f"{label}: {name}"] = short
     return found
 
 

@@ -64,14 +64,24 @@ def _table(rows: int, columns: int, high: int) -> st.SearchStrategy[Floats]:
     )
 
 
-groups = st.builds(
-    Group,
-    traffic_class=st.just(""),
-    payer=st.just("-"),
-    priority=st.integers(0, 1),
-    floor=bounds,
-    miss_max=bounds,
-    floor_before_slo=st.booleans(),
+_plain = {
+    "traffic_class": st.just(""),
+    "payer": st.just("-"),
+    "priority": st.integers(0, 1),
+    "floor": bounds,
+    "miss_max": bounds,
+    "floor_before_slo": st.booleans(),
+}
+groups = st.builds(Group, **_plain)
+# Which give way to money, seek what it buys, or ask something of each domain.
+moved_groups = st.builds(
+    lambda group, part, **money: replace(
+        group, floor_when_short=None if group.floor is None else part * group.floor, **money
+    ),
+    groups,
+    fractions,
+    domain_floor=bounds,
+    best_within_budget=st.booleans(),
 )
 
 
@@ -84,10 +94,12 @@ def problems(
     groups_max: int = 2,
     demand: st.SearchStrategy[float] = demands,
     pinned: bool = False,
+    moved: bool = False,
 ) -> Problem:
     """Small windows with everything in them: several priorities, capacity, pace, masks."""
     cells, models = draw(st.integers(1, cells_max)), draw(st.integers(1, models_max))
-    drawn = draw(st.lists(groups, min_size=1, max_size=groups_max))
+    kinds = moved_groups if moved else groups
+    drawn = draw(st.lists(kinds, min_size=1, max_size=groups_max))
     problem = Problem(
         models=tuple(f"m{m}" for m in range(models)),
         groups=tuple(replace(g, traffic_class=f"c{n}") for n, g in enumerate(drawn)),
@@ -104,6 +116,8 @@ def problems(
         budgets=draw(st.lists(_budgets(problem), max_size=1)),
         pins=draw(st.lists(_pins(problem), max_size=1)) if pinned else (),
         pools=draw(st.none() | _pools(problem)),
+        domains=draw(hnp.arrays(np.int64, cells, elements=st.integers(0, 1))) if moved else None,
+        domain_names=("law", "other") if moved else ("all",),
     )
 
 
