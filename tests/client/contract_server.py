@@ -1,11 +1,13 @@
 """A small server that keeps the contract of turnout.v1, and refuses where a test tells it to."""
 
+import json
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
@@ -17,7 +19,13 @@ from server.wire import oip_pb2
 from turnout.v1 import routing_pb2 as pb
 from turnout.v1 import routing_pb2_grpc
 
-Request = pb.RouteRequest | pb.RouteBatchRequest | pb.InferRequest | pb.ReportRequest
+Request = (
+    pb.RouteRequest
+    | pb.RouteBatchRequest
+    | pb.InferRequest
+    | pb.InferStreamRequest
+    | pb.ReportRequest
+)
 
 DETAILS = "grpc-status-details-bin"
 COST_NANO_USD = 1_500_000
@@ -25,6 +33,16 @@ MODEL = pb.Target(model="small", version="3", endpoint="127.0.0.1:9001")
 FALLBACK = pb.Target(model="large", version="1", endpoint="127.0.0.1:9002")
 REASON = pb.Reason(rule="context", basis=pb.BASIS_PLAN, text="small has 80 % of chat")
 PLAN_ID = "plan-7"
+USAGE = pb.Usage(
+    input_tokens=7,
+    output_tokens=9,
+    latency=Duration(nanos=250_000_000),
+    cached_input_tokens=3,
+    reasoning_tokens=2,
+    estimated=True,
+)
+# What a language model says, in pieces.
+WORDS = ("", "Paris", ", of course", ".")
 UNKNOWN_CLASS = pb.Refusal(code=grpc.StatusCode.INVALID_ARGUMENT.value[0], message="no such class")
 for _detail in (
     ErrorInfo(reason="CLASS_UNKNOWN", domain="turnout"),
@@ -73,6 +91,11 @@ class ContractServicer(routing_pb2_grpc.RoutingServiceServicer):
     peers: set[str] = field(default_factory=set)
     authorizations: list[str] = field(default_factory=list)
     hang: threading.Event | None = None  # answers nothing until it is set
+    hangs_within: bool = False  # its streams stop after their first piece
+    reached: threading.Event = field(default_factory=threading.Event)  # by a call that then hangs
+    left: threading.Event = field(default_factory=threading.Event)  # by the caller of one that hung
+    breaks: Refusal | None = None  # how its streams end after their second piece
+    ends: bool = True  # its streams say in the end what they took
     _counted: set[str] = field(default_factory=set)
 
     def Route(self, request: pb.RouteRequest, context: grpc.ServicerContext) -> pb.RouteResponse:
@@ -118,26 +141,53 @@ class ContractServicer(routing_pb2_grpc.RoutingServiceServicer):
 
     def Infer(self, request: pb.InferRequest, context: grpc.ServicerContext) -> pb.InferResponse:
         self._receive(request, context)
+        if request.WhichOneof("payload") == "text":
+            return self._answer(request, text="".join(WORDS), finish_reason="stop")
+        if request.WhichOneof("payload") == "openai_chat":
+            return self._answer(request, openai_chat=completion("message", "".join(WORDS), "stop"))
         asked = oip_pb2.ModelInferRequest.FromString(request.oip_request)
         answered = oip_pb2.ModelInferResponse(model_name=MODEL.model, id=asked.id)
+        return self._answer(request, oip_response=answered.SerializeToString())
+
+    def InferStream(
+        self, request: pb.InferStreamRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.InferStreamResponse]:
+        """Hangs, where it is told to, after the first piece, until its caller has left."""
+        self._receive(request, context)
+        is_text = request.WhichOneof("payload") == "text"
+        for number, word in enumerate(WORDS):
+            reason = "length" if word == WORDS[-1] else None
+            chunk = completion("delta", word, reason)
+            yield (
+                pb.InferStreamResponse(text_delta=word)
+                if is_text
+                else pb.InferStreamResponse(openai_chunk=chunk)
+            )
+            if number == 0 and self.hangs_within:
+                self._hold_until_left(context)
+                return
+            if number == 1 and self.breaks is not None:
+                _abort(context, self.breaks)
+        if self.ends:
+            end = self._answer(request, finish_reason="length" if is_text else "")
+            yield pb.InferStreamResponse(end=end)
+
+    def _answer(
+        self, request: pb.InferRequest | pb.InferStreamRequest, **payload: Any
+    ) -> pb.InferResponse:
         return pb.InferResponse(
-            oip_response=answered.SerializeToString(),
             decision_id=f"decision-{len(self.requests)}",
             plan_id=PLAN_ID,
             cell=_cell(request.context),
             target=MODEL,
             reason=REASON,
-            usage=pb.Usage(input_tokens=7, output_tokens=9, latency=Duration(nanos=250_000_000)),
+            usage=USAGE,
             cost_nano_usd=COST_NANO_USD,
             attempts=2,
             report_wanted=True,
             request_id=request.context.request_id,
+            **payload,
         )
-
-    def InferStream(
-        self, request: pb.InferStreamRequest, context: grpc.ServicerContext
-    ) -> Iterator[pb.InferStreamResponse]:
-        context.abort(grpc.StatusCode.UNIMPLEMENTED, "no stream is tried here")
 
     def Report(self, request: pb.ReportRequest, context: grpc.ServicerContext) -> pb.ReportResponse:
         if self.refusals and self.refusals[0].after_work:
@@ -152,9 +202,19 @@ class ContractServicer(routing_pb2_grpc.RoutingServiceServicer):
         shown = [v for k, v in context.invocation_metadata() if k == "authorization"]
         self.authorizations += [value for value in shown if isinstance(value, str)]
         if self.hang is not None:
+            self._tell_left(context)
+            self.reached.set()
             self.hang.wait()
         if self.refusals:
             _abort(context, self.refusals.popleft())
+
+    def _hold_until_left(self, context: grpc.ServicerContext) -> None:
+        self._tell_left(context)
+        self.left.wait(20)
+
+    def _tell_left(self, context: grpc.ServicerContext) -> None:
+        if not context.add_callback(self.left.set):  # it has left
+            self.left.set()
 
     def _settle(self, request: pb.ReportRequest) -> pb.ReportResponse:
         return pb.ReportResponse(results=[self._result(outcome) for outcome in request.outcomes])
@@ -167,6 +227,12 @@ class ContractServicer(routing_pb2_grpc.RoutingServiceServicer):
                 return pb.OutcomeResult(reason="USAGE_DUPLICATE", message="counted already")
             self._counted.add(outcome.decision_id)
         return pb.OutcomeResult()
+
+
+def completion(part: str, text: str, finish_reason: str | None) -> bytes:
+    """The body of a Chat Completions response, or with "delta" a chunk of one."""
+    choice = {"index": 0, part: {"content": text}, "finish_reason": finish_reason}
+    return json.dumps({"choices": [choice]}).encode()
 
 
 @contextmanager

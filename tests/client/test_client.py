@@ -32,7 +32,7 @@ from turnout import (
     Target,
     Usage,
 )
-from turnout.client import MESSAGE_BYTES_MAX
+from turnout.channel import MESSAGE_BYTES_MAX
 
 SMALL = Target(model=MODEL.model, version=MODEL.version, endpoint=MODEL.endpoint)
 CELL = Cell(traffic_class="code", payer="team-a", domain="other", size_bucket="s0")
@@ -84,7 +84,14 @@ async def test_infer_answers_what_the_endpoint_said_and_what_it_took(client: Any
         report_wanted=True,
         request_id="r-2",
         oip_response=oip_pb2.ModelInferResponse(id="i-1", model_name="small").SerializeToString(),
-        usage=Usage(input_tokens=7, output_tokens=9, latency_s=0.25),
+        usage=Usage(
+            input_tokens=7,
+            output_tokens=9,
+            latency_s=0.25,
+            cached_input_tokens=3,
+            reasoning_tokens=2,
+            estimated=True,
+        ),
         cost_nano_usd=COST_NANO_USD,
         attempts=2,
     )

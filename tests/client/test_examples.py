@@ -15,6 +15,7 @@ EXPECTED = {
     "chat": "send it to small at 127.0.0.1:9001",
     "in_asyncio": "user-4: small",
     "many_at_once": " 1000 small",
+    "talk": "Paris, of course.\n(small, $0.001500: small has 80 % of chat)\n",
     "route_and_report": "an answer of large\nreported 2 attempts",
 }
 

@@ -12,13 +12,13 @@ from tests.server.certificates import Authority
 
 README = (Path(__file__).parents[2] / "clients/python/README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-INFER, ROUTE, FALLBACK, BATCH, TLS, KEYS, ERRORS = BLOCKS
+INFER, CHAT, ROUTE, FALLBACK, BATCH, TLS, KEYS, ERRORS = BLOCKS
 
 
 @pytest.mark.parametrize(
     "block",
-    [INFER, ROUTE, FALLBACK, BATCH, ERRORS],
-    ids=["infer", "route", "fallback", "batch", "errors"],
+    [INFER, CHAT, ROUTE, FALLBACK, BATCH, ERRORS],
+    ids=["infer", "chat", "route", "fallback", "batch", "errors"],
 )
 def test_its_code_runs_against_a_server(
     block: str, address: str, servicer: ContractServicer, capsys: pytest.CaptureFixture[str]

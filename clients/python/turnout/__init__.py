@@ -1,6 +1,18 @@
 """The client library of Turnout, which decides which model answers each inference request."""
 
-from turnout.answers import Answer, Cell, Decision, OutcomeResult, Reason, Target, Usage
+from turnout.answers import (
+    Answer,
+    Cell,
+    ChatAnswer,
+    Chunk,
+    Decision,
+    OutcomeResult,
+    Reason,
+    StreamEnd,
+    Target,
+    Usage,
+)
+from turnout.chats import Chat
 from turnout.client import AsyncClient, Client
 from turnout.errors import (
     DeadlineExceeded,
@@ -16,13 +28,18 @@ from turnout.errors import (
 )
 from turnout.request import Attempt, BatchFields, Outcome
 from turnout.retry import RetryPolicy
+from turnout.streams import AsyncStream, Stream
 
 __all__ = [
     "Answer",
     "AsyncClient",
+    "AsyncStream",
     "Attempt",
     "BatchFields",
     "Cell",
+    "Chat",
+    "ChatAnswer",
+    "Chunk",
     "Client",
     "DeadlineExceeded",
     "Decision",
@@ -33,6 +50,8 @@ __all__ = [
     "OutcomeResult",
     "Reason",
     "RetryPolicy",
+    "Stream",
+    "StreamEnd",
     "Target",
     "TurnoutError",
     "Unavailable",

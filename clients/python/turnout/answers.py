@@ -119,13 +119,18 @@ class Usage:
     input_tokens: int
     output_tokens: int
     latency_s: float
+    # Of the input, what the provider read from its cache and put into it; of the output, what the
+    # model wrote for itself.
+    cached_input_tokens: int = 0
+    cache_write_input_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated: bool = False  # the endpoint told no tokens: these are what was seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer(_Routed):
-    """What the model's endpoint answered, and what it took."""
+class _Answered(_Routed):
+    """What is known of every request that a model answered."""
 
-    oip_response: bytes  # a serialised inference.ModelInferResponse
     usage: Usage
     cost_nano_usd: int  # by the decision price, of all attempts together
     attempts: int  # 1 when the first model answered
@@ -134,11 +139,46 @@ class Answer(_Routed):
     def cost_usd(self) -> float:
         return self.cost_nano_usd / _NANO
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer(_Answered):
+    """What the model's endpoint answered, and what it took."""
+
+    oip_response: bytes  # a serialised inference.ModelInferResponse
+
     def parse(self, message_class: type[_Message]) -> _Message:
         """Reads the response as a message of the caller's own stubs."""
         message = message_class()
         message.ParseFromString(self.oip_response)
         return message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatAnswer(_Answered):
+    """What a language model wrote, and what it took."""
+
+    text: str  # of the first choice; empty where it calls tools instead: see `body`
+    finish_reason: str  # why it stopped, in its endpoint's word: "stop", "length" and others
+    # A Chat Completions response as the endpoint sent it, JSON; empty where a text was sent.
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamEnd(_Answered):
+    """What is told once an answer in pieces is whole."""
+
+    finish_reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A piece of an answer, as the model writes it."""
+
+    text: str = ""  # of the first choice; some pieces have none
+    body: bytes = (
+        b""  # a chat.completion.chunk, as the endpoint sent it; empty where a text was sent
+    )
+    end: StreamEnd | None = None  # beside nothing else: this is the last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,6 @@
 """The sync and the asyncio client: they send what `exchange` builds, as often as `retry` says."""
 
 import asyncio
-import random
 import time
 from collections.abc import Iterable
 from functools import cached_property
@@ -12,7 +11,9 @@ import grpc
 import grpc.aio
 
 from turnout import exchange
-from turnout.answers import Answer, Decision, OutcomeResult
+from turnout.answers import Answer, ChatAnswer, Decision, OutcomeResult
+from turnout.channel import aio_channel_to, channel_to
+from turnout.chats import Chat, stream_request
 from turnout.convert import shown
 from turnout.errors import TurnoutError
 from turnout.exchange import Exchange
@@ -23,28 +24,14 @@ from turnout.request import (
     RequestFields,
     SerializesToString,
 )
-from turnout.retry import Call, RetryPolicy, Terms
-from turnout.status import error_of
+from turnout.resending import pause_s
+from turnout.retry import RetryPolicy, Terms
+from turnout.streams import AsyncStream, Stream
 from turnout.v1.routing_pb2_grpc import RoutingServiceStub
 
 if TYPE_CHECKING:  # the stubs know it, the generated code does not
     from turnout.v1.routing_pb2_grpc import RoutingServiceAsyncStub
 
-MESSAGE_BYTES_MAX = 64 << 20  # the service's own limit
-
-_CHANNEL_OPTIONS = (
-    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
-    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
-    # Else grpcio merges the channels of all clients of a process into one connection.
-    ("grpc.use_local_subchannel_pool", 1),
-    # Finds a dead connection under a long call. Many servers hang up on who pings more often
-    # than every five minutes.
-    ("grpc.keepalive_time_ms", 330_000),
-    ("grpc.keepalive_timeout_ms", 20_000),
-    # Connects again within the patience of a RetryPolicy; by default, up to two minutes.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
-)
 _RETRY = RetryPolicy()
 
 _Meaning = TypeVar("_Meaning")
@@ -69,10 +56,7 @@ class Client:
         retry: RetryPolicy = _RETRY,
     ) -> None:
         """Connects at the first call, to host:port or unix:PATH."""
-        if credentials is None:
-            self._channel = grpc.insecure_channel(address, _CHANNEL_OPTIONS)
-        else:
-            self._channel = grpc.secure_channel(address, credentials, _CHANNEL_OPTIONS)
+        self._channel = channel_to(address, credentials)
         self._stub = RoutingServiceStub(self._channel)
         self._metadata = shown(key)
         self._terms = Terms(timeout_s=timeout_s, retry=retry)
@@ -127,6 +111,29 @@ class Client:
         """Has a model answer. It is sent again only where it is certain that no model was asked."""
         return self._send(exchange.infer(oip_request, fields), timeout_s)
 
+    def chat(
+        self, chat: Chat, *, timeout_s: float | None = None, **fields: Unpack[RequestFields]
+    ) -> ChatAnswer:
+        """Has a language model answer what a user says, or messages, or a Chat Completions body.
+
+        It is sent again only where it is certain that no model was asked.
+        """
+        return self._send(exchange.chat(chat, fields), timeout_s)
+
+    def stream(
+        self, chat: Chat, *, timeout_s: float | None = None, **fields: Unpack[RequestFields]
+    ) -> Stream:
+        """The same, and the answer comes in pieces, as the model writes it.
+
+        Nothing is sent again once the first is here. A stream that breaks off then raises.
+        """
+        request = stream_request(chat, fields)
+
+        def begin(left_s: float | None) -> object:
+            return self._stub.InferStream(request, timeout=left_s, metadata=self._metadata)
+
+        return Stream(begin, self._terms.call(request, timeout_s, now_s=time.monotonic()))
+
     def report(
         self,
         decision_id: str,
@@ -151,7 +158,7 @@ class Client:
                 left_s = call.left_s(time.monotonic())
                 response = rpc(sent.request, timeout=left_s, metadata=self._metadata)
             except grpc.RpcError as raised:
-                wait_s = _wait_s(call, raised)
+                wait_s = pause_s(call, raised)
             else:
                 call.answered()
                 return sent.read(response, call)
@@ -178,9 +185,7 @@ class AsyncClient:
     # Not before the first call: grpc.aio ties a channel to the loop that runs when it is made.
     @cached_property
     def _channel(self) -> grpc.aio.Channel:
-        if self._credentials is None:
-            return grpc.aio.insecure_channel(self._address, _CHANNEL_OPTIONS)
-        return grpc.aio.secure_channel(self._address, self._credentials, _CHANNEL_OPTIONS)
+        return aio_channel_to(self._address, self._credentials)
 
     @cached_property
     def _stub(self) -> "RoutingServiceAsyncStub":
@@ -227,6 +232,23 @@ class AsyncClient:
         """Has a model answer. It is sent again only where it is certain that no model was asked."""
         return await self._send(exchange.infer(oip_request, fields), timeout_s)
 
+    async def chat(
+        self, chat: Chat, *, timeout_s: float | None = None, **fields: Unpack[RequestFields]
+    ) -> ChatAnswer:
+        """Has a language model answer, as `Client.chat` does. To cancel it ends the exchange."""
+        return await self._send(exchange.chat(chat, fields), timeout_s)
+
+    def stream(
+        self, chat: Chat, *, timeout_s: float | None = None, **fields: Unpack[RequestFields]
+    ) -> AsyncStream:
+        """The same, and the answer comes in pieces, as from `Client.stream`."""
+        request = stream_request(chat, fields)
+
+        def begin(left_s: float | None) -> object:
+            return self._stub.InferStream(request, timeout=left_s, metadata=self._metadata)
+
+        return AsyncStream(begin, self._terms.call(request, timeout_s, now_s=time.monotonic()))
+
     async def report(
         self,
         decision_id: str,
@@ -251,17 +273,8 @@ class AsyncClient:
                 left_s = call.left_s(time.monotonic())
                 response = await rpc(sent.request, timeout=left_s, metadata=self._metadata)
             except grpc.RpcError as raised:
-                wait_s = _wait_s(call, raised)
+                wait_s = pause_s(call, raised)
             else:
                 call.answered()
                 return sent.read(response, call)
             await asyncio.sleep(wait_s)
-
-
-def _wait_s(call: Call, raised: grpc.RpcError) -> float:
-    """How long until the next attempt; raises the error where there must be none."""
-    error = error_of(raised)
-    wait_s = call.wait_s(error, now_s=time.monotonic(), random=random.random())
-    if wait_s is None:
-        raise error from raised
-    return wait_s

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -21,6 +22,8 @@ _NANO = 1_000_000_000
 _CONTENT = ("text", "oip_request", "openai_chat")
 _PAYLOAD_KINDS = {"text": pb.PAYLOAD_KIND_TEXT, "tensors": pb.PAYLOAD_KIND_TENSORS}
 _BASES = {pb.BASIS_PLAN: "plan", pb.BASIS_CLASS: "class", pb.BASIS_GREEDY: "greedy"}
+
+_Request = TypeVar("_Request", pb.InferRequest, pb.InferStreamRequest)
 
 
 def shown(key: str | None) -> tuple[tuple[str, str], ...]:
@@ -46,7 +49,7 @@ def route_request(fields: BatchFields, *, dry_run: bool = False) -> pb.RouteRequ
             "dry_run": dry_run,
             "text": fields.get("text"),
             "oip_request": None if oip_request is None else _serialised(oip_request),
-            "openai_chat": None if openai_chat is None else _body(openai_chat),
+            "openai_chat": None if openai_chat is None else body(openai_chat, "openai_chat"),
         },
     )
 
@@ -55,12 +58,14 @@ def infer_request(
     oip_request: bytes | SerializesToString, *, fields: RequestFields
 ) -> pb.InferRequest:
     """Raises TypeError or ValueError, and names the keyword."""
+    return payload_request(pb.InferRequest, fields, oip_request=_serialised(oip_request))
+
+
+def payload_request(message: type[_Request], fields: RequestFields, **payload: object) -> _Request:
+    """A payload that is None stays unset. Raises TypeError or ValueError, and names the keyword."""
     _refuse_unknown(fields, RequestFields)
-    return pb.InferRequest(
-        context=_context(fields),
-        features=_features(fields),
-        oip_request=_serialised(oip_request),
-    )
+    context_and_features = {"context": _context(fields), "features": _features(fields)}
+    return filled(message, {**context_and_features, **payload})
 
 
 def decision(response: pb.RouteResponse) -> Decision:
@@ -89,23 +94,23 @@ def route(message: pb.RouteResponse | pb.BatchRoute) -> Decision:
 
 
 def answer(response: pb.InferResponse) -> Answer:
-    return Answer(
-        decision_id=response.decision_id,
-        plan_id=response.plan_id,
-        cell=_cell(response.cell),
-        target=_target(response.target),
-        reason=_reason(response.reason),
-        report_wanted=response.report_wanted,
-        request_id=response.request_id,
-        oip_response=response.oip_response,
-        usage=Usage(
-            input_tokens=response.usage.input_tokens,
-            output_tokens=response.usage.output_tokens,
-            latency_s=seconds(response.usage.latency),
-        ),
-        cost_nano_usd=response.cost_nano_usd,
-        attempts=response.attempts,
-    )
+    return Answer(oip_response=response.oip_response, **answered(response))
+
+
+def answered(response: pb.InferResponse) -> dict[str, Any]:
+    """What every answer tells beside what the model said, by the names of its fields."""
+    return {
+        "decision_id": response.decision_id,
+        "plan_id": response.plan_id,
+        "cell": _cell(response.cell),
+        "target": _target(response.target),
+        "reason": _reason(response.reason),
+        "report_wanted": response.report_wanted,
+        "request_id": response.request_id,
+        "usage": _usage(response.usage),
+        "cost_nano_usd": response.cost_nano_usd,
+        "attempts": response.attempts,
+    }
 
 
 def seconds(duration: Duration) -> float:
@@ -116,15 +121,16 @@ def _serialised(message: bytes | SerializesToString) -> bytes:
     return message if isinstance(message, bytes) else message.SerializeToString()
 
 
-def _body(chat: bytes | Mapping[str, object]) -> bytes:
+def body(chat: bytes | Mapping[str, object], name: str) -> bytes:
+    """What is sent of a Chat Completions request; `name` is the keyword that is blamed."""
     if isinstance(chat, bytes):
         return chat
-    with within("openai_chat"):
+    with within(name):
         text = json.dumps(chat, ensure_ascii=False)
     try:
         return text.encode()
     except UnicodeEncodeError:
-        refuse_half_characters(chat, "openai_chat")
+        refuse_half_characters(chat, name)
         raise
 
 
@@ -171,6 +177,18 @@ def _target(target: pb.Target) -> Target:
         version=target.version,
         endpoint=target.endpoint,
         upstream_name=target.upstream_name,
+    )
+
+
+def _usage(usage: pb.Usage) -> Usage:
+    return Usage(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        latency_s=seconds(usage.latency),
+        cached_input_tokens=usage.cached_input_tokens,
+        cache_write_input_tokens=usage.cache_write_input_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        estimated=usage.estimated,
     )
 
 

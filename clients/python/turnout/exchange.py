@@ -6,8 +6,8 @@ from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from turnout import batch, convert, reporting
-from turnout.answers import Answer, Decision, OutcomeResult
+from turnout import batch, chats, convert, reporting
+from turnout.answers import Answer, ChatAnswer, Decision, OutcomeResult
 from turnout.errors import TurnoutError
 from turnout.request import (
     BatchFields,
@@ -45,6 +45,11 @@ def route_batch(requests: Iterable[BatchFields]) -> Exchange[list[Decision | Tur
 def infer(oip_request: bytes | SerializesToString, fields: RequestFields) -> Exchange[Answer]:
     request = convert.infer_request(oip_request, fields=fields)
     return Exchange("Infer", request, lambda response, _: convert.answer(response))
+
+
+def chat(said: chats.Chat, fields: RequestFields) -> Exchange[ChatAnswer]:
+    request = chats.chat_request(said, fields)
+    return Exchange("Infer", request, lambda response, _: chats.answer(response))
 
 
 def report(decision_id: str, fields: OutcomeFields) -> Exchange[None]:
