@@ -7,10 +7,12 @@ import typer
 from server.cli import (
     budget,
     changes,
+    chat,
     check,
     classes,
     classifier,
     classify,
+    infer,
     keys,
     models,
     plan,
@@ -70,6 +72,8 @@ app.command(epilog=_example("schema > turnout.schema.json"))(check.schema)
 app.command(epilog=_example("route --text 'Where is my parcel?' --label app=support-chat"))(
     route.route
 )
+app.command(epilog=infer.HELP)(infer.infer)
+app.command(epilog=chat.HELP)(chat.chat)
 app.command(epilog=_example("classify 'Is this clause valid?' --config deploy/example.yaml"))(
     classify.classify
 )

@@ -9,7 +9,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from server.cli.route import class_rule, label_of
+from server.cli.context import Labels, Tenant, context_of
+from server.cli.route import class_rule
 from server.cli.terminal import AsJson, console, fail, load_or_fail
 from server.config.list_prices import with_list_prices
 from server.config.schema import Config
@@ -45,17 +46,13 @@ def classify(  # noqa: PLR0913 - a parameter is an option
         Path | None,
         typer.Option(metavar="FILE", help="A classifier, instead of the configuration's."),
     ] = None,
-    tenant: Annotated[str, typer.Option(help="Who asks.")] = "",
-    label: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A label; can be given again.")
-    ] = None,
+    tenant: Tenant = "",
+    label: Labels = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what a request is read as: its class and cell, the rules, and what they saw in it."""
     content = text.encode() if file is None else _content(file)
-    request = pb.RouteRequest(
-        context=pb.RequestContext(tenant=tenant, labels=dict(map(label_of, label or [])))
-    )
+    request = pb.RouteRequest(context=context_of(tenant, label))
     try:
         _fill(request, content, chat=chat)
         query = route_query(request, request.ByteSize(), {})

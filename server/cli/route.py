@@ -20,6 +20,7 @@ from server.cli.connection import (
     shown,
     tls_of,
 )
+from server.cli.context import Labels, Tenant, TrafficClass, context_of
 from server.cli.terminal import AsJson, console, json_of
 from server.money import usd
 from server.wire import oip_pb2
@@ -37,13 +38,9 @@ _BASIS = {
 
 def route(  # noqa: PLR0913 - a parameter is an option
     text: Annotated[str, typer.Option(help="The content of the request.")] = "",
-    traffic_class: Annotated[
-        str, typer.Option("--class", help="A class by name, instead of the rules.")
-    ] = "",
-    tenant: Annotated[str, typer.Option(help="Who asks.")] = "",
-    label: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A label; can be given again.")
-    ] = None,
+    traffic_class: TrafficClass = "",
+    tenant: Tenant = "",
+    label: Labels = None,
     domain: Annotated[str, typer.Option(help="What the content is about.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Explain, and count nothing.")] = False,
     address: DataAddress = DATA_ADDRESS,
@@ -59,9 +56,7 @@ def route(  # noqa: PLR0913 - a parameter is an option
     request.
     """
     request = pb.RouteRequest(
-        context=pb.RequestContext(
-            traffic_class=traffic_class, tenant=tenant, labels=dict(map(label_of, label or []))
-        ),
+        context=context_of(tenant, label, traffic_class),
         features=pb.Features(domain=domain),
         dry_run=dry_run,
     )
@@ -98,14 +93,6 @@ def _as_tensor(text: str) -> bytes:
     tensor = asked.inputs.add(name="text", datatype="BYTES", shape=[1])
     tensor.contents.bytes_contents.append(text.encode())
     return asked.SerializeToString()
-
-
-def label_of(text: str) -> tuple[str, str]:
-    """The label that an option names."""
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise typer.BadParameter(f"{text!r} is no KEY=VALUE", param_hint="--label")
-    return key, value
 
 
 def decision(response: pb.RouteResponse) -> Table:

@@ -140,6 +140,11 @@ def test_an_answer_that_is_none_says_nothing(body: bytes) -> None:
     assert (read.text, read.finish_reason, read.body) == ("", "", body)
 
 
+def test_half_a_character_that_an_endpoint_escapes_is_a_question_mark() -> None:
+    body = b'{"choices":[{"message":{"content":"a\\ud83d","refusal":null}}]}'
+    assert answer(pb.InferResponse(openai_chat=body)).text == "a?"
+
+
 async def test_a_stream_is_sent_again_where_turnout_asked_no_model(
     client: AnyClient, servicer: ContractServicer
 ) -> None:

@@ -85,6 +85,11 @@ def _said(body: bytes, part: str) -> _Said:
     try:
         choice = json.loads(body)["choices"][0]
         message = choice.get(part) or {}
-        return _Said(message.get("content") or "", choice.get("finish_reason") or "")
+        return _Said(_whole(message.get("content")), _whole(choice.get("finish_reason")))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return _Said()
+
+
+def _whole(value: object) -> str:
+    """A text; half of a pair of surrogates, which JSON can escape, no terminal can show."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""

@@ -1,5 +1,6 @@
 """What the server of these tests answers, and what it was asked."""
 
+import threading
 from collections.abc import Iterator
 
 import grpc
@@ -34,6 +35,11 @@ class Answers:
         self.reports: list[routing_pb2.ReportRequest] = []
         self.results: dict[str, str] = {}  # the reason against a decision
         self.takes_text = True
+        self.inferred: list[routing_pb2.InferRequest | routing_pb2.InferStreamRequest] = []
+        self.words = ("Par", "is", ".")  # what models say, in pieces
+        self.breaks = False  # a stream, after its last piece
+        self.hangs = False  # a stream, after its first piece, until its caller leaves
+        self.left = threading.Event()  # by the caller of such a stream
         self.info = pb.GetServerInfoResponse()
         self.replaced = pb.UpdateClassifierRequest()
         self.replacement = pb.UpdateClassifierResponse(in_force=True)
@@ -176,12 +182,37 @@ class Routing(RoutingServiceServicer):
     def Infer(
         self, request: routing_pb2.InferRequest, context: Context
     ) -> routing_pb2.InferResponse:
-        return routing_pb2.InferResponse()
+        self._answers.asked(context)
+        self._answers.inferred.append(request)
+        words = "".join(self._answers.words)
+        if request.openai_chat:
+            return samples.answer(openai_chat=samples.completion("message", words))
+        return samples.answer(text=words)
 
     def InferStream(
         self, request: routing_pb2.InferStreamRequest, context: Context
     ) -> Iterator[routing_pb2.InferStreamResponse]:
-        yield routing_pb2.InferStreamResponse()
+        self._answers.asked(context)
+        self._answers.inferred.append(request)
+        for word in self._answers.words:
+            if request.openai_chat:
+                chunk = samples.completion("delta", word)
+                yield routing_pb2.InferStreamResponse(openai_chunk=chunk)
+            else:
+                yield routing_pb2.InferStreamResponse(text_delta=word)
+            if self._answers.hangs:
+                self._hold_until_left(context)
+                return
+        if self._answers.breaks:
+            broken = _status(grpc.StatusCode.UNAVAILABLE, "STREAM_BROKEN", "it broke off")
+            context.abort_with_status(rpc_status.to_status(broken))
+        yield routing_pb2.InferStreamResponse(end=samples.answer())
+
+    def _hold_until_left(self, context: Context) -> None:
+        if context.add_callback(self._answers.left.set):
+            self._answers.left.wait(20)
+        else:
+            self._answers.left.set()
 
     def Report(
         self, request: routing_pb2.ReportRequest, context: Context

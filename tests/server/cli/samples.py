@@ -1,5 +1,9 @@
 """Answers of a Turnout to look at: two classes, three models, one budget of which binds."""
 
+import json
+from typing import Any
+
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from turnout.v1 import admin_pb2 as pb
@@ -179,6 +183,25 @@ def decision() -> routing_pb2.RouteResponse:
         expected_cost_nano_usd=210_000,
         report_wanted=True,
     )
+
+
+def answer(**payload: Any) -> routing_pb2.InferResponse:
+    return routing_pb2.InferResponse(
+        decision_id="AbC123",
+        target=routing_pb2.Target(model="small", version="2024-11", endpoint="10.0.0.11:8001"),
+        reason=routing_pb2.Reason(text="the plan gives small 25% of this cell"),
+        usage=routing_pb2.Usage(
+            input_tokens=1_014, output_tokens=8, latency=Duration(nanos=190_000_000)
+        ),
+        cost_nano_usd=11_300,
+        attempts=1,
+        **payload,
+    )
+
+
+def completion(part: str, text: str) -> bytes:
+    """The body of a Chat Completions response, or with "delta" a chunk of one."""
+    return json.dumps({"choices": [{"index": 0, part: {"content": text}}]}).encode()
 
 
 def _cell(

@@ -11,9 +11,10 @@ from server.version import VERSION
 from tests.server.cli.conftest import Run
 
 COLUMNS = 100
-# serve prints its log, which is JSON where nobody reads it on a terminal; schema prints JSON.
+# serve prints its log, which is JSON where nobody reads it on a terminal; schema prints JSON. chat
+# is for people: programs have `infer --json`.
 # What has subcommands alone prints their list.
-WITHOUT_JSON = {"", "serve", "schema", "state"}
+WITHOUT_JSON = {"", "chat", "serve", "schema", "state"}
 
 
 def _commands(name: tuple[str, ...], command: Any) -> Iterator[tuple[str, Any]]:

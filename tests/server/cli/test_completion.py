@@ -46,6 +46,8 @@ def bash(home: Path, command: str) -> str:
         ("bud", 1, "budget"),
         ("class l", 2, "list"),
         ("route --dry", 2, "--dry-run"),
+        ("inf", 1, "infer"),
+        ("chat --sys", 2, "--system"),
     ],
 )
 def test_completion_that_is_installed_completes_commands_and_options(
