@@ -79,6 +79,11 @@ class FloorAccount:
         """Forgets what is owed: a model has changed, so it was of other answers."""
         self._grades = self._weight = self._surplus = 0.0
 
+    @property
+    def debt(self) -> float:
+        """By how much more than its floor the next plans make up for what was missed."""
+        return max(-self._carried(), 0.0)
+
     def required(self, floor: float, now_s: float, *, margin: float = 0.0) -> float:
         """The floor to ask of the next plan, from 0 to 1; a new floor begins a new account.
 
@@ -90,11 +95,7 @@ class FloorAccount:
         elif self._frozen:
             self._since_s = now_s
         self._frozen = False
-        if not self._weight:
-            return min(floor + margin, 1.0)
-        # How far the grades of the account were above the floor, spread over those of a horizon.
-        carried = self._surplus / self._weight * min(1.0, self._grades / self._horizon())
-        shift = min(carried, SHIFT_MAX)
+        shift = min(self._carried(), SHIFT_MAX)
         spent = max(shift - margin, 0.0) if shift > 0 else shift
         return min(max(floor + margin - spent, 0.0), 1.0)
 
@@ -120,6 +121,12 @@ class FloorAccount:
         found._surplus = float(surplus)
         found._rhythm = _Rhythm.from_plain(plain["rhythm"])
         return found
+
+    def _carried(self) -> float:
+        """How far its grades were above the floor, spread over those of a horizon."""
+        if not self._weight:
+            return 0.0
+        return self._surplus / self._weight * min(1.0, self._grades / self._horizon())
 
     def _horizon(self) -> float:
         late = _HORIZON_DELAYS * self._rhythm.grades_in_delay

@@ -78,6 +78,14 @@ class UsageEstimate(EstimateOfSums[tuple[Cell, str]]):
         of = (answered, known, attempts, answered, answered, known)
         return Usage(*(_mean(n, total)[asked] for n, total in zip(of, used, strict=False)))
 
+    def answers(self, models: Sequence[str], now_s: float) -> Floats:
+        """(M,) how many answers of each model are known, older ones counting less."""
+        column, found = {name: m for m, name in enumerate(models)}, np.zeros(len(models))
+        for (_, model), sums in zip(*self._sums.all(now_s), strict=True):
+            if model in column:
+                found[column[model]] += sums[1]
+        return found
+
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
         """As of every estimate; a row of before classes of tokens were told apart is shorter."""

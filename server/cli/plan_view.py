@@ -45,10 +45,7 @@ def _parts(plan: pb.Plan, now_s: float) -> Iterator[RenderableType]:
         yield _sentences("Changed within the hour", changes, "yellow")
     yield _cost(plan)
     yield _promises(plan.classes)
-    if margins := list(_margins(plan.classes)):
-        yield _sentences("Aimed above or below the floor", margins, "")
-    if explored := list(_explored(plan.classes)):
-        yield _sentences("Tried to learn from it", explored, "")
+    yield from _said(plan.classes)
     yield _mix(plan.cells)
     if plan.budgets:
         yield _budgets(plan)
@@ -166,16 +163,22 @@ def _rate(found: pb.PlanClass) -> str:
     return f"{counted(rate(found.requests_per_hour), 'request')} an hour"
 
 
-def _margins(classes: Sequence[pb.PlanClass]) -> Iterator[str]:
-    for found in classes:
-        if found.required_text:
-            yield f"{_whose(found, classes)} is {found.required_text}"
-
-
-def _explored(classes: Sequence[pb.PlanClass]) -> Iterator[str]:
-    for found in classes:
-        if found.explored_text:
-            yield f"{_whose(found, classes)} {found.explored_text}"
+def _said(classes: Sequence[pb.PlanClass]) -> Iterator[RenderableType]:
+    """What there is to say of each class, by what it is about."""
+    about = {
+        "Beside one model for all": [
+            (one, f": {one.routing_text}") for one in classes if one.routing_text
+        ],
+        "Aimed above or below the floor": [
+            (one, f" is {one.required_text}") for one in classes if one.required_text
+        ],
+        "Tried to learn from it": [
+            (one, f" {one.explored_text}") for one in classes if one.explored_text
+        ],
+    }
+    for title, found in about.items():
+        if found:
+            yield _sentences(title, [f"{_whose(one, classes)}{text}" for one, text in found], "")
 
 
 def _whose(found: pb.PlanClass, classes: Sequence[pb.PlanClass]) -> str:

@@ -32,15 +32,20 @@ class Belief:
 
         In one cell more is possible, but not in all of them.
         """
+        models = self._posterior.shown.size
+        beyond = NormalDist().inv_cdf(1.0 - _SURPRISE / models)
+        return self.shifted(group_of, demand, beyond)
+
+    def shifted(self, group_of: Ints, demand: Floats, deviations: float) -> Floats:
+        """(C, M) with each model's mean over a group so many standard deviations from expected."""
         mean = self._posterior.mean
-        beyond = NormalDist().inv_cdf(1.0 - _SURPRISE / mean.shape[1])
         bound = np.empty_like(mean)
         for group in np.unique(group_of).tolist():
             cells = np.flatnonzero(group_of == group)
             weights = _parts(demand[cells])
             models = np.arange(mean.shape[1])
             deviation = self._posterior.of(cells, models).deviation_of_means(weights)
-            bound[cells] = mean[cells] + beyond * deviation
+            bound[cells] = mean[cells] + deviations * deviation
         return self._answers(bound)
 
     def _answers(self, own: Floats) -> Floats:

@@ -21,6 +21,7 @@ from optimizer.solution import Failure, Solution
 from server.control.estimates import Estimates
 from server.control.exploring import Explorer, add_exploration
 from server.control.facts import Given
+from server.control.guard import Guard, Guarded
 from server.control.knowledge import Knowledge
 from server.control.messages import timestamp
 from server.control.model_changes import ModelChange
@@ -29,6 +30,7 @@ from server.control.plan import plan_message
 from server.control.plan_archive import plan_id_of
 from server.control.promises import add_promises
 from server.control.reach import floors_out_of_reach
+from server.control.saving import add_savings
 from server.control.window import Window, build_window
 from server.routing.catalog import Cell
 from server.routing.selector import Probes
@@ -112,6 +114,7 @@ class Corridor:
         self._changed_s = max((one.time_s for one in estimates.changes.newest), default=0.0)
         self._probes: Mapping[Cell, Probes] = {}
         self._explorer = Explorer(np.random.default_rng(epoch))
+        self._guard = Guard(solver)
 
     def step(self, now_s: float) -> Step:
         """Runs a whole step, and puts its plan in force."""
@@ -148,11 +151,13 @@ class Corridor:
         if isinstance(solution, Failure):
             failure = f"{solution.status}: {solution.message}"
             return Step(given, accuracy, failure=failure, is_fault=True)
-        out_of_reach = floors_out_of_reach(given, window, solution, deadline)
-        self._freeze_accounts(window, solution, out_of_reach, given.now_s)
+        guarded = self._guard.guard(given, window, solution, self.estimates, deadline)
+        out_of_reach = floors_out_of_reach(given, *guarded[:2], deadline)
+        self._freeze_accounts(*guarded[:2], out_of_reach, given.now_s)
         changed = self.estimates.changes.explored(given.now_s)
-        exploration = self._explorer.explore(given, window, solution, deadline, changed)
-        draft = self._draft(given, window, solution, out_of_reach, exploration)
+        exploration = self._explorer.explore(given, *guarded[:2], deadline, changed)
+        draft = self._draft(given, guarded, out_of_reach, exploration)
+        add_savings(draft.plan, given, guarded, self.estimates)
         return Step(given, accuracy, draft, changes=self.estimates.changes.newest)
 
     def accept(self, step: Step) -> None:
@@ -188,11 +193,11 @@ class Corridor:
     def _draft(
         self,
         given: Given,
-        window: Window,
-        solution: Solution,
+        guarded: Guarded,
         out_of_reach: Bools,
         exploration: Exploration,
     ) -> Draft:
+        window, solution = guarded.window, guarded.solution
         probes = probes_of(window, exploration)
         shares = replace(shares_of(window, solution), probes=probes)
         routes, before = shares.nearly(), self.plan
@@ -210,7 +215,7 @@ class Corridor:
                 model=change.model, time=timestamp(change.time_s), text=change.text
             )
         parts = () if is_same and probes == self._probes else parts_of(plan_id, shares)
-        return Draft(window, plan, shares, routes, not is_same, parts)
+        return Draft(guarded.mixed[0], plan, shares, routes, not is_same, parts)
 
     def _freeze_accounts(
         self, window: Window, solution: Solution, out_of_reach: Bools, now_s: float

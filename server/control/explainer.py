@@ -51,10 +51,13 @@ class Explainer:
     def prices_of(self, plan: pb.Plan) -> Iterator[pb.StepPrice]:
         """The newest prices, without those that a newer plan has overtaken.
 
-        A step says nothing of a budget that is enough by now, nor of a promise that cannot be kept.
+        A step says nothing of a budget that is enough by now, of a promise that cannot be kept, nor
+        of what a mix would cost where one model serves alone because it costs less.
         """
         short = {budget.name for budget in plan.budgets if is_short(budget)}
         missed = {(breach.kind, _class_of(breach.name)) for breach in plan.breaches}
+        alone = [one for one in plan.classes if one.saving < 0 and not one.routing_pays]
+        missed |= {(kind, one.traffic_class) for one in alone for kind in ("floor", "slo")}
         for price in self.prices:
             overtaken = price.kind == "budget" and price.name not in short
             if not overtaken and (price.kind, price.name) not in missed:

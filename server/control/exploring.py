@@ -1,6 +1,7 @@
 """What the audits of a window try, and whether a floor that a plan misses is out of reach."""
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -46,7 +47,8 @@ class Explorer:
         changed: Collection[str] = (),
     ) -> Exploration:
         """What audits try beside this plan; more of them where models have changed."""
-        problem = window.problem
+        # Other worlds' plans are mixes, whoever serves alone in this one.
+        problem = replace(window.problem, pins=())
         audits = _audits(given, window, solution)
         at_least = np.where(_serves(window, changed), CHANGED, 0.0)
         audits = np.where(audits > 0, np.maximum(audits, at_least), 0.0)

@@ -1280,6 +1280,13 @@ class PlanClass(google.protobuf.message.Message):
     EXPLORED_OF_AUDITS_FIELD_NUMBER: builtins.int
     EXPLORED_COST_NANO_USD_PER_HOUR_FIELD_NUMBER: builtins.int
     EXPLORED_TEXT_FIELD_NUMBER: builtins.int
+    SINGLE_MODEL_FIELD_NUMBER: builtins.int
+    SINGLE_COST_NANO_USD_PER_HOUR_FIELD_NUMBER: builtins.int
+    SAVING_FIELD_NUMBER: builtins.int
+    SAVING_LOW_FIELD_NUMBER: builtins.int
+    SAVING_HIGH_FIELD_NUMBER: builtins.int
+    ROUTING_PAYS_FIELD_NUMBER: builtins.int
+    ROUTING_TEXT_FIELD_NUMBER: builtins.int
     traffic_class: builtins.str
     payer: builtins.str
     requests_per_s: builtins.float
@@ -1318,6 +1325,21 @@ class PlanClass(google.protobuf.message.Message):
     """
     explored_text: builtins.str
     """One sentence that says so. Empty: nothing is tried."""
+    single_model: builtins.str
+    """The cheapest model that is sure to keep all that is promised alone, and what it would cost for
+    all of these requests. Empty: there is none, or nothing is compared.
+    """
+    single_cost_nano_usd_per_hour: builtins.int
+    saving: builtins.float
+    """Of what that would cost, the part that a mix costs less, at the requests of this moment, with its
+    95 % interval; below 0: it costs more.
+    """
+    saving_low: builtins.float
+    saving_high: builtins.float
+    routing_pays: builtins.bool
+    """A mix serves, for it costs less. False beside a single_model: one model serves alone."""
+    routing_text: builtins.str
+    """One sentence that says so. Empty without a single_model."""
     @property
     def realised_accuracy(self) -> Global___Estimate:
         """What the audit sample says of what was served."""
@@ -1347,9 +1369,16 @@ class PlanClass(google.protobuf.message.Message):
         explored_of_audits: builtins.float = ...,
         explored_cost_nano_usd_per_hour: builtins.int = ...,
         explored_text: builtins.str = ...,
+        single_model: builtins.str = ...,
+        single_cost_nano_usd_per_hour: builtins.int = ...,
+        saving: builtins.float = ...,
+        saving_low: builtins.float = ...,
+        saving_high: builtins.float = ...,
+        routing_pays: builtins.bool = ...,
+        routing_text: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["realised_accuracy", b"realised_accuracy"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "cost_nano_usd_per_hour", b"cost_nano_usd_per_hour", "explored", b"explored", "explored_cost_nano_usd_per_hour", b"explored_cost_nano_usd_per_hour", "explored_of_audits", b"explored_of_audits", "explored_text", b"explored_text", "floor", b"floor", "floor_basis", b"floor_basis", "payer", b"payer", "realised_accuracy", b"realised_accuracy", "realised_requests", b"realised_requests", "realised_shed", b"realised_shed", "realised_within_slo", b"realised_within_slo", "requests_per_hour", b"requests_per_hour", "requests_per_s", b"requests_per_s", "required", b"required", "required_text", b"required_text", "shed", b"shed", "slo_fraction", b"slo_fraction", "traffic_class", b"traffic_class", "within_slo", b"within_slo"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "cost_nano_usd_per_hour", b"cost_nano_usd_per_hour", "explored", b"explored", "explored_cost_nano_usd_per_hour", b"explored_cost_nano_usd_per_hour", "explored_of_audits", b"explored_of_audits", "explored_text", b"explored_text", "floor", b"floor", "floor_basis", b"floor_basis", "payer", b"payer", "realised_accuracy", b"realised_accuracy", "realised_requests", b"realised_requests", "realised_shed", b"realised_shed", "realised_within_slo", b"realised_within_slo", "requests_per_hour", b"requests_per_hour", "requests_per_s", b"requests_per_s", "required", b"required", "required_text", b"required_text", "routing_pays", b"routing_pays", "routing_text", b"routing_text", "saving", b"saving", "saving_high", b"saving_high", "saving_low", b"saving_low", "shed", b"shed", "single_cost_nano_usd_per_hour", b"single_cost_nano_usd_per_hour", "single_model", b"single_model", "slo_fraction", b"slo_fraction", "traffic_class", b"traffic_class", "within_slo", b"within_slo"]) -> None: ...
 
 Global___PlanClass: typing_extensions.TypeAlias = PlanClass
 
