@@ -203,10 +203,12 @@ def _dispatcher(
     if not spans_are_exported(os.environ):
         return Dispatcher(router, upstreams.exchanges, counters, now_s=now_s, chance=random.random)
     # OpenTelemetry is 3 MB: for workers that make spans.
+    from server.telemetry.messages import wants_content
     from server.telemetry.traced_dispatch import TracedDispatcher, Tracing
     from server.telemetry.tracing import sampling_ratio, tracer
 
-    tracing = Tracing(tracer(), sampling_ratio(os.environ))
+    ratio, content = sampling_ratio(os.environ), wants_content(os.environ)
+    tracing = Tracing(tracer(), ratio, content)
     return TracedDispatcher(
         router, upstreams.exchanges, counters, tracing, now_s=now_s, chance=random.random
     )

@@ -192,7 +192,7 @@ class Dispatcher:
         now_s, model = self._now_s(), attempt.target.model
         self._overtime.back(trip)
         self._experience.hear(attempt, now_s)
-        attempt.begin_answer(input_tokens=trip.decision.reading.input_tokens)
+        attempt.begin_answer(now_s, input_tokens=trip.decision.reading.input_tokens)
         return StreamedAnswer(
             decision=trip.decision,
             decision_id=self._router.seal(trip.decision, Kind.INFER, model, now_s=now_s),

@@ -67,6 +67,7 @@ class Attempt:
     cost_nano_usd: int = 0
     tails: Tails = NO_TAILS  # how long nearly all answers of its model take
     is_answering: bool = False  # the first of its answer has come: nobody else is asked
+    first_s: float = 0.0  # when it came
     blocked_s: float = 0.0  # for so long the endpoint waited for the caller to read
 
     @property
@@ -83,9 +84,9 @@ class Attempt:
         blame = STATUS_MEANINGS[self.code].blame
         return _blame_of_broken(blame) if self.is_answering else blame
 
-    def begin_answer(self, *, input_tokens: int) -> None:
+    def begin_answer(self, now_s: float, *, input_tokens: int) -> None:
         """The first of an answer has come; what comes of it is paid for, whatever its end."""
-        self.is_answering, self.input_tokens = True, input_tokens
+        self.is_answering, self.first_s, self.input_tokens = True, now_s, input_tokens
 
     def end_with_answer(self, now_s: float, usage: TokenUsage) -> None:
         """The attempt was answered: it costs what the model charges for an answer."""

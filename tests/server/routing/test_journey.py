@@ -238,7 +238,7 @@ def test_what_is_guessed_is_money_and_no_news_of_how_much_is_written() -> None:
 def test_a_stream_that_breaks_off_is_charged_what_was_seen_as_an_estimate() -> None:
     made = journey()
     attempt = made.begin(SMALL, 0)
-    attempt.begin_answer(input_tokens=3)
+    attempt.begin_answer(0.0, input_tokens=3)
     attempt.output_tokens = 2
     attempt.end_without_answer(Fate.FAILED, 0.25, Code.UNAVAILABLE)
     found = counts(made)
