@@ -83,7 +83,6 @@ def _of_openai_only(at: Path, model: ModelConfig) -> Findings:
         "api_key_env": model.api_key_env is not None,
         "api_key_file": model.api_key_file is not None,
         "headers": bool(model.headers),
-        "tls": model.tls is not None,
     }
     for key, is_given in given.items():
         if is_given:
@@ -121,5 +120,6 @@ def _tls(at: Path, model: ModelConfig) -> Findings:
     if (tls.cert_file is None) != (tls.key_file is None):
         missing = "key_file" if tls.key_file is None else "cert_file"
         yield (*at, missing), "is missing: a certificate and its private key go together"
-    if not any(endpoint.startswith("https://") for endpoint in model.endpoints):
+    is_encrypted = any(endpoint.startswith("https://") for endpoint in model.endpoints)
+    if model.protocol == "openai" and not is_encrypted:
         yield at, "has nothing to encrypt: no endpoint is an https:// URL"

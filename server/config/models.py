@@ -121,7 +121,7 @@ class ModelConfig(Section):
     headers: Annotated[tuple[HeaderConfig, ...], Field(max_length=HEADERS_MAX)] = ()
     """What else requests to endpoints of openai carry."""
     tls: ModelTlsConfig | None = None
-    """Whose certificates to trust, and which to show, of https; the system's, unless given."""
+    """Of oip: calls are encrypted. Of openai, https says so. Whom to trust, and what to show."""
     enabled: bool = True
     """False drains it: no new request is sent, those in flight end."""
     price: PriceConfig

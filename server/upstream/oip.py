@@ -2,18 +2,24 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from ssl import SSLContext
+from typing import TypeAlias
 
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2
 
+from server.config.models import ModelTlsConfig
 from server.dispatch.exchange import Asked, EndpointError, Metadata, Reply
+from server.named_files.tls import client_tls_files
 from server.routing.catalog import Model
 from server.status_code import Code
 from server.transport.channel.channel import Channel
 from server.transport.grpc.answer import CallFailed, NeverSent
 from server.transport.held_bytes import HeldBytes
+from server.transport.sockets.client_tls import ClientCertificates
+from server.transport.sockets.tls import HTTP_2, TlsError
 from server.wire import oip_pb2
 
 _METHOD = "/inference.GRPCInferenceService/ModelInfer"
@@ -28,25 +34,32 @@ READY_BYTES_MAX = 1_024
 # Calls that are out when an endpoint leaves the catalog may take this long.
 CALLS_END_S = 60.0
 
+# To an endpoint: its address, and how what is sent there is encrypted, if it is.
+_Way: TypeAlias = str | tuple[str, ModelTlsConfig]
+
 
 class OipUpstream:
-    """One channel for each endpoint. Requests and responses pass as bytes, or views of them."""
+    """One channel for each endpoint, and each way to encrypt what is sent to it.
+
+    Requests and responses pass as bytes, or views of them.
+    """
 
     def __init__(self, *, calls_end_s: float = CALLS_END_S, held: HeldBytes | None = None) -> None:
         """In `held` large answers are counted."""
         self._held = held
         self._calls_end_s = calls_end_s
-        self._channels: dict[str, Channel] = {}
+        self._channels: dict[_Way, Channel] = {}
         self._closing: dict[asyncio.Task[None], Channel] = {}
         self._reached_before: Counter[str] = Counter()  # by channels that are closed
 
     def track(self, models: Iterable[Model]) -> None:
         """Opens channels for endpoints that are new, and closes the others once they are idle."""
-        wanted = {address for model in models for address in model.endpoints}
-        for address in wanted - self._channels.keys():
-            self._channels[address] = Channel(address, held=self._held)
-        for address in self._channels.keys() - wanted:
-            channel = self._channels.pop(address)
+        wanted = {_way(at, model): (at, model.tls) for model in models for at in model.endpoints}
+        for way in wanted.keys() - self._channels.keys():
+            address, tls = wanted[way]
+            self._channels[way] = Channel(address, tls=_contexts(tls), held=self._held)
+        for way in self._channels.keys() - wanted.keys():
+            channel = self._channels.pop(way)
             closing = asyncio.create_task(channel.close(self._calls_end_s))
             self._closing[closing] = channel
             closing.add_done_callback(self._closed)
@@ -56,7 +69,7 @@ class OipUpstream:
     ) -> Reply:
         """The endpoint's answer; raises EndpointError. Cancelling this cancels the call."""
         try:
-            answer = await self._channels[address].unary(
+            answer = await self._channels[_way(address, model)].unary(
                 _METHOD, (asked.body, addressing(model)), timeout_s=timeout_s, metadata=metadata
             )
         except CallFailed as failure:
@@ -70,7 +83,7 @@ class OipUpstream:
         It is asked by ModelReady and, where it does not have that, by grpc.health.v1; of one that
         has neither nothing is known. Each may take as long as the timeout.
         """
-        channel = self._channels.get(address)
+        channel = self._channels.get(_way(address, model))
         if channel is None:
             return False
         ask = oip_pb2.ModelReadyRequest(name=model.upstream_name, version=model.version)
@@ -104,6 +117,25 @@ class OipUpstream:
 
     def _closed(self, closing: asyncio.Task[None]) -> None:
         self._reached_before.update(self._closing.pop(closing).limits_reached)
+
+
+def _way(address: str, model: Model) -> _Way:
+    """What most have is quick to look up: to hash a section of the configuration takes 2 us."""
+    return address if model.tls is None else (address, model.tls)
+
+
+def _contexts(tls: ModelTlsConfig | None) -> Callable[[], SSLContext] | None:
+    if tls is None:
+        return None
+    certificates = ClientCertificates(client_tls_files(tls), HTTP_2)
+
+    def newest() -> SSLContext:
+        try:
+            return certificates.context()
+        except TlsError as error:
+            raise ConnectionError(f"the model's tls cannot be used: {error}") from None
+
+    return newest
 
 
 def _is_model_ready(answer: bytes) -> bool:

@@ -31,13 +31,14 @@ class Channel:
         self,
         address: str,
         *,
-        tls: ssl.SSLContext | None = None,
+        tls: Callable[[], ssl.SSLContext] | None = None,
         limits: ChannelLimits = ChannelLimits(),  # noqa: B008 - frozen
         chance: Callable[[], float] = random.random,
         held: HeldBytes | None = None,
     ) -> None:
         """`address` is host:port, [::1]:port or unix:PATH; raises AddressError.
 
+        `tls` is asked for each connection; it raises OSError where there can be none now.
         `chance` is uniform in [0, 1): it spreads attempts to connect. In `held` large answers to
         unary calls are counted.
         """

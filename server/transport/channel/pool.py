@@ -33,7 +33,7 @@ class ConnectionPool:
     def __init__(
         self,
         address: Address,
-        tls: ssl.SSLContext | None,
+        tls: Callable[[], ssl.SSLContext] | None,
         limits: ChannelLimits,
         chance: Callable[[], float],
         on_limit: Callable[[str], None],
@@ -162,10 +162,11 @@ class ConnectionPool:
 
     async def _dial(self) -> ClientConnection:
         """A connection that is ready; raises OSError."""
+        tls = None if self._tls is None else self._tls()
         connection = ClientConnection(self, self._limits)
         self._open.add(connection)
         try:
-            transport = await open_socket(connection, self._address, self._tls)
+            transport = await open_socket(connection, self._address, tls)
         except BaseException:
             self.forget(connection)  # uvloop does not tell of one that is given up so early
             raise

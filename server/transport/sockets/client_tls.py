@@ -4,6 +4,7 @@ import ssl
 from typing import NamedTuple
 
 from server.transport.sockets.tls import (
+    HTTP_1,
     TlsError,
     TlsFiles,
     check_certificate,
@@ -25,8 +26,9 @@ class ClientTlsFiles(NamedTuple):
 class ClientCertificates:
     """What endpoints are called by: the newest files that were good."""
 
-    def __init__(self, files: ClientTlsFiles) -> None:
+    def __init__(self, files: ClientTlsFiles, speaks: str = HTTP_1) -> None:
         self._files = files
+        self._speaks = speaks
         self._seen: tuple[object, ...] = ()
         self._context: ssl.SSLContext | None = None
 
@@ -36,17 +38,18 @@ class ClientCertificates:
         if self._context is None or stamps != self._seen:
             self._seen = stamps  # of before they are read: what changes meanwhile is seen next time
             try:
-                self._context = client_context(self._files)
+                self._context = client_context(self._files, self._speaks)
             except TlsError:
                 if self._context is None:
                     raise
         return self._context
 
 
-def client_context(files: ClientTlsFiles) -> ssl.SSLContext:
+def client_context(files: ClientTlsFiles, speaks: str = HTTP_1) -> ssl.SSLContext:
     """For connections to endpoints, whose names are checked; raises TlsError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols([speaks])
     if files.ca_file is None:
         context.load_default_certs()
     else:

@@ -114,7 +114,6 @@ def test_what_contradicts_itself_is_told_without_what_may_be_a_secret(
         {"api_key_env": "A"},
         {"api_key_file": "/k"},
         header(),
-        {"tls": {}},
     ],
 )
 def test_what_is_for_models_of_openai_alone_is_refused_elsewhere(keys: dict[str, Any]) -> None:

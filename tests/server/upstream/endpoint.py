@@ -98,7 +98,11 @@ async def serving_ourselves(endpoint: FakeEndpoint) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def serving(endpoint: FakeEndpoint, address: str = "127.0.0.1:0") -> AsyncIterator[None]:
+async def serving(
+    endpoint: FakeEndpoint,
+    address: str = "127.0.0.1:0",
+    credentials: grpc.ServerCredentials | None = None,
+) -> AsyncIterator[None]:
     """Serves it by grpcio, on a free port unless told otherwise."""
     server = grpc.aio.server(
         options=[("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)]
@@ -106,7 +110,10 @@ async def serving(endpoint: FakeEndpoint, address: str = "127.0.0.1:0") -> Async
     server.add_generic_rpc_handlers(_handlers(endpoint))
     if endpoint.health is not None:
         health_pb2_grpc.add_HealthServicer_to_server(endpoint.health, server)
-    port = server.add_insecure_port(address)
+    if credentials is None:
+        port = server.add_insecure_port(address)
+    else:
+        port = server.add_secure_port(address, credentials)
     endpoint.address = f"127.0.0.1:{port}"
     await server.start()
     try:

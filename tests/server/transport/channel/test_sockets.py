@@ -29,7 +29,8 @@ async def echo(channel: Channel) -> bytes:
 @asynccontextmanager
 async def channel_to(address: str, tls: ssl.SSLContext | None = None) -> AsyncIterator[Channel]:
     # A server of grpcio does not answer TLS's goodbye, nor close the socket.
-    made = Channel(address, tls=tls, limits=ChannelLimits(goodbye_s=0.05))
+    context = None if tls is None else lambda: tls
+    made = Channel(address, tls=context, limits=ChannelLimits(goodbye_s=0.05))
     yield made
     await made.close()
 
