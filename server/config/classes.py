@@ -8,6 +8,7 @@ from server.config.match import Match
 from server.config.section import SECONDS_MAX, Fraction, Int32, Name, Seconds, Section
 
 REQUEST_BYTES_MAX = 64 * 2**20  # what the largest of the methods takes
+OUTPUT_TOKENS_MAX = 10_000_000  # a hundred times what models write
 KEPT_REQUESTS_MAX = 100_000  # 0.7 KB each in English, twice as many at a time: 140 MB
 
 
@@ -49,6 +50,8 @@ class ClassConfig(Section):
     """Of a call that brings no deadline."""
     request_bytes_max: Annotated[int, Field(ge=1, le=REQUEST_BYTES_MAX)] | None = None
     """Bytes of a request's text, chat or tensors; as many as its method takes, unless given."""
+    output_tokens_max: Annotated[int, Field(ge=1, le=OUTPUT_TOKENS_MAX)] | None = None
+    """Tokens that a model may write in answer to a chat; as many as it likes, unless given."""
 
 
 class DomainConfig(Section):

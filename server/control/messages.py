@@ -40,6 +40,7 @@ def class_message(traffic_class: ClassConfig) -> pb.TrafficClass:
         audit_rate=traffic_class.audit_rate,
         priority=traffic_class.priority,
         deadline_s=traffic_class.deadline_s,
+        output_tokens_max=traffic_class.output_tokens_max or 0,
     )
 
 

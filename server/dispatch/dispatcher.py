@@ -107,6 +107,8 @@ class Dispatcher:
         if timeout_s is None:
             timeout_s = traffic_class.deadline_s
             _hold_time(timeout_s)
+        if traffic_class.output_tokens_max is not None:
+            asked = asked._replace(output_tokens_max=traffic_class.output_tokens_max)
         journey = Journey(
             decision.reading.cell,
             decision.target.model.name,

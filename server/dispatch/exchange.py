@@ -42,6 +42,7 @@ class Asked(NamedTuple):
     operation: Operation
     streams: bool = False  # the answer is to come in pieces
     wants_usage: bool = False  # the caller asked for the usage among the pieces
+    output_tokens_max: int | None = None  # the most that may be written, whatever the body has
 
 
 class Reply(NamedTuple):

@@ -115,6 +115,7 @@ class TrafficClass:
     audit_rate: float
     deadline_s: float
     request_bytes_max: int | None  # of the content; None: no less than the method takes
+    output_tokens_max: int | None  # of an answer to a chat
     greedy: tuple[int, ...]  # models in the order to try them where no plan says better
 
 
@@ -228,6 +229,7 @@ def _traffic_class(config: ClassConfig, greedy: tuple[int, ...]) -> TrafficClass
         audit_rate=config.audit_rate,
         deadline_s=config.deadline_s,
         request_bytes_max=config.request_bytes_max,
+        output_tokens_max=config.output_tokens_max,
         greedy=greedy,
     )
 

@@ -63,6 +63,7 @@ def class_changes(traffic_class: pb.TrafficClass) -> Changes:
         "audit_rate": traffic_class.audit_rate,
         "priority": traffic_class.priority,
         "deadline_s": traffic_class.deadline_s,
+        "output_tokens_max": traffic_class.output_tokens_max or None,
     }
 
 

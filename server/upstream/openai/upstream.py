@@ -166,7 +166,12 @@ def _url(address: str, operation: Operation) -> str:
 
 
 def _body(asked: Asked, model: Model, *, asks_usage: bool) -> bytes:
-    change = Outgoing(model.upstream_name, streams=asked.streams, asks_usage=asks_usage)
+    change = Outgoing(
+        model.upstream_name,
+        streams=asked.streams,
+        asks_usage=asks_usage,
+        output_tokens_max=asked.output_tokens_max if asked.operation is Operation.CHAT else None,
+    )
     try:
         return outgoing(bytes(asked.body), change)
     except Malformed as error:

@@ -139,6 +139,17 @@ async def test_a_class_changes_its_floor_and_its_slo(served: Served) -> None:
     assert response.traffic_class.audit_rate == 0.5
 
 
+async def test_a_class_changes_what_a_model_may_write(served: Served) -> None:
+    wanted = pb.TrafficClass(name="code", output_tokens_max=500)
+    await served.admin.UpdateClass(class_update(wanted, "output_tokens_max"))
+    assert served.plane.config.classes[0].output_tokens_max == 500
+    response = await served.admin.UpdateClass(
+        class_update(pb.TrafficClass(name="code"), "output_tokens_max")
+    )
+    assert response.traffic_class.output_tokens_max == 0
+    assert served.plane.config.classes[0].output_tokens_max is None
+
+
 async def test_a_floor_of_0_is_none(served: Served) -> None:
     await served.admin.UpdateClass(class_update(pb.TrafficClass(name="code"), "floor", "slo"))
     assert served.plane.config.classes[0].floor is None

@@ -556,6 +556,7 @@ class TrafficClass(google.protobuf.message.Message):
     AUDIT_RATE_FIELD_NUMBER: builtins.int
     PRIORITY_FIELD_NUMBER: builtins.int
     DEADLINE_S_FIELD_NUMBER: builtins.int
+    OUTPUT_TOKENS_MAX_FIELD_NUMBER: builtins.int
     name: builtins.str
     floor: builtins.float
     """Least accuracy, from 0 to 1; 0 for none."""
@@ -564,6 +565,8 @@ class TrafficClass(google.protobuf.message.Message):
     priority: builtins.int
     """Larger is met first when not all can be."""
     deadline_s: builtins.float
+    output_tokens_max: builtins.int
+    """Of an answer to a chat; 0 for none."""
     @property
     def slo(self) -> Global___Slo: ...
     def __init__(
@@ -575,9 +578,10 @@ class TrafficClass(google.protobuf.message.Message):
         audit_rate: builtins.float = ...,
         priority: builtins.int = ...,
         deadline_s: builtins.float = ...,
+        output_tokens_max: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["slo", b"slo"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["audit_rate", b"audit_rate", "deadline_s", b"deadline_s", "floor", b"floor", "name", b"name", "priority", b"priority", "slo", b"slo"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["audit_rate", b"audit_rate", "deadline_s", b"deadline_s", "floor", b"floor", "name", b"name", "output_tokens_max", b"output_tokens_max", "priority", b"priority", "slo", b"slo"]) -> None: ...
 
 Global___TrafficClass: typing_extensions.TypeAlias = TrafficClass
 
