@@ -14,7 +14,7 @@ from server.money import NANO_PER_USD, usd
 from server.rpc.admin_changes import budget_changes, paths_of
 from turnout.v1 import admin_pb2 as pb
 
-_KEYS = paths_of(budget_changes(pb.Budget()))
+_KEYS = paths_of(budget_changes(pb.Budget(aim="least_cost")))
 
 app = typer.Typer(help="What may be spent: list it, change it.")
 

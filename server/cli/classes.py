@@ -59,10 +59,20 @@ def table(response: pb.ListClassesResponse) -> Table:
     for one in response.classes:
         found.add_row(
             one.name,
-            percent(one.floor) if one.floor else "none",
+            _floors(one),
             f"{percent(one.slo.fraction)} in {one.slo.ms:,g} ms" if one.HasField("slo") else "none",
             percent(one.audit_rate),
             str(one.priority),
             f"{one.deadline_s:,g} s",
         )
     return found
+
+
+def _floors(one: pb.TrafficClass) -> str:
+    """The floor, and on lines of their own where it falls to and that of each domain."""
+    lines = [percent(one.floor) if one.floor else "none"]
+    if one.HasField("floor_when_short"):
+        lines.append(f"{percent(one.floor_when_short)} if short")
+    if one.domain_floor:
+        lines.append(f"{percent(one.domain_floor)} a domain")
+    return "\n".join(lines)

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import zip_longest
 
 from rich.bar import Bar
 from rich.console import Group, RenderableType
@@ -11,14 +10,15 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from server.cli.figures import a, age, counted, estimate, percent, rate
+from server.cli.figures import a, age, counted, percent
+from server.cli.plan_promises import promises, was_late, was_worse
 from server.cli.terminal import plain_table
 from server.control.class_mix import ModelPart, class_mix, class_parts
 from server.money import usd
 from server.routing.catalog import payer_text
 from turnout.v1 import admin_pb2 as pb
 
-_NOTHING = ("", "", "", "")
+_BUYS = "best_within_budget"
 _HOUR_S, _MINUTE_S = 3_600, 60
 # An average over more than this is one over an hour: the minute that runs is not over yet.
 _NEARLY_AN_HOUR_S = _HOUR_S - _MINUTE_S
@@ -44,7 +44,7 @@ def _parts(plan: pb.Plan, now_s: float) -> Iterator[RenderableType]:
     if changes := [change.text for change in plan.model_changes]:
         yield _sentences("Changed within the hour", changes, "yellow")
     yield _cost(plan)
-    yield _promises(plan.classes)
+    yield promises(plan)
     yield from _said(plan.classes)
     yield _mix(plan.cells)
     if plan.budgets:
@@ -68,6 +68,10 @@ def _head(plan: pb.Plan, now_s: float) -> Text:
 def _proven(plan: pb.Plan) -> str:
     """What the certificate means for who reads the plan."""
     match plan.certificate.stopped, plan.certificate.relaxed:
+        case "", _ if any(breach.kind == "short" for breach in plan.breaches):
+            return "It is proven that no mix gives up less for the money that there is."
+        case "", "" | "none" if any(one.aim == _BUYS for one in plan.classes):
+            return "It is proven that no mix that keeps these promises buys more for its money."
         case "", "" | "none" | "pace" if any(budget.binds for budget in plan.budgets):
             return "It is proven that no mix keeps these promises and spares the budgets better."
         case "", "" | "none" | "pace":
@@ -82,25 +86,18 @@ def _proven(plan: pb.Plan) -> str:
 
 
 def _missed(plan: pb.Plan) -> Iterator[str]:
-    """Of budgets what holds on average: what a busy moment costs says nothing of a period."""
-    yield from (breach.text for breach in plan.breaches if breach.kind != "pace")
+    """Of budgets what holds on average: what a busy moment costs says nothing of a period.
+
+    What floors give up for them, as they may, is said of the class.
+    """
+    yield from (b.text for b in plan.breaches if b.kind not in ("pace", "short"))
     yield from (budget.text for budget in plan.budgets if _is_short(budget))
 
 
 def _keeps_promises(plan: pb.Plan) -> bool:
     """Whether every class is planned, and was seen, to get what it was promised."""
     planned = all(breach.kind == "pace" for breach in plan.breaches)
-    return planned and not any(_was_late(one) or _was_worse(one) for one in plan.classes)
-
-
-def _was_late(found: pb.PlanClass) -> bool:
-    return bool(found.realised_requests) and found.realised_within_slo < found.slo_fraction
-
-
-def _was_worse(found: pb.PlanClass) -> bool:
-    """Where the whole interval is below the floor: a mean alone proves nothing."""
-    seen = found.realised_accuracy
-    return found.floor_basis != "assumed" and bool(seen.grades) and seen.high < found.floor
+    return planned and not any(was_late(one) or was_worse(one) for one in plan.classes)
 
 
 def _is_short(budget: pb.PlanBudget) -> bool:
@@ -145,29 +142,14 @@ def _compared(plan: pb.Plan) -> Text:
     return Text(f"but would not keep every promise: {lacks}", "yellow")
 
 
-def _promises(classes: Sequence[pb.PlanClass]) -> Table:
-    table = plain_table("class", "promise", "at least>", "plan>", "seen>", "cost an hour>")
-    table.title = "Promises"
-    # By name, so that who watches finds a class where it was.
-    for found in sorted(classes, key=lambda each: (each.traffic_class, each.payer)):
-        names = [Text(found.traffic_class, "bold"), Text(_rate(found), "dim")]
-        names.append(Text(f"paid by {payer_text(found.payer)}", "dim"))
-        costs = [usd(found.cost_nano_usd_per_hour)]
-        for name, promise, cost in zip_longest(names, _promise_rows(found), costs):
-            table.add_row(name, *(promise or _NOTHING), cost)
-        table.add_section()
-    return table
-
-
-def _rate(found: pb.PlanClass) -> str:
-    return f"{counted(rate(found.requests_per_hour), 'request')} an hour"
-
-
 def _said(classes: Sequence[pb.PlanClass]) -> Iterator[RenderableType]:
     """What there is to say of each class, by what it is about."""
     about = {
         "Beside one model for all": [
             (one, f": {one.routing_text}") for one in classes if one.routing_text
+        ],
+        "What budgets do to the mix": [
+            (one, f" {one.money_text}") for one in classes if one.money_text
         ],
         "Aimed above or below the floor": [
             (one, f" is {one.required_text}") for one in classes if one.required_text
@@ -186,35 +168,6 @@ def _whose(found: pb.PlanClass, classes: Sequence[pb.PlanClass]) -> str:
     if sum(one.traffic_class == found.traffic_class for one in classes) > 1:
         whose += f" (paid by {payer_text(found.payer)})"
     return whose
-
-
-def _promise_rows(found: pb.PlanClass) -> Iterator[tuple[str, str, str, Text]]:
-    """What, at least, planned, seen."""
-    floor = percent(found.floor) if found.floor else "-"
-    yield "accuracy", floor, percent(found.accuracy), _seen_accuracy(found)
-    if found.slo_fraction:
-        seen, style = percent(found.realised_within_slo), "red" if _was_late(found) else "green"
-        wanted, planned = percent(found.slo_fraction), percent(found.within_slo)
-        told = Text(seen, style) if found.realised_requests else _unseen(found)
-        yield "in time", wanted, planned, told
-    if found.shed or found.realised_shed:
-        yield "turned away", "", percent(found.shed), Text(percent(found.realised_shed))
-
-
-def _unseen(found: pb.PlanClass) -> Text:
-    """Of requests whose end nobody told, none is known to be late; and yet nobody has seen it."""
-    return Text("not reported yet" if found.requests_per_hour else "no requests", "dim")
-
-
-def _seen_accuracy(found: pb.PlanClass) -> Text:
-    """Green, yellow or red: kept, perhaps missed, or missed."""
-    seen = found.realised_accuracy
-    if found.floor_basis == "assumed":
-        return Text("assumed: no grades", "yellow")
-    if not seen.grades:
-        return Text("no grades yet", "dim")
-    style = "red" if _was_worse(found) else "green" if seen.mean >= found.floor else "yellow"
-    return Text(estimate(seen), style)
 
 
 def _mix(cells: Sequence[pb.PlanCell]) -> Table:

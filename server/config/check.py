@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from server.config import rules
 from server.config.access import access_findings
+from server.config.aims import money_findings
 from server.config.callers import is_local, shows_certificates
 from server.config.diagnostics import Findings, Path, did_you_mean
 from server.config.endpoints import address_fault
@@ -65,7 +66,8 @@ def _classes(config: Config) -> Findings:
         audited = traffic_class.audit_rate > 0
         if audited and traffic_class.grades == "none":
             yield (*at, "audit_rate"), "asks for grades that never come: set grades: caller, or 0"
-        if traffic_class.floor and traffic_class.grades == "caller" and not audited:
+        floor = traffic_class.floor or traffic_class.domain_floor
+        if floor and traffic_class.grades == "caller" and not audited:
             yield (
                 (*at, "audit_rate"),
                 "is 0, but the floor rests on audited grades: give a fraction such as 0.05, "
@@ -92,15 +94,18 @@ def _floors(config: Config) -> Findings:
     enabled = [model for model in config.models if model.enabled]
     best = max(enabled, key=lambda model: model.prior_accuracy, default=None)
     for i, traffic_class in enumerate(config.classes):
-        floor = traffic_class.floor or 0.0
         # Who tries models and grades them finds out whether one is better than it is believed.
         learns = traffic_class.explore and traffic_class.audit_rate > 0
-        if best is not None and floor > best.prior_accuracy and not learns:
-            yield (
-                ("classes", i, "floor"),
-                f"{floor:g} cannot be reached: the most accurate enabled model is {best.name} "
-                f"with a prior_accuracy of {best.prior_accuracy:g}",
-            )
+        if best is None or learns:
+            continue
+        for key in ("floor", "domain_floor"):
+            floor = getattr(traffic_class, key) or 0.0
+            if floor > best.prior_accuracy:
+                yield (
+                    ("classes", i, key),
+                    f"{floor:g} cannot be reached: the most accurate enabled model is {best.name} "
+                    f"with a prior_accuracy of {best.prior_accuracy:g}",
+                )
 
 
 def _budgets(config: Config) -> Findings:
@@ -217,6 +222,7 @@ _CHECKS: Mapping[Callable[[Config], Findings], frozenset[str]] = {
     _scopes: frozenset({"classes"}),
     _drawn_on: frozenset({"classes", "budgets"}),
     _floors: frozenset({"models"}),
+    money_findings: frozenset({"budgets"}),
     rules.of_names: frozenset({"domains", "classifier"}),
     rules.keyword_count: frozenset({"classes", "domains"}),
     _sizes: frozenset({"size_buckets_tokens"}),

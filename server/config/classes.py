@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from server.config.budgets import Aim
 from server.config.match import Match
 from server.config.section import SECONDS_MAX, Fraction, Int32, Name, Seconds, Section
 
@@ -36,6 +37,12 @@ class ClassConfig(Section):
     """How fast answers have to come."""
     floor: Fraction | None = None
     """The least fraction of answers that are right."""
+    floor_when_short: Fraction | None = None
+    """Down to this the floor falls while a budget that pays is short; it holds, unless given."""
+    domain_floor: Fraction | None = None
+    """The least fraction of answers that are right in each domain by itself."""
+    aim: Aim | None = None
+    """What is sought within the promises; unless given, what the budgets' own aim says."""
     grades: Literal["caller", "none"] = "none"
     """Who says whether an answer was right: caller reports it; with none the floor is assumed."""
     audit_rate: Fraction = 0.0

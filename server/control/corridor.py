@@ -25,6 +25,7 @@ from server.control.guard import Guard, Guarded
 from server.control.knowledge import Knowledge
 from server.control.messages import timestamp
 from server.control.model_changes import ModelChange
+from server.control.money_moved import add_money, cheapest_mix, given_up
 from server.control.parts import Shares, parts_of, probes_of, shares_of
 from server.control.plan import plan_message
 from server.control.plan_archive import plan_id_of
@@ -158,6 +159,7 @@ class Corridor:
         exploration = self._explorer.explore(given, *guarded[:2], deadline, changed)
         draft = self._draft(given, guarded, out_of_reach, exploration)
         add_savings(draft.plan, given, guarded, self.estimates)
+        add_money(draft.plan, *guarded[:2], cheapest_mix(*guarded[:2], deadline))
         return Step(given, accuracy, draft, changes=self.estimates.changes.newest)
 
     def accept(self, step: Step) -> None:
@@ -223,10 +225,12 @@ class Corridor:
         """Keeps a floor's debt from growing while no plan could hold the floor.
 
         The floor as configured: one that an account raised out of reach is still paid back, slowly.
+        Nor does it grow while the floor has fallen, as its owner allows, for money is short.
         """
+        fell = given_up(window.problem, solution)
         for g, group in enumerate(window.configured.groups):
             account = self.estimates.accounts.get((group.traffic_class, group.payer))
             if account is None or group.floor is None:
                 continue
-            if out_of_reach[g] or solution.group_shed[g] > 0:
+            if out_of_reach[g] or fell[g] or solution.group_shed[g] > 0:
                 account.freeze(now_s)

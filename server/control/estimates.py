@@ -10,6 +10,7 @@ from optimizer.estimate.chain import ChainEstimate
 from optimizer.estimate.demand import DemandEstimate
 from optimizer.estimate.latency import LatencyEstimate
 from optimizer.estimate.miss import MissEstimate, Promise
+from optimizer.estimate.need import NeedEstimate
 from optimizer.estimate.usage import UsageEstimate, Used
 from server.config.models import ModelConfig
 from server.config.schema import Config
@@ -29,6 +30,7 @@ class Estimates:
         self.usage = UsageEstimate()
         self.chains = ChainEstimate()
         self.demand = DemandEstimate()
+        self.needs = NeedEstimate()
         self.accounts: dict[GroupName, FloorAccount] = {}
         self.changes = ModelChanges()
         self._versions: dict[str, str] = {}  # of the models that are believed
@@ -77,6 +79,7 @@ class Estimates:
             "usage": self.usage.to_plain(),
             "chains": self.chains.to_plain(),
             "demand": self.demand.to_plain(),
+            "needs": self.needs.to_plain(),
             "accounts": {"rows": accounts},
             "models": {"versions": list(self._versions.items()), **self.changes.to_plain()},
         }
@@ -94,6 +97,7 @@ class Estimates:
         found.usage = UsageEstimate.from_plain(plain["usage"])
         found.chains = ChainEstimate.from_plain(plain["chains"])
         found.demand = DemandEstimate.from_plain(plain["demand"], age_s=age_s)
+        found.needs = NeedEstimate.from_plain(plain["needs"])
         found.accounts = {
             (str(traffic_class), str(payer)): FloorAccount.from_plain(account)
             for (traffic_class, payer), account in plain["accounts"]["rows"]

@@ -18,11 +18,12 @@ from optimizer.explore import (
     part_of_audits,
     planned_elsewhere,
 )
-from optimizer.problem import Bools, Floats, Ints
+from optimizer.problem import Bools, Floats, Ints, Problem, group_labels
 from optimizer.solution import Solution
 from server.config.classes import ClassConfig
 from server.control.facts import Given
 from server.control.hourly import HOUR_S
+from server.control.money_moved import buying, given_up
 from server.control.reach import FLOOR_TOLERANCE, floors_short
 from server.control.window import Window
 from server.money import usd
@@ -70,10 +71,13 @@ class Explorer:
             yield window.belief.world(scale, self._random)[cells]
 
 
-def explores(config: ClassConfig) -> bool:
-    """Whether audits of the class may try other models: only grades could show what that gives."""
-    may = config.explore and config.grades != "none"
-    return may and config.floor is not None and config.audit_rate > 0
+def explores(config: ClassConfig, *, buys: bool = False) -> bool:
+    """Whether audits of the class may try other models: only grades could show what that gives.
+
+    Nor is there anything to gain for who neither has a floor nor buys accuracy.
+    """
+    may = config.explore and config.grades != "none" and config.audit_rate > 0
+    return may and (config.floor is not None or config.domain_floor is not None or buys)
 
 
 def _serves(window: Window, models: Collection[str]) -> Bools:
@@ -87,14 +91,27 @@ def _serves(window: Window, models: Collection[str]) -> Bools:
 
 
 def _audits(given: Given, window: Window, solution: Solution) -> Floats:
-    """(G,) the part of each group's audits that may probe."""
-    audits, short = np.zeros(len(window.problem.groups)), floors_short(window, solution)
+    """(G,) the part of each group's audits that may probe.
+
+    For a floor that has fallen, for its money is short, no better model is sought than usual.
+    """
+    problem, audits = window.problem, np.zeros(len(window.problem.groups))
+    buys, fell = buying(problem), given_up(problem, solution)
+    short = floors_short(window, solution) | _domains_short(problem, solution)
     for g, group in enumerate(window.problem.groups):
         config = given.classes[group.traffic_class]
-        if window.belief is not None and explores(config):
-            standing = Standing.SHORT if short[g] else _standing(window, solution, g)
+        if window.belief is not None and explores(config, buys=bool(buys[g])):
+            usual = Standing.HELD if fell[g] else _standing(window, solution, g)
+            standing = Standing.SHORT if short[g] and not fell[g] else usual
             audits[g] = part_of_audits(standing, config.audit_rate)
     return audits
+
+
+def _domains_short(problem: Problem, solution: Solution) -> Bools:
+    """(G,) of which a domain is below its floor."""
+    named = [breach.name for breach in solution.breaches if breach.kind == "domain"]
+    groups = {name.rpartition(": ")[0] for name in named}
+    return np.array([label in groups for label in group_labels(problem.groups)], dtype=bool)
 
 
 def _standing(window: Window, solution: Solution, g: int) -> Standing:

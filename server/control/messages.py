@@ -41,6 +41,9 @@ def class_message(traffic_class: ClassConfig) -> pb.TrafficClass:
         priority=traffic_class.priority,
         deadline_s=traffic_class.deadline_s,
         output_tokens_max=traffic_class.output_tokens_max or 0,
+        floor_when_short=traffic_class.floor_when_short,
+        domain_floor=traffic_class.domain_floor or 0.0,
+        aim=traffic_class.aim or "",
     )
 
 
@@ -51,6 +54,7 @@ def budget_message(budget: BudgetConfig) -> pb.Budget:
         period=budget.period,
         tenant=budget.scope.tenant or "",
         traffic_class=budget.scope.traffic_class or "",
+        aim=budget.aim,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from optimizer.baseline import best_model
+from optimizer.money_rows import domain_label
 from optimizer.problem import Bools, Floats, group_labels
 from optimizer.solution import Breach, Certificate, Solution
 from optimizer.step_prices import StepPrice
@@ -165,7 +166,7 @@ def _budgets(
             unreported=state.unreported,
             unreported_nano_usd=state.unreported_nano_usd,
             cost_nano_usd_per_day=per_day(solution.budget_cost_nano_usd[b], window.window_s),
-            pace_nano_usd_per_day=round(state.pace_nano_usd_per_s * DAY_S),
+            pace_nano_usd_per_day=per_day(budget.pace_nano_usd, window.window_s),
             binds=_binds(state.name, solution),
             cost_nano_usd_per_hour=round(cost),
             period_end=timestamp(ahead.end_s),
@@ -201,6 +202,11 @@ def _breaches(
     binds = _group_bindings(window, solution)
     groups = window.problem.groups
     whose = dict(zip(group_labels(groups), group_texts(groups), strict=True))
+    whose |= {
+        domain_label(window.problem, g, d): f"{text}, domain {domain}"
+        for g, text in enumerate(group_texts(groups))
+        for d, domain in enumerate(window.problem.domain_names)
+    }
     for breach in _named(window, solution, out_of_reach):
         message = _breach(breach, window, whose)
         if breach.kind == "capacity" and breach.name in binds:

@@ -14,6 +14,7 @@ from optimizer.mix import nominal_demand
 from optimizer.problem import Bools, Problem
 from optimizer.solution import Solution
 from server.control.facts import Given
+from server.control.money_moved import given_up
 from server.control.window import Window
 
 # A floor that a plan misses by less is missed by rounding.
@@ -35,7 +36,7 @@ def floors_out_of_reach(
     Where no grades come nothing will ever be learned, so what is expected is all there is. Of more
     than so many pairs only the models are looked at, and not what they can take.
     """
-    short = floors_short(window, solution)
+    short = floors_short(window, solution) & ~given_up(window.problem, solution)
     if not short.any() or window.belief is None:
         return short
     problem = window.configured

@@ -128,6 +128,13 @@ class _Models(BaseModel):
     newest: list[tuple[str, _Time, _Fraction, _Fraction, _Count]] = []
 
 
+class _Needs(BaseModel):
+    since_s: _Since = None
+    rows: list[tuple[str, _Sums]] = []  # by budget
+    # When it began, since when it was watched, what it needed, how long it was watched.
+    periods: list[tuple[str, tuple[_Time, _Time, _Amount, _Amount]]] = []
+
+
 class _Spending(BaseModel):
     budgets: dict[str, Any]
 
@@ -173,6 +180,7 @@ class _Shape(BaseModel):
     demand: _Demand
     accounts: _Accounts
     models: _Models = _Models()
+    needs: _Needs = _Needs()
     spending: _Spending
     workers: _Workers
     last_hour: _LastHour
@@ -232,5 +240,6 @@ def _estimates(shape: _Shape, *, age_s: float) -> Estimates:
         for name in ("accuracy", "latency", "miss", "usage", "chains", "demand")
     }
     plain["models"] = dict(shape.models)
+    plain["needs"] = dict(shape.needs)
     plain["accounts"] = {"rows": [(name, dict(one)) for name, one in shape.accounts.rows]}
     return Estimates.from_plain(plain, age_s=age_s)

@@ -34,10 +34,12 @@ def breach_text(breach: Breach, whose: str, *, window_s: float) -> str:
         case "capacity":
             refused = f"{100 * (1 - breach.best):.3g}%"
             return f"{whose}: {refused} of the requests do not fit and are refused"
-        case "floor" | "domain":
+        case "floor":
             return f"{whose}: {bound} of the answers are to be right, {best} is the best possible"
+        case "domain":
+            return f"{whose}: {bound} of the answers are to be right, {best} is the best known"
         case "short":
-            return f"{whose}: {best} of the answers are to be right instead of {bound}"
+            return f"{whose}: {best} are planned to be right instead of {bound}: its money is short"
         case "slo":
             return f"{whose}: {bound} are to be answered in time, {best} is the best possible"
         case "pin":

@@ -4,22 +4,22 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import inf
 
 import numpy as np
 from scipy import sparse
 
-from optimizer.estimate.account import FloorAccount, margin_for
 from optimizer.estimate.chain import Chain
 from optimizer.estimate.miss import Promise
 from optimizer.estimate.usage import Usage
-from optimizer.problem import Bools, Budget, Floats, Group, Ints, Problem, Resource
+from optimizer.problem import Bools, Floats, Ints, Problem, Resource
 from server.config.models import ModelConfig
 from server.control.belief import Belief
 from server.control.budgets import BudgetState
 from server.control.estimates import Estimates
-from server.control.facts import Given, GroupName
+from server.control.facts import Given
+from server.control.floors import planned_group, promised_group
 from server.control.hourly import Hourly, hourly, like_an_hour
+from server.control.pace import Money, reference_cost
 from server.routing.catalog import Cell, TrafficClass
 from server.routing.price import NS_PER_S, YOCTO_PER_NANO_USD, Price, Rates
 
@@ -28,7 +28,6 @@ CELLS_MAX = 10_000
 # A request that makes fewer attempts at a model does not count as using its capacity, or every
 # column of a programme would be in every row.
 REACH_MIN = 1e-3
-_HUNDREDTHS = 0.01, -0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,32 +60,33 @@ def build_window(given: Given, estimates: Estimates) -> Window | None:
     belief = Belief(estimates.accuracy.posterior(cells, models, now_s), classes.answers)
     names = list(dict.fromkeys(cell[:2] for cell in cells))
     index = {name: i for i, name in enumerate(names)}
+    domains = tuple(dict.fromkeys(cell.domain for cell in cells))
+    cost = _cost([model.price for model in given.catalog.models], usage, classes)
     problem = Problem(
         models=tuple(models),
-        groups=tuple(
-            replace(
-                _group(given, name, _required_floor(given, estimates, name)),
-                floor_steps=_floor_steps(given, estimates, name),
-            )
-            for name in names
-        ),
+        groups=tuple(planned_group(given, estimates, name) for name in names),
         group_of=np.array([index[cell[:2]] for cell in cells]),
         demand=np.array([per_s[cell] * config.window_s for cell in cells]),
-        cost_nano_usd=_cost([model.price for model in given.catalog.models], usage, classes),
+        cost_nano_usd=cost,
         accuracy=belief.mean,
         miss=_miss(given, estimates, classes),
         allowed=allowed,
         pools=_pools(cells, allowed),
         resources=_resources(config.models, usage.busy_s, classes, config.window_s),
-        budgets=[_budget(state, cells, config.window_s) for state in given.budgets.values()],
+        domains=np.array([domains.index(cell.domain) for cell in cells]),
+        domain_names=domains,
     )
-    configured = tuple(_group(given, name, _floor(given, name)) for name in names)
+    money = Money(given, estimates.needs, cells, reference_cost(problem), config.window_s)
+    money.observe_needs()
+    problem = replace(problem, budgets=money.budgets(problem.demand))
+    configured = tuple(promised_group(given, name) for name in names)
     an_hour = hourly(given.last_hour, names, now_s=now_s)
+    typical = like_an_hour(problem, an_hour, window_s=config.window_s)
     return Window(
         cells=tuple(cells),
         problem=problem,
         configured=replace(problem, groups=configured),
-        typical=like_an_hour(problem, an_hour, window_s=config.window_s),
+        typical=replace(typical, budgets=money.budgets(typical.demand)),
         hourly=an_hour,
         window_s=config.window_s,
         budgets=given.budgets,
@@ -167,57 +167,6 @@ def _pools(cells: Sequence[Cell], allowed: Bools) -> Ints:
     return np.array([pools.setdefault(name, len(pools)) for name in names])
 
 
-def _group(given: Given, name: GroupName, floor: float | None) -> Group:
-    traffic_class, payer = name
-    config = given.classes[traffic_class]
-    return Group(
-        traffic_class=traffic_class,
-        payer=payer,
-        priority=config.priority,
-        floor=floor,
-        miss_max=None if config.slo is None else 1 - config.slo.fraction,
-        floor_before_slo=config.if_short == "refuse",
-    )
-
-
-def _floor(given: Given, name: GroupName) -> float | None:
-    return given.classes[name[0]].floor
-
-
-def _required_floor(given: Given, estimates: Estimates, name: GroupName) -> float | None:
-    """The configured floor, with the margin of its grades and what earlier windows left.
-
-    Where no grades come, nothing would ever show what a margin is for.
-    """
-    floor = _floor(given, name)
-    if floor is None:
-        return None
-    account = estimates.accounts.setdefault(name, FloorAccount(floor))
-    if given.classes[name[0]].grades == "none":
-        return account.required(floor, given.now_s)
-    margin = _margin(given, estimates, name, floor)
-    return account.required(floor, given.now_s, margin=margin)
-
-
-def _margin(given: Given, estimates: Estimates, name: GroupName, floor: float) -> float:
-    return margin_for(floor, estimates.accuracy.of_group(*name, given.now_s).grades)
-
-
-def _floor_steps(given: Given, estimates: Estimates, name: GroupName) -> tuple[float, float]:
-    """How far a hundredth more or less promised moves the floor; inf if it cannot be promised."""
-    floor = _floor(given, name)
-    if floor is None or given.classes[name[0]].grades == "none":
-        return _HUNDREDTHS
-    before = _margin(given, estimates, name, floor)
-    up, down = (
-        step + _margin(given, estimates, name, floor + step) - before
-        if 0 <= floor + step <= 1
-        else step * inf
-        for step in _HUNDREDTHS
-    )
-    return up, down
-
-
 def _cost(prices: Sequence[Price], usage: Usage, classes: _Classes) -> Floats:
     """(C, M) nano-dollars that a request is expected to cost, whoever is asked and answers."""
     of_second = np.array([price.busy_ns * NS_PER_S / YOCTO_PER_NANO_USD for price in prices])
@@ -285,11 +234,3 @@ def _resources(
             name = f"{model.name} (concurrent)"
             resources.append(Resource(name, use, capacity.concurrent * window_s))
     return resources
-
-
-def _budget(state: BudgetState, cells: Sequence[Cell], window_s: float) -> Budget:
-    return Budget(
-        name=state.name,
-        cells=np.array([state.name in cell.payer.split("+") for cell in cells]),
-        pace_nano_usd=state.pace_nano_usd_per_s * window_s,
-    )

@@ -13,6 +13,8 @@ from turnout.v1 import admin_pb2 as pb
 
 Changes = Mapping[str, object]  # nested as the configuration is
 
+_NONE = "none"  # what removes an aim, as it removes a floor
+
 
 def model_changes(model: pb.Model) -> Changes:
     """Every field but the name."""
@@ -64,12 +66,18 @@ def class_changes(traffic_class: pb.TrafficClass) -> Changes:
         "priority": traffic_class.priority,
         "deadline_s": traffic_class.deadline_s,
         "output_tokens_max": traffic_class.output_tokens_max or None,
+        "floor_when_short": (
+            traffic_class.floor_when_short if traffic_class.HasField("floor_when_short") else None
+        ),
+        "domain_floor": traffic_class.domain_floor or None,
+        "aim": None if traffic_class.aim in ("", _NONE) else traffic_class.aim,
     }
 
 
 def budget_changes(budget: pb.Budget) -> Changes:
-    """What can change of a budget."""
-    return {"amount_usd": budget.amount_usd}
+    """What can change of a budget; an aim only where one is given, for callers may know of none."""
+    aim = {"aim": budget.aim} if budget.aim else {}
+    return {"amount_usd": budget.amount_usd, **aim}
 
 
 def masked(changes: Changes, paths: Iterable[str]) -> Changes:

@@ -30,7 +30,7 @@ MISTAKES: list[tuple[Path, object, str]] = [
     ((*ENTRY, "endpoints"), 257 * ["a:1"], "must have at most 256 entries, not 257"),
     ((*ENTRY, "capabilities"), 65 * ["tools"], "must have at most 64 entries, not 65"),
     (("classes", 0, "flor"), 0.9, "classes[0].flor: unknown key 'flor': did you mean 'floor'?"),
-    (("classes", 0, "x"), 1, "classes[0].x: unknown key 'x': known are audit_rate, deadline_s,"),
+    (("classes", 0, "x"), 1, "classes[0].x: unknown key 'x': known are aim, audit_rate,"),
     (("windows_s",), 5, "windows_s: unknown key 'windows_s': did you mean 'window_s'?"),
     (("classes", 0, "slo"), {"ms": 5}, "classes[0].slo.fraction: is missing. Of the requests"),
     (("classes", 0, "slo"), {"ms": 5, "fraction": 1}, "slo.fraction: must be below 1, not 1"),

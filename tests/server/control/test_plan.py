@@ -48,7 +48,7 @@ def test_money_is_told_by_the_day() -> None:
     assert found.cost_nano_usd_per_day == round(5e6 * WINDOWS_A_DAY)
     assert found.classes[0].cost_nano_usd_per_day == round(5e6 * WINDOWS_A_DAY)
     assert found.budgets[0].cost_nano_usd_per_day == round(3e6 * WINDOWS_A_DAY)
-    assert found.budgets[0].pace_nano_usd_per_day == 86_400_000_000
+    assert found.budgets[0].pace_nano_usd_per_day == round(1e6 * WINDOWS_A_DAY)
 
 
 def test_the_best_model_alone_is_told_beside_the_mix() -> None:

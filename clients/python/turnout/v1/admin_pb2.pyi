@@ -557,6 +557,9 @@ class TrafficClass(google.protobuf.message.Message):
     PRIORITY_FIELD_NUMBER: builtins.int
     DEADLINE_S_FIELD_NUMBER: builtins.int
     OUTPUT_TOKENS_MAX_FIELD_NUMBER: builtins.int
+    FLOOR_WHEN_SHORT_FIELD_NUMBER: builtins.int
+    DOMAIN_FLOOR_FIELD_NUMBER: builtins.int
+    AIM_FIELD_NUMBER: builtins.int
     name: builtins.str
     floor: builtins.float
     """Least accuracy, from 0 to 1; 0 for none."""
@@ -567,6 +570,12 @@ class TrafficClass(google.protobuf.message.Message):
     deadline_s: builtins.float
     output_tokens_max: builtins.int
     """Of an answer to a chat; 0 for none."""
+    floor_when_short: builtins.float
+    """Down to this accuracy the floor falls while a budget that pays is short; unset: it does not."""
+    domain_floor: builtins.float
+    """Least accuracy of each domain by itself, from 0 to 1; 0 for none."""
+    aim: builtins.str
+    """"least_cost" or "best_within_budget"; empty: what the budgets' own aim says."""
     @property
     def slo(self) -> Global___Slo: ...
     def __init__(
@@ -579,9 +588,13 @@ class TrafficClass(google.protobuf.message.Message):
         priority: builtins.int = ...,
         deadline_s: builtins.float = ...,
         output_tokens_max: builtins.int = ...,
+        floor_when_short: builtins.float | None = ...,
+        domain_floor: builtins.float = ...,
+        aim: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["slo", b"slo"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["audit_rate", b"audit_rate", "deadline_s", b"deadline_s", "floor", b"floor", "name", b"name", "output_tokens_max", b"output_tokens_max", "priority", b"priority", "slo", b"slo"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_floor_when_short", b"_floor_when_short", "floor_when_short", b"floor_when_short", "slo", b"slo"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_floor_when_short", b"_floor_when_short", "aim", b"aim", "audit_rate", b"audit_rate", "deadline_s", b"deadline_s", "domain_floor", b"domain_floor", "floor", b"floor", "floor_when_short", b"floor_when_short", "name", b"name", "output_tokens_max", b"output_tokens_max", "priority", b"priority", "slo", b"slo"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_floor_when_short", b"_floor_when_short"]) -> typing.Literal["floor_when_short"] | None: ...
 
 Global___TrafficClass: typing_extensions.TypeAlias = TrafficClass
 
@@ -662,6 +675,7 @@ class Budget(google.protobuf.message.Message):
     PERIOD_FIELD_NUMBER: builtins.int
     TENANT_FIELD_NUMBER: builtins.int
     TRAFFIC_CLASS_FIELD_NUMBER: builtins.int
+    AIM_FIELD_NUMBER: builtins.int
     name: builtins.str
     amount_usd: builtins.float
     period: builtins.str
@@ -671,6 +685,8 @@ class Budget(google.protobuf.message.Message):
     change while running.
     """
     traffic_class: builtins.str
+    aim: builtins.str
+    """"least_cost" or "best_within_budget", of classes that have no aim of their own."""
     def __init__(
         self,
         *,
@@ -679,8 +695,9 @@ class Budget(google.protobuf.message.Message):
         period: builtins.str = ...,
         tenant: builtins.str = ...,
         traffic_class: builtins.str = ...,
+        aim: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["amount_usd", b"amount_usd", "name", b"name", "period", b"period", "tenant", b"tenant", "traffic_class", b"traffic_class"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["aim", b"aim", "amount_usd", b"amount_usd", "name", b"name", "period", b"period", "tenant", b"tenant", "traffic_class", b"traffic_class"]) -> None: ...
 
 Global___Budget: typing_extensions.TypeAlias = Budget
 
@@ -756,7 +773,7 @@ class UpdateBudgetRequest(google.protobuf.message.Message):
     def budget(self) -> Global___Budget: ...
     @property
     def update_mask(self) -> google.protobuf.field_mask_pb2.FieldMask:
-        """Only "amount_usd" can change while running."""
+        """"amount_usd" and "aim" can change while running."""
 
     def __init__(
         self,
@@ -1291,6 +1308,12 @@ class PlanClass(google.protobuf.message.Message):
     SAVING_HIGH_FIELD_NUMBER: builtins.int
     ROUTING_PAYS_FIELD_NUMBER: builtins.int
     ROUTING_TEXT_FIELD_NUMBER: builtins.int
+    AIM_FIELD_NUMBER: builtins.int
+    FLOOR_WHEN_SHORT_FIELD_NUMBER: builtins.int
+    DOMAIN_FLOOR_FIELD_NUMBER: builtins.int
+    ACCURACY_AT_LEAST_COST_FIELD_NUMBER: builtins.int
+    BOUGHT_COST_NANO_USD_PER_HOUR_FIELD_NUMBER: builtins.int
+    MONEY_TEXT_FIELD_NUMBER: builtins.int
     traffic_class: builtins.str
     payer: builtins.str
     requests_per_s: builtins.float
@@ -1344,6 +1367,18 @@ class PlanClass(google.protobuf.message.Message):
     """A mix serves, for it costs less. False beside a single_model: one model serves alone."""
     routing_text: builtins.str
     """One sentence that says so. Empty without a single_model."""
+    aim: builtins.str
+    """"least_cost" or "best_within_budget": what is sought for this class and payer."""
+    floor_when_short: builtins.float
+    """As configured; unset and 0 where there is none."""
+    domain_floor: builtins.float
+    accuracy_at_least_cost: builtins.float
+    """Where money moves the mix, what the cheapest one that keeps every promise would come to: its
+    accuracy, and how much less (or more, below 0) it would cost in an hour like the last one.
+    """
+    bought_cost_nano_usd_per_hour: builtins.int
+    money_text: builtins.str
+    """One sentence: what the budgets bought, or what is given up while they are short. Empty: neither."""
     @property
     def realised_accuracy(self) -> Global___Estimate:
         """What the audit sample says of what was served."""
@@ -1380,9 +1415,16 @@ class PlanClass(google.protobuf.message.Message):
         saving_high: builtins.float = ...,
         routing_pays: builtins.bool = ...,
         routing_text: builtins.str = ...,
+        aim: builtins.str = ...,
+        floor_when_short: builtins.float | None = ...,
+        domain_floor: builtins.float = ...,
+        accuracy_at_least_cost: builtins.float = ...,
+        bought_cost_nano_usd_per_hour: builtins.int = ...,
+        money_text: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["realised_accuracy", b"realised_accuracy"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "cost_nano_usd_per_hour", b"cost_nano_usd_per_hour", "explored", b"explored", "explored_cost_nano_usd_per_hour", b"explored_cost_nano_usd_per_hour", "explored_of_audits", b"explored_of_audits", "explored_text", b"explored_text", "floor", b"floor", "floor_basis", b"floor_basis", "payer", b"payer", "realised_accuracy", b"realised_accuracy", "realised_requests", b"realised_requests", "realised_shed", b"realised_shed", "realised_within_slo", b"realised_within_slo", "requests_per_hour", b"requests_per_hour", "requests_per_s", b"requests_per_s", "required", b"required", "required_text", b"required_text", "routing_pays", b"routing_pays", "routing_text", b"routing_text", "saving", b"saving", "saving_high", b"saving_high", "saving_low", b"saving_low", "shed", b"shed", "single_cost_nano_usd_per_hour", b"single_cost_nano_usd_per_hour", "single_model", b"single_model", "slo_fraction", b"slo_fraction", "traffic_class", b"traffic_class", "within_slo", b"within_slo"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_floor_when_short", b"_floor_when_short", "floor_when_short", b"floor_when_short", "realised_accuracy", b"realised_accuracy"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_floor_when_short", b"_floor_when_short", "accuracy", b"accuracy", "accuracy_at_least_cost", b"accuracy_at_least_cost", "aim", b"aim", "bought_cost_nano_usd_per_hour", b"bought_cost_nano_usd_per_hour", "cost_nano_usd_per_day", b"cost_nano_usd_per_day", "cost_nano_usd_per_hour", b"cost_nano_usd_per_hour", "domain_floor", b"domain_floor", "explored", b"explored", "explored_cost_nano_usd_per_hour", b"explored_cost_nano_usd_per_hour", "explored_of_audits", b"explored_of_audits", "explored_text", b"explored_text", "floor", b"floor", "floor_basis", b"floor_basis", "floor_when_short", b"floor_when_short", "money_text", b"money_text", "payer", b"payer", "realised_accuracy", b"realised_accuracy", "realised_requests", b"realised_requests", "realised_shed", b"realised_shed", "realised_within_slo", b"realised_within_slo", "requests_per_hour", b"requests_per_hour", "requests_per_s", b"requests_per_s", "required", b"required", "required_text", b"required_text", "routing_pays", b"routing_pays", "routing_text", b"routing_text", "saving", b"saving", "saving_high", b"saving_high", "saving_low", b"saving_low", "shed", b"shed", "single_cost_nano_usd_per_hour", b"single_cost_nano_usd_per_hour", "single_model", b"single_model", "slo_fraction", b"slo_fraction", "traffic_class", b"traffic_class", "within_slo", b"within_slo"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_floor_when_short", b"_floor_when_short"]) -> typing.Literal["floor_when_short"] | None: ...
 
 Global___PlanClass: typing_extensions.TypeAlias = PlanClass
 
@@ -1459,9 +1501,11 @@ class Breach(google.protobuf.message.Message):
     BEST_FIELD_NUMBER: builtins.int
     TEXT_FIELD_NUMBER: builtins.int
     kind: builtins.str
-    """"floor", "slo", "capacity", "pin" or "pace"."""
+    """"floor", "domain" (one domain below its floor), "slo", "capacity", "pin", "pace", or "short" (a
+    floor that falls as it may while money is short).
+    """
     name: builtins.str
-    """The class or budget."""
+    """The class or budget; of a domain "class: domain"."""
     bound: builtins.float
     best: builtins.float
     text: builtins.str
