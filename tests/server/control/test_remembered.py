@@ -188,15 +188,20 @@ def test_a_clock_that_was_set_back_or_years_ahead_leaves_something_to_plan_with(
     assert all(np.isfinite(np.asarray(part)).all() for part in numbers(again, now_s))
 
 
-def test_a_file_from_before_models_were_watched_is_taken_up() -> None:
+# What files from before they were kept do not have.
+SINCE = ("models", "needs")
+
+
+def test_a_file_from_before_models_and_needs_were_watched_is_taken_up() -> None:
     kept = written(learned())
-    del kept.plain["models"]
+    for part in SINCE:
+        del kept.plain[part]
     again = started(kept)
     assert again.estimates.changes.newest == ()
     assert again.estimates.accuracy.of_model("small", NOW_S).grades > 0
 
 
-@pytest.mark.parametrize("part", [part for part in taken(*learned()) if part != "models"])
+@pytest.mark.parametrize("part", [part for part in taken(*learned()) if part not in SINCE])
 def test_a_file_without_a_part_is_refused_and_nothing_is_taken_up(part: str) -> None:
     kept = written(learned())
     del kept.plain[part]

@@ -161,7 +161,27 @@ async def test_a_budget_changes_its_amount(served: Served, paths: tuple[str, ...
     request = budget_update(pb.Budget(name="team", amount_usd=12.0, period="hour"), *paths)
     response = await served.admin.UpdateBudget(request)
     assert response.budget == pb.Budget(
-        name="team", amount_usd=12.0, period="day", traffic_class="code"
+        name="team", amount_usd=12.0, period="day", traffic_class="code", aim="least_cost"
+    )
+
+
+async def test_what_money_does_changes_while_it_runs(served: Served) -> None:
+    best = "best_within_budget"
+    await served.admin.UpdateBudget(budget_update(pb.Budget(name="team", aim=best), "aim"))
+    assert served.plane.config.budgets[0].aim == best
+    assert served.plane.config.budgets[0].amount_usd == 240.0
+    wanted = pb.TrafficClass(name="code", floor_when_short=0.0, domain_floor=0.5, aim=best)
+    request = class_update(wanted, "floor_when_short", "domain_floor", "aim")
+    answer = (await served.admin.UpdateClass(request)).traffic_class
+    assert (answer.HasField("floor_when_short"), answer.floor_when_short) == (True, 0.0)
+    assert (answer.domain_floor, answer.aim) == (0.5, best)
+    gone = pb.TrafficClass(name="code", aim="none")
+    request = class_update(gone, "floor_when_short", "domain_floor", "aim")
+    answer = (await served.admin.UpdateClass(request)).traffic_class
+    assert (answer.HasField("floor_when_short"), answer.domain_floor, answer.aim) == (
+        False,
+        0.0,
+        "",
     )
 
 
