@@ -7,6 +7,7 @@ from server.money import NANO_PER_USD
 from server.routing.decision import Decision
 from server.routing.endpoints import Target
 from server.rpc.convert import AUTO
+from server.token_usage import TokenUsage
 
 # One sentence; a proxy's room for all fields of a head is 4 or 8 KiB.
 REASON_CHARS_MAX = 512
@@ -36,6 +37,21 @@ def headers_of(answer: Answered, request_id: str) -> dict[str, str]:
         # Which OpenAI's own clients show.
         "x-request-id": visible(request_id) or answer.decision_id,
     }
+
+
+class Paid(Protocol):
+    """What answers have in common once they have ended."""
+
+    @property
+    def cost_nano_usd(self) -> int: ...
+    @property
+    def usage(self) -> TokenUsage | None: ...
+
+
+def cost_of(answer: Paid) -> dict[str, str]:
+    """What it cost; that it is estimated where the endpoint did not tell the usage."""
+    cost = {"x-turnout-cost-usd": usd(answer.cost_nano_usd)}
+    return cost if answer.usage is not None else cost | {"x-turnout-cost-estimated": "true"}
 
 
 def usd(nano_usd: int) -> str:

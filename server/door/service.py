@@ -10,7 +10,7 @@ from aiohttp import web
 
 from server.dispatch.dispatcher import Dispatcher
 from server.dispatch.exchange import CHAT, EMBEDDINGS, Asked, Operation
-from server.door.answers import headers_of, model_of, models_of, usd
+from server.door.answers import cost_of, headers_of, model_of, models_of
 from server.door.body import read_body
 from server.door.callers import admitted, find
 from server.door.connection import DoorConnection
@@ -167,8 +167,7 @@ class DoorService:
         answer = await self._dispatcher.infer(
             query, asked, timeout_s=None, metadata=_forwarded(request)
         )
-        headers = headers_of(answer, request.headers.get("x-request-id", ""))
-        headers["x-turnout-cost-usd"] = usd(answer.cost_nano_usd)
+        headers = headers_of(answer, request.headers.get("x-request-id", "")) | cost_of(answer)
         return web.Response(body=bytes(answer.response), headers=headers, content_type=_JSON)
 
     async def _read(self, operation: Operation, body: bytes, peer: str) -> Chat:
@@ -206,7 +205,7 @@ class DoorService:
                     self._on_refused(error.reason)
                     await written.write(refusal_of(error).event)
                     return response
-                await written.write(comment(x_turnout_cost_usd=usd(answer.cost_nano_usd)) + DONE)
+                await written.write(comment(cost_of(answer)) + DONE)
         return response
 
 

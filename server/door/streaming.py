@@ -1,7 +1,7 @@
 """Writes the events of a stream as they come, with a comment where none came for some seconds."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from aiohttp import web
@@ -57,7 +57,7 @@ async def events(response: web.StreamResponse, *, heartbeat_s: float) -> AsyncIt
             await beating
 
 
-def comment(**said: str) -> bytes:
+def comment(said: Mapping[str, str]) -> bytes:
     """What clients pass over, and people read."""
-    words = " ".join(f"{name.replace('_', '-')}={value}" for name, value in said.items())
+    words = " ".join(f"{name}={value}" for name, value in said.items())
     return f": {words}\n\n".encode("ascii")

@@ -30,4 +30,4 @@ def test_what_prints_stays_as_it_is() -> None:
 
 
 def test_a_comment_is_one_line_that_clients_pass_over() -> None:
-    assert comment(x_turnout_cost_usd="0.1") == b": x-turnout-cost-usd=0.1\n\n"
+    assert comment({"x-turnout-cost-usd": "0.1"}) == b": x-turnout-cost-usd=0.1\n\n"

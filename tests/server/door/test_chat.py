@@ -96,6 +96,17 @@ async def test_a_stream_is_the_models_events_then_its_cost_then_its_end(
     assert front.model.asked[0].streams
 
 
+async def test_a_cost_is_marked_where_the_model_does_not_tell_what_it_wrote(
+    front: Front, client: aiohttp.ClientSession
+) -> None:
+    assert "x-turnout-cost-estimated" not in (await asked(client))[1]
+    front.model.usage = None
+    assert (await asked(client))[1]["x-turnout-cost-estimated"] == "true"
+    _, headers, said = await asked(client, STREAMED)
+    assert "x-turnout-cost-estimated" not in headers
+    assert b" x-turnout-cost-estimated=true\n\ndata: [DONE]" in said
+
+
 @pytest.mark.parametrize("included", [True, False])
 async def test_usage_is_among_the_events_if_it_was_asked_for(
     front: Front, client: aiohttp.ClientSession, included: bool
