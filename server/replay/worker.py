@@ -132,13 +132,15 @@ class Worker:
         """All that was counted since the last push."""
         self._pushes += 1
         counters = self._counters
+        # In an order that is the same in each process, for the plan follows it among equals.
+        legs = sorted(counters.take_touched())
         return PushStatsRequest(
             worker="replay",
             boot="1",
             sequence=self._pushes,
             began_epoch=self._epoch,
             epoch=self._epoch,
-            cells=[cell_stats(leg, counters.get(leg)) for leg in counters.take_touched()],
+            cells=[cell_stats(leg, counters.get(leg)) for leg in legs],
             endpoints=[self._endpoint(index, now_s) for index in range(len(self.router.models()))],
             refusals=[RefusalStats(reason=r, count=n) for r, n in counters.refusals()],
             plan_id=self.router.table.plan_id,
