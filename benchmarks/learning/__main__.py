@@ -1,10 +1,8 @@
 """`python -m benchmarks.learning floors --data DIR`: rows of docs/replay.md."""
 
-import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from typing import Annotated, NoReturn, get_args
@@ -14,10 +12,11 @@ import typer
 
 from benchmarks.learning.drift import FOLLOWED, drifted
 from benchmarks.learning.floors import REQUESTS, FloorRun, PriorsKind, Setting, runs
+from benchmarks.learning.runs_file import RunsFile, label, line_of, runs_of
 from benchmarks.learning.scenarios import SCENARIOS, outcomes
 from benchmarks.learning.sentences import floor_line, scenario_line, tokens_line, versus_line
 from benchmarks.learning.sets import SETS, TRACES, read_set
-from benchmarks.learning.summary import runs_of, table
+from benchmarks.learning.summary import table
 from benchmarks.learning.tokens import (
     API_CALLS,
     LEARNED,
@@ -67,6 +66,10 @@ def floors(  # noqa: PLR0913 - the options of a command
     requests: Requests = REQUESTS,
     on_tuning: OnTuning = False,
     as_json: Annotated[bool, typer.Option("--json", help="A line for each run.")] = False,
+    into: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Adds a JSON line for each run that is not there yet."),
+    ] = None,
     data: Data = None,
 ) -> None:
     """Whether floors hold on recorded outcomes, and what that costs against hindsight."""
@@ -74,37 +77,40 @@ def floors(  # noqa: PLR0913 - the options of a command
         raise typer.BadParameter(f"sets: {', '.join(SETS)}; traces: {', '.join(TRACES)}")
     recording, prices = _recorded(data, of_set, on_tuning=on_tuning)
     arrivals = _traced(data, trace) if trace else None
-    for setting in (
+    of = label(of_set, trace, requests, REQUESTS, on_tuning=on_tuning)
+    file = None if into is None else RunsFile(into, of)
+    settings = [
         Setting(_kind(kind), of_floor, rate)
         for kind in priors or get_args(PriorsKind)
         for rate in audit or AUDITS
         for of_floor in floor or SETS[of_set].floors
-    ):
+    ]
+    for number, setting in enumerate(settings, 1):
+        each = range(first, first + orders)
         found: list[FloorRun] = []
+        wanted = each if file is None else file.missing(setting, each)
         for run in runs(
-            recording,
-            prices,
-            setting,
-            orders=range(first, first + orders),
-            requests=requests,
-            arrivals=arrivals,
+            recording, prices, setting, orders=wanted, requests=requests, arrivals=arrivals
         ):
             found.append(run)
+            if file is not None:
+                file.add(setting, run)
             if as_json:
-                print(json.dumps(asdict(setting) | asdict(run)), flush=True)
-            print(f"\r{setting}: {len(found)} of {orders} ", end="", file=sys.stderr, flush=True)
+                print(line_of(of, setting, run), flush=True)
+            row = f"row {number} of {len(settings)}: {setting}"
+            print(f"\r{row}: {len(found)} of {len(wanted)} ", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
-        if not as_json:
+        if found and not as_json:
             print(floor_line(setting, found, requests), flush=True)
 
 
 @app.command()
 def summary(
     files: Annotated[
-        list[Path], typer.Argument(exists=True, dir_okay=False, help="What floors --json printed.")
+        list[Path], typer.Argument(exists=True, dir_okay=False, help="Of floors --into, or --json.")
     ],
 ) -> None:
-    """A table of the runs of floors in some files, in Markdown, with 95 % intervals."""
+    """A table of runs of floors with 95 % intervals, and which targets are met, in Markdown."""
     lines = [line for file in files for line in file.read_text().splitlines()]
     for row in table(runs_of(lines)):
         print(row)

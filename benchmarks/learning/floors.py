@@ -1,7 +1,7 @@
 """Floors on recorded outcomes: whether they hold, and what that costs against hindsight."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -62,7 +62,7 @@ def runs(  # noqa: PLR0913 - what a run is made of
     prices: Mapping[str, PriceConfig],
     setting: Setting,
     *,
-    orders: range,
+    orders: Sequence[int],
     requests: int = REQUESTS,
     arrivals: Floats | None = None,
     clock: Callable[[], float] = time.process_time,  # of this process alone, whoever else works

@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,11 @@ from benchmarks.learning.drift import drifted
 from benchmarks.learning.floors import Setting, prepared, runs
 from benchmarks.learning.made import made
 from benchmarks.learning.rivals import Point, World, accuracy_at, oracle, thompson
+from benchmarks.learning.runs_file import RunsFile, line_of, runs_of
 from benchmarks.learning.scenarios import SCENARIOS, outcomes
 from benchmarks.learning.sets import IMPUTED_TOKENS, SETS, imputed, read_set
-from benchmarks.learning.summary import runs_of, table
+from benchmarks.learning.summary import table
+from benchmarks.learning.targets import verdicts
 from benchmarks.learning.tokens import (
     Calls,
     calls_of,
@@ -185,12 +187,50 @@ def test_runs_are_summed_up_with_intervals_and_each_order_counts_once() -> None:
     row = next(one for one in told if one.startswith("| fair"))
     for said in ("1 of 10", "0.6100 (0.5900)", "1.045 (1.01 to 1.08)", "0.50", "1.0%"):
         assert said in row
-    assert told[-1] == "fair priors, audit 0.2: missed 1 of 10 (1.8% to 40.4%)"
+    assert "fair priors, audit 0.2: missed 1 of 10 (1.8% to 40.4%)" in told
+
+
+def test_each_target_is_met_missed_or_undecided() -> None:
+    lines = [line(n, 0.61 if n else 0.59, 1.1 + n / 1_000) for n in range(9)]
+    told = list(verdicts(runs_of(lines)))
+    assert told == [
+        "fair priors, audit 0.2: missed 1 of 9 (2.0% to 43.5%), at most 2 of 96: undecided",
+        "fair priors, audit 0.2, floor 0.60: cost 1.104 (1.101 to 1.107), at most 1.03: missed",
+        "fair priors, audit 0.2, floor 0.60: 0.50 of the cheapest single model (0.50 to 0.50), "
+        "not above it beyond the interval: met",
+    ]
+
+
+def test_of_as_many_runs_as_a_target_names_the_count_decides() -> None:
+    lines = [line(n, 0.59 if n < 2 else 0.61, 1.0) for n in range(96)]
+    assert next(verdicts(runs_of(lines))).endswith("at most 2 of 96: met")
+    assert next(verdicts(runs_of([*lines, line(2, 0.59, 1.0)]))).endswith("at most 2 of 96: missed")
+
+
+def test_a_run_of_another_set_has_a_row_of_its_own_and_no_target() -> None:
+    other = json.dumps(json.loads(line(0, 0.5, 1.0)) | {"of": "llmrouter_mix"})
+    told = list(table(runs_of([line(0, 0.61, 1.0), other])))
+    assert any(row.startswith("| llmrouter_mix: fair, 0.2 |") for row in told)
+    assert "llmrouter_mix: fair priors, audit 0.2: missed 1 of 1 (20.7% to 100.0%)" in told
+    assert sum("at most 2 of 96" in row for row in told) == 1
+
+
+def test_runs_that_were_stopped_go_on_where_they_were(tmp_path: Path) -> None:
+    path, setting = tmp_path / "runs.jsonl", Setting("fair", 0.4, 0.2)
+    (run,) = runs(RECORDING, PRICES, setting, orders=[4], requests=200)
+    RunsFile(path, "made").add(setting, run)
+    with path.open("a") as file:
+        file.write('{"of": "made", "pri')  # stopped in the middle of a line
+    again = RunsFile(path, "made")
+    assert again.missing(setting, range(3, 6)) == [3, 5]
+    assert RunsFile(path, "another").missing(setting, [4]) == [4]
+    again.add(setting, replace(run, order=5))
+    assert RunsFile(path, "made").missing(setting, range(3, 6)) == [3]
 
 
 def test_what_floors_print_as_json_is_what_its_summary_reads() -> None:
     (run,) = runs(RECORDING, PRICES, Setting("fair", 0.4, 0.2), orders=range(1), requests=200)
-    told = json.dumps(asdict(Setting("fair", 0.4, 0.2)) | asdict(run))
+    told = line_of("mmlu_pro", Setting("fair", 0.4, 0.2), run)
     assert any("| fair, 0.2 | 0.40 |" in row for row in table(runs_of([told])))
 
 

@@ -1,10 +1,15 @@
 """A replay drives the real parts, and tells the same story for the same seed."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from benchmarks.learning.floors import Setting, prepared
+from benchmarks.learning.made import made
 from server.config.classes import DomainConfig
 from server.config.match import KeywordsConfig, MatchConfig
 from server.config.models import CapacityConfig
@@ -44,6 +49,31 @@ def test_the_same_seed_tells_the_same_story() -> None:
     stories = [replay(config(), recording(), seed=3).tell(traffic()) for _ in range(2)]
     assert stories[0] == stories[1]
     assert replay(config(), recording(), seed=4).tell(traffic()) != stories[0]
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "2"])
+def test_the_same_seed_tells_the_same_story_in_every_process(hash_seed: str) -> None:
+    """The order of a set of names differs between processes, and no plan may hang on it."""
+    told = subprocess.run(
+        [sys.executable, "-c", _TELLING],
+        env=os.environ | {"PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert told.split() == [str(one.place) for one in _story_of_many_cells().served]
+
+
+def _story_of_many_cells() -> Story:
+    outcomes, prices = made(1_400)
+    replayed, of_all = prepared(outcomes, prices, Setting("equal", 0.5, 0.5), 0, 600)
+    return replayed.tell(of_all)
+
+
+_TELLING = """
+from tests.server.replay.test_run import _story_of_many_cells
+print(*(one.place for one in _story_of_many_cells().served))
+"""
 
 
 def test_a_window_is_planned_every_five_seconds_and_decisions_follow_the_plan() -> None:
