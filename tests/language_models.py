@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
 
@@ -14,6 +15,11 @@ def started(*options: str) -> Iterator[str]:
         with language_model(*options) as url:
             yield url
     except LanguageModelMissing as error:
-        if "CI" in os.environ:
-            pytest.fail(f"CI lacks language models: {error}")
-        pytest.skip(f"needs language models: {error}")
+        skip_without(error)
+
+
+def skip_without(error: LanguageModelMissing) -> NoReturn:
+    """CI has them."""
+    if "CI" in os.environ:
+        pytest.fail(f"CI lacks language models: {error}")
+    pytest.skip(f"needs language models: {error}")

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from benchmarks.demo.serve import CLIENT_CODE
+from server.cli.app import app
 from server.config.as_json import json_schema
 from server.config.file import load
 from tests.server.door.front import opened
@@ -53,6 +55,25 @@ def test_its_configuration_holds(text: str, tmp_path: Path) -> None:
     path.write_text(text)
     assert load(path).classes
     assert set(yaml.safe_load(text)) <= set(json_schema()["properties"])  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("text", blocks("yaml"))
+def test_its_configuration_passes_the_check(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "turnout.yaml"
+    path.write_text(text)
+    result = CliRunner().invoke(app, ["check", str(path)], env={"OPENAI_API_KEY": "sk-test"})
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_its_configuration_shows_a_hosted_api_vllm_and_ollama() -> None:
+    (text,) = blocks("yaml")
+    models = yaml.safe_load(text)["models"]
+    assert {one["protocol"] for one in models} == {"openai"}
+    assert [one["endpoints"][0].split(":")[-1] for one in models] == [
+        "//api.openai.com/v1",
+        "8000/v1",
+        "11434/v1",
+    ]
 
 
 def test_its_client_code_is_what_make_serve_prints() -> None:

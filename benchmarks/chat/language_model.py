@@ -13,15 +13,20 @@ class LanguageModelMissing(Exception):
     """The packages of language models are not installed."""
 
 
+def command_of(*options: str) -> tuple[str, ...]:
+    """Starts one; `options` are those of `model_server.py`. Raises LanguageModelMissing."""
+    if not PYTHON.exists():
+        raise LanguageModelMissing(f"{PYTHON} is not there: make peers")
+    return (str(PYTHON), str(Path(__file__).with_name("model_server.py")), *options)
+
+
 @contextmanager
 def language_model(*options: str) -> Iterator[str]:
     """Runs one and gives its base URL, such as http://127.0.0.1:4711/v1, once it answers.
 
     `options` are those of `model_server.py`. Raises LanguageModelMissing.
     """
-    if not PYTHON.exists():
-        raise LanguageModelMissing(f"{PYTHON} is not there: make peers")
-    command = (str(PYTHON), str(Path(__file__).with_name("model_server.py")), *options)
+    command = command_of(*options)
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,

@@ -3,10 +3,11 @@
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from benchmarks.demo.configuration import BUDGET, BULK, FLOORS, model_config
+from benchmarks.demo.digit_stage import DigitStage
 from benchmarks.demo.models import CHEAPEST, NEW_VERSION, OLD_VERSION
-from benchmarks.demo.operator import add, drain
+from benchmarks.demo.operator import add, drain, raise_floor
 from benchmarks.demo.overload import TIMES, overload, ruled_out
-from benchmarks.demo.stage import Act, Stage
+from benchmarks.demo.stage import Act, share_of
 from server.money import to_usd
 from turnout.v1 import admin_pb2 as pb
 
@@ -14,32 +15,25 @@ _RAISED_FLOOR = 0.95
 _BUDGET_LEFT = 0.5  # of what the traffic costs
 
 
-async def find_the_mix(stage: Stage) -> None:
+async def find_the_mix(stage: DigitStage) -> None:
     await stage.plans.until(
         lambda plan: {one.traffic_class for one in plan.classes} >= FLOORS.keys(),
         "a plan for both classes",
     )
 
 
-async def raise_a_floor(stage: Stage) -> None:
-    raised = pb.TrafficClass(name=BULK, floor=_RAISED_FLOOR)
-    request = pb.UpdateClassRequest(traffic_class=raised, update_mask=FieldMask(paths=["floor"]))
-    await stage.admin.UpdateClass(request)
-    await stage.plans.until(
-        lambda plan: _promises(plan, BULK, _RAISED_FLOOR),
-        f"the mix of {BULK} follows its floor",
-    )
-    stage.floors[BULK] = _RAISED_FLOOR
+async def raise_a_floor(stage: DigitStage) -> None:
+    await raise_floor(stage, BULK, _RAISED_FLOOR)
 
 
-async def kill_the_cheapest(stage: Stage) -> None:
+async def kill_the_cheapest(stage: DigitStage) -> None:
     stage.servers.kill(CHEAPEST)
     await stage.plans.until(
-        lambda plan: _share(plan, CHEAPEST) == 0, f"the plan does without {CHEAPEST}"
+        lambda plan: share_of(plan, CHEAPEST) == 0, f"the plan does without {CHEAPEST}"
     )
 
 
-async def cut_the_budget(stage: Stage) -> None:
+async def cut_the_budget(stage: DigitStage) -> None:
     """To half of what the traffic costs for the rest of the period, whatever is left of that."""
     budget = next(one for one in stage.plans.latest.budgets if one.name == BUDGET)
     to_come = budget.expected_nano_usd - budget.spent_nano_usd
@@ -52,14 +46,14 @@ async def cut_the_budget(stage: Stage) -> None:
     await stage.plans.until(_names_the_budget, f"the plan names what budget {BUDGET} costs")
 
 
-async def replace_a_version(stage: Stage) -> None:
+async def replace_a_version(stage: DigitStage) -> None:
     await stage.servers.start(NEW_VERSION)
     port = await stage.servers.port_of(NEW_VERSION)
     await add(stage, model_config(NEW_VERSION, stage.study.measured[NEW_VERSION], port))
-    await stage.plans.until(lambda plan: _share(plan, NEW_VERSION) > 0, f"{NEW_VERSION} serves")
+    await stage.plans.until(lambda plan: share_of(plan, NEW_VERSION) > 0, f"{NEW_VERSION} serves")
     await drain(stage, OLD_VERSION)
     await stage.plans.until(
-        lambda plan: _share(plan, OLD_VERSION) == 0, f"{OLD_VERSION} is drained"
+        lambda plan: share_of(plan, OLD_VERSION) == 0, f"{OLD_VERSION} is drained"
     )
     await stage.servers.stop(OLD_VERSION)
 
@@ -78,19 +72,6 @@ ACTS = (
         judge=ruled_out,
     ),
 )
-
-
-def _promises(plan: pb.Plan, traffic_class: str, floor: float) -> bool:
-    """It was made for that floor, and reaches it for every payer."""
-    payers = [one for one in plan.classes if one.traffic_class == traffic_class]
-    return all(one.floor == floor and one.accuracy >= floor - 0.001 for one in payers)
-
-
-def _share(plan: pb.Plan, model: str) -> float:
-    return max(
-        (share.share for cell in plan.cells for share in cell.shares if share.model == model),
-        default=0.0,
-    )
 
 
 def _names_the_budget(plan: pb.Plan) -> bool:

@@ -1,4 +1,4 @@
-"""The traffic: held-out images in open-loop Poisson streams through the client library.
+"""The traffic: requests with known answers, in open-loop Poisson streams.
 
 A latency counts from the moment a request was due, not from when it got away: a stall of ours or
 of Turnout's is not forgiven by sending less.
@@ -6,14 +6,13 @@ of Turnout's is not forgiven by sending less.
 
 import asyncio
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from benchmarks.demo.digits import PIXELS, Images, Part
-from server.wire import oip_pb2 as oip
-from turnout import Answer, AsyncClient, Outcome, TurnoutError
+from turnout import AsyncClient, Outcome, TurnoutError
 
 SHED = "SHED"  # the reason of such a refusal
 _REPORT_EVERY_S = 0.25
@@ -35,7 +34,29 @@ class Arrival:
 
     due_s: float  # since the schedule's start
     traffic_class: str
-    image: int  # its row among the held-out
+    item: int  # its row among those whose answers are known
+
+
+class Answered(Protocol):
+    """What is counted of an answer: the client library gives it, or the headers of a door."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def cost_nano_usd(self) -> int: ...
+
+
+class Reply(NamedTuple):
+    """What came of a request."""
+
+    answer: Answered | None = None  # None: it failed
+    right: bool = False
+    failure: str = ""  # empty where there is an answer
+    is_shed: bool = False  # it failed because the plan refuses a part of such requests
+    grade: Outcome | None = None  # to be reported
+
+
+Ask = Callable[[Arrival], Awaitable[Reply]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +65,7 @@ class Served:
 
     arrival: Arrival
     latency_s: float
-    answer: Answer | None  # None: it failed
+    answer: Answered | None  # None: it failed
     right: bool
     failure: str  # empty where there is an answer
     is_shed: bool = False  # it failed because the plan refuses a part of such requests
@@ -54,43 +75,37 @@ class Served:
         return self.answer.cost_nano_usd if self.answer else 0
 
 
-def arrivals(stream: Stream, images: int) -> Iterator[Arrival]:
-    """Endless and the same for the same seed; each image once before any comes again."""
+def arrivals(stream: Stream, items: int) -> Iterator[Arrival]:
+    """Endless and the same for the same seed; each item once before any comes again."""
     random = np.random.default_rng(stream.seed)
     due_s = stream.from_s
     while True:
-        for image in random.permutation(images):
+        for item in random.permutation(items):
             due_s += random.exponential(1 / stream.rate_per_s)
-            yield Arrival(due_s, stream.traffic_class, int(image))
+            yield Arrival(due_s, stream.traffic_class, int(item))
 
 
-def schedule(streams: Iterable[Stream], images: int) -> Iterator[Arrival]:
+def schedule(streams: Iterable[Stream], items: int) -> Iterator[Arrival]:
     """All streams in the order of time."""
-    return heapq.merge(*(arrivals(stream, images) for stream in streams), key=_due_s)
+    return heapq.merge(*(arrivals(stream, items) for stream in streams), key=_due_s)
 
 
 def _due_s(arrival: Arrival) -> float:
     return arrival.due_s
 
 
-def request_of(image: Images) -> bytes:
-    """An image as any OIP client would send it; the model's name is Turnout's to set."""
-    request = oip.ModelInferRequest()
-    tensor = request.inputs.add(name="pixels", datatype="FP32", shape=[1, PIXELS])
-    tensor.contents.fp32_contents.extend(image.tolist())
-    return request.SerializeToString()
-
-
 class Load:
-    """Sends a schedule, grades the answers by the true labels and reports those asked for."""
+    """Sends a schedule, and reports the grades of the answers."""
 
-    def __init__(self, client: AsyncClient, part: Part, streams: Iterable[Stream]) -> None:
+    def __init__(
+        self, ask: Ask, client: AsyncClient, streams: Iterable[Stream], *, items: int
+    ) -> None:
         self.served: list[Served] = []
         self.answering = asyncio.Event()  # set by the first answer
+        self._ask_for = ask
         self._client = client
-        self._labels = part.labels
-        self._requests = [request_of(image) for image in part.images]
-        self._schedule = schedule(streams, len(part))
+        self._items = items
+        self._schedule = schedule(streams, items)
         self._tasks = asyncio.TaskGroup()
         self._open: dict[Arrival, asyncio.Task[None]] = {}
         self._grades: list[Outcome] = []
@@ -112,7 +127,7 @@ class Load:
 
     def add(self, stream: Stream) -> None:
         """Sends this one too."""
-        self._tasks.create_task(self._send(arrivals(stream, len(self._labels))))
+        self._tasks.create_task(self._send(arrivals(stream, self._items)))
 
     def stop(self) -> None:
         self._stopped = True
@@ -136,34 +151,15 @@ class Load:
             self._open[arrival] = self._tasks.create_task(self._ask(arrival))
 
     async def _ask(self, arrival: Arrival) -> None:
-        try:
-            answer = await self._client.infer(
-                self._requests[arrival.image], labels={"app": arrival.traffic_class}
-            )
-        except TurnoutError as error:
-            is_shed = error.reason == SHED
-            failure = error.message if is_shed else str(error)
-            self._close(arrival, failure=failure, is_shed=is_shed)
-            return
-        digit = answer.parse(oip.ModelInferResponse).outputs[0].contents.int64_contents[0]
-        right = digit == self._labels[arrival.image]
-        if answer.report_wanted:
-            self._grades.append(Outcome(decision_id=answer.decision_id, quality=float(right)))
-        self._close(arrival, answer=answer, right=bool(right))
-        self.answering.set()
-
-    def _close(
-        self,
-        arrival: Arrival,
-        *,
-        answer: Answer | None = None,
-        right: bool = False,
-        failure: str = "",
-        is_shed: bool = False,
-    ) -> None:
+        reply = await self._ask_for(arrival)
+        if reply.grade is not None:
+            self._grades.append(reply.grade)
         del self._open[arrival]
         latency_s = self.now_s() - arrival.due_s
-        self.served.append(Served(arrival, latency_s, answer, right, failure, is_shed))
+        counted = (reply.answer, reply.right, reply.failure, reply.is_shed)
+        self.served.append(Served(arrival, latency_s, *counted))
+        if reply.answer is not None:
+            self.answering.set()
 
     async def _report_until_stopped(self) -> None:
         while not self._stopped:

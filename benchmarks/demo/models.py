@@ -65,6 +65,10 @@ class Study:
     best: str  # of those at start, the most accurate
     best_is_right: Bools  # (held-out,) where always taking it would have been right
 
+    def best_cost_nano_usd(self, _: int) -> int:
+        """What that asks for an image: for each the same."""
+        return self.measured[self.best].request_nano_usd
+
     def cheapest_alone(self, floor: float) -> str:
         """Of those at start that hold the floor by themselves, as far as is known."""
         at_start = {name: known for name, known in self.measured.items() if name != NEW_VERSION}

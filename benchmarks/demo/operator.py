@@ -1,4 +1,4 @@
-"""What an operator does to models while they serve."""
+"""What an operator does to models and classes while they serve."""
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -18,6 +18,24 @@ async def drain(stage: Stage, name: str) -> None:
     await stage.admin.UpdateModel(
         pb.UpdateModelRequest(model=drained, update_mask=FieldMask(paths=["enabled"]))
     )
+
+
+async def raise_floor(stage: Stage, traffic_class: str, floor: float) -> None:
+    """Until the plan promises it; raises PromiseBroken when that does not come."""
+    raised = pb.TrafficClass(name=traffic_class, floor=floor)
+    request = pb.UpdateClassRequest(traffic_class=raised, update_mask=FieldMask(paths=["floor"]))
+    await stage.admin.UpdateClass(request)
+    await stage.plans.until(
+        lambda plan: _promises(plan, traffic_class, floor),
+        f"the mix of {traffic_class} follows its floor",
+    )
+    stage.floors[traffic_class] = floor
+
+
+def _promises(plan: pb.Plan, traffic_class: str, floor: float) -> bool:
+    """It was made for that floor, and reaches it for every payer."""
+    payers = [one for one in plan.classes if one.traffic_class == traffic_class]
+    return all(one.floor == floor and one.accuracy >= floor - 0.001 for one in payers)
 
 
 def _message(config: ModelConfig) -> pb.Model:

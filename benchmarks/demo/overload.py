@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from benchmarks.demo.configuration import BULK, SLO, model_config
+from benchmarks.demo.digit_stage import DigitStage
 from benchmarks.demo.load import Served, Stream
 from benchmarks.demo.models import NEW_VERSION, SMALL, THREADS
 from benchmarks.demo.operator import add, drain
 from benchmarks.demo.promises import poisson_high
-from benchmarks.demo.stage import Stage
 from server.config.models import CapacityConfig
 from turnout.v1 import admin_pb2 as pb
 
@@ -22,10 +22,11 @@ _BUSY_S = THREADS / _SERVER_PER_S
 _SURGE_PER_S = 70.0
 # Of what fits, what is answered in time at least.
 _SERVED_MIN = 0.95
+PROMISES = 2  # of those below, the ones that are judged by an interval
 _BINDS = f"capacity of {SMALL}"
 
 
-async def overload(stage: Stage) -> None:
+async def overload(stage: DigitStage) -> None:
     await stage.servers.start(SMALL, trained_as=NEW_VERSION, busy_s=_BUSY_S)
     port = await stage.servers.port_of(SMALL)
     served_as = model_config(NEW_VERSION, stage.study.measured[NEW_VERSION], port)

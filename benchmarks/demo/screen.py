@@ -80,7 +80,7 @@ def _recent(stage: Stage) -> Iterator[tuple[Tally, str]]:
     since_s = stage.load.now_s() - _RECENT_S
     # The newest are last: no need to look through all.
     window = [one for one in stage.load.served[-_LAST:] if one.arrival.due_s >= since_s]
-    for tally in tallies(window, stage.floors, stage.study, _CONFIDENCE):
+    for tally in tallies(window, stage.floors, stage.always, stage.slo, _CONFIDENCE):
         yield tally, _mix(window, tally.traffic_class)
 
 

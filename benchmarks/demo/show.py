@@ -1,6 +1,5 @@
 """The whole demo: sets the stage, lets traffic run, performs the acts, tells what came of them."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,7 +9,9 @@ from tempfile import TemporaryDirectory
 import grpc
 from rich.console import Console
 
-from benchmarks.demo.configuration import BULK, FLOORS, STRICT, config_of
+from benchmarks.demo.asking import load_of
+from benchmarks.demo.configuration import BULK, FLOORS, SLO, STRICT, config_of
+from benchmarks.demo.digit_stage import DigitStage
 from benchmarks.demo.fleet import (
     ModelServers,
     data_address,
@@ -18,13 +19,14 @@ from benchmarks.demo.fleet import (
     turnout_started,
     wait_until_serving,
 )
-from benchmarks.demo.load import Load, Stream
+from benchmarks.demo.load import Stream
 from benchmarks.demo.models import AT_START
-from benchmarks.demo.promises import confidence_of_each
+from benchmarks.demo.overload import PROMISES as OVERLOAD_PROMISES
+from benchmarks.demo.performance import run
 from benchmarks.demo.screen import Screen
-from benchmarks.demo.stage import Act, Plans, Result, Stage, perform
-from benchmarks.demo.summary import outcome, print_models, print_results
-from turnout import AsyncClient, RetryPolicy
+from benchmarks.demo.stage import Act, Plans
+from benchmarks.demo.summary import print_models, print_results, total
+from turnout import Answer, AsyncClient, RetryPolicy
 from turnout.v1.admin_pb2_grpc import AdminServiceStub
 
 _RATES_PER_S = {BULK: 75, STRICT: 50}
@@ -32,7 +34,7 @@ _RATES_PER_S = {BULK: 75, STRICT: 50}
 _ONCE = RetryPolicy(attempts_max=1)
 
 
-async def show(console: Console, acts: Sequence[Act], seed: int) -> int:
+async def show(console: Console, acts: Sequence[Act[DigitStage]], seed: int) -> int:
     """Returns the exit status: 1 when a promise was broken. The seed is that of the traffic."""
     started_s = time.monotonic()
     with Screen(console) as screen:
@@ -43,8 +45,9 @@ async def show(console: Console, acts: Sequence[Act], seed: int) -> int:
         say("Training the models and starting a server for each ...")
         async with _stage(console, say, seed) as stage:
             say(f"Traffic by seed {seed}: python -m benchmarks.demo --seed {seed} sends it again")
-            results = await _run(stage, screen, acts)
-    print_results(console, results, stage.load.served, stage.study)
+            first = _tell_first_answer(stage)
+            results = await run(stage, screen, acts, promises=OVERLOAD_PROMISES, beside=[first])
+    print_results(console, results, stage.study.best, total(stage.load.served, stage.study))
     return 1 if any(result.broken for result in results) else 0
 
 
@@ -60,50 +63,17 @@ def _seed(seed: int, number: int) -> int:
     return seed * (len(_RATES_PER_S) + 1) + number
 
 
-async def _run(stage: Stage, screen: Screen, acts: Sequence[Act]) -> list[Result]:
-    async with asyncio.TaskGroup() as tasks:
-        traffic = tasks.create_task(stage.load.run())
-        beside = [
-            tasks.create_task(stage.plans.follow()),
-            tasks.create_task(_tell_first_answer(stage)),
-            tasks.create_task(_refresh(stage, screen)),
-        ]
-        results = await _perform_all(stage, acts)
-        stage.load.stop()
-        await traffic
-        for task in beside:
-            task.cancel()
-    return results
-
-
-async def _perform_all(stage: Stage, acts: Sequence[Act]) -> list[Result]:
-    """Up to the first whose plan does not come: the acts after it would build on it."""
-    # A floor and an SLO for each class in each act, and two of what overload promises.
-    confidence = confidence_of_each(len(acts) * len(FLOORS) * 2 + 2)
-    results: list[Result] = []
-    for act in acts:
-        results.append(await perform(act, stage, confidence))
-        if not results[-1].tallies:
-            break
-        stage.say(outcome(results[-1]))
-    return results
-
-
-async def _tell_first_answer(stage: Stage) -> None:
+async def _tell_first_answer(stage: DigitStage) -> None:
     await stage.load.answering.wait()
-    first = stage.load.served[0]
-    if first.answer:
-        stage.say(f"First decision: {first.answer.model}. {first.answer.reason.text}")
-
-
-async def _refresh(stage: Stage, screen: Screen) -> None:
-    while True:
-        await asyncio.sleep(screen.every_s)
-        screen.show(stage)
+    first = stage.load.served[0].answer
+    if isinstance(first, Answer):
+        stage.say(f"First decision: {first.model}. {first.reason.text}")
 
 
 @asynccontextmanager
-async def _stage(console: Console, say: Callable[[str], None], seed: int) -> AsyncIterator[Stage]:
+async def _stage(
+    console: Console, say: Callable[[str], None], seed: int
+) -> AsyncIterator[DigitStage]:
     """Everything started, nothing sent yet; everything ended after."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="turnout-demo-")))
@@ -121,10 +91,13 @@ async def _stage(console: Console, say: Callable[[str], None], seed: int) -> Asy
         await wait_until_serving(turnout, address)
         say(f"Look in from elsewhere: turnout plan --watch --admin {admin_address}")
         client = await stack.enter_async_context(AsyncClient(address, retry=_ONCE))
-        yield Stage(
+        yield DigitStage(
             admin=admin,
             plans=Plans(admin),
-            load=Load(client, held_out, _streams(seed)),
+            load=load_of(client, held_out, _streams(seed)),
+            always=known,
+            slo=SLO,
+            floors=dict(FLOORS),
             study=known,
             servers=servers,
             say=say,

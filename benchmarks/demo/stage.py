@@ -3,16 +3,14 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import grpc
 
-from benchmarks.demo.configuration import FLOORS
-from benchmarks.demo.fleet import ModelServers
 from benchmarks.demo.load import Load, Served
-from benchmarks.demo.models import Study
-from benchmarks.demo.tally import Tally, tallies
+from benchmarks.demo.tally import Always, Tally, tallies
+from server.config.classes import SloConfig
 from turnout.v1 import admin_pb2 as pb
 
 if TYPE_CHECKING:  # the stubs know it, the generated code does not
@@ -56,29 +54,34 @@ class Plans:
             raise PromiseBroken(f"{promise}, within {within_s:g} s{said}") from None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Stage:
-    """What an act may touch."""
+    """What any act may touch; the models of a show are its own."""
 
     admin: "AdminServiceAsyncStub"
     plans: Plans
     load: Load
-    study: Study
-    servers: ModelServers
+    always: Always
+    slo: SloConfig
+    floors: dict[str, float]  # as they are promised now
     say: Callable[[str], None]
-    seed: int  # of traffic that an act adds
-    floors: dict[str, float] = field(default_factory=lambda: dict(FLOORS))
     judged_s: float = 0.0  # what was due before belongs to an earlier act
 
 
+AnyStage = TypeVar("AnyStage", bound=Stage)
+
+
 @dataclass(frozen=True, slots=True)
-class Act:
+class Act(Generic[AnyStage]):
     """A change to the running service, and how long to watch what comes of it."""
 
     title: str
-    change: Callable[[Stage], Awaitable[None]]
+    change: Callable[[AnyStage], Awaitable[None]]
     watched_s: float
+    cheaper: bool = True  # than always-best, as its own samples show for each class
     sheds: frozenset[str] = frozenset()  # classes of which a part may be refused
+    # Failures that the change was bound to bring.
+    excuses: Callable[[AnyStage, Served], bool] = lambda *_: False
     # What else was promised and is ruled out by what was served in so many seconds.
     judge: Callable[[Sequence[Served], float, float], list[str]] = lambda *_: []
 
@@ -98,7 +101,7 @@ class Result:
     refusals: tuple[str, ...] = ()  # what those were told whom the act may refuse
 
 
-async def perform(act: Act, stage: Stage, confidence: float) -> Result:
+async def perform(act: Act[AnyStage], stage: AnyStage, confidence: float) -> Result:
     """Makes the change and watches. Samples count from the plan that follows the change.
 
     Failures count from the end of the act before, so that none falls between two.
@@ -115,10 +118,17 @@ async def perform(act: Act, stage: Stage, confidence: float) -> Result:
     due = await stage.load.between(stage.judged_s, from_s + act.watched_s)
     stage.judged_s = from_s + act.watched_s
     watched = [one for one in due if one.arrival.due_s >= from_s]
-    counts = tallies(watched, stage.floors, stage.study, confidence)
-    lost = (one.failure for one in due if one.failure and not act.may_refuse(one))
+    counts = tallies(watched, stage.floors, stage.always, stage.slo, confidence)
+    lost = [
+        one.failure
+        for one in due
+        if one.failure and not act.may_refuse(one) and not act.excuses(stage, one)
+    ]
     failures = (*lost, *stage.load.take_refused())
     broken = [promise for tally in counts for promise in tally.broken]
+    if act.cheaper:
+        dear = (one.traffic_class for one in counts if not one.is_cheaper)
+        broken += [f"{name} is cheaper than always-best" for name in dear]
     broken += act.judge(watched, act.watched_s, confidence)
     if failures:
         broken.append(f"no request is lost: {len(failures)} failed, first: {failures[0]}")
@@ -134,6 +144,14 @@ def sentences(plan: pb.Plan) -> tuple[str, ...]:
         *(breach.text for breach in plan.breaches if breach.kind != "pace"),
         *(budget.text for budget in plan.budgets),
         *(step.text for step in telling if step.text),
+    )
+
+
+def share_of(plan: pb.Plan, model: str) -> float:
+    """The largest that it has of any cell."""
+    return max(
+        (share.share for cell in plan.cells for share in cell.shares if share.model == model),
+        default=0.0,
     )
 
 

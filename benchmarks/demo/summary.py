@@ -1,6 +1,6 @@
 """The tables of the demo: the models before the first request, the acts after the last."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from rich.box import SIMPLE
@@ -40,15 +40,18 @@ def outcome(result: Result) -> str:
 
 
 def print_results(
-    console: Console, results: Sequence[Result], served: Sequence[Served], study: Study
+    console: Console, results: Sequence[Result], best: str, paid: Iterable[str]
 ) -> None:
-    """Each act against its promises, what the plan said of prices, and what was broken."""
+    """Each act against its promises, what the plan said of prices, and what was broken.
+
+    `best` is the model of always-best; `paid` tells what all of it cost.
+    """
     table = Table("act", *COLUMNS, "best", "failed", box=SIMPLE)
     for result in results:
         for row in _rows(result):
             table.add_row(*row)
     console.print(table)
-    told = (_explained(study), _priced(results), _total(served, study), _judged(results))
+    told = (_explained(best), _priced(results), paid, _judged(results))
     for line in chain.from_iterable(told):
         console.print(Text(line))
 
@@ -59,8 +62,8 @@ def _rows(result: Result) -> Iterator[tuple[str, ...]]:
         yield (result.title[0], *cells_of(tally), best, f"{len(result.failures)}")
 
 
-def _explained(study: Study) -> Iterator[str]:
-    yield f"cost: a part of what always {study.best} asks for the same requests; best: how often"
+def _explained(best: str) -> Iterator[str]:
+    yield f"cost: a part of what always {best} asks for the same requests; best: how often"
     yield "that is right; shed: refused, it does not fit. All intervals hold together with 95 %."
 
 
@@ -73,7 +76,8 @@ def _priced(results: Sequence[Result]) -> Iterator[str]:
             yield f"  {result.refusals[-1]}"
 
 
-def _total(served: Sequence[Served], study: Study) -> Iterator[str]:
+def total(served: Sequence[Served], study: Study) -> Iterator[str]:
+    """What was paid, beside what single models would have asked."""
     answered = [one for one in served if one.answer]
     if not answered:
         return

@@ -5,8 +5,9 @@ from itertools import islice, pairwise
 import numpy as np
 import pytest
 
+from benchmarks.demo.asking import request_of
 from benchmarks.demo.digits import Digits
-from benchmarks.demo.load import Arrival, Stream, arrivals, request_of, schedule
+from benchmarks.demo.load import Arrival, Stream, arrivals, schedule
 from benchmarks.demo.model_server import image_of
 from server.wire import oip_pb2 as oip
 
@@ -36,7 +37,7 @@ def test_gaps_are_those_of_a_poisson_stream() -> None:
 
 
 def test_each_image_comes_once_before_any_comes_again() -> None:
-    images = [one.image for one in take(BULK, 2 * 599)]
+    images = [one.item for one in take(BULK, 2 * 599)]
     assert sorted(images[:599]) == sorted(images[599:]) == list(range(599))
     assert images[:599] != images[599:]
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 
+from benchmarks.demo.asking import load_of
 from benchmarks.demo.digits import Digits, Part
 from benchmarks.demo.load import Load, Stream
 from benchmarks.demo.model_server import image_of
@@ -96,7 +97,7 @@ async def load(oracle: Oracle, digits: Digits) -> AsyncIterator[Load]:
     await server.start()
     once = RetryPolicy(attempts_max=1)
     async with AsyncClient(f"127.0.0.1:{port}", retry=once) as client:
-        yield Load(client, few(digits), [Stream("bulk", RATE_PER_S, seed=1)])
+        yield load_of(client, few(digits), [Stream("bulk", RATE_PER_S, seed=1)])
     await server.stop(None)
 
 
@@ -122,14 +123,14 @@ async def test_every_request_that_was_due_has_an_answer_or_a_failure(load: Load)
 
 async def test_answers_are_graded_by_the_true_labels(load: Load) -> None:
     await run_until_each_image_came(load)
-    verdicts = {one.arrival.image: one.right for one in load.served if one.answer}
+    verdicts = {one.arrival.item: one.right for one in load.served if one.answer}
     assert {1: verdicts.pop(1)} == {1: False}
     assert set(verdicts.values()) == {True}
 
 
 async def test_a_refused_request_is_a_failure_and_the_traffic_goes_on(load: Load) -> None:
     await run_until_each_image_came(load)
-    failures = {one.arrival.image: one.failure for one in load.served if one.failure}
+    failures = {one.arrival.item: one.failure for one in load.served if one.failure}
     assert failures.keys() == {0}
     assert "not this one" in failures[0]
 
@@ -142,8 +143,8 @@ async def test_a_request_that_is_shed_is_told_from_one_that_fails(
     details = (("grpc-status-details-bin", status),)
     oracle.refusal = (grpc.StatusCode.UNAVAILABLE, str(error), details)
     await run_until_each_image_came(load)
-    assert {one.is_shed for one in load.served if one.arrival.image == 0} == {True}
-    assert {one.is_shed for one in load.served if one.arrival.image != 0} == {False}
+    assert {one.is_shed for one in load.served if one.arrival.item == 0} == {True}
+    assert {one.is_shed for one in load.served if one.arrival.item != 0} == {False}
     assert all("capacity of svc" in one.failure for one in load.served if one.is_shed)
 
 

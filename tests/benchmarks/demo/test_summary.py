@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 from rich.console import Console
 
+from benchmarks.demo.configuration import SLO
 from benchmarks.demo.load import Served
 from benchmarks.demo.models import Measured, Study
 from benchmarks.demo.promises import Interval
 from benchmarks.demo.stage import Result
-from benchmarks.demo.summary import print_models, print_results
+from benchmarks.demo.summary import print_models, print_results, total
 from benchmarks.demo.tally import Tally
 from tests.benchmarks.demo.test_tally import served
 
@@ -32,6 +33,7 @@ BULK = Tally(
     best_accuracy=0.989,
     within_slo=Interval(0.98, 0.999, 1.0),
     cost=Interval(0.06, 0.061, 0.062),
+    slo=SLO,
 )
 KEPT = Result("1: the mix", (BULK,), ("raising the floor costs $3.10 a day",), (), ())
 BROKEN = Result("2: a floor", (), (), (), ("the mix of bulk follows its floor, within 20 s",))
@@ -39,7 +41,7 @@ BROKEN = Result("2: a floor", (), (), (), ("the mix of bulk follows its floor, w
 
 def printed(*results: Result, answers: Sequence[Served] = ()) -> str:
     console = Console(file=io.StringIO(), width=100)
-    print_results(console, results, answers, STUDY)
+    print_results(console, results, STUDY.best, total(answers, STUDY))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
