@@ -155,6 +155,8 @@ class ContractServicer(routing_pb2_grpc.RoutingServiceServicer):
         """Hangs, where it is told to, after the first piece, until its caller has left."""
         self._receive(request, context)
         is_text = request.WhichOneof("payload") == "text"
+        if self.hangs_within:  # before the first piece: who leaves with that may be gone at once
+            self._tell_left(context)
         for number, word in enumerate(WORDS):
             reason = "length" if word == WORDS[-1] else None
             chunk = completion("delta", word, reason)
@@ -164,7 +166,7 @@ class ContractServicer(routing_pb2_grpc.RoutingServiceServicer):
                 else pb.InferStreamResponse(openai_chunk=chunk)
             )
             if number == 0 and self.hangs_within:
-                self._hold_until_left(context)
+                self.left.wait(20)
                 return
             if number == 1 and self.breaks is not None:
                 _abort(context, self.breaks)
@@ -207,10 +209,6 @@ class ContractServicer(routing_pb2_grpc.RoutingServiceServicer):
             self.hang.wait()
         if self.refusals:
             _abort(context, self.refusals.popleft())
-
-    def _hold_until_left(self, context: grpc.ServicerContext) -> None:
-        self._tell_left(context)
-        self.left.wait(20)
 
     def _tell_left(self, context: grpc.ServicerContext) -> None:
         if not context.add_callback(self.left.set):  # it has left
