@@ -16,7 +16,6 @@ from server.dispatch.exchange import CHAT, EMBEDDINGS
 from server.door.door import Answer, Door
 from server.door.service import DoorService
 from server.named_files.tls import tls_files
-from server.routing.counters import Counters
 from server.routing.router import Router
 from server.transport.held_bytes import HeldBytes
 from server.transport.serving.server import GREET_S
@@ -82,7 +81,7 @@ def answer_of(
     router: Router,
     dispatcher: Dispatcher,
     large_chats: LargeChats,
-    counters: Counters,
+    on_refused: Callable[[str], None],
     now_s: Callable[[], float],
 ) -> Answer:
     """What a worker answers at its door."""
@@ -90,7 +89,7 @@ def answer_of(
         router,
         dispatcher,
         {CHAT: large_chats.read, EMBEDDINGS: large_chats.read_embeddings},
-        counters.count_refusal,
+        on_refused,
         now_s=now_s,
         chance=random.random,
     ).answer

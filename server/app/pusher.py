@@ -115,7 +115,7 @@ class Pusher:
         epoch, number = self._keys
         request.keys_number = number if epoch == request.epoch else 0
         used = self._router.callers.used(since_s=self._used_s)
-        request.keys_used.extend(KeyUse(id=id_, used_s=used_s) for id_, used_s in used.items())
+        request.keys_used.extend(KeyUse(id=one.key_id, used_s=one.used_s or 0.0) for one in used)
 
     def _tell_plan(self, request: PushStatsRequest, control: ControlClient) -> None:
         """The log says when nobody stands by the plan any more, whatever the reason."""

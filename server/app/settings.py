@@ -44,6 +44,7 @@ class Settings(BaseModel, frozen=True):
     config_path: Path | None = None  # of the file that the service was started with
     tls: TlsConfig | None = None  # of listeners on TCP
     worker_memory_mib: int = 1_536
+    access_log: str | None = None  # a folder, or "stderr"; None: there is none
     # Of a worker: which of how many it is.
     place: int = 0
     workers: int = 1

@@ -19,6 +19,7 @@ import structlog
 import uvloop
 from grpc_health.v1 import health_pb2_grpc
 
+from server.app.access import Access
 from server.app.chat_queue import ChatQueue
 from server.app.data_listener import DataListener, data_listener
 from server.app.follower import Follower
@@ -78,20 +79,40 @@ class _Parts:
     router: Router
     dispatcher: Dispatcher
     large_chats: LargeChats
-    counters: Counters
+    access: Access
     now_s: Callable[[], float]
 
     def routing(self, control: ControlClient) -> RoutingServicer:
         """Answers by gRPC."""
-        return RoutingServicer(
+        servicer = RoutingServicer(
             self.router,
             self.dispatcher,
             control.settle,
             self.large_chats.read,
-            self.counters.count_refusal,
+            self.access.count_refusal,
             now_s=self.now_s,
             chance=random.random,
         )
+        self.access.listen_to_servicer(servicer)
+        return servicer
+
+    def answer_grpc(self, server: grpc.aio.Server, control: ControlClient) -> HealthServicer:
+        """Adds all services; the last is told who can be answered."""
+        health_servicer = HealthServicer()
+        answering = ErrorAnswering(server, self.access.count_refusal)
+        answering.add(routing_pb2_grpc.add_RoutingServiceServicer_to_server, self.routing(control))
+        answering.add(
+            oip_pb2_grpc.add_GRPCInferenceServiceServicer_to_server,
+            OipServicer(
+                self.router,
+                self.dispatcher,
+                lambda: health_servicer.ready,
+                now_s=self.now_s,
+                version=VERSION,
+            ),
+        )
+        _add_standard(server, health_servicer)
+        return health_servicer
 
     def door(self, settings: Settings, held: HeldBytes | None) -> DoorListener | None:
         """None where the configuration names no address for it."""
@@ -101,7 +122,11 @@ class _Parts:
         from server.app.door_listener import DoorListener, answer_of
 
         answer = answer_of(
-            self.router, self.dispatcher, self.large_chats, self.counters, self.now_s
+            self.router,
+            self.dispatcher,
+            self.large_chats,
+            self.access.count_refusal,
+            self.now_s,
         )
         return DoorListener(settings, settings.door_fd, answer, held)
 
@@ -119,6 +144,8 @@ async def serve(
     listener = data_listener(settings)
     upstreams = Upstreams(os.environ, now_s=now_s, held=_held(listener))
     dispatcher = _dispatcher(router, upstreams, counters, now_s)
+    access = Access(settings, counters, now_s)
+    access.listen_to(dispatcher)
     pusher = Pusher(router, counters, listener.transport, upstreams.limits_reached, now_s=now_s)
     follower = Follower(router, upstreams.track, pusher.follow, pusher.configured)
     keys = KeyFollower(router.callers, pusher.keys_in_force)
@@ -129,20 +156,9 @@ async def serve(
         channel = await stack.enter_async_context(control_channel(settings.control_address))
         control = ControlClient(channel, settings.name)
         stack.push_async_callback(pusher.push, control)  # the last counters, once calls have ended
-        parts = _Parts(router, dispatcher, large_chats, counters, now_s)
-        answering = ErrorAnswering(listener.server, counters.count_refusal)
-        answering.add(
-            routing_pb2_grpc.add_RoutingServiceServicer_to_server,
-            parts.routing(control),
-        )
-        health_servicer = HealthServicer()
-        answering.add(
-            oip_pb2_grpc.add_GRPCInferenceServiceServicer_to_server,
-            OipServicer(
-                router, dispatcher, lambda: health_servicer.ready, now_s=now_s, version=VERSION
-            ),
-        )
-        _add_standard(listener.server, health_servicer)
+        stack.push_async_callback(access.close)
+        parts = _Parts(router, dispatcher, large_chats, access, now_s)
+        health_servicer = parts.answer_grpc(listener.server, control)
         door = parts.door(settings, _held(listener))
         pusher.data_address = address = await listener.start()
         stack.push_async_callback(_stop_together, listener, door)
@@ -156,6 +172,7 @@ async def serve(
             keys.before(lambda: follower.run(control)),
             pusher.run(control),
             prober.run(),
+            access.run(),
             announce(
                 follower.ready, router, health_servicer.publish, lambda: on_ready(address), now_s
             ),

@@ -22,7 +22,9 @@ def replay(  # noqa: PLR0913 - a parameter is an option
     config: Annotated[Path, typer.Argument(help="The configuration; see docs/configuration.md.")],
     log: Annotated[
         Path,
-        typer.Argument(help="A folder of queries.csv and outcomes.csv; see docs/replay.md."),
+        typer.Argument(
+            help="A folder of queries.csv and outcomes.csv, or an access log; see docs/replay.md."
+        ),
     ],
     *,
     requests: Annotated[

@@ -27,7 +27,7 @@ _HIDDEN = {
     "headers": "list",
 }
 # What processes are started with: where they listen, what they keep, how much they may hold.
-FIXED = ("state_dir", "listeners", "worker_memory_mib")
+FIXED = ("state_dir", "listeners", "access_log", "worker_memory_mib")
 
 
 class Change(NamedTuple):

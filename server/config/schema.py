@@ -9,7 +9,7 @@ from server.config.callers import CallersConfig
 from server.config.classes import ClassConfig, ClassifierConfig, DomainConfig
 from server.config.listeners import ListenersConfig
 from server.config.models import HealthConfig, ModelConfig
-from server.config.section import Section
+from server.config.section import Section, Text
 
 # Bounds on what one file may ask of a worker: its tables are compiled from them at every change.
 MODELS_MAX = 1_000
@@ -32,6 +32,8 @@ class Config(Section):
     """Where to listen."""
     callers: CallersConfig = CallersConfig()
     """Who may ask."""
+    access_log: Text | None = None
+    """A folder, or stderr: a line for each request, and for each report; none, unless given."""
     worker_memory_mib: Annotated[int, Field(ge=512, le=1_048_576)] = 1_536
     """MiB that a worker stays within: two thirds of it may hold requests, answers, connections."""
     size_buckets_tokens: SizeBuckets = (1_000, 8_000)

@@ -15,9 +15,9 @@ from server.dispatch.relay import Relay
 from server.routing.counters import Counters
 from server.routing.decision_id import Kind
 from server.routing.endpoints import EndpointLoad, Target
-from server.routing.errors import DeadlinePast, UpstreamFailed
+from server.routing.errors import UpstreamFailed
 from server.routing.experience import Experience
-from server.routing.journey import MARGIN_S, Attempt, Fate, Journey, count_journey
+from server.routing.journey import MARGIN_S, Attempt, Fate, Journey, count_journey, hold_time
 from server.routing.query import Query
 from server.routing.router import Router
 from server.routing.succession import better_bet, successor
@@ -44,6 +44,7 @@ class Dispatcher:
         self._chance = chance
         self._experience = Experience(router.health)
         self._overtime = Overtime(self._wait_s, self._gives_up)
+        self.on_ended: Callable[[Trip], None] | None = None  # is given each that has ended
 
     async def infer(
         self, query: Query, asked: Asked, *, timeout_s: float | None, metadata: Metadata = ()
@@ -55,9 +56,10 @@ class Dispatcher:
         trip = self._set_out(query, asked, timeout_s, metadata)
         try:
             reply = await self._ask_until_answered(trip)
+            trip.decision_id = self._seal(trip, trip.journey.attempts[-1].ended_s)
         finally:
             self._conclude(trip)
-        return self._arrive(trip, reply)
+        return _arrive(trip, reply)
 
     def stream(
         self, query: Query, asked: Asked, *, timeout_s: float | None, metadata: Metadata = ()
@@ -71,12 +73,7 @@ class Dispatcher:
         return reading(relay, carrying, self._now_s)
 
     async def _carry(
-        self,
-        relay: Relay,
-        query: Query,
-        asked: Asked,
-        timeout_s: float | None,
-        metadata: Metadata,
+        self, relay: Relay, query: Query, asked: Asked, timeout_s: float | None, metadata: Metadata
     ) -> None:
         try:
             trip = self._set_out(query, asked, timeout_s, metadata)
@@ -101,12 +98,12 @@ class Dispatcher:
     ) -> Trip:
         now_s = self._now_s()
         if timeout_s is not None:
-            _hold_time(timeout_s)
+            hold_time(timeout_s)
         decision = self._router.decide(query, now_s=now_s, chance=self._chance(), forwarded=True)
         traffic_class = decision.grounds.traffic_class
         if timeout_s is None:
             timeout_s = traffic_class.deadline_s
-            _hold_time(timeout_s)
+            hold_time(timeout_s)
         if traffic_class.output_tokens_max is not None:
             asked = asked._replace(output_tokens_max=traffic_class.output_tokens_max)
         journey = Journey(
@@ -120,7 +117,7 @@ class Dispatcher:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("no task runs it: there would be nothing to give up")
-        return Trip(decision, asked, metadata, journey, task)
+        return Trip(decision, asked, metadata, journey, task, query.tenant, query.caller)
 
     async def _ask_until_answered(self, trip: Trip) -> Reply:
         target: Target | None = trip.decision.target
@@ -191,13 +188,14 @@ class Dispatcher:
 
     def _begin_answer(self, trip: Trip, attempt: Attempt, relay: Relay) -> StreamedAnswer:
         """From here on nobody else is asked, and it is not given up for another."""
-        now_s, model = self._now_s(), attempt.target.model
+        now_s = self._now_s()
         self._overtime.back(trip)
         self._experience.hear(attempt, now_s)
         attempt.begin_answer(now_s, input_tokens=trip.decision.reading.input_tokens)
+        trip.decision_id = self._seal(trip, now_s)
         return StreamedAnswer(
             decision=trip.decision,
-            decision_id=self._router.seal(trip.decision, Kind.INFER, model, now_s=now_s),
+            decision_id=trip.decision_id,
             target=attempt.target,
             attempts=len(trip.journey.attempts),
             pieces=relay,
@@ -258,8 +256,9 @@ class Dispatcher:
         Who is to be asked is reserved: of many that are given up together each has its own.
         """
         attempt = trip.journey.attempts[-1]
-        in_time = trip.journey.may_move_on(self._now_s(), trip.own_s)
-        if not in_time or not self._experience.may_repeat(trip.journey, attempt):
+        if not trip.journey.may_move_on(self._now_s(), trip.own_s):
+            return False
+        if not self._experience.may_repeat(trip.journey, attempt):
             return False
         another = better_bet(self._router, trip.journey, trip.decision, now_s=self._now_s())
         if another is None:
@@ -275,26 +274,26 @@ class Dispatcher:
         journey.ended_s = self._now_s()
         self._experience.conclude(journey)
         count_journey(journey, self._counters)
+        if trip.caller is not None:
+            trip.caller.usage.count_journey(journey)
+        if self.on_ended is not None:
+            self.on_ended(trip)
 
-    def _arrive(self, trip: Trip, reply: Reply) -> Answer:
-        journey = trip.journey
-        target = journey.attempts[-1].target
-        return Answer(
-            response=reply.body,
-            decision=trip.decision,
-            decision_id=self._router.seal(
-                trip.decision, Kind.INFER, target.model, now_s=journey.ended_s
-            ),
-            target=target,
-            attempts=len(journey.attempts),
-            cost_nano_usd=journey.cost_nano_usd,
-            latency_s=journey.latency_s,
-            usage=reply.usage,
-            counted=journey.attempts[-1].usage,
-        )
+    def _seal(self, trip: Trip, now_s: float) -> str:
+        model = trip.journey.attempts[-1].target.model
+        return self._router.seal(trip.decision, Kind.INFER, model, now_s=now_s)
 
 
-def _hold_time(timeout_s: float) -> None:
-    """Raises DeadlinePast."""
-    if timeout_s <= MARGIN_S:
-        raise DeadlinePast("the deadline leaves no time to ask a model: allow more")
+def _arrive(trip: Trip, reply: Reply) -> Answer:
+    journey = trip.journey
+    return Answer(
+        response=reply.body,
+        decision=trip.decision,
+        decision_id=trip.decision_id,
+        target=journey.attempts[-1].target,
+        attempts=len(journey.attempts),
+        cost_nano_usd=journey.cost_nano_usd,
+        latency_s=journey.latency_s,
+        usage=reply.usage,
+        counted=journey.attempts[-1].usage,
+    )

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from server.dispatch.answers import StreamedAnswer
 from server.dispatch.exchange import Asked, Metadata
 from server.dispatch.relay import Relay
+from server.routing.callers import Caller
 from server.routing.decision import Decision
 from server.routing.endpoints import EndpointLoad, Target
 from server.routing.journey import Journey
@@ -40,6 +41,9 @@ class Trip:
     metadata: Metadata
     journey: Journey
     task: asyncio.Task[Any]  # that carries it out
+    tenant: str = ""
+    caller: Caller | None = None  # None: nobody has a name here
+    decision_id: str = ""  # once a model answers
     own_s: float = 0.0  # what the attempt that is out has of its own, once it was looked at
     among: dict["Trip", None] | None = None  # it is out, and was not looked at
     slot: int | None = None  # of the wheel

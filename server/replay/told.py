@@ -8,15 +8,17 @@ import numpy as np
 
 from server.config.schema import Config
 from server.named_files.classifier import fitting, read_classifier
+from server.replay.access_lines import is_access_log, read_access_log
 from server.replay.answers import Answers, billed, is_billed
 from server.replay.estimated import completed
 from server.replay.events import EventInvalid, event, joining, stated
 from server.replay.grading import Grading
 from server.replay.log_files import read_arrivals, read_log
-from server.replay.recording import Requests
+from server.replay.recording import Recording, Requests
 from server.replay.report import Report, told
 from server.replay.run import Replay
 from server.replay.traffic import Burst, Traffic, again, at_random, busier, shuffled
+from server.replay.unasked import with_every_model, with_priors
 from server.routing.learned_classifier.classifier import LearnedClassifier
 
 _EVERY_GRADE = Grading()
@@ -45,7 +47,7 @@ def told_of(
     """
     events = [stated(text, config) for text in wanted.events]
     bursts = [_burst(text) for text in wanted.bursts]
-    recording, guessed = completed(read_log(log))
+    recording, guessed = _recorded(log, config)
     if is_billed(recording):
         config = billed(config)
     whole, begins_with = joining(config, events)
@@ -70,6 +72,15 @@ def told_of(
         guessed=guessed,
     )
     return report
+
+
+def _recorded(log: Path, config: Config) -> tuple[Recording, float]:
+    """Without gaps, and what part of its scores nobody saw."""
+    if not is_access_log(log):
+        return completed(read_log(log))
+    recording = with_every_model(read_access_log(log), config.models)
+    guessed = float(np.isnan(recording.score).mean())
+    return with_priors(completed(recording)[0], config.models), guessed
 
 
 def _traffic(requests: Requests, wanted: Wanted, bursts: Sequence[Burst]) -> Traffic:

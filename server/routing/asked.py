@@ -16,6 +16,7 @@ class Asked(NamedTuple):
     text: str
     tenant: str = ""
     forwarded: bool = False  # by Infer, so that only models will do that it can reach
+    owner: bytes = b""  # the tag of the caller's tenant; empty: nobody with a name
 
 
 def hold_size(size_bytes: int, traffic_class: TrafficClass) -> None:

@@ -8,7 +8,9 @@ from typing import NamedTuple
 from server.config.callers import may_be_unnamed, may_be_unnamed_at_the_door
 from server.config.schema import Config
 from server.routing.allowance import Allowance
+from server.routing.decision_id import owner_tag
 from server.routing.errors import (
+    DecisionTenant,
     KeyAmbiguous,
     KeyClass,
     KeyExpired,
@@ -16,6 +18,7 @@ from server.routing.errors import (
     KeyTenant,
     KeyUnknown,
 )
+from server.routing.key_usage import KeyUsage
 from server.routing.keys import Key, digest_of, id_of
 
 _SCHEME = "bearer"
@@ -39,10 +42,13 @@ class Caller:
     bound: Container[str] = ()  # tenants that somebody else is, who has a name for it
     allowance: Allowance = field(default_factory=Allowance)
     used_s: float | None = None
+    key_id: str = ""  # of the key that it showed, if it was one
+    usage: KeyUsage = field(default_factory=KeyUsage)
 
     def spend(self, requests: int, *, now_s: float) -> None:
         """Counts requests; raises KeyRate, and then none is counted."""
         self.allowance.spend(requests, now_s=now_s)
+        self.usage.count_requests(requests, now_s)
         self.used_s = now_s
 
     def enter(self) -> None:
@@ -68,6 +74,22 @@ class Caller:
         if self.classes and name not in self.classes:
             raise KeyClass(
                 f"the key is not for class {name}: it is for {', '.join(sorted(self.classes))}"
+            )
+
+    @property
+    def owner(self) -> bytes:
+        """As ids of decisions have it; empty of somebody without a name."""
+        return b"" if self.tenant is None else owner_tag(self.tenant)
+
+    def hold_owner(self, owner: bytes) -> None:
+        """Raises DecisionTenant for a decision that was made for another tenant.
+
+        On one that was made for nobody with a name everybody may report.
+        """
+        if owner and owner != self.owner:
+            raise DecisionTenant(
+                "the decision was made for another tenant: report on it with that tenant's key",
+                field="decision_id",
             )
 
     def claim(self, tenant: str, *, field: str) -> str:
@@ -127,7 +149,7 @@ class Callers:
         self._keys = {key.id: key for key in keys or ()}
         before, self._by_id = self._by_id, {}
         for key in self._keys.values():
-            caller = before.get(key.id) or Caller()
+            caller = before.get(key.id) or Caller(key_id=key.id)
             caller.tenant, caller.classes = key.tenant, key.classes
             caller.allowance.tune(key.requests_per_minute, key.concurrent, workers=self._workers)
             self._by_id[key.id] = caller
@@ -147,13 +169,13 @@ class Callers:
             raise KeyMissing(f"a key is needed: send {_HOW}, 'turnout keys create' makes one")
         return self._unnamed
 
-    def used(self, *, since_s: float) -> dict[str, float]:
-        """When each key was used last, of those used since then."""
-        return {
-            id_: caller.used_s
-            for id_, caller in self._by_id.items()
-            if caller.used_s is not None and caller.used_s >= since_s
-        }
+    def used(self, *, since_s: float) -> list[Caller]:
+        """Whoever showed a key, of which something was counted since then."""
+        return [
+            caller
+            for caller in self._by_id.values()
+            if caller.usage.changed_s is not None and caller.usage.changed_s >= since_s
+        ]
 
     def _settle(self) -> None:
         unnamed_may_ask = self._unnamed_may_ask and self._unnamed_may_ask_the_door

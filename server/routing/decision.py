@@ -41,6 +41,7 @@ class Decision:
     audit_probability: float  # 0: not in the audit sample
     text: str  # of the request
     unfit: int  # bit m: model m may not serve it
+    owner: bytes = b""  # the tag of the caller's tenant, who alone may report on it
 
     @property
     def reason(self) -> str:
@@ -70,7 +71,7 @@ class Decisions:
         """
         if pick.basis is Basis.PROBE:
             own = self._grounds_of(asked.reading, pick, blocked, routes)
-            return Decision(own, asked.reading, target, 1.0, asked.text, asked.unfit)
+            return Decision(own, asked.reading, target, 1.0, asked.text, asked.unfit, asked.owner)
         reading = asked.reading
         key = (reading.cell, blocked, pick.model, reading.rule)
         grounds = self._grounds.get(key)
@@ -79,7 +80,7 @@ class Decisions:
             # Priced by its own tokens, a greedy pick is made for one request.
             if pick.basis is not Basis.GREEDY and len(self._grounds) < GROUNDS_MAX:
                 self._grounds[key] = grounds
-        return Decision(grounds, reading, target, 0.0, asked.text, asked.unfit)
+        return Decision(grounds, reading, target, 0.0, asked.text, asked.unfit, asked.owner)
 
     def _grounds_of(self, reading: Reading, pick: Pick, blocked: int, routes: Routes) -> Grounds:
         config, catalog, _ = routes

@@ -30,10 +30,15 @@ _TAG_BYTES = 16
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 # Of tag and body together: 32 characters, so that none is padding, and a length says little.
 _STEP_BYTES = 24
+# As many tenants as have keys.
+_OWNERS_REMEMBERED = 1_000
 # Marks the end of the names; zeros fill up to the next step.
 _END = b"\x80"
 # kind, audit probability, issued (s), boot of the worker, count within it, expected cost
 _HEAD = struct.Struct("<BfIQQQ")
+_OWNED = 0x80  # in the kind: the owner's tag follows
+# Of names that operators give: no two of them share so many bits by chance.
+_OWNER_BYTES = 8
 _COUNT_AT, _COUNT_BYTES = 17, 8
 _NAMES = 7  # of the cell five, then model and version
 # For how many decisions ids are made ahead within a second, a KB each and its ids; when there are
@@ -52,8 +57,8 @@ class Kind(IntEnum):
     INFER = 2
 
 
-# Kind, cell, name and version of the model, audit probability, expected cost in nano-dollars.
-_Said: TypeAlias = tuple[Kind, Cell, tuple[str, str], float, int]
+# Kind, cell, the model's name and version, audit probability, expected cost in nano-dollars, owner.
+_Said: TypeAlias = tuple[Kind, Cell, tuple[str, str], float, int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ class OpenDecision:
     audit_probability: float  # 0: not in the audit sample
     issued_s: int
     expected_cost_nano_usd: int
+    owner: bytes = b""  # the tag of the tenant whose key asked for it; empty: nobody with a name
 
 
 class Sealer:
@@ -86,7 +92,7 @@ class Sealer:
         self._issued_s = 0
         self._ids: dict[_Said, Iterator[str]] = {}  # by what they say, of this second
 
-    def seal(
+    def seal(  # noqa: PLR0913 - what an id says
         self,
         kind: Kind,
         cell: Cell,
@@ -94,13 +100,14 @@ class Sealer:
         *,
         audit_probability: float,
         expected_cost_nano_usd: int,
+        owner: bytes = b"",
         now_s: float,
     ) -> str:
         """A new id, different from every other."""
         issued_s = int(now_s)
         if issued_s != self._issued_s:
             self._issued_s, self._ids = issued_s, {}
-        said = (kind, cell, model, audit_probability, expected_cost_nano_usd)
+        said = (kind, cell, model, audit_probability, expected_cost_nano_usd, owner)
         ids = self._ids.get(said)
         if ids is None:
             if len(self._ids) >= SAID_MAX:
@@ -108,7 +115,7 @@ class Sealer:
             ids = self._ids[said] = self._make(said, issued_s)
         return next(ids)
 
-    def sealing(
+    def sealing(  # noqa: PLR0913 - what an id says
         self,
         kind: Kind,
         cell: Cell,
@@ -116,10 +123,11 @@ class Sealer:
         *,
         audit_probability: float,
         expected_cost_nano_usd: int,
+        owner: bytes = b"",
         now_s: float,
     ) -> Callable[[], str]:
         """Makes new ids that all say the same, in less time than `seal`."""
-        said = (kind, cell, model, audit_probability, expected_cost_nano_usd)
+        said = (kind, cell, model, audit_probability, expected_cost_nano_usd, owner)
         return self._make(said, int(now_s)).__next__
 
     def open(self, decision_id: str, *, now_s: float) -> OpenDecision:
@@ -133,9 +141,10 @@ class Sealer:
 
     def _make(self, said: _Said, issued_s: int) -> Iterator[str]:
         """Makes ids for ever; never makes more ahead than were taken."""
-        kind, cell, model, audit_probability, cost = said
-        body = _HEAD.pack(kind, audit_probability, issued_s, self._boot, 0, cost)
-        body += _names(cell, model)
+        kind, cell, model, audit_probability, cost, owner = said
+        flags = kind | _OWNED if owner else kind
+        body = _HEAD.pack(flags, audit_probability, issued_s, self._boot, 0, cost) + owner
+        body += _names(cell, model, len(body))
         at_once = 1
         while True:
             yield from self._sealed(body, at_once)
@@ -159,20 +168,28 @@ def open_decision(key: bytes, decision_id: str, *, now_s: float) -> OpenDecision
     """Reads an id that this service made; raises DecisionInvalid or DecisionExpired."""
     body = _opened(key, decision_id)
     kind, audit, issued_s, _boot, _count, cost = _HEAD.unpack_from(body)
-    joined = body[_HEAD.size :].rstrip(b"\0").removesuffix(_END)
+    names_at = _HEAD.size + (_OWNER_BYTES if kind & _OWNED else 0)
+    joined = body[names_at:].rstrip(b"\0").removesuffix(_END)
     names = joined.decode().split("\0", _NAMES - 1)  # a version may hold anything
     if now_s - issued_s > VALID_S:
         raise DecisionExpired("the decision is older than 30 days", field="decision_id")
     return OpenDecision(
         decision_id=decision_id,
-        kind=Kind(kind),
+        kind=Kind(kind & ~_OWNED),
         cell=Cell(*names[:5]),
         model=names[5],
         version=names[6],
         audit_probability=audit,
         issued_s=issued_s,
         expected_cost_nano_usd=cost,
+        owner=body[_HEAD.size : names_at],
     )
+
+
+@lru_cache(_OWNERS_REMEMBERED)
+def owner_tag(tenant: str) -> bytes:
+    """How an id says whose it is: short, whatever the tenant is called."""
+    return hashlib.blake2b(tenant.encode(), digest_size=_OWNER_BYTES).digest()
 
 
 def _opened(key: bytes, decision_id: str) -> bytes:
@@ -191,9 +208,9 @@ def _opened(key: bytes, decision_id: str) -> bytes:
         raise _invalid() from None
 
 
-def _names(cell: Cell, model: tuple[str, str]) -> bytes:
+def _names(cell: Cell, model: tuple[str, str], before_bytes: int) -> bytes:
     joined = "\0".join((*cell, *model)).encode() + _END
-    return joined + bytes(-(_TAG_BYTES + _HEAD.size + len(joined)) % _STEP_BYTES)
+    return joined + bytes(-(_TAG_BYTES + before_bytes + len(joined)) % _STEP_BYTES)
 
 
 @lru_cache(1)

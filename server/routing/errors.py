@@ -82,6 +82,12 @@ class DecisionExpired(RoutingError):
     reason = "DECISION_EXPIRED"
 
 
+class DecisionTenant(RoutingError):
+    """The decision was made for another tenant than the one that reports on it."""
+
+    reason = "DECISION_TENANT"
+
+
 class QualityInvalid(RoutingError):
     """A feedback value outside 0 to 1."""
 

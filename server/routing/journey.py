@@ -11,6 +11,7 @@ from server.latency_buckets import latency_bucket
 from server.routing.catalog import Cell
 from server.routing.counters import Counters, Counts
 from server.routing.endpoints import Target
+from server.routing.errors import DeadlinePast
 from server.routing.patience import NO_TAILS, Tails
 from server.routing.price import charge, charge_unanswered
 from server.routing.status_meaning import STATUS_MEANINGS, Blame
@@ -210,6 +211,12 @@ class Journey:
             last = self.attempts[-1]
             return last.is_answering or STATUS_MEANINGS[last.code].misses
         return fate is ANSWERED or self.is_late
+
+
+def hold_time(timeout_s: float) -> None:
+    """Raises DeadlinePast."""
+    if timeout_s <= MARGIN_S:
+        raise DeadlinePast("the deadline leaves no time to ask a model: allow more")
 
 
 def _blame_of_broken(blame: Blame) -> Blame:

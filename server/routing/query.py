@@ -40,6 +40,7 @@ class Query:
     # Read when a rule asks for them: most requests are forwarded without.
     tensors: Callable[[], tuple[Tensor, ...]] = field(default=tuple, compare=False)
     caller: Caller | None = None  # None: nobody has a name here
+    owner: bytes = b""  # the caller's, as ids of decisions have it
 
     def sign(self, caller: Caller, *, tenant_at: str) -> None:
         """Makes it this caller's; raises KeyTenant where it says that it is another tenant's.
@@ -47,4 +48,4 @@ class Query:
         `tenant_at` is where requests name it.
         """
         self.tenant = caller.claim(self.tenant, field=tenant_at)
-        self.caller = caller
+        self.caller, self.owner = caller, caller.owner

@@ -38,15 +38,14 @@ class Router:
         *,
         chance: Callable[[], float],
     ) -> None:
-        """`slices` and `callers` have the whole, unless other workers have their parts.
-
-        `chance` is uniform in [0, 1): it spreads requests over endpoints.
+        """`slices` and `callers` have the whole, unless other workers have their parts; `chance`,
+        uniform in [0, 1), spreads requests over endpoints.
         """
         self._selector = selector
         self.slices = slices or Slices()
         self.callers = callers or Callers()
         self.admission = Admission(counters, self.slices)
-        self._sealer = sealer
+        self.sealer = sealer
         self._counters = counters
         self._routes: Routes | None = None
         self.health = HealthTracker(HealthConfig())
@@ -105,7 +104,7 @@ class Router:
         if forwarded:
             unfit |= catalog.not_forwarded
         demanding = bool(query.capabilities)
-        return Asked(reading, unfit, demanding, query.text, query.tenant, forwarded)
+        return Asked(reading, unfit, demanding, query.text, query.tenant, forwarded, query.owner)
 
     @property
     def asks_metadata(self) -> bool:
@@ -185,7 +184,7 @@ class Router:
 
         Raises RoutingError for an id that tells nothing here, and before there is a configuration.
         """
-        catalog, decision = self.catalog, self._sealer.open(decision_id, now_s=now_s)
+        catalog, decision = self.catalog, self.sealer.open(decision_id, now_s=now_s)
         if not reported.asked:
             reported = reported._replace(asked=[Told(decision.model, "", None)])
         loads, decided_s = self.endpoints.loads, decision.issued_s
@@ -194,12 +193,13 @@ class Router:
     def seal(self, decision: Decision, kind: Kind, model: Model, *, now_s: float) -> str:
         """A new decision id; `model` is the one that answers, which a grade will speak of."""
         cell = decision.reading.cell
-        decision_id = self._sealer.seal(
+        decision_id = self.sealer.seal(
             kind,
             cell,
             (model.name, model.version),
             audit_probability=decision.audit_probability,
             expected_cost_nano_usd=decision.grounds.pick.cost_nano_usd,
+            owner=decision.owner,
             now_s=now_s,
         )
         self.recent_texts.add(decision_id, decision.text, cell.domain, decision.reading.intent)
@@ -208,12 +208,13 @@ class Router:
     def sealing(self, decision: Decision, kind: Kind, *, now_s: float) -> Callable[[], str]:
         """Makes ids of the decision, each a new one, for its own model; keeps no text."""
         model = decision.target.model
-        return self._sealer.sealing(
+        return self.sealer.sealing(
             kind,
             decision.reading.cell,
             (model.name, model.version),
             audit_probability=decision.audit_probability,
             expected_cost_nano_usd=decision.grounds.pick.cost_nano_usd,
+            owner=decision.owner,
             now_s=now_s,
         )
 

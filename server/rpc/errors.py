@@ -46,6 +46,7 @@ STATUS: Mapping[type[RoutingError], grpc.StatusCode] = {
     errors.PayloadTooLarge: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.DeadlinePast: grpc.StatusCode.DEADLINE_EXCEEDED,
     errors.DecisionInvalid: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.DecisionTenant: grpc.StatusCode.PERMISSION_DENIED,
     errors.DecisionExpired: grpc.StatusCode.INVALID_ARGUMENT,
     errors.QualityInvalid: grpc.StatusCode.INVALID_ARGUMENT,
     errors.UsageDuplicate: grpc.StatusCode.ALREADY_EXISTS,

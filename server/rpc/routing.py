@@ -1,12 +1,17 @@
 """turnout.v1.RoutingService: convert, call inward, convert back. No decision is taken here."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 from time import perf_counter
 
 from server.dispatch.dispatcher import Dispatcher
 from server.dispatch.exchange import TENSORS, Asked
 from server.routing.callers import Caller
+from server.routing.decision import Decision
 from server.routing.decision_id import Kind
+from server.routing.errors import DecisionExpired, DecisionInvalid
+from server.routing.query import Query
 from server.routing.reported import Reported
 from server.routing.router import Router
 from server.rpc import convert
@@ -26,7 +31,7 @@ from server.rpc.infer_content import (
 from server.rpc.infer_events import write_events
 from server.rpc.openai_chat import INLINE_BYTES_MAX, Chat, read_chat
 from server.rpc.raw import raw
-from server.rpc.reports import Settle, settle_outcomes
+from server.rpc.reports import Listener, OnReported, Settle, settle_outcomes
 from server.rpc.responses import Responses
 from server.rpc.turns import hold, turn_of
 from server.rpc.wire import Bytes
@@ -69,6 +74,9 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
         self._now_s = now_s
         self._clock = clock
         self._chance = chance
+        # Each decision by Route, and each report that counts, is taken down where somebody does so.
+        self.on_decided: Callable[[Query, Decision, str], None] | None = None
+        self.on_reported: OnReported | None = None
 
     @raw
     async def Route(self, data: Bytes, context: Context) -> bytes:  # type: ignore[override]
@@ -88,6 +96,8 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
             decision_id = self._router.seal(
                 decision, Kind.ROUTE, decision.target.model, now_s=now_s
             )
+            if self.on_decided is not None:
+                self.on_decided(query, decision, decision_id)
         return self._responses.route(decision, decision_id, request.context.request_id)
 
     @raw
@@ -160,9 +170,11 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
 
     @raw
     async def Report(self, data: Bytes, context: Context) -> bytes:  # type: ignore[override]
-        if self._callers.is_on:
-            self._find(context)  # to report is no request, and counts for none
-        response = await settle_outcomes(data, self._settle, self._observe, turn_of(context))
+        admit = None
+        if self._callers.is_on:  # to report is no request, and counts for none
+            admit = partial(self._hold_owner, self._find(context))
+        listener = Listener(self._observe, admit, self.on_reported)
+        response = await settle_outcomes(data, self._settle, listener, turn_of(context))
         return response.SerializeToString()
 
     async def _worded(
@@ -177,6 +189,12 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
         else:
             chat = read_chat(content.data, field=content.field)
         return chat, asked_by_chat(content.data, chat, streams=streams)
+
+    def _hold_owner(self, caller: Caller, decision_id: str) -> None:
+        """Raises DecisionTenant; of what is no id of ours, whoever settles it says so."""
+        with suppress(DecisionInvalid, DecisionExpired):
+            decision = self._router.sealer.open(decision_id, now_s=self._now_s())
+            caller.hold_owner(decision.owner)
 
     def _observe(self, decision_id: str, reported: Reported) -> None:
         self._router.observe(decision_id, reported, now_s=self._now_s())

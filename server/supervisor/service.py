@@ -21,6 +21,7 @@ from server.config.state_dir import state_dir
 from server.named_files.check import served_findings
 from server.rpc.admin_secret_file import AdminSecretError, read_secret_hash
 from server.supervisor.acceptor import Acceptor
+from server.supervisor.access_log import access_log_at
 from server.supervisor.child import Child, StartError, keep, start_all
 from server.supervisor.folder_watch import FolderWatch
 from server.supervisor.hang_up import HangUp
@@ -89,6 +90,7 @@ async def supervise(
             config_path=config_path,
             tls=config.listeners.tls,
             worker_memory_mib=config.worker_memory_mib,
+            access_log=access_log_at(config.access_log),
             workers=workers,
         )
         control = Child(

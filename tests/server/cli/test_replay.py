@@ -109,3 +109,25 @@ def test_a_missing_log_is_named(run: Run, config: Path, tmp_path: Path) -> None:
     result = run("replay", config, tmp_path / "nothing")
     assert result.exit_code == 1
     assert "there is no queries.csv" in result.stderr
+
+
+def test_the_access_log_of_a_service_is_replayed(run: Run, config: Path, tmp_path: Path) -> None:
+    lines = [
+        {
+            "event": "request",
+            "time": f"2025-12-01T02:{n // 60:02}:{n % 60:02}.000+00:00",
+            "class": "all",
+            "model": "small",
+            "fate": "answered",
+            "read_tokens": 100,
+            "output_tokens": 50,
+        }
+        for n in range(200)
+    ]
+    log = tmp_path / "access"
+    log.mkdir()
+    (log / "worker-0.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    result = run("replay", config, log, "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert (told["requests"], told["guessed"]) == (200, 1.0)

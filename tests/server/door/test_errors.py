@@ -23,6 +23,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "openai.md").read_text()
 NEVER_ANSWERED = {
     errors.UsageDuplicate,
     errors.DecisionExpired,
+    errors.DecisionTenant,
     errors.QualityInvalid,
     errors.ReaderStalled,
 }

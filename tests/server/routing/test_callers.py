@@ -228,8 +228,9 @@ def test_what_a_key_has_asked_still_counts_when_others_are_put_in_force() -> Non
 def test_it_is_known_when_a_key_was_used_last() -> None:
     made = callers(key(), key(secret(1, "bbbbbbbbbb"), id_="bbbbbbbbbb"))
     made.find(bearer(secret()), now_s=NOW_S).spend(1, now_s=NOW_S)
-    assert made.used(since_s=0.0) == {"aaaaaaaaaa": NOW_S}
-    assert made.used(since_s=NOW_S + 1) == {}
+    (used,) = made.used(since_s=0.0)
+    assert (used.key_id, used.used_s, used.usage.requests) == ("aaaaaaaaaa", NOW_S, 1)
+    assert made.used(since_s=NOW_S + 1) == []
 
 
 def test_no_more_is_remembered_than_the_keys_that_are_in_force() -> None:

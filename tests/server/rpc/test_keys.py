@@ -318,3 +318,34 @@ async def test_a_stream_is_a_call_that_is_open_until_it_has_ended(worded: Servic
     second = streaming(worded, shows(A))
     assert (await second.read()).text_delta == "Pa"
     second.cancel()
+
+
+async def test_a_decision_is_reported_on_by_its_own_tenant_alone(service: Service) -> None:
+    service.ledger.counts = True
+    mine = (await service.routing.Route(route_request(), metadata=shows(A))).decision_id
+    answered = await service.routing.Infer(infer_request(), metadata=shows(B))
+    nobodys = (await service.routing.Route(route_request())).decision_id
+    ids = [mine, answered.decision_id, nobodys, "none of ours"]
+    request = pb.ReportRequest(outcomes=[pb.Outcome(decision_id=id_) for id_ in ids])
+    reasons = {}
+    for name, shown in (("a", shows(A)), ("b", shows(B)), ("unnamed", ())):
+        results = (await service.routing.Report(request, metadata=shown)).results
+        reasons[name] = [one.reason for one in results]
+        refused = next(one for one in results if one.reason)
+        assert refused.message.startswith("decision_id: the decision was made for another tenant")
+    others = "DECISION_TENANT"
+    assert reasons == {
+        "a": ["", others, "", ""],  # what is none of ours, the control plane refuses
+        "b": [others, "", "", ""],
+        "unnamed": [others, others, "", ""],
+    }
+
+
+async def test_a_batch_is_reported_on_by_its_own_tenant_alone(service: Service) -> None:
+    service.ledger.counts = True
+    batch = pb.RouteBatchRequest(requests=[route_request()] * 3)
+    results = (await service.routing.RouteBatch(batch, metadata=shows(A))).results
+    request = pb.ReportRequest(outcomes=[pb.Outcome(decision_id=results[2].decision_id)])
+    (mine,) = (await service.routing.Report(request, metadata=shows(A))).results
+    (others,) = (await service.routing.Report(request, metadata=shows(B))).results
+    assert (mine.reason, others.reason) == ("", "DECISION_TENANT")

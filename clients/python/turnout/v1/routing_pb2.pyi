@@ -847,7 +847,8 @@ class OutcomeResult(google.protobuf.message.Message):
     DECISION_INVALID: not an id of this service; DECISION_EXPIRED: too old to be counted;
     QUALITY_INVALID: a value outside 0 to 1; REQUEST_INVALID: another field holds what it may not;
     USAGE_DUPLICATE: the usage of this decision has been counted already, its feedback counts;
-    USAGE_ALREADY_COUNTED: an Infer has counted its own usage, its feedback counts.
+    USAGE_ALREADY_COUNTED: an Infer has counted its own usage, its feedback counts;
+    DECISION_TENANT: it was made for another tenant than that of the key that reports.
     """
     message: builtins.str
     """What is wrong and what would be right."""
