@@ -21,6 +21,7 @@ from server.rpc.malformed import parsed
 from server.rpc.raw import is_raw, whole
 from server.rpc.retry_info import retry_info
 from server.rpc.wire import Bytes
+from server.telemetry.faults import trace_of
 from server.transport.grpc.methods import takes_views
 
 _Read: TypeAlias = Callable[[Bytes], Any]
@@ -170,7 +171,7 @@ class ErrorAnswering:
     async def _refuse(self, context: Context, error: Exception) -> None:
         status = status_of(error)
         if status.code == grpc.StatusCode.INTERNAL.value[0] and not isinstance(error, RoutingError):
-            _log.error("unexpected error", exc_info=error)
+            _log.error("unexpected error", error=type(error).__name__, trace=trace_of(error))
         self._on_refused(reason_of(error))
         await abort(context, status, error.trailers if isinstance(error, RoutingError) else ())
 

@@ -1,6 +1,6 @@
 """Structured logs on stderr: JSON for machines, lines with colour for a terminal.
 
-What nobody caught on an event loop is logged too, with its traceback: it is a fault of ours.
+What nobody caught on an event loop is logged too, with where it was: it is a fault of ours.
 """
 
 import asyncio
@@ -10,6 +10,8 @@ from typing import Any
 
 import structlog
 from structlog.typing import Processor
+
+from server.telemetry.faults import trace_of
 
 _log = structlog.get_logger()
 
@@ -57,4 +59,6 @@ def _renderers() -> list[Processor]:
 
 def _log_error(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     what = str(context.get("message", "")).partition("(")[0]
-    _log.error("unhandled in the event loop", what=what, exc_info=context.get("exception"))
+    error = context.get("exception")
+    trace = {} if error is None else {"error": type(error).__name__, "trace": trace_of(error)}
+    _log.error("unhandled in the event loop", what=what, **trace)

@@ -20,6 +20,7 @@ from server.transport.grpc.answer import CallFailed, NeverSent
 from server.transport.held_bytes import HeldBytes
 from server.transport.sockets.client_tls import ClientCertificates
 from server.transport.sockets.tls import HTTP_2, TlsError
+from server.upstream.oip_words import told_words
 from server.wire import oip_pb2
 
 _METHOD = "/inference.GRPCInferenceService/ModelInfer"
@@ -73,8 +74,10 @@ class OipUpstream:
                 _METHOD, (asked.body, addressing(model)), timeout_s=timeout_s, metadata=metadata
             )
         except CallFailed as failure:
-            is_sent = not isinstance(failure, NeverSent)
-            raise EndpointError(failure.code, str(failure), is_sent=is_sent) from None
+            if isinstance(failure, NeverSent):
+                raise EndpointError(failure.code, str(failure), is_sent=False) from None
+            words = told_words(failure.code, str(failure), asked.body)
+            raise EndpointError(failure.code, words) from None
         return Reply(answer)
 
     async def is_ready(self, address: str, model: Model, timeout_s: float) -> bool:

@@ -7,6 +7,7 @@ errors are logged and traced, and prompts are nobody's business there.
 import json
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from server.upstream.openai.usage import Json
@@ -64,12 +65,15 @@ def told_in(body: bytes) -> Told:
 
 def fit_to_pass_on(words: str, request: bytes, secrets: Iterable[str]) -> str:
     """The words, in one line; empty where they quote the request or a secret."""
+    if len(request) > COMPARED_BYTES_MAX:
+        return ""
+    return fit_among(words, chain(secrets, _values(request)))
+
+
+def fit_among(words: str, private: Iterable[str]) -> str:
+    """The words, in one line; empty where they quote something private."""
     bare = _bare(words)
-    if not bare or len(request) > COMPARED_BYTES_MAX:
-        return ""
-    if any(_quotes(bare, _bare(secret)) for secret in secrets):
-        return ""
-    if any(_quotes(bare, value) for value in _values(request)):
+    if not bare or any(_quotes(bare, _bare(text)) for text in private):
         return ""
     return " ".join("".join(c if c.isprintable() else " " for c in words).split())
 
@@ -91,7 +95,7 @@ def _values(request: bytes) -> Iterator[str]:
     while waiting:
         value = waiting.pop()
         if isinstance(value, str):
-            yield _bare(value)
+            yield value
         elif isinstance(value, list):
             waiting += value
         elif isinstance(value, dict):
