@@ -12,6 +12,7 @@ import structlog
 from server.app.plan_age import PlanAge
 from server.app.stats import Pushes, push_request, tell_door, tell_transport
 from server.control.client import ControlClient
+from server.routing.callers import Caller
 from server.routing.counters import Counters
 from server.routing.errors import ControlPlaneDown
 from server.routing.router import Router
@@ -115,7 +116,7 @@ class Pusher:
         epoch, number = self._keys
         request.keys_number = number if epoch == request.epoch else 0
         used = self._router.callers.used(since_s=self._used_s)
-        request.keys_used.extend(KeyUse(id=one.key_id, used_s=one.used_s or 0.0) for one in used)
+        request.keys_used.extend(map(_key_use, used))
 
     def _tell_plan(self, request: PushStatsRequest, control: ControlClient) -> None:
         """The log says when nobody stands by the plan any more, whatever the reason."""
@@ -130,3 +131,15 @@ class Pusher:
         request.config_number = self._config_number
         if age_s is not None:
             request.plan_age_s = age_s
+
+
+def _key_use(caller: Caller) -> KeyUse:
+    usage = caller.usage
+    return KeyUse(
+        id=caller.key_id,
+        used_s=caller.used_s or 0.0,
+        requests=usage.requests,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cost_nano_usd=usage.cost_nano_usd,
+    )

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -15,6 +15,7 @@ from rich.text import Text
 from server.cli.admin import Admin, asks_admin, asks_admin_unless_subcommand
 from server.cli.figures import age
 from server.cli.terminal import AsJson, console, fail, json_of, plain_table
+from server.money import usd
 from turnout.v1 import admin_pb2 as pb
 
 _UNITS_S: Mapping[str, int] = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -172,7 +173,7 @@ def table(response: pb.ListKeysResponse, *, now_s: float) -> Table:
             f"{key.requests_per_minute:,}" if key.HasField("requests_per_minute") else "any",
             f"{key.concurrent:,}" if key.HasField("concurrent") else "any",
             _state(key, now_s),
-            _used(key, now_s),
+            "\n".join(_used(key, now_s)),
             key.note,
         )
     return found
@@ -190,10 +191,18 @@ def _state(key: pb.Key, now_s: float) -> Text:
     return Text(until, "yellow") if left_s < _SEVERAL_DAYS_S else Text(until)
 
 
-def _used(key: pb.Key, now_s: float) -> str:
+def _used(key: pb.Key, now_s: float) -> Iterator[str]:
+    """When last, how much, and what that took."""
     if not key.HasField("last_used"):
-        return "never"
-    return f"{age(now_s - key.last_used.seconds)} ago"
+        yield "never"
+        return
+    yield f"{age(now_s - key.last_used.seconds)} ago"
+    if key.requests:
+        yield f"{key.requests:,} asked"
+    if tokens := key.input_tokens + key.output_tokens:
+        yield f"{tokens:,} tokens"
+    if key.cost_nano_usd:
+        yield usd(key.cost_nano_usd)
 
 
 def _moment(at: Timestamp) -> str:

@@ -17,6 +17,7 @@ from server.control.kept_config import KeptConfig
 from server.control.kept_file import FileRefused, read_own, set_aside, write_whole
 from server.control.key_messages import key_set
 from server.control.key_ring import RING_BYTES_MAX, KeyRecord, KeyRing, Terms
+from server.control.key_totals import KeyTotal, KeyTotals
 from server.control.update_log import Author, Update
 from server.routing.keys import ID_ALPHABET, ID_CHARS, SECRET_BYTES, digest_of, whole
 from turnout.v1.control_pb2 import KeyUse, WatchKeysResponse
@@ -49,6 +50,7 @@ class KeyKeeper:
         self._on_disk = self._ring
         self._ids = _ids_in(self._ring)  # revoked ones too
         self._used: dict[str, float] = {}  # of these
+        self.totals = KeyTotals()
         self._news = asyncio.Event()
         self._told = key_set(self._ring, epoch=epoch, number=1)
 
@@ -85,11 +87,14 @@ class KeyKeeper:
         """The key, by which nobody is served from now on; raises NotFound, or OSError."""
         return await asyncio.shield(self._revoke(id_, by))
 
-    def count_use(self, used: Iterable[KeyUse]) -> None:
-        """Takes from a push when keys were used last."""
+    def count_use(self, used: Iterable[KeyUse], *, worker: str = "", boot: str = "") -> None:
+        """Takes from a push when keys were used last, and what that worker has counted of them."""
         for use in used:
-            if use.id in self._ids and use.used_s > self._used.get(use.id, 0.0):
-                self._used[use.id] = use.used_s
+            if use.id not in self._ids:
+                continue
+            self._used[use.id] = max(use.used_s, self._used.get(use.id, 0.0))
+            total = use.requests, use.input_tokens, use.output_tokens, use.cost_nano_usd
+            self.totals.count(worker, boot, use.id, KeyTotal(*total))
 
     async def write_again(self) -> None:
         """Writes what others have removed since, and when keys were used; a full disk is told."""
@@ -137,6 +142,7 @@ class KeyKeeper:
         self._ring = self._on_disk = ring
         self._ids = _ids_in(ring)
         self._used = {key: used_s for key, used_s in self._used.items() if key in self._ids}
+        self.totals.keep(self._ids)
         self._publish()
 
     def _publish(self) -> None:

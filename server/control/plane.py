@@ -124,7 +124,7 @@ class ControlPlane:
         now_s = self._clock()
         self._knowledge.count_push(push, now_s=now_s)
         self._classifier.keep_texts(push)
-        self.keys.count_use(push.keys_used)
+        self.keys.count_use(push.keys_used, worker=push.worker, boot=push.boot)
         up = self._knowledge.models_up(now_s=now_s)
         if up != self._up:
             _log.info("models up", models=sorted(up), before=sorted(self._up))
@@ -195,7 +195,8 @@ class ControlPlane:
     def values(self) -> dict[str, list[readings.Point]]:
         """What counters and gauges stand at, for those who export."""
         plan, changed = self._corridor.plan, self._corridor.changed
-        return readings.values(self._knowledge, plan, changed, now_s=self._clock())
+        values = readings.values(self._knowledge, plan, changed, now_s=self._clock())
+        return values | readings.of_keys(self.keys.ring.records, self.keys.totals)
 
     def durations(self) -> list[readings.Duration]:
         """How long requests took, for those who export."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from server.control.key_ring import KeyRecord
+from server.control.key_totals import KeyTotals
 from server.control.knowledge import Knowledge
 from server.money import to_usd
 from server.transport import limit_names
@@ -39,6 +41,21 @@ def values(
         **_unreported(knowledge, now_s),
         **_floors(plan),
         **_budgets(knowledge, now_s),
+    }
+
+
+def of_keys(records: Sequence[KeyRecord], totals: KeyTotals) -> dict[str, list[Point]]:
+    """What was asked by each key, of those that were used at all."""
+    told = [({"key": one.id, "tenant": one.terms.tenant}, totals.of(one.id)) for one in records]
+    used = [(names, total) for names, total in told if total.requests]
+    return {
+        "turnout.key.requests": [(names, total.requests) for names, total in used],
+        "turnout.key.cost": [(names, to_usd(total.cost_nano_usd)) for names, total in used],
+        "turnout.key.tokens": [
+            (names | {"type": kind}, tokens)
+            for names, total in used
+            for kind, tokens in (("input", total.input_tokens), ("output", total.output_tokens))
+        ],
     }
 
 

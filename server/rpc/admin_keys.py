@@ -42,7 +42,11 @@ async def create_key(
 def list_keys(plane: ControlPlane) -> pb.ListKeysResponse:
     """The newest first."""
     ring, now_s = plane.keys.ring, plane.now_s()
-    keys = (key_message(record, now_s=now_s) for record in reversed(ring.records))
+    keys = [key_message(record, now_s=now_s) for record in reversed(ring.records)]
+    for key in keys:
+        total = plane.keys.totals.of(key.id)
+        key.requests, key.cost_nano_usd = total.requests, total.cost_nano_usd
+        key.input_tokens, key.output_tokens = total.input_tokens, total.output_tokens
     return pb.ListKeysResponse(keys=keys, lost=ring.lost)
 
 

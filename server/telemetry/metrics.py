@@ -41,6 +41,9 @@ COUNTERS: Mapping[str, tuple[str, str]] = {
     "turnout.shed": ("{request}", "Requests that were refused because they did not fit."),
     "turnout.model.changes": ("{time}", "How often grades showed a model to have changed."),
     "turnout.feedback": ("{grade}", "Grades of answers: only audited ones count for floors."),
+    "turnout.key.requests": ("{request}", "Requests that a key was let ask."),
+    "turnout.key.tokens": ("{token}", "Tokens of what was forwarded for a key, by type."),
+    "turnout.key.cost": ("USD", "What was forwarded for a key cost."),
     "turnout.transport.calls": ("{call}", "Calls that callers began; grpcio's server has none."),
     "turnout.transport.limits_reached": ("{time}", "How often each limit was reached."),
 }

@@ -12,11 +12,15 @@ from turnout.v1 import admin_pb2 as pb
 
 NOW_S = 1_700_000_000
 SHOWN = """\
-id          tenant  classes          a minute  at once  state                   used     note
-───────────────────────────────────────────────────────────────────────────────────────────────
+id          tenant  classes          a minute  at once  state                   used          note
+────────────────────────────────────────────────────────────────────────────────────────────────────
 cccccccccc  team-c  all                   any      any  revoked                 3 h ago
-bbbbbbbbbb  team-b  all                   any        5  expired                 never    a test
-aaaaaaaaaa  team-a  support, search     1,200      any  until 2023-11-15 22:13  5 s ago\
+                                                                                7 asked
+bbbbbbbbbb  team-b  all                   any        5  expired                 never         a test
+aaaaaaaaaa  team-a  support, search     1,200      any  until 2023-11-15 22:13  5 s ago
+                                                                                1,204 asked
+                                                                                5,600 tokens
+                                                                                $0.31\
 """
 
 
@@ -31,6 +35,7 @@ def keys() -> list[pb.Key]:
             tenant="team-c",
             revoked=moment(NOW_S),
             last_used=moment(NOW_S - 3 * 3_600),
+            requests=7,
         ),
         pb.Key(id="bbbbbbbbbb", tenant="team-b", concurrent=5, expires=moment(1), note="a test"),
         pb.Key(
@@ -40,6 +45,10 @@ def keys() -> list[pb.Key]:
             requests_per_minute=1_200,
             expires=moment(NOW_S + 86_400),
             last_used=moment(NOW_S - 5),
+            requests=1_204,
+            input_tokens=5_000,
+            output_tokens=600,
+            cost_nano_usd=310_000_000,
         ),
     ]
 

@@ -191,6 +191,15 @@ async def test_when_a_key_was_used_last_outlives_a_restart(kept: Kept, tmp_path:
     assert Kept(tmp_path).keeper.ring.find(record.id).used_s == NOW_S + 2
 
 
+async def test_what_a_key_asked_and_took_is_summed_over_workers(kept: Kept) -> None:
+    record, _ = await kept.keeper.create(TERMS, by=AUTHOR)
+    counted = {"requests": 3, "input_tokens": 20, "output_tokens": 5, "cost_nano_usd": 70}
+    use = KeyUse(id=record.id, used_s=NOW_S, **counted)
+    for worker in ("worker-0", "worker-1"):
+        kept.keeper.count_use([use], worker=worker, boot="b1")
+    assert kept.keeper.totals.of(record.id) == (6, 40, 10, 140)
+
+
 async def test_a_use_of_a_key_that_there_is_not_is_not_remembered(kept: Kept) -> None:
     await kept.keeper.create(TERMS, by=AUTHOR)
     kept.keeper.count_use([KeyUse(id="bbbbbbbbbb", used_s=NOW_S)])

@@ -1,6 +1,8 @@
 import pytest
 
 from server.control import readings
+from server.control.key_ring import Hashed, KeyRecord, Terms
+from server.control.key_totals import KeyTotal, KeyTotals
 from server.control.knowledge import Knowledge
 from server.telemetry.metrics import COUNTERS, GAUGES
 from server.transport import limit_names
@@ -39,7 +41,22 @@ def read(knowledge: Knowledge, of: Plan | None = None) -> dict[str, dict[tuple[s
 
 
 def test_every_metric_that_is_declared_is_read_and_no_other() -> None:
-    assert read(Knowledge(service())).keys() == COUNTERS.keys() | GAUGES.keys()
+    of_keys = readings.of_keys((), KeyTotals())
+    found = read(Knowledge(service())).keys() | of_keys.keys()
+    assert found == COUNTERS.keys() | GAUGES.keys()
+
+
+def test_what_a_key_asked_and_took_is_told_of_those_that_were_used() -> None:
+    terms, secret = Terms("team-a"), (Hashed("0" * 64),)
+    records = [KeyRecord(id_, terms, secret, created_s=NOW_S) for id_ in ("used", "unused")]
+    totals = KeyTotals()
+    totals.count("worker-0", "b1", "used", KeyTotal(3, 20, 5, 2_000_000_000))
+    names = {"key": "used", "tenant": "team-a"}
+    assert readings.of_keys(records, totals) == {
+        "turnout.key.requests": [(names, 3)],
+        "turnout.key.cost": [(names, 2.0)],
+        "turnout.key.tokens": [(names | {"type": "input"}, 20), (names | {"type": "output"}, 5)],
+    }
 
 
 def test_requests_are_told_by_how_they_ended() -> None:

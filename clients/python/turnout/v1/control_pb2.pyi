@@ -427,7 +427,7 @@ class PushStatsRequest(google.protobuf.message.Message):
 
     @property
     def keys_used(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___KeyUse]:
-        """Of the keys that were used since the last push that was answered, when last."""
+        """Of the keys of which something was counted since the last push that was answered."""
 
     def __init__(
         self,
@@ -464,15 +464,28 @@ class KeyUse(google.protobuf.message.Message):
 
     ID_FIELD_NUMBER: builtins.int
     USED_S_FIELD_NUMBER: builtins.int
+    REQUESTS_FIELD_NUMBER: builtins.int
+    INPUT_TOKENS_FIELD_NUMBER: builtins.int
+    OUTPUT_TOKENS_FIELD_NUMBER: builtins.int
+    COST_NANO_USD_FIELD_NUMBER: builtins.int
     id: builtins.str
     used_s: builtins.float
+    requests: builtins.int
+    """Since the worker's start: requests that it was let ask, and what those took that were forwarded."""
+    input_tokens: builtins.int
+    output_tokens: builtins.int
+    cost_nano_usd: builtins.int
     def __init__(
         self,
         *,
         id: builtins.str = ...,
         used_s: builtins.float = ...,
+        requests: builtins.int = ...,
+        input_tokens: builtins.int = ...,
+        output_tokens: builtins.int = ...,
+        cost_nano_usd: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["id", b"id", "used_s", b"used_s"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cost_nano_usd", b"cost_nano_usd", "id", b"id", "input_tokens", b"input_tokens", "output_tokens", b"output_tokens", "requests", b"requests", "used_s", b"used_s"]) -> None: ...
 
 Global___KeyUse: typing_extensions.TypeAlias = KeyUse
 
