@@ -28,7 +28,7 @@ Assignments = Annotated[
 ]
 
 
-# Fields of these kinds are never without a value.
+# Fields of these kinds are never without a value, unless they say that they may be.
 _ALWAYS_SET = (FieldDescriptor.CPPTYPE_STRING, FieldDescriptor.CPPTYPE_BOOL)
 
 
@@ -62,7 +62,7 @@ def _assign(message: Message, key: str, text: str) -> None:
     elif field.message_type is not None:
         if text != NONE:
             raise typer.BadParameter(f"{key}: only none can be given, which removes it")
-    elif field.cpp_type in _ALWAYS_SET or text != NONE:
+    elif text != NONE or (field.cpp_type in _ALWAYS_SET and not field.has_presence):
         setattr(message, last, _value(field, key, text))
 
 

@@ -52,13 +52,18 @@ def show(answer: Answer, view: Callable[[Answer], RenderableType], *, as_json: b
         console().print(view(answer))
 
 
+# Where a key is: a key may stand there by mistake.
+_NEVER_TOLD = frozenset({"api_key_env", "api_key_file"})
+
+
 def show_changed(name: str, found: Message, keys: Iterable[str], *, as_json: bool) -> None:
     """Prints what an entry says now where it was changed, and for how long; or it all as JSON."""
     if as_json:
         print(json_of(found))
         return
     for key in keys:
-        console().print(Text.assemble(f"{name}: {key} is ", (_said(found, key), "bold green")))
+        said = "changed" if key in _NEVER_TOLD else _said(found, key)
+        console().print(Text.assemble(f"{name}: {key} is ", (said, "bold green")))
     console().print(Text(_UNTIL, "dim"), soft_wrap=True)
 
 

@@ -13,8 +13,8 @@ from server.config.schema import Config
 Section = Literal["models", "classes", "budgets"]
 
 _KEY_MOVES = (
-    "would send the model's key to another place: name api_key_env, api_key_file or headers again "
-    "in the same change, or change the file and reload it"
+    "would send what {} names to another place: name it again in the same change, "
+    "or change the file and reload it"
 )
 _SECRET_KEYS = ("api_key_env", "api_key_file", "headers")
 
@@ -43,8 +43,10 @@ def updated(
         names.append(name)
         entries.append({"name": name})
     index = names.index(name)
-    if section == "models" and _moves_key(entries[index], changes):
-        raise ConfigError((Diagnostic(f"{section}[{index}].endpoints", None, _KEY_MOVES),))
+    moved = _moved_keys(entries[index], changes) if section == "models" else []
+    if moved:
+        message = _KEY_MOVES.format(" and ".join(moved))
+        raise ConfigError((Diagnostic(f"{section}[{index}].endpoints", None, message),))
     entries[index] = _merged(entries[index], changes)
     if entries[index]["name"] != name:
         path = f"{section}[{index}].name"
@@ -59,14 +61,14 @@ def with_classifier(config: Config, file: str) -> Config:
     return config.model_copy(update={"classifier": named})
 
 
-def _moves_key(model: Mapping[str, object], changes: Mapping[str, object]) -> bool:
-    """Whether a key would go where nobody said that it may."""
+def _moved_keys(model: Mapping[str, object], changes: Mapping[str, object]) -> list[str]:
+    """What would go where nobody said that it may."""
     before, after = model.get("endpoints"), changes.get("endpoints")
     if not isinstance(before, list) or not isinstance(after, list | tuple):
-        return False
-    has_key = any(model.get(key) for key in _SECRET_KEYS)
-    names_it = any(key in changes for key in _SECRET_KEYS)
-    return has_key and not names_it and not set(after) <= set(before)
+        return []
+    if set(after) <= set(before):
+        return []
+    return [key for key in _SECRET_KEYS if model.get(key) and key not in changes]
 
 
 def _merged(old: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:

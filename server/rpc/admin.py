@@ -29,6 +29,7 @@ from server.rpc.admin_changes import (
     masked,
     model_changes,
     of_new_model,
+    without_unsaid_keys,
 )
 from server.rpc.admin_keys import create_key, list_keys, revoke_key, rotate_key
 from server.rpc.admin_reload import reload_response
@@ -99,6 +100,8 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         else:
             _entry("model", self._plane.config.models, name)
             changes = masked(changes, request.update_mask.paths)
+        if not request.update_mask.paths:
+            changes = without_unsaid_keys(changes)
         config = await self._update(
             "model", name, changes, context, allow_missing=request.allow_missing
         )

@@ -12,6 +12,8 @@ from server.routing.errors import InvalidRequest
 from turnout.v1 import admin_pb2 as pb
 
 Changes = Mapping[str, object]  # nested as the configuration is
+# Where a model's key is: told to nobody, for a key may stand there by mistake.
+KEY_SOURCES = ("api_key_env", "api_key_file")
 
 _NONE = "none"  # what removes an aim, as it removes a floor
 
@@ -24,6 +26,7 @@ def model_changes(model: pb.Model) -> Changes:
         "protocol": model.protocol,
         "endpoints": list(model.endpoints),
         "upstream_name": model.upstream_name,
+        **{key: getattr(model, key) or None for key in KEY_SOURCES},
         "enabled": model.enabled,
         "price": {
             **_tokens(price),
@@ -78,6 +81,11 @@ def budget_changes(budget: pb.Budget) -> Changes:
     """What can change of a budget; an aim only where one is given, for callers may know of none."""
     aim = {"aim": budget.aim} if budget.aim else {}
     return {"amount_usd": budget.amount_usd, **aim}
+
+
+def without_unsaid_keys(changes: Changes) -> Changes:
+    """The changes, but for where a key is if it is not said: an answer never has it."""
+    return {k: v for k, v in changes.items() if k not in KEY_SOURCES or v is not None}
 
 
 def masked(changes: Changes, paths: Iterable[str]) -> Changes:

@@ -74,3 +74,16 @@ def test_what_cannot_be_set_is_told_by_its_key(
     result = run("model", "set", "small", *assignments, "--admin", address)
     assert result.exit_code == 2
     assert said in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_where_a_key_is_can_be_set_and_is_not_shown(
+    run: Run, address: str, answers: Answers
+) -> None:
+    assigned = "endpoints=https://b.example/v1", "api_key_env=B_KEY", "api_key_file=none"
+    result = run("model", "set", "small", *assigned, "--admin", address)
+    assert result.exit_code == 0
+    assert answers.updated.model.api_key_env == "B_KEY"
+    assert not answers.updated.model.HasField("api_key_file")
+    assert list(answers.updated.update_mask.paths)[1:] == ["api_key_env", "api_key_file"]
+    assert "small: api_key_env is changed" in result.stdout
+    assert "B_KEY" not in result.stdout

@@ -112,11 +112,20 @@ KEYS: list[dict[str, object]] = [
 def test_a_change_of_where_a_key_goes_names_the_key_again(key: dict[str, object]) -> None:
     config = updated(CONFIG, "models", "hosted", KEYED | key, allow_missing=True)
     moved = {"endpoints": ["https://a.example/v1", "https://evil.example/v1"]}
-    with pytest.raises(ConfigError, match=r"models\[2\].endpoints: would send the model's key"):
+    with pytest.raises(ConfigError, match=r"models\[2\].endpoints: would send what"):
         updated(config, "models", "hosted", moved)
     assert updated(config, "models", "hosted", moved | key).models[2].endpoints[1] == (
         "https://evil.example/v1"
     )
+
+
+def test_each_secret_of_a_model_is_named_again() -> None:
+    secrets = KEYS[0] | KEYS[2]
+    config = updated(CONFIG, "models", "hosted", KEYED | secrets, allow_missing=True)
+    moved = {"endpoints": ["https://evil.example/v1"]}
+    with pytest.raises(ConfigError, match="would send what headers names to another place"):
+        updated(config, "models", "hosted", moved | KEYS[0])
+    assert updated(config, "models", "hosted", moved | secrets).models[2].api_key_env == "A_KEY"
 
 
 @pytest.mark.parametrize("endpoints", [["https://a.example/v1"], ["https://b.example/v1"]])

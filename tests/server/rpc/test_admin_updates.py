@@ -113,3 +113,46 @@ async def test_over_tcp_the_address_that_showed_the_token_is_kept(tmp_path: Path
         (found,) = (await admin.ListUpdates(pb.ListUpdatesRequest())).updates
     await server.stop(None)
     assert (found.who, found.operator) == ("token from 127.0.0.1", "")
+
+
+HOSTED = pb.Model(
+    name="hosted",
+    protocol="openai",
+    endpoints=["https://a.example/v1"],
+    enabled=True,
+    api_key_env="A_KEY",
+    price=pb.Price(request_usd=1.0),
+    prior_accuracy=0.5,
+)
+
+
+async def test_a_model_moves_with_a_key_that_is_named_again_and_told_to_nobody(
+    served: Served,
+) -> None:
+    added = await served.admin.UpdateModel(pb.UpdateModelRequest(model=HOSTED, allow_missing=True))
+    assert not added.model.HasField("api_key_env")
+    moved = pb.Model(name="hosted", endpoints=["https://b.example/v1"], api_key_env="B_KEY")
+    alone = pb.UpdateModelRequest(model=moved, update_mask=FieldMask(paths=["endpoints"]))
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await served.admin.UpdateModel(alone)
+    assert "model.endpoints: would send what api_key_env names" in (refused.value.details() or "")
+    both = pb.UpdateModelRequest(
+        model=moved, update_mask=FieldMask(paths=["endpoints", "api_key_env"])
+    )
+    await served.admin.UpdateModel(both)
+    found = served.plane.config.models[-1]
+    assert (found.endpoints, found.api_key_env) == (("https://b.example/v1",), "B_KEY")
+    listed = await served.admin.ListModels(pb.ListModelsRequest())
+    assert "B_KEY" not in str(listed)
+    assert "B_KEY" not in str(await updates(served))
+
+
+async def test_an_update_without_a_mask_leaves_a_key_that_is_not_said(served: Served) -> None:
+    await served.admin.UpdateModel(pb.UpdateModelRequest(model=HOSTED, allow_missing=True))
+    again = pb.Model()
+    again.CopyFrom(HOSTED)
+    again.ClearField("api_key_env")
+    again.version = "2"
+    await served.admin.UpdateModel(pb.UpdateModelRequest(model=again))
+    found = served.plane.config.models[-1]
+    assert (found.version, found.api_key_env) == ("2", "A_KEY")

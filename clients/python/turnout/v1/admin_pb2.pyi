@@ -174,6 +174,8 @@ class Model(google.protobuf.message.Message):
     PRIOR_ACCURACY_FIELD_NUMBER: builtins.int
     PRIOR_GRADES_FIELD_NUMBER: builtins.int
     CAPABILITIES_FIELD_NUMBER: builtins.int
+    API_KEY_ENV_FIELD_NUMBER: builtins.int
+    API_KEY_FILE_FIELD_NUMBER: builtins.int
     name: builtins.str
     version: builtins.str
     protocol: builtins.str
@@ -186,6 +188,12 @@ class Model(google.protobuf.message.Message):
     """From 0 to 1."""
     prior_grades: builtins.int
     """How many graded answers prior_accuracy was found on. 0: it is a guess."""
+    api_key_env: builtins.str
+    """Where the key is that endpoints of openai are asked with: the name of an environment variable of
+    the service, or the path of a file. Only in updates, never in an answer; an update without a
+    mask leaves what is absent as it is. Whoever changes endpoints names it again in the same update.
+    """
+    api_key_file: builtins.str
     @property
     def endpoints(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
     @property
@@ -208,9 +216,15 @@ class Model(google.protobuf.message.Message):
         prior_accuracy: builtins.float = ...,
         prior_grades: builtins.int = ...,
         capabilities: collections.abc.Iterable[builtins.str] | None = ...,
+        api_key_env: builtins.str | None = ...,
+        api_key_file: builtins.str | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["capacity", b"capacity", "price", b"price"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["capabilities", b"capabilities", "capacity", b"capacity", "enabled", b"enabled", "endpoints", b"endpoints", "name", b"name", "price", b"price", "prior_accuracy", b"prior_accuracy", "prior_grades", b"prior_grades", "protocol", b"protocol", "upstream_name", b"upstream_name", "version", b"version"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_api_key_env", b"_api_key_env", "_api_key_file", b"_api_key_file", "api_key_env", b"api_key_env", "api_key_file", b"api_key_file", "capacity", b"capacity", "price", b"price"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_api_key_env", b"_api_key_env", "_api_key_file", b"_api_key_file", "api_key_env", b"api_key_env", "api_key_file", b"api_key_file", "capabilities", b"capabilities", "capacity", b"capacity", "enabled", b"enabled", "endpoints", b"endpoints", "name", b"name", "price", b"price", "prior_accuracy", b"prior_accuracy", "prior_grades", b"prior_grades", "protocol", b"protocol", "upstream_name", b"upstream_name", "version", b"version"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_api_key_env", b"_api_key_env"]) -> typing.Literal["api_key_env"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_api_key_file", b"_api_key_file"]) -> typing.Literal["api_key_file"] | None: ...
 
 Global___Model: typing_extensions.TypeAlias = Model
 
@@ -1632,6 +1646,10 @@ class Key(google.protobuf.message.Message):
     OVERLAP_UNTIL_FIELD_NUMBER: builtins.int
     REVOKED_FIELD_NUMBER: builtins.int
     LAST_USED_FIELD_NUMBER: builtins.int
+    REQUESTS_FIELD_NUMBER: builtins.int
+    INPUT_TOKENS_FIELD_NUMBER: builtins.int
+    OUTPUT_TOKENS_FIELD_NUMBER: builtins.int
+    COST_NANO_USD_FIELD_NUMBER: builtins.int
     id: builtins.str
     tenant: builtins.str
     """Requests with this key are this tenant's, at most 256 bytes."""
@@ -1641,6 +1659,12 @@ class Key(google.protobuf.message.Message):
     """Calls at one time, of those that wait for models. Absent: no limit."""
     note: builtins.str
     """For people: whose it is, what it is for; at most 128 bytes."""
+    requests: builtins.int
+    """Since the service's start, as far as workers have told: requests that it was let ask."""
+    input_tokens: builtins.int
+    """What those took that were forwarded: tokens read and written, as they are charged, and money."""
+    output_tokens: builtins.int
+    cost_nano_usd: builtins.int
     @property
     def classes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """At most 32. Empty: all."""
@@ -1682,9 +1706,13 @@ class Key(google.protobuf.message.Message):
         overlap_until: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         revoked: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         last_used: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        requests: builtins.int = ...,
+        input_tokens: builtins.int = ...,
+        output_tokens: builtins.int = ...,
+        cost_nano_usd: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_concurrent", b"_concurrent", "_requests_per_minute", b"_requests_per_minute", "concurrent", b"concurrent", "created", b"created", "expires", b"expires", "last_used", b"last_used", "overlap_until", b"overlap_until", "requests_per_minute", b"requests_per_minute", "revoked", b"revoked", "rotated", b"rotated"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_concurrent", b"_concurrent", "_requests_per_minute", b"_requests_per_minute", "classes", b"classes", "concurrent", b"concurrent", "created", b"created", "expires", b"expires", "id", b"id", "last_used", b"last_used", "note", b"note", "overlap_until", b"overlap_until", "requests_per_minute", b"requests_per_minute", "revoked", b"revoked", "rotated", b"rotated", "tenant", b"tenant"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_concurrent", b"_concurrent", "_requests_per_minute", b"_requests_per_minute", "classes", b"classes", "concurrent", b"concurrent", "cost_nano_usd", b"cost_nano_usd", "created", b"created", "expires", b"expires", "id", b"id", "input_tokens", b"input_tokens", "last_used", b"last_used", "note", b"note", "output_tokens", b"output_tokens", "overlap_until", b"overlap_until", "requests", b"requests", "requests_per_minute", b"requests_per_minute", "revoked", b"revoked", "rotated", b"rotated", "tenant", b"tenant"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_concurrent", b"_concurrent"]) -> typing.Literal["concurrent"] | None: ...
     @typing.overload
