@@ -8,8 +8,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from server.upstream.openai.top_level import Member, members, object_begin
+from server.upstream.openai.top_level import Malformed, Member, members, object_begin
 
+# There are two of them.
+OPTIONS_BYTES_MAX = 4_096
 _USAGE_WANTED = b'{"include_usage":true}'
 # The older name first: a body that has both is judged by its server.
 _LIMIT_KEYS = (b"max_tokens", b"max_completion_tokens")
@@ -26,9 +28,8 @@ class Outgoing:
     limit_key: str = "max_completion_tokens"  # what the server calls it where the caller set none
 
 
-def outgoing(body: bytes, change: Outgoing) -> bytes:
-    """The body as it is sent; raises Malformed."""
-    found = tuple(members(body))
+def outgoing(body: bytes, change: Outgoing, found: Sequence[Member]) -> bytes:
+    """The body as it is sent; `found` are its members. Raises Malformed."""
     wanted = {b"model": json.dumps(change.model).encode()}
     wanted |= _of_stream(body, found, change.asks_usage) if change.streams else _whole(body, found)
     if change.output_tokens_max is not None:
@@ -43,6 +44,8 @@ def _of_stream(body: bytes, found: Sequence[Member], asks_usage: bool) -> Mappin
         if options in (None, b"null"):
             wanted[b"stream_options"] = _USAGE_WANTED
         elif options.startswith(b"{"):
+            if len(options) > OPTIONS_BYTES_MAX:
+                raise Malformed(f"its stream_options exceed {OPTIONS_BYTES_MAX:,} bytes")
             inner = tuple(members(options))
             wanted[b"stream_options"] = _spliced(options, inner, {b"include_usage": b"true"})
     return wanted

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 # A tool's schema takes two levels for each of its own; the expression below has a part for each.
 DEPTH_MAX = 64
+# No parameter has a name of more than some 30 letters.
+KEY_BYTES_MAX = 16 * 2**10
 # Chat Completions has some 40 parameters.
 MEMBERS_MAX = 1_000
 
@@ -27,6 +29,8 @@ def _bracketed(depth: int) -> bytes:
     return rb"[\[{]" + _inside(depth - 1) + rb"[\]}]"
 
 
+# What brackets hold, as far as it is whole.
+INSIDE = _inside(DEPTH_MAX)
 _VALUE = _STRING + rb"|" + _bracketed(DEPTH_MAX) + rb'|[^ \t\n\r,"\[\]{}]++'
 _BEGIN = re.compile(_SPACE + rb"\{" + _SPACE)
 _MEMBER = re.compile(
@@ -59,7 +63,7 @@ def members(body: bytes) -> Iterator[Member]:
         found = _MEMBER.match(body, at)
         if found is None:
             raise Malformed(f"it is no JSON object, or nested deeper than {DEPTH_MAX} levels")
-        yield Member(_key(found[1]), *found.span(2))
+        yield Member(key_of(found[1]), *found.span(2))
         at = found.end()
         if found[3] == b"}":
             if at != len(body):
@@ -73,7 +77,10 @@ def object_begin(body: bytes) -> int:
     return body.index(b"{") + 1
 
 
-def _key(quoted: bytes) -> bytes:
+def key_of(quoted: bytes) -> bytes:
+    """What a key says that stands there in its quotation marks; raises Malformed."""
+    if len(quoted) > KEY_BYTES_MAX:
+        raise Malformed(f"a key of its JSON object exceeds {KEY_BYTES_MAX:,} bytes")
     if b"\\" not in quoted:
         return quoted[1:-1]
     try:

@@ -24,6 +24,7 @@ from server.upstream.openai.refusals import Refused, refusal_error, refused
 from server.upstream.openai.streaming import Reading
 from server.upstream.openai.top_level import Malformed
 from server.upstream.openai.usage import usage_in
+from server.upstream.openai.walk import found_members
 
 _PATHS: Mapping[Operation, str] = {
     Operation.CHAT: "/chat/completions",
@@ -76,7 +77,7 @@ class OpenAiUpstream:
         _check_head(response, _JSON)
         body = await self._connected().whole(response)
         try:
-            return Reply(body, usage_in(body))
+            return Reply(body, usage_in(body, await found_members(body)))
         except Malformed as error:
             raise EndpointError(Code.INTERNAL, f"its answer cannot be used: {error}") from None
 
@@ -122,7 +123,7 @@ class OpenAiUpstream:
         headers = next(options)
         while True:
             asks_usage = place not in self._no_usage
-            body = _body(asked, model, asks_usage=asks_usage)
+            body = await _body(asked, model, asks_usage=asks_usage)
             sent = headers | _heads(asked) | dict(metadata)
             left_s = max(ends_s - self._now_s(), _LEAST_S)
             response = await self._connected().post(url, body, sent, access.tls(), left_s)
@@ -165,7 +166,7 @@ def _url(address: str, operation: Operation) -> str:
     return address.rstrip("/") + path
 
 
-def _body(asked: Asked, model: Model, *, asks_usage: bool) -> bytes:
+async def _body(asked: Asked, model: Model, *, asks_usage: bool) -> bytes:
     change = Outgoing(
         model.upstream_name,
         streams=asked.streams,
@@ -173,7 +174,8 @@ def _body(asked: Asked, model: Model, *, asks_usage: bool) -> bytes:
         output_tokens_max=asked.output_tokens_max if asked.operation is Operation.CHAT else None,
     )
     try:
-        return outgoing(bytes(asked.body), change)
+        body = bytes(asked.body)
+        return outgoing(body, change, await found_members(body))
     except Malformed as error:
         message = f"the request cannot be passed on: {error}"
         raise EndpointError(Code.INVALID_ARGUMENT, message, is_sent=False) from None

@@ -5,11 +5,11 @@ its words and count beside: where the numbers show it, that is what they are tak
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from server.token_usage import TokenUsage
-from server.upstream.openai.top_level import Malformed, members
+from server.upstream.openai.top_level import Malformed, Member
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
@@ -19,10 +19,13 @@ TOKENS_MAX = 1_000_000_000
 USAGE_BYTES_MAX = 16 * 2**10
 
 
-def usage_in(answer: bytes) -> TokenUsage | None:
-    """Of an answer that came whole; None where it does not tell. Raises Malformed."""
+def usage_in(answer: bytes, found: Iterable[Member]) -> TokenUsage | None:
+    """Of a whole answer, of which `found` are the members; None where it does not tell.
+
+    Raises Malformed.
+    """
     told: TokenUsage | None = None
-    for key, begin, end in members(answer):
+    for key, begin, end in found:
         if key == b"usage" and end - begin <= USAGE_BYTES_MAX:
             told = _parsed(answer[begin:end])
     return told

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.upstream.openai.body import Outgoing, outgoing
+from server.upstream.openai.body import Outgoing
+from server.upstream.openai.body import outgoing as outgoing_of
 from server.upstream.openai.top_level import DEPTH_MAX, MEMBERS_MAX, Malformed, members
 
 STREAMED = Outgoing("m-1", streams=True)
@@ -20,6 +21,10 @@ values = st.recursive(
     max_leaves=20,
 )
 keys = st.text() | st.sampled_from(["model", "stream", "stream_options", "max_tokens", "messages"])
+
+
+def outgoing(body: bytes, change: Outgoing) -> bytes:
+    return outgoing_of(body, change, tuple(members(body)))
 
 
 @st.composite

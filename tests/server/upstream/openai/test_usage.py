@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.token_usage import TokenUsage
-from server.upstream.openai.top_level import Malformed
-from server.upstream.openai.usage import TOKENS_MAX, Json, usage_in, usage_of
+from server.upstream.openai.top_level import Malformed, members
+from server.upstream.openai.usage import TOKENS_MAX, Json, usage_of
+from server.upstream.openai.usage import usage_in as usage_of_answer
 
 TOLD: list[tuple[str, dict[str, Json], TokenUsage]] = [
     ("plain", {"prompt_tokens": 9, "completion_tokens": 4}, TokenUsage(input=9, output=4)),
@@ -104,6 +105,10 @@ TOLD: list[tuple[str, dict[str, Json], TokenUsage]] = [
     ),
     ("nulls", {"prompt_tokens": 1, "prompt_tokens_details": None}, TokenUsage(input=1)),
 ]
+
+
+def usage_in(answer: bytes) -> TokenUsage | None:
+    return usage_of_answer(answer, members(answer))
 
 
 @pytest.mark.parametrize(("told", "expected"), [row[1:] for row in TOLD], ids=[r[0] for r in TOLD])
