@@ -65,6 +65,7 @@ class DoorConnection(web.RequestHandler):
         self._due: asyncio.TimerHandle | None = None
         self._waits_for = ""  # the limit that is reached then
         self._stall: asyncio.TimerHandle | None = None
+        self.last_words = b""  # of a stream that is under way, as they go out
         self._body_bytes = 0
         self._own_bytes = CONNECTION_BYTES  # beside what it holds for its peer
         self._counted_bytes = 0
@@ -140,6 +141,14 @@ class DoorConnection(web.RequestHandler):
         self._retires_s = 0.0
         if not self._is_asked:
             self.force_close()
+
+    def break_off(self) -> None:
+        """Ends it now, and a stream with the words that tell that it is not whole."""
+        if self.last_words and self._socket is not None and not self._socket.is_closing():
+            self._socket.write(self.last_words)
+            self._socket.close()
+        else:
+            self.abort()
 
     def abort(self) -> None:
         """Ends it now; what is not sent is lost."""

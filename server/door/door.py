@@ -16,8 +16,11 @@ from server.transport.sockets.peer_name import counted_address, written_address
 from server.transport.sockets.tls import why_failed
 
 Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-# For the answers of those who were cut off: to clean up, not to go on.
-_CLEAN_UP_S = 5.0
+# For a stream's last words, which is a packet: who does not take them in time is cut off.
+_LAST_WORDS_S = 1.0
+# For the answers of those who were cut off: to clean up, not to go on. With both, a process that
+# drains stays within the time that it is given.
+_CLEAN_UP_S = 3.0
 
 
 def _nothing() -> None:
@@ -83,11 +86,14 @@ class Door:
             self._ended()
 
     async def stop(self, grace_s: float) -> None:
-        """Lets what was asked be answered, then ends what is left."""
+        """Lets what was asked be answered, then ends what is left: streams are told of it."""
         self._tally.is_stopping = True
         for connection in list(self._live):
             connection.retire()
         await self._emptied(grace_s)
+        for connection in list(self._live):
+            connection.break_off()
+        await self._emptied(_LAST_WORDS_S)
         for connection in list(self._live):
             connection.abort()
         await self._emptied(_CLEAN_UP_S)

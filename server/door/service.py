@@ -6,7 +6,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import NamedTuple, TypeAlias, cast
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from server.dispatch.dispatcher import Dispatcher
 from server.dispatch.exchange import CHAT, EMBEDDINGS, Asked, Operation
@@ -17,10 +17,10 @@ from server.door.connection import DoorConnection
 from server.door.context import context_of
 from server.door.errors import HttpError, answer_of, refusal_of
 from server.door.framing import FramingError
-from server.door.streaming import DONE, HEADERS, comment, events
+from server.door.streaming import DONE, HEADERS, comment, events, last_words
 from server.routing.callers import Caller
 from server.routing.catalog import PayloadKind
-from server.routing.errors import NotFound, RoutingError
+from server.routing.errors import NotFound, RoutingError, StreamBroken
 from server.routing.query import Query
 from server.routing.router import Router
 from server.rpc import convert
@@ -29,10 +29,15 @@ from server.rpc.errors import reason_of
 from server.rpc.openai_chat import INLINE_BYTES_MAX, Chat, read_chat
 from server.rpc.openai_embeddings import read_embeddings
 from server.rpc.routing import ReadLargeChat, forwarded
+from server.status_code import Code
 from turnout.v1 import routing_pb2 as pb
 
 CHAT_PATH, EMBEDDINGS_PATH = "/v1/chat/completions", "/v1/embeddings"
 MODELS_PATH = "/v1/models"
+# Of a stream that is still under way when the time of a drain is over.
+LAST_WORDS = last_words(
+    refusal_of(StreamBroken("the service stops: ask again", code=Code.UNAVAILABLE)).event
+)
 _BODY = "openai_chat"  # as readers of it are told where it stands
 _JSON = "application/json"
 _READ = {CHAT: read_chat, EMBEDDINGS: read_embeddings}
@@ -196,7 +201,10 @@ class DoorService:
             response = web.StreamResponse(headers=HEADERS | headers)
             self._head_of(response, request)
             await response.prepare(request)
-            heartbeat_s = _connection(request).limits.heartbeat_s
+            connection = _connection(request)
+            if request.version >= HttpVersion11:
+                connection.last_words = LAST_WORDS
+            heartbeat_s = connection.limits.heartbeat_s
             async with events(response, heartbeat_s=heartbeat_s) as written:
                 try:
                     async for piece in answer.pieces:
@@ -205,6 +213,8 @@ class DoorService:
                     self._on_refused(error.reason)
                     await written.write(refusal_of(error).event)
                     return response
+                finally:
+                    connection.last_words = b""
                 await written.write(comment(cost_of(answer)) + DONE)
         return response
 

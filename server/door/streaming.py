@@ -61,3 +61,8 @@ def comment(said: Mapping[str, str]) -> bytes:
     """What clients pass over, and people read."""
     words = " ".join(f"{name}={value}" for name, value in said.items())
     return f": {words}\n\n".encode("ascii")
+
+
+def last_words(event: bytes) -> bytes:
+    """An event that is the last of a chunked answer, with its end, as it goes out."""
+    return b"%x\r\n%b\r\n0\r\n\r\n" % (len(event), event)
