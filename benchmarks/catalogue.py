@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from benchmarks import (
+    chat_stream,
+    chat_whole,
     classify,
     infer,
     overload,
@@ -30,6 +32,8 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         route,
         route_batch,
         infer,
+        chat_whole,
+        chat_stream,
         workers,
         overload,
     )

@@ -135,12 +135,21 @@ async def _bursts(
     connections: Sequence[Connection], calls: int, due_s: Sequence[float]
 ) -> list[float]:
     """Sends every burst when it is due; by how many microseconds each was late."""
-    late_us: list[float] = []
 
     def send(due: float) -> None:
-        late_us.append((time.perf_counter() - due) * 1e6)
         for connection in connections:
             connection.send(calls, due)
+
+    return await paced(send, due_s)
+
+
+async def paced(send: Callable[[float], None], due_s: Sequence[float]) -> list[float]:
+    """Sends when each is due; by how many microseconds each was late."""
+    late_us: list[float] = []
+
+    def begin(due: float) -> None:
+        late_us.append((time.perf_counter() - due) * 1e6)
+        send(due)
 
     loop, begun_s = asyncio.get_running_loop(), time.perf_counter()
 
@@ -148,7 +157,7 @@ async def _bursts(
         """A loop's own timers are late by up to a millisecond."""
         for due in due_s:
             time.sleep(max(0.0, begun_s + due - time.perf_counter()))
-            loop.call_soon_threadsafe(send, begun_s + due)
+            loop.call_soon_threadsafe(begin, begun_s + due)
 
     await asyncio.to_thread(pace)
     return late_us

