@@ -14,10 +14,12 @@ import structlog
 
 from server.dispatch.overtime import Trip
 from server.routing.callers import Caller
-from server.routing.decision import Decision
+from server.routing.catalog import Model
+from server.routing.decision import Decision, Grounds
 from server.routing.errors import ReaderStalled, StreamBroken
 from server.routing.journey import FAILED, Attempt, Journey
 from server.routing.query import Query
+from server.routing.reading.classifier import Reading
 from server.token_usage import NO_TOKENS, TokenUsage
 
 # Some KB each, until they are written: what comes beyond it is counted, and left out.
@@ -60,20 +62,13 @@ class Refused(NamedTuple):
 
 
 class Decided(NamedTuple):
-    """What a request was decided to be, and on what grounds."""
+    """What a request was decided to be, and on what grounds; none of them has its text."""
 
     id: str  # empty: no model answered
     at_s: float
-    traffic_class: str
-    payer: str
-    domain: str
-    size: str
-    payload: str
-    rule: str
-    read_tokens: int
-    model: str
-    plan_id: str
-    basis: str
+    grounds: Grounds
+    reading: Reading
+    model: Model
     is_audited: bool
 
 
@@ -172,40 +167,33 @@ def _whose(tenant: str, caller: Caller | None) -> Whose:
 
 
 def _decided(decision: Decision, decision_id: str, at_s: float) -> Decided:
-    grounds, reading = decision.grounds, decision.reading
-    cell = reading.cell
     return Decided(
         decision_id,
         at_s,
-        cell.traffic_class,
-        cell.payer,
-        cell.domain,
-        cell.size_bucket,
-        str(cell.kind),
-        reading.rule,
-        reading.input_tokens,
-        decision.target.model.name,
-        grounds.plan_id,
-        grounds.pick.basis.name.lower(),
+        decision.grounds,
+        decision.reading,
+        decision.target.model,
         decision.audit_probability > 0,
     )
 
 
 def _of_request(ended: Ended) -> Line:
     decided, journey = ended.decision, ended.journey
+    grounds, reading = decided.grounds, decided.reading
+    cell = reading.cell
     return {
         "event": "request",
         "time": _moment(decided.at_s),
         "by": _by(ended),
         **_known(operation=ended.operation, decision=decided.id),
         **_known(tenant=ended.whose.tenant, key=ended.whose.key_id),
-        "class": decided.traffic_class,
-        **_known(payer=decided.payer, domain=decided.domain, size=decided.size),
-        **_known(payload=decided.payload, rule=decided.rule, plan=decided.plan_id),
-        "basis": decided.basis,
-        "read_tokens": decided.read_tokens,
+        "class": cell.traffic_class,
+        **_known(payer=cell.payer, domain=cell.domain, size=cell.size_bucket),
+        **_known(payload=str(cell.kind), rule=reading.rule, plan=grounds.plan_id),
+        "basis": grounds.pick.basis.name.lower(),
+        "read_tokens": reading.input_tokens,
         **({"audit": True} if decided.is_audited else {}),
-        **({"model": decided.model} if journey is None else _of_journey(journey)),
+        **({"model": decided.model.name} if journey is None else _of_journey(journey)),
     }
 
 

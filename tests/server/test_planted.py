@@ -14,8 +14,10 @@ from typing import Any
 
 import aiohttp
 import grpc
+import numpy as np
 import pytest
 
+from server.replay.access_lines import read_access_log
 from server.wire import oip_pb2
 from tests.server.running import Service, serving, write_config
 from tests.server.telemetry.collector import Collector, collecting
@@ -95,6 +97,14 @@ class Callers:
         self.calls += 1
         async with self.http.post(self.url, json=_chat() | {"stream": True}) as response:
             await response.content.readany()
+
+    async def report(self, decision_id: str) -> None:
+        self.calls += 1  # the decision
+        grade = pb.Feedback(metric="quality", value=1.0)
+        outcome = pb.Outcome(decision_id=decision_id, feedback=[grade])
+        request = pb.ReportRequest(outcomes=[outcome])
+        (result,) = (await self.stub.Report(request, metadata=self.metadata)).results
+        assert not result.reason
 
     async def post(self, more: dict[str, Any]) -> None:
         self.calls += 1
@@ -209,6 +219,8 @@ async def test_no_fault_shows_a_prompt_or_a_key_anywhere(
         for code, words in REFUSED_CALLS:
             oip.behaviour = refusing_calls(code, words)
             await callers.call(stub.Infer(_tensors(), metadata=callers.metadata))
+        routed = await stub.Route(pb.RouteRequest(text=PROMPT), metadata=callers.metadata)
+        await callers.report(routed.decision_id)
         scraped = await scrape(http, prometheus)
         service.process.terminate()
         _, rest = await service.process.communicate()
@@ -222,6 +234,7 @@ async def test_no_fault_shows_a_prompt_or_a_key_anywhere(
         **read_all(tmp_path / "access"),
     }
     _hold_tried(openai, oip, callers)
+    _hold_replayed(tmp_path / "access", callers)
     _hold_told(told, callers)
     planted = [PROMPT, "whale", KEY, secret, OWN_WORDS, "cannot answer"]
     shown = [
@@ -239,7 +252,7 @@ def _tensors() -> pb.InferRequest:
 
 def _hold_tried(openai: FakeEndpoint, oip: OipEndpoint, callers: Callers) -> None:
     """The endpoints were sent both, or nothing could have shown them."""
-    assert len(openai.requests) >= callers.calls - len(REFUSED_CALLS)
+    assert len(openai.requests) >= callers.calls - len(REFUSED_CALLS) - 1
     asked = [one for one in openai.requests if one.line.startswith("POST")]
     assert all(one.headers["authorization"] == f"Bearer {KEY}" for one in asked)
     assert all(PROMPT.encode() in one.body for one in asked)
@@ -248,12 +261,20 @@ def _hold_tried(openai: FakeEndpoint, oip: OipEndpoint, callers: Callers) -> Non
     assert len(callers.errors) > len(TRIED)
 
 
+def _hold_replayed(access: Path, callers: Callers) -> None:
+    """What was written can be replayed, with the grade that was reported."""
+    recording = read_access_log(access)
+    assert len(recording.requests.ids) == callers.calls
+    assert set(recording.requests.tenants) == {"team-a"}
+    assert np.nansum(recording.score) == 1.0
+
+
 def _hold_told(told: dict[str, bytes], callers: Callers) -> None:
     """Everything was written to."""
     written = b"".join(data for name, data in told.items() if "access" in name)
     lines = [json.loads(line) for line in written.splitlines()]
     assert sum(line["event"] == "request" for line in lines) == callers.calls
-    assert told["spans"].count(b"chat own") >= callers.calls - len(REFUSED_CALLS)
+    assert told["spans"].count(b"chat own") >= callers.calls - len(REFUSED_CALLS) - 1
     assert b"turnout.requests" in told["metrics"]
     assert b"turnout_requests" in told["scraped"]
     assert any("keys.json" in name for name in told)

@@ -21,6 +21,7 @@ from server.routing.decision_id import (
     OpenDecision,
     Sealer,
     open_decision,
+    owner_tag,
 )
 from server.routing.errors import DecisionExpired, DecisionInvalid
 
@@ -301,3 +302,26 @@ def test_what_was_made_ahead_is_not_given_in_the_next_second() -> None:
         opened = open_decision(KEY, decision_id, now_s=NOW_S + later_s)
         assert opened.issued_s == int(NOW_S + later_s)
         assert sealer.said == 1
+
+
+@given(st.text(max_size=300), st.text(max_size=300), versions)
+def test_an_id_says_whose_it_is_and_is_no_longer_for_a_longer_name(
+    tenant: str, other: str, version: str
+) -> None:
+    ids = [
+        Sealer(KEY, boot=7).seal(
+            Kind.INFER,
+            CELL,
+            ("small", version),
+            audit_probability=0.25,
+            expected_cost_nano_usd=1,
+            owner=owner,
+            now_s=NOW_S,
+        )
+        for owner in (owner_tag(tenant), owner_tag(other), b"")
+    ]
+    mine, others, nobodys = (open_decision(KEY, one, now_s=NOW_S) for one in ids)
+    assert (mine.owner == others.owner) is (tenant == other)
+    assert (mine.owner, nobodys.owner) == (owner_tag(tenant), b"")
+    assert (mine.kind, mine.cell, mine.version) == (Kind.INFER, CELL, version)
+    assert len(ids[0]) == len(ids[1])
