@@ -52,7 +52,8 @@ FAULTS = {
 
 
 def rows() -> list[tuple[str, ...]]:
-    table = re.findall(r"^\| (.+) \|$", PAGE.read_text(), re.MULTILINE)
+    text = PAGE.read_text().partition("## What a network does")[0]
+    table = re.findall(r"^\| (.+) \|$", text, re.MULTILINE)
     return [tuple(row.split(" | ")) for row in table if not row.startswith(("fault", "---"))]
 
 
