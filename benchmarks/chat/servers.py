@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from benchmarks.chat.language_model import command_of
@@ -48,11 +48,11 @@ class LanguageServers:
     async def _url_of(self, name: str) -> str:
         said = self._processes[name].stdout
         assert said is not None
-        async with asyncio.timeout(START_S):
-            url = (await said.readline()).decode().strip()
-        if not url:
-            raise start_error(name, self._folder / f"{name}.log")
-        return url
+        with suppress(TimeoutError):
+            async with asyncio.timeout(START_S):
+                if url := (await said.readline()).decode().strip():
+                    return url
+        raise start_error(name, self._folder / f"{name}.log")
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
