@@ -1,7 +1,7 @@
 """Questions, asked by the stock client of OpenAI through the door, streamed and graded."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,8 @@ from openai import APIError, AsyncOpenAI
 from benchmarks.chat.measuring import OPTIONS
 from benchmarks.chat.models import cost_nano_usd
 from benchmarks.chat.questions import Question
-from benchmarks.demo.load import SHED, Arrival, Load, Reply, Stream
-from turnout import AsyncClient, Outcome
+from benchmarks.demo.load import SHED, Arrival, Ask, Reply
+from turnout import Outcome
 
 BROKEN = "STREAM_BROKEN"  # the code of a stream that broke off, and was paid for
 
@@ -27,22 +27,20 @@ class Streamed:
     first_words_s: float  # from asked to the first piece that said something
 
 
-def load_of(
-    openai: AsyncOpenAI, turnout: AsyncClient, asked: Sequence[Question], streams: Iterable[Stream]
-) -> Load:
-    """The questions as traffic; grades are reported through the client library."""
+def ask_of(client: AsyncOpenAI, asked: Sequence[Question]) -> Ask:
+    """Asks the question of an arrival, and grades what is answered."""
 
     async def ask(arrival: Arrival) -> Reply:
         question = asked[arrival.item]
         try:
-            decision_id, answer = await _stream(openai, arrival.traffic_class, question)
+            decision_id, answer = await _stream(client, arrival.traffic_class, question)
         except APIError as error:
             return Reply(failure=f"{error.code}: {error.message}", is_shed=error.code == SHED)
         right = question.is_answered_by(answer.words)
         grade = Outcome(decision_id=decision_id, quality=float(right))
         return Reply(answer, right, grade=grade)
 
-    return Load(ask, turnout, streams, items=len(asked))
+    return ask
 
 
 async def _stream(

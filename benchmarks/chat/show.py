@@ -14,7 +14,7 @@ from openai import AsyncOpenAI
 from rich.console import Console
 
 from benchmarks.chat.acts import ChatStage, broken_at_last
-from benchmarks.chat.asking import Streamed, load_of
+from benchmarks.chat.asking import Streamed, ask_of
 from benchmarks.chat.configuration import FLOORS, QUIZ, SLO, config_of
 from benchmarks.chat.measuring import measured
 from benchmarks.chat.models import Study
@@ -22,7 +22,7 @@ from benchmarks.chat.questions import Questions
 from benchmarks.chat.servers import LanguageServers
 from benchmarks.chat.summary import bill, print_models
 from benchmarks.demo.fleet import data_address, turnout_started, wait_until_serving
-from benchmarks.demo.load import Stream
+from benchmarks.demo.load import Load, Stream
 from benchmarks.demo.performance import run
 from benchmarks.demo.screen import Screen
 from benchmarks.demo.stage import Act, Plans
@@ -98,10 +98,12 @@ async def _stage(
             AsyncOpenAI(base_url=door, api_key="unused", max_retries=0, timeout=_PATIENCE_S)
         )
         client = await stack.enter_async_context(AsyncClient(address))
+        streams = [Stream(QUIZ, RATE_PER_S, seed=seed)]
+        ask = ask_of(openai, asked.asked)
         stage = ChatStage(
             admin=admin,
             plans=Plans(admin),
-            load=load_of(openai, client, asked.asked, [Stream(QUIZ, RATE_PER_S, seed=seed)]),
+            load=Load(ask, client, streams, items=len(asked.asked)),
             always=known,
             slo=slo,
             floors=dict(FLOORS),
