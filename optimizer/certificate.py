@@ -71,7 +71,7 @@ def _gap(programme: Programme, target: Target, vertex: Vertex) -> float:
     reduced = target.cost + programme.rows.T @ vertex.row_prices
     bound = -float(programme.limits @ vertex.row_prices)
     for cap, price in zip(target.caps, vertex.cap_prices, strict=True):
-        reduced[cap.columns] += price
+        reduced[cap.columns] += price * cap.weights
         bound -= cap.limit * float(price)
     rest = reduced - programme.seats.T @ vertex.seat_prices
     bound += float(vertex.seat_prices.sum()) + float(np.minimum(rest, 0.0) @ target.upper)
@@ -83,7 +83,7 @@ def _violation(programme: Programme, target: Target, vertex: Vertex) -> float:
     """The worst violation: of fractions as it is, of other rows relative to their bound."""
     beyond = (programme.rows @ vertex.x - programme.limits) * programme.row_scale
     size = np.array([_size(one) for one in programme.constraints])
-    capped = [float(vertex.x[cap.columns].sum()) - cap.limit for cap in target.caps]
+    capped = [float(vertex.x[cap.columns] @ cap.weights) - cap.limit for cap in target.caps]
     seats = np.abs(programme.seats @ vertex.x - 1.0)
     parts = (beyond / size, capped, vertex.x - target.upper, -vertex.x, seats)
     return max(float(np.max(part, initial=0.0)) for part in parts)

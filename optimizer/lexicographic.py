@@ -1,55 +1,37 @@
 """What is given up first, when not everything can be had.
 
-Levels, each optimum held for the next: from the highest priority down the least shedding, the least
-breach of pins, of SLOs and of floors, those of domains before the mean; then the least money beyond
-the pace. Then comes what yields to money: from the highest priority down the floors that may give
-way while a pace is short, and at last what is lacking of the most accuracy where that is bought.
-Groups of one priority count alike, whatever their demand: a level sums fractions of each group's
-requests; what is shed is summed by pool.
+Each of the levels (`levels`) is made least, and held for the next; what is shed is spread evenly
+as it is found (`spreading`).
 
 The levels take many solves. One comes before them, in which every bound has a price and all is
 weighed at once: what it finds keeps capacity and comes near the levels, and it is the plan when
 time is over before they are done, or when they cannot be certified.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from optimizer.certificate import Optimum, certified, errors, holds
-from optimizer.constraints import Constraint
 from optimizer.deadline import Deadline
-from optimizer.problem import Floats, Group, Ints, Problem
+from optimizer.holding import NOTHING, given_up, hold, reached
+from optimizer.levels import Level, graded, levels_of
+from optimizer.problem import Floats, Problem
 from optimizer.programme import Programme
 from optimizer.sifting import cheapest_start
 from optimizer.solution import Failure
-from optimizer.vertex import GAP_MAX, Cap, Infeasible, Target
+from optimizer.spreading import spread
+from optimizer.vertex import GAP_MAX, Infeasible, Target
 
-# Fractions: a level below this gave nothing up.
-_NOTHING = 1e-9
-# An optimum is held as it is; only if rounding made that infeasible may it be worsened by this.
-_MARGINS = (0.0, 1e-9, 1e-8)
-# Where few columns are looked at an optimum is held so loosely: held closer, its price is that of
-# rounding, and no answer could be certified.
-_SIFTED_MARGIN = 2e-7
 # The gap that a pass may have: a share of a large group that is held may weigh a billion times as
 # much as one of a tiny group that is sought, and then rounding alone shows as a gap.
 _PASS_GAP_MAX = 1e-7
-# The elastic solve weighs a level ten times as much as the next, in a spread that leaves the last
-# one far above the solver's tolerance.
-_GRADE, _GRADE_MAX = 10.0, 1e5
 # What it costs to give up a bound whole, in what the window costs at least.
 _PENALTY = 100.0
 # The weight of the cost beside the levels: so small that it mostly decides only between plans that
 # give up the same. The solver is done sooner with it than without.
 _COST_PART = 1e-7
-# What a group gives up last, to what it gives up first.
-_FLOOR_FIRST = ("pin", "domain", "floor", "slo")
-_SLO_FIRST = ("pin", "slo", "domain", "floor")
-
-_Place = tuple[int, int, int]  # of a level: the first is given up last
 
 
 def cheapest(
@@ -60,7 +42,7 @@ def cheapest(
     A large programme is sifted: what is found by one solve is where the next one starts.
     """
     aim = _aim(programme)
-    if aim.size and not sifted:
+    if aim.columns.size and not sifted:
         bought = _bought(problem, programme, aim, deadline)
         if isinstance(bought, Optimum):
             return bought
@@ -81,24 +63,25 @@ def cheapest(
     return weighed._replace(stopped="time" if optimum.status == "limit" else "precision")
 
 
-def _aim(programme: Programme) -> Ints:
-    """The columns of what is lacking of accuracy that is bought."""
+def _aim(programme: Programme) -> Level:
+    """What is lacking of accuracy that is bought."""
     kinds = [programme.constraints[row].kind for row in programme.slack_row.tolist()]
-    return programme.slack_start + np.flatnonzero([kind == "aim" for kind in kinds])
+    columns = programme.slack_start + np.flatnonzero([kind == "aim" for kind in kinds])
+    return Level(columns, np.ones(columns.size))
 
 
 def _bought(
-    problem: Problem, programme: Programme, aim: Ints, deadline: Deadline
+    problem: Problem, programme: Programme, aim: Level, deadline: Deadline
 ) -> Optimum | Infeasible | Failure:
     """The cheapest of the plans that buy the most, where nothing else has to give way."""
     upper = _nothing_given_up(programme)
-    upper[aim] = programme.upper[aim]
-    target = Target(_graded(programme, [aim]), upper, gap_max=_PASS_GAP_MAX)
+    upper[aim.columns] = programme.upper[aim.columns]
+    target = Target(graded(programme, [aim]), upper, gap_max=_PASS_GAP_MAX)
     most = certified(problem, programme, target, deadline)
     if not isinstance(most, Optimum):
         return most
-    held = replace(_hold(target, most, aim), cost=programme.cost, gap_max=GAP_MAX)
-    return _reached(problem, programme, held, deadline)
+    held = replace(hold(target, most, aim), cost=programme.cost, gap_max=GAP_MAX)
+    return reached(problem, programme, held, deadline)
 
 
 def _strict(
@@ -132,7 +115,7 @@ def _nothing_given_up(programme: Programme) -> Floats:
 
 def weighed_cost(problem: Problem, programme: Programme) -> Floats:
     """What is minimised where every bound has a price and all is weighed at once."""
-    return _graded(programme, _levels(problem, programme)) + _COST_PART * programme.cost
+    return graded(programme, levels_of(problem, programme)) + _COST_PART * programme.cost
 
 
 def _weighed(
@@ -154,7 +137,7 @@ def _by_levels(
     if isinstance(held, Failure):
         return held
     target = replace(held, cost=programme.cost, gap_max=GAP_MAX)
-    return _reached(problem, programme, target, deadline)
+    return reached(problem, programme, target, deadline)
 
 
 def _relaxed(
@@ -162,10 +145,10 @@ def _relaxed(
 ) -> Target | Failure:
     """Elastic solves, mostly one, guess all levels; each that gave way is then solved for alone."""
     held = Target(programme.cost, programme.upper, gap_max=_PASS_GAP_MAX, start=start)
-    todo: Sequence[Ints] = _levels(problem, programme)
+    todo: Sequence[Level] = levels_of(problem, programme)
     while todo:
-        target = replace(held, cost=_graded(programme, todo))
-        guess = _reached(problem, programme, target, deadline)
+        target = replace(held, cost=graded(programme, todo))
+        guess = reached(problem, programme, target, deadline)
         if isinstance(guess, Failure):
             return guess
         followed = _followed(problem, programme, (held, todo), guess, deadline)
@@ -178,90 +161,24 @@ def _relaxed(
 def _followed(
     problem: Problem,
     programme: Programme,
-    state: tuple[Target, Sequence[Ints]],
+    state: tuple[Target, Sequence[Level]],
     guess: Optimum,
     deadline: Deadline,
-) -> tuple[Target, Sequence[Ints]] | Failure:
+) -> tuple[Target, Sequence[Level]] | Failure:
     """Holds the levels that the guess got right; returns what is held and which are still to do."""
     held, todo = state
     for n, level in enumerate(todo):
-        guessed = _given_up(guess, level)
+        if level.sheds and guess.vertex.x[level.columns].max() > NOTHING:
+            even = spread(problem, programme, held, level, deadline)
+            return even if isinstance(even, Failure) else (even, todo[n + 1 :])
+        guessed = given_up(guess, level)
         # The last level needs no solve of its own: beside the others the guess made it least.
-        if guessed > _NOTHING and n < len(todo) - 1:
-            target = replace(held, cost=_graded(programme, [level]))
-            alone = _reached(problem, programme, target, deadline)
+        if guessed > NOTHING and n < len(todo) - 1:
+            target = replace(held, cost=graded(programme, [level]))
+            alone = reached(problem, programme, target, deadline)
             if isinstance(alone, Failure):
                 return alone
-            if _given_up(alone, level) < guessed - _NOTHING:
-                return _hold(held, alone, level), todo[n + 1 :]
-        held = _hold(held, guess, level)
+            if given_up(alone, level) < guessed - NOTHING:
+                return hold(held, alone, level), todo[n + 1 :]
+        held = hold(held, guess, level)
     return held, ()
-
-
-def _levels(problem: Problem, programme: Programme) -> list[Ints]:
-    """The columns of each level; the first is given up last."""
-    levels: defaultdict[_Place, list[int]] = defaultdict(list)
-    live = programme.pairs.live
-    pools, first = np.unique(problem.pool_of[live], return_index=True)
-    for pool, index in zip(pools.tolist(), problem.group_of[live[first]].tolist(), strict=True):
-        levels[0, -problem.groups[index].priority, 0].append(programme.shed_start + pool)
-    for column, row in enumerate(programme.slack_row.tolist(), start=programme.slack_start):
-        levels[_place(problem.groups, programme.constraints[row])].append(column)
-    return [np.array(levels[place], dtype=np.int64) for place in sorted(levels)]
-
-
-def _place(groups: Sequence[Group], one: Constraint) -> _Place:
-    """The place of its level: bounds by priority and kind, then paces, then what money moves."""
-    if one.kind == "pace":
-        return 1, 0, 0
-    if one.kind == "aim":
-        return 3, 0, 0
-    assert one.group is not None
-    group = groups[one.group]
-    if one.kind == "short":
-        return 2, -group.priority, 0
-    order = _FLOOR_FIRST if group.floor_before_slo else _SLO_FIRST
-    return 0, -group.priority, 1 + order.index(one.kind)
-
-
-def _graded(programme: Programme, levels: Sequence[Ints]) -> Floats:
-    cost = np.zeros(programme.upper.size)
-    grade = min(_GRADE, _GRADE_MAX ** (1 / len(levels)))
-    for index, level in enumerate(reversed(levels)):
-        cost[level] = grade**index
-    return cost
-
-
-def _reached(
-    problem: Problem, programme: Programme, target: Target, deadline: Deadline
-) -> Optimum | Failure:
-    """Solves with what is held. It was found together, so only rounding can make it infeasible."""
-    failure = Failure("solver", "infeasible even with everything shed")
-    eased = 0.0 if target.start is None else _SIFTED_MARGIN
-    for margin in _MARGINS:
-        caps = tuple(Cap(cap.columns, cap.limit + margin + eased) for cap in target.caps)
-        loosened = replace(target, upper=target.upper + margin, caps=caps)
-        optimum = certified(problem, programme, loosened, deadline)
-        if isinstance(optimum, Optimum):
-            return optimum
-        if isinstance(optimum, Failure):
-            failure = optimum
-        if failure.status == "limit":
-            break
-    return failure
-
-
-def _hold(held: Target, optimum: Optimum, level: Ints) -> Target:
-    """A level that gave nothing up is closed, any other capped at what it gave up."""
-    given_up = _given_up(optimum, level)
-    if held.start is not None:
-        held = replace(held, start=optimum.vertex.x)
-    if given_up > _NOTHING:
-        return replace(held, caps=(*held.caps, Cap(level, given_up)))
-    upper = held.upper.copy()
-    upper[level] = optimum.vertex.x[level]
-    return replace(held, upper=upper)
-
-
-def _given_up(optimum: Optimum, level: Ints) -> float:
-    return float(optimum.vertex.x[level].sum())

@@ -5,8 +5,9 @@ models may serve); models m; resources r; budgets b.
 Given for one window: demand d_i; of a request of cell i at model m the cost k_im, the accuracy
 a_im, the chance t_im of missing the SLO (or failing) and the use u_imr of resource r.
 Sought: the share x_im >= 0 of cell i that goes to m, and the fraction z_p >= 0 of a pool that is
-shed: one for the whole pool, so that no domain is refused to lift a mean, and for no more than the
-pool, or requests would be refused for models that could never serve them.
+shed: one for no more than the pool, or requests would be refused for models that could never serve
+them. What is shed is spread evenly before any bound is looked at (`spreading`), so that no domain
+is refused to lift a mean.
 
     minimise    sum_im d_i k_im x_im
     subject to  sum_m x_im + z_p = 1                                  every cell i of p
@@ -97,7 +98,7 @@ def _live_plan(problem: Problem, deadline: Deadline, whole_pairs_max: int) -> _P
         return optimum
     vertex, errors, stopped = optimum
     shares[built.pairs.live] = table(problem, built, vertex)
-    shed = vertex.x[built.shed_start : built.slack_start]
+    shed = vertex.x[built.shed_start : built.largest_shed]
     return _Plan(shares, shed, duals(built, vertex), errors, stopped)
 
 

@@ -1,7 +1,8 @@
 """The window's programme in the form that a solver takes, scaled.
 
-Columns, in this order: the share of every pair, the shed fraction of every pool, the slack of
-every elastic row. Shed fractions and slack are natural (fractions), so they need no way back.
+Columns, in this order: the share of every pair, the shed fraction of every pool and the largest of
+them that is looked at (no row has it: `spreading` ties it to them), the slack of every elastic row.
+Shed fractions and slack are natural (fractions), so they need no way back.
 """
 
 from collections.abc import Sequence
@@ -48,6 +49,11 @@ class Programme:
         return self.pairs.seat.size
 
     @property
+    def largest_shed(self) -> int:
+        """The column of the largest shed fraction, the last before slack."""
+        return self.slack_start - 1
+
+    @property
     def slack_start(self) -> int:
         """The first column of slack."""
         return self.upper.size - self.slack_row.size
@@ -59,7 +65,7 @@ def programme(problem: Problem) -> Programme:
     constraints = (*constraints_of(problem, pairs), *money_constraints(problem, pairs))
     scale = np.array([_scale_of(one) for one in constraints])
     slack_row = np.array([r for r, one in enumerate(constraints) if one.elastic], dtype=np.int64)
-    shed_start, slack_start = pairs.seat.size, pairs.seat.size + problem.pool_count
+    shed_start, slack_start = pairs.seat.size, pairs.seat.size + problem.pool_count + 1
     width = slack_start + slack_row.size
     cost = problem.demand[pairs.cell] * problem.cost_nano_usd[pairs.cell, pairs.model]
     rows = _matrix(constraints, scale, slack_row, width)

@@ -245,9 +245,8 @@ def _tail(programme: Programme, target: Target) -> sparse.csc_array:
     rows = programme.by_column[:, start:]
     row = np.repeat(np.arange(len(target.caps)), [cap.columns.size for cap in target.caps])
     column = np.concatenate([np.empty(0, np.int64), *(cap.columns for cap in target.caps)]) - start
-    caps = sparse.csc_array(
-        (np.ones(row.size), (row, column)), shape=(len(target.caps), rows.shape[1])
-    )
+    weights = np.concatenate([np.empty(0), *(cap.weights for cap in target.caps)])
+    caps = sparse.csc_array((weights, (row, column)), shape=(len(target.caps), rows.shape[1]))
     tail: sparse.csc_array = sparse.vstack([rows, caps], format="csc")
     return tail
 

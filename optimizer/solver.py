@@ -66,6 +66,7 @@ def _with_caps(programme: Programme, caps: tuple[Cap, ...]) -> tuple[sparse.csr_
     columns = np.concatenate([cap.columns for cap in caps])
     row = np.repeat(np.arange(len(caps)), [cap.columns.size for cap in caps])
     shape = len(caps), programme.upper.size
-    held = sparse.csr_array((np.ones(columns.size), (row, columns)), shape=shape)
+    weights = np.concatenate([cap.weights for cap in caps])
+    held = sparse.csr_array((weights, (row, columns)), shape=shape)
     limits = [cap.limit for cap in caps]
     return sparse.vstack([programme.rows, held], format="csr"), np.append(programme.limits, limits)

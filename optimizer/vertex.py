@@ -15,10 +15,11 @@ OPTIMAL, LIMIT, INFEASIBLE = 0, 1, 2
 
 
 class Cap(NamedTuple):
-    """An optimum already reached: the sum of these columns is at most limit."""
+    """The weighted sum of these columns is at most limit, as of an optimum already reached."""
 
     columns: Ints
     limit: float
+    weights: Floats
 
 
 @dataclass(frozen=True, slots=True)

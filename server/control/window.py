@@ -25,6 +25,8 @@ from server.routing.price import NS_PER_S, YOCTO_PER_NANO_USD, Price, Rates
 
 # About as many as are solved within a window. The busiest are planned, the rest go by their class.
 CELLS_MAX = 10_000
+# With more cells than these, what is shed of each would be an unknown that a solve has no time for.
+FINE_POOLS_MAX = 1_000
 # A request that makes fewer attempts at a model does not count as using its capacity, or every
 # column of a programme would be in every row.
 REACH_MIN = 1e-3
@@ -161,9 +163,13 @@ def _open_cells(given: Given, cells: Sequence[Cell]) -> tuple[list[Cell], Bools]
 
 
 def _pools(cells: Sequence[Cell], allowed: Bools) -> Ints:
-    """By class, payer and what may serve a cell: kinds that use the same models are shed alike."""
-    pools: dict[tuple[str, str, bytes], int] = {}
-    names = [(*cell[:2], row.tobytes()) for cell, row in zip(cells, allowed, strict=True)]
+    """Kinds of payload that use the same models are shed alike, other cells each by itself.
+
+    Of very many cells all of a class and payer are shed alike that the same models may serve.
+    """
+    finest = 4 if len(cells) <= FINE_POOLS_MAX else 2
+    pools: dict[tuple[str | bytes, ...], int] = {}
+    names = [(*cell[:finest], row.tobytes()) for cell, row in zip(cells, allowed, strict=True)]
     return np.array([pools.setdefault(name, len(pools)) for name in names])
 
 

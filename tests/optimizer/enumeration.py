@@ -78,7 +78,10 @@ def _planes(problem: Problem) -> tuple[Floats, Floats]:
     rows = [*_bounds(problem), *_sums(problem)]
     normals = np.array([np.append(row.ravel(), np.zeros(problem.pool_count)) for row, _ in rows])
     limits = [limit for _, limit in rows]
-    return np.vstack([sides, normals.reshape(-1, width)]), np.append(np.zeros(len(sides)), limits)
+    alike = [np.eye(width)[a] - np.eye(width)[b] for a, b in combinations(range(width), 2)]
+    pools = [row for row in alike if not row[: problem.allowed.size].any()]
+    planes = np.vstack([sides, normals.reshape(-1, width), np.reshape(pools, (-1, width))])
+    return planes, np.concatenate([np.zeros(len(sides)), limits, np.zeros(len(pools))])
 
 
 def _bounds(problem: Problem) -> list[tuple[Floats, float]]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from optimizer.problem import Bools, Floats, Problem, group_labels
+from optimizer.problem import Bools, Floats, Ints, Problem, group_labels
 from optimizer.solution import Solution
 
 
@@ -24,16 +24,54 @@ def pool_requests(problem: Problem) -> Floats:
 def objective(problem: Problem, shares: Floats, shed: Floats) -> Floats:
     """Of the highest priority first: shed, pins, SLOs and floors; then pace; then floors that may
     give way to it, and what is lacking of accuracy that is bought; then cost.
+
+    What is shed is the part of all requests with the largest fraction of a pool, and then with
+    each that follows. To SLOs and floors what is shed of lower priorities is added.
     """
-    levels: dict[tuple[float, float], float] = {}
-    for place, value in _breaches(problem, shares, shed):
+    levels: dict[tuple[float, float], float] = _shed_levels(problem, shed)
+    of_answers: dict[tuple[float, float], list[float]] = {}
+    for place, value, answers in _breaches(problem, shares, shed):
         levels[place] = levels.get(place, 0.0) + max(value, 0.0)
+        if answers:
+            of_answers.setdefault(place, []).append(answers)
+    for place, answers_of in of_answers.items():
+        below = _shed_below(
+            problem, shed, priority=-round(place[0]), answers=float(np.mean(answers_of))
+        )
+        levels[place] += below
     money = float((problem.demand[:, None] * problem.cost_nano_usd).max(axis=1).sum()) or 1.0
     cost = problem.demand * (shares * problem.cost_nano_usd).sum(axis=1)
     excess = [float(cost @ b.cells) - b.pace_nano_usd for b in problem.budgets]
     levels[_PACE] = sum(max(e, 0.0) for e in excess) / money
     ordered = [levels[place] for place in sorted(levels)]
     return np.array([*ordered, cost.sum() / money])
+
+
+def _priorities(problem: Problem) -> dict[int, Ints]:
+    """The pools of each that are asked for anything."""
+    found: dict[int, Ints] = {}
+    for pool in np.flatnonzero(pool_requests(problem)).tolist():
+        group = problem.groups[int(problem.group_of[problem.pool_of == pool][0])]
+        found[group.priority] = np.append(found.get(group.priority, np.empty(0, int)), pool)
+    return found
+
+
+def _shed_levels(problem: Problem, shed: Floats) -> dict[tuple[float, float], float]:
+    levels: dict[tuple[float, float], float] = {}
+    for priority, pools in _priorities(problem).items():
+        requests = pool_requests(problem)[pools]
+        part = float(shed[pools] @ np.maximum(requests / requests.sum(), 1e-4))
+        for n, fraction in enumerate(sorted(shed[pools].tolist(), reverse=True)):
+            levels[-priority, n / 1e3] = part + fraction
+    return levels
+
+
+def _shed_below(problem: Problem, shed: Floats, *, priority: int, answers: float) -> float:
+    """What lower priorities are shed, in answers of a level's groups: ten requests for one."""
+    pools = [of for lower, of in _priorities(problem).items() if lower < priority]
+    every = np.concatenate([np.empty(0, int), *pools])
+    weights = np.clip(pool_requests(problem)[every] / (10.0 * answers), 1e-4, 1e2)
+    return float(shed[every] @ weights)
 
 
 # Places after those of bounds, which go by priority.
@@ -64,30 +102,29 @@ def buying(problem: Problem) -> list[Bools]:
 
 def _breaches(
     problem: Problem, shares: Floats, shed: Floats
-) -> list[tuple[tuple[float, float], float]]:
-    found: list[tuple[tuple[float, float], float]] = []
+) -> list[tuple[tuple[float, float], float, float]]:
+    """Each with its place, and with how many answers it is a mean where it weighs against shed."""
+    found: list[tuple[tuple[float, float], float, float]] = []
     for g, total in enumerate(requests(problem)):
         if not total:
             continue
         group, cells = problem.groups[g], problem.group_of == g
         weight = problem.demand[cells, None] / total * shares[cells]
-        pools = np.unique(problem.pool_of[cells & (problem.demand > 0)])
-        found += [((-group.priority, 0), float(shed[pool])) for pool in pools]
         found += _short_of_floors(problem, shares, g)
         if group.miss_max is not None:
             late = float((weight * (problem.miss[cells] - group.miss_max)).sum())
-            found.append(((-group.priority, 3), late))
+            found.append(((-group.priority, 3), late, total))
         for pin in (pin for pin in problem.pins if pin.group == g):
             here, served = float(weight[:, pin.model].sum()), float(weight.sum())
-            found.append(((-group.priority, 1), pin.share_min * served - here))
-            found.append(((-group.priority, 1), here - pin.share_max * served))
+            found.append(((-group.priority, 1), pin.share_min * served - here, 0.0))
+            found.append(((-group.priority, 1), here - pin.share_max * served, 0.0))
     errors = [shortfall(problem, shares, cells, 1.0) for cells in buying(problem)]
-    return [*found, *((_AIM, error) for error in errors if error is not None)]
+    return [*found, *((_AIM, error, 0.0) for error in errors if error is not None)]
 
 
 def _short_of_floors(
     problem: Problem, shares: Floats, g: int
-) -> Iterator[tuple[tuple[float, float], float]]:
+) -> Iterator[tuple[tuple[float, float], float, float]]:
     group, cells = problem.groups[g], problem.group_of == g
     place = 4.0 - 2.0 * group.floor_before_slo
     bounds: list[tuple[tuple[float, float], Bools, float | None]]
@@ -100,7 +137,7 @@ def _short_of_floors(
     for at, of_bound, bound in bounds:
         short = None if bound is None else shortfall(problem, shares, of_bound, bound)
         if short is not None:
-            yield at, short
+            yield at, short, float(problem.demand[of_bound].sum()) if at[0] != _SHORT else 0.0
 
 
 def excesses(problem: Problem, solution: Solution) -> dict[tuple[str, str], float]:

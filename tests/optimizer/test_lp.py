@@ -195,10 +195,11 @@ def test_no_good_of_a_lower_priority_outweighs_the_least_of_a_higher_one() -> No
 
 
 def test_groups_of_one_priority_count_alike_whatever_their_demand() -> None:
-    groups = Group("large", "-"), Group("small", "-")
-    problem = window([[1], [1]], [[1], [1]], *groups, demand=[99, 1], group_of=[0, 1])
-    solution = plan(replace(problem, resources=[capacity_of(problem, 0, 50)]))
-    assert solution.shed == pytest.approx([50 / 99, 0])
+    groups = Group("large", "-", floor=1.0), Group("small", "-", floor=1.0)
+    costs, right = [[1, 5], [1, 5]], [[0, 1], [0, 1]]
+    problem = window(costs, right, *groups, demand=[99, 1], group_of=[0, 1])
+    solution = plan(replace(problem, resources=[capacity_of(problem, 1, 50)]))
+    assert solution.accuracy == pytest.approx([49 / 99, 1])
 
 
 @pytest.mark.parametrize(("floor_first", "kind"), [(False, "floor"), (True, "slo")])

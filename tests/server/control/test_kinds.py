@@ -98,13 +98,14 @@ def window_of_cells(config: Config, *cells: Cell) -> Window:
 
 
 @given(st.lists(st.tuples(names, payers, domains), min_size=1, unique=True), kinds)
-def test_where_all_is_of_one_kind_a_class_and_payer_are_shed_alike(
+def test_where_all_is_of_one_kind_each_domain_is_shed_by_itself(
     found: list[tuple[str, str, str]], kind: str
 ) -> None:
     cells = [Cell(*three, "s0", kind) for three in found]
     config = service(models=(CHAT_MODEL, VISION), budgets=(TEAM,))
     problem = window_of_cells(config, *cells).problem
-    assert problem.pool_of.tolist() == problem.group_of.tolist()
+    assert problem.pool_of.tolist() == list(range(len(cells)))
+    assert problem.group_of[problem.pool_of].tolist() == problem.group_of.tolist()
 
 
 def test_kinds_that_the_same_models_serve_are_shed_alike() -> None:
