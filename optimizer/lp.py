@@ -24,34 +24,19 @@ all must hold and nothing is shed: one solve. Only if that is infeasible do boun
 order of `lexicographic`; capacity always holds.
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple
-
 import numpy as np
 
 from optimizer import idle, short
-from optimizer.breaches import breaches, relaxed
 from optimizer.certificate import Errors, Optimum
 from optimizer.constraints import live_cells
 from optimizer.deadline import Deadline
 from optimizer.lexicographic import cheapest
-from optimizer.mix import Mix
+from optimizer.planned import Planned, solution_of
 from optimizer.prices import duals
-from optimizer.problem import Floats, Problem
+from optimizer.problem import Problem
 from optimizer.programme import programme
 from optimizer.shares import table
-from optimizer.solution import Certificate, Failure, Solution, Stopped
-
-
-class _Plan(NamedTuple):
-    """Shares of all cells, with what vouches for them."""
-
-    shares: Floats  # (C, M)
-    shed: Floats  # (P,)
-    prices: Mapping[str, float]
-    errors: Errors
-    stopped: Stopped = ""
-
+from optimizer.solution import Failure, Solution
 
 # To solve fewer pairs of a cell and a model as a whole is quicker than to sift them.
 WHOLE_PAIRS_MAX = 10_000
@@ -78,16 +63,16 @@ def solve(
 
 def _solved(problem: Problem, deadline: Deadline, whole_pairs_max: int) -> Solution | Failure:
     plan = _live_plan(problem, deadline, whole_pairs_max)
-    if isinstance(plan, _Plan):
+    if isinstance(plan, Planned):
         plan = _with_idle_cells(problem, plan, deadline, whole_pairs_max)
-    return _solution(problem, plan) if isinstance(plan, _Plan) else plan
+    return solution_of(problem, plan) if isinstance(plan, Planned) else plan
 
 
-def _live_plan(problem: Problem, deadline: Deadline, whole_pairs_max: int) -> _Plan | Failure:
+def _live_plan(problem: Problem, deadline: Deadline, whole_pairs_max: int) -> Planned | Failure:
     """Cells without demand are left empty."""
     shares, nothing = np.zeros(problem.cost_nano_usd.shape), np.zeros(problem.pool_count)
     if not live_cells(problem).size:
-        return _Plan(shares, nothing, {}, Errors(0.0, 0.0))
+        return Planned(shares, nothing, {}, Errors(0.0, 0.0))
     built = programme(problem)
     sifted = built.shed_start > whole_pairs_max
     optimum = cheapest(problem, built, deadline, sifted=sifted)
@@ -99,7 +84,7 @@ def _live_plan(problem: Problem, deadline: Deadline, whole_pairs_max: int) -> _P
     vertex, errors, stopped = optimum
     shares[built.pairs.live] = table(problem, built, vertex)
     shed = vertex.x[built.shed_start : built.largest_shed]
-    return _Plan(shares, shed, duals(built, vertex), errors, stopped)
+    return Planned(shares, shed, duals(built, vertex), errors, stopped)
 
 
 def _is_imprecise(found: Optimum | Failure) -> bool:
@@ -110,8 +95,8 @@ def _is_imprecise(found: Optimum | Failure) -> bool:
 
 
 def _with_idle_cells(
-    problem: Problem, plan: _Plan, deadline: Deadline, whole_pairs_max: int
-) -> _Plan | Failure:
+    problem: Problem, plan: Planned, deadline: Deadline, whole_pairs_max: int
+) -> Planned | Failure:
     """A cell whose group has demand follows the prices; other groups are planned on their own."""
     live, shares = live_cells(problem), plan.shares.copy()
     silent = np.setdiff1d(np.arange(problem.demand.size), live)
@@ -132,26 +117,4 @@ def _with_idle_cells(
         prices={**plan.prices, **own.prices},
         errors=Errors(*np.maximum(plan.errors, own.errors).tolist()),
         stopped=plan.stopped or own.stopped,
-    )
-
-
-def _solution(problem: Problem, plan: _Plan) -> Solution:
-    mix = Mix.of(problem, plan.shares, plan.shed)
-    cell_cost = problem.demand * (plan.shares * problem.cost_nano_usd).sum(axis=1)
-    budget_cost = np.array([float(cell_cost @ budget.cells) for budget in problem.budgets])
-    group_cost = np.zeros(len(problem.groups))
-    np.add.at(group_cost, problem.group_of, cell_cost)
-    found = breaches(problem, plan.shares, mix, budget_cost)
-    return Solution(
-        shares=plan.shares,
-        shed=plan.shed,
-        cost_nano_usd=float(cell_cost.sum()),
-        breaches=found,
-        duals=plan.prices,
-        certificate=Certificate(*plan.errors, relaxed(found), plan.stopped),
-        accuracy=mix.accuracy,
-        miss=mix.miss,
-        group_shed=1.0 - mix.served,
-        group_cost_nano_usd=group_cost,
-        budget_cost_nano_usd=budget_cost,
     )

@@ -32,6 +32,7 @@ from server.control.plan_archive import plan_id_of
 from server.control.promises import add_promises
 from server.control.reach import floors_out_of_reach
 from server.control.saving import add_savings
+from server.control.steadiness import Steadiness
 from server.control.window import Window, build_window
 from server.routing.catalog import Cell
 from server.routing.selector import Probes
@@ -57,6 +58,7 @@ class Draft:
     is_another: bool  # it routes otherwise than the plan in force, whose id it has if not
     # Empty where that is in force as it is, with what audits try.
     parts: tuple[WatchPlanResponse, ...] = ()
+    solution: Solution | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ class Corridor:
         self._probes: Mapping[Cell, Probes] = {}
         self._explorer = Explorer(np.random.default_rng(epoch))
         self._guard = Guard(solver)
+        self._steadiness = Steadiness()
 
     def step(self, now_s: float) -> Step:
         """Runs a whole step, and puts its plan in force."""
@@ -153,6 +156,7 @@ class Corridor:
             failure = f"{solution.status}: {solution.message}"
             return Step(given, accuracy, failure=failure, is_fault=True)
         guarded = self._guard.guard(given, window, solution, self.estimates, deadline)
+        guarded = self._steadiness.keep(guarded)
         out_of_reach = floors_out_of_reach(given, *guarded[:2], deadline)
         self._freeze_accounts(*guarded[:2], out_of_reach, given.now_s)
         changed = self.estimates.changes.explored(given.now_s)
@@ -170,6 +174,8 @@ class Corridor:
             self.plan, self._routes = step.draft.plan, step.draft.routes
             self.no_plan_reason = ""
             self._probes = step.draft.shares.probes
+            if step.draft.solution is not None:
+                self._steadiness.remember(step.draft.window, step.draft.solution)
         else:
             self.fail(step.failure)
 
@@ -217,7 +223,7 @@ class Corridor:
                 model=change.model, time=timestamp(change.time_s), text=change.text
             )
         parts = () if is_same and probes == self._probes else parts_of(plan_id, shares)
-        return Draft(guarded.mixed[0], plan, shares, routes, not is_same, parts)
+        return Draft(guarded.mixed[0], plan, shares, routes, not is_same, parts, solution)
 
     def _freeze_accounts(
         self, window: Window, solution: Solution, out_of_reach: Bools, now_s: float
