@@ -81,11 +81,12 @@ class NeedEstimate:
         # What is known of other periods says that this one is like them; else what comes now does.
         now = now_per_s / float(per_s[int(_hour_of_week(now_s))])
         usual = (before_s + _SETTLED_S * now) / (before_s + _SETTLED_S)
-        weight_s = max(_SETTLED_S, min(before_s, _LEVEL_PART * (end_s - start_s)))
+        unsettled_s = max(_SETTLED_S - period.watched_s, 0.0)
+        weight_s = max(unsettled_s, min(before_s, _LEVEL_PART * (end_s - start_s)))
         weight = weight_s * float(per_s.mean())
         elapsed_s = max(now_s - period.first_s, period.watched_s) or 1.0
         expected = _between(per_s, period.first_s, now_s) * period.watched_s / elapsed_s
-        level = (period.need + weight * usual) / (expected + weight)
+        level = (period.need + weight * usual) / ((expected + weight) or 1.0)
         return level * _between(per_s, now_s, end_s)
 
     def to_plain(self) -> dict[str, Any]:

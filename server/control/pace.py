@@ -17,6 +17,9 @@ from server.routing.catalog import Cell
 # A need gets at most so many times what it would of the whole amount, spread over the whole period:
 # what is left over near the end, for less came than was expected, is not thrown at the last.
 _EASED_MAX = 1.2
+# What was left over so far is for all that is to come; but some windows' requests cost more than is
+# usual of their need, and no floor should fall for them while there is so much of it.
+_SAVED_PART = 0.1
 
 
 def reference_cost(problem: Problem) -> Floats:
@@ -76,9 +79,12 @@ class Money:
         )
         to_come = max(to_come, need)
         left = state.amount_nano_usd - state.spent_nano_usd - state.unreported_nano_usd
-        whole = self._needs.so_far(state.name, start_s=start_s) + to_come
-        most = _EASED_MAX * state.amount_nano_usd * need / whole
-        return max(min(left * need / to_come, most), PACE_MIN * even)
+        so_far = self._needs.so_far(state.name, start_s=start_s)
+        usual = state.amount_nano_usd / (so_far + to_come)  # for each nano-dollar of need
+        pace, saved = left * need / to_come, left - usual * to_come
+        if saved > 0:
+            pace = max(pace, usual * need + _SAVED_PART * saved)
+        return max(min(pace, _EASED_MAX * usual * need), PACE_MIN * even)
 
 
 def drawn_on(cells: Sequence[Cell], budgets: Mapping[str, object]) -> Mapping[str, Bools]:

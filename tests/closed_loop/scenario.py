@@ -65,6 +65,8 @@ class ClassLaw:
     deadline_s: float = 8.0
     patience_s: float | None = None  # after which a caller leaves
     routes: bool = False  # callers ask by Route, call models themselves and report
+    floor_when_short: float | None = None
+    aim: str | None = None
 
     def document(self) -> dict[str, Any]:
         """As a configuration has it."""
@@ -77,6 +79,9 @@ class ClassLaw:
             document["slo"] = {"ms": self.slo[0] * 1_000, "fraction": self.slo[1]}
         if self.floor is not None:
             document["floor"] = self.floor
+        for key in ("floor_when_short", "aim"):
+            if getattr(self, key) is not None:
+                document[key] = getattr(self, key)
         if self.audit_rate:
             document |= {"audit_rate": self.audit_rate, "grades": "caller"}
         return document
