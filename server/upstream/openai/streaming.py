@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 import aiohttp
 
@@ -39,7 +39,7 @@ class Reading:
         """Runs of whole events; raises EndpointError where the stream breaks."""
         content, cutter = self._response.content, self._cutter
         try:
-            with told_as_failures():
+            with told_as_failures(), _broken_with_its_connection(self._response):
                 while not cutter.is_over and (data := await content.readany()):
                     run = cutter.feed(data)
                     if run:
@@ -75,3 +75,35 @@ class Reading:
             async with asyncio.timeout(LAST_BYTES_S):
                 while await self._response.content.readany():
                     pass
+
+
+@contextmanager
+def _broken_with_its_connection(response: aiohttp.ClientResponse) -> Iterator[None]:
+    """Whoever reads hears that the connection was closed.
+
+    The library closes it where the framing is garbage, and tells only who waits for a head.
+    """
+    connection = response.connection
+    protocol = None if connection is None else connection.protocol
+    closed = None if protocol is None else protocol.closed
+    if closed is None:  # it is all here, or known to be broken
+        yield
+        return
+
+    def tell(_: object) -> None:
+        if not response.content.is_eof() and response.content.exception() is None:
+            response.content.set_exception(aiohttp.ClientPayloadError("it was closed"))
+
+    closed.add_done_callback(tell)
+    closed.remove_done_callback(_hear)  # one is enough, however many streams it carries
+    closed.add_done_callback(_hear)
+    try:
+        yield
+    finally:
+        closed.remove_done_callback(tell)
+
+
+def _hear(closed: asyncio.Future[None]) -> None:
+    """Or the loop would log that nobody has heard why the connection ended."""
+    if not closed.cancelled():
+        closed.exception()

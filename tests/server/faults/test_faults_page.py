@@ -68,7 +68,7 @@ FAULTS: dict[str, Fault] = {
     "another content": Fault(saying(whole(b"<p>hello</p>", content_type="text/html"))),
     "cut within": Fault(cutting_after(FIRST, SECOND[:30])),
     "an error after": Fault(cutting_after(FIRST, chunked(FAILED) + b"0\r\n\r\n")),
-    "garbage in": Fault(cutting_after(FIRST, b"no chunk\r\n"), is_alone=True),
+    "garbage in": Fault(cutting_after(FIRST, b"no chunk\r\n")),
     "an event without": Fault(babbling_after(FIRST, chunked(b"x" * (EVENT_BYTES_MAX // 4)))),
     "usage that": Fault(saying(HEAD + b"".join(map(chunked, [*CHUNKS, DONE])) + b"0\r\n\r\n")),
     "none": Fault(passing),
