@@ -9,6 +9,7 @@ from server.config.section import Fraction, Name, Seconds, Section, Text
 ENDPOINTS_MAX = 256  # of one model
 HEADERS_MAX = 16  # of one model
 CAPABILITIES_MAX = 64  # of one model
+OPTIONS_MAX = 64  # of one model
 # Amounts are kept as integers of nano-dollars in 64 bits: 9.2 billion dollars.
 USD_MAX = 1e9
 GRADES_MAX = 1_000_000_000
@@ -134,6 +135,8 @@ class ModelConfig(Section):
     """How many graded answers prior_accuracy was found on; a guess, unless given."""
     capabilities: Annotated[tuple[Text, ...], Field(max_length=CAPABILITIES_MAX)] = ()
     """What it can do that not every model can, such as tools or images."""
+    options_refused: Annotated[tuple[Text, ...], Field(max_length=OPTIONS_MAX)] = ()
+    """Fields of a chat's body that its endpoints refuse, such as logprobs: others answer those."""
 
     @property
     def api_key(self) -> KeySource | None:

@@ -6,7 +6,7 @@ from typing import Protocol
 from server.money import NANO_PER_USD
 from server.routing.decision import Decision
 from server.routing.endpoints import Target
-from server.rpc.convert import AUTO
+from server.rpc.class_name import AUTO
 from server.token_usage import TokenUsage
 
 # One sentence; a proxy's room for all fields of a head is 4 or 8 KiB.

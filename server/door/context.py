@@ -5,28 +5,35 @@ from urllib.parse import unquote
 
 from multidict import CIMultiDictProxy
 
-from server.routing.errors import InvalidRequest, UnknownClass
-from server.rpc.convert import AUTO
+from server.routing.errors import InvalidRequest
+from server.rpc.class_name import Named, class_named
 from server.rpc.openai_chat import Chat
 from turnout.v1 import routing_pb2 as pb
 
 CLASS, TENANT, USER = "x-turnout-class", "x-turnout-tenant", "x-turnout-user"
 LABELS, PRIORITY = "x-turnout-labels", "x-turnout-priority"
 NAMES = frozenset((CLASS, TENANT, USER, LABELS, PRIORITY))
+_LISTED_AT = " (GET /v1/models lists them)"
 _INT32 = range(-(2**31), 2**31)
 
 Headers = CIMultiDictProxy[str]
 
 
 def context_of(headers: Headers, chat: Chat, classes: Container[str]) -> pb.RequestContext:
-    """What routing is told of the request; raises InvalidRequest or UnknownClass.
+    """What routing is told of the request; raises InvalidRequest, UnknownClass or
+    ClassAmbiguous.
 
     What is said twice has to be the same. What else the metadata hold are labels.
     """
     given = {name: _given(name, headers, chat.metadata) for name in NAMES}
     labels = {key: value for key, value in chat.metadata.items() if key not in NAMES}
     return pb.RequestContext(
-        traffic_class=_traffic_class(chat.model, given[CLASS], classes),
+        traffic_class=class_named(
+            Named(chat.model, "model"),
+            Named(given[CLASS], CLASS),
+            classes,
+            listed_at=_LISTED_AT,
+        ),
         tenant=given[TENANT],
         user=given[USER] or chat.user,
         labels=labels | dict(_labels(given[LABELS])),
@@ -40,21 +47,6 @@ def _given(name: str, headers: Headers, metadata: Mapping[str, str]) -> str:
     if len(said) > 1:
         raise InvalidRequest("it is given twice, and not the same: leave one out", field=name)
     return said.pop() if said else ""
-
-
-def _traffic_class(model: str, named: str, classes: Container[str]) -> str:
-    """The model's name is a class; empty: the rules decide."""
-    of_model = "" if model == AUTO else model
-    for name, field in ((of_model, "model"), (named, CLASS)):
-        if name and name not in classes:
-            raise UnknownClass(
-                f"there is no class {name[:80]!r}: name one of the configuration (GET /v1/models "
-                f"lists them), or {AUTO!r} as the model",
-                field=field,
-            )
-    if of_model and named and of_model != named:
-        raise InvalidRequest(f"it says {named!r}, and the model {model!r}: give one", field=CLASS)
-    return of_model or named
 
 
 def _labels(text: str) -> Iterable[tuple[str, str]]:

@@ -25,6 +25,7 @@ from server.routing.query import Query
 from server.routing.router import Router
 from server.rpc import convert
 from server.rpc.carve import Content
+from server.rpc.class_name import AUTO
 from server.rpc.errors import reason_of
 from server.rpc.openai_chat import INLINE_BYTES_MAX, Chat, read_chat
 from server.rpc.openai_embeddings import read_embeddings
@@ -138,7 +139,7 @@ class DoorService:
 
     async def _model(self, request: Request) -> web.Response:
         name, classes = request.path.removeprefix(f"{MODELS_PATH}/"), self._classes_for(request)
-        if name != convert.AUTO and name not in classes:
+        if name != AUTO and name not in classes:
             raise NotFound(f"there is no class {name[:80]!r}: GET {MODELS_PATH} lists them")
         return _json(model_of(name))
 

@@ -21,6 +21,7 @@ from server.config.models import (
     ModelTlsConfig,
 )
 from server.config.schema import Config
+from server.routing.errors import OptionUnsupported
 from server.routing.price import Price, charge, compile_price
 from server.token_usage import TokenUsage
 
@@ -95,6 +96,7 @@ class Model:
     price: Price
     prior_accuracy: float
     capabilities: frozenset[str]
+    options_refused: tuple[str, ...] = ()
     serves: str = "chat"
     api_key: KeySource | None = None
     headers: tuple[HeaderConfig, ...] = ()
@@ -135,6 +137,7 @@ class Catalog:
     classes: Mapping[str, TrafficClass]
     unfit: Mapping[str, int]  # by kind of payload; bit m: model m is drained or does not take it
     not_forwarded: int  # bit m: Infer cannot reach model m, its callers do so themselves
+    refusing: Mapping[str, int]  # by option of a chat; bit m: model m refuses it
     _payers: Mapping[str, _Payers]  # of each class
 
     def payer(self, traffic_class: str, tenant: str) -> str:
@@ -168,6 +171,20 @@ class Catalog:
         wanted = frozenset(capabilities)
         return bits(i for i, model in enumerate(self.models) if not wanted <= model.capabilities)
 
+    def hold_options(self, options: Iterable[str], unfit: int) -> int:
+        """`unfit`, with whom one of the options does not suit.
+
+        Raises OptionUnsupported where it suits nobody who is fit.
+        """
+        everybody = (1 << len(self.models)) - 1
+        for option in options:
+            refusing = self.refusing.get(option, 0)
+            if unfit != everybody and unfit | refusing == everybody:
+                message = "no model that could answer takes this option: leave it out"
+                raise OptionUnsupported(message, field=f"openai_chat.{option}")
+            unfit |= refusing
+        return unfit
+
 
 def bits(indexes: Iterable[int]) -> int:
     """A set of models as an integer: bit m stands for model m."""
@@ -193,8 +210,17 @@ def compile_catalog(config: Config) -> Catalog:
             for kind in PayloadKind
         },
         not_forwarded=bits(i for i, model in enumerate(models) if not model.is_forwarded),
+        refusing=_refusing(models),
         _payers=_payers(config),
     )
+
+
+def _refusing(models: Sequence[Model]) -> Mapping[str, int]:
+    refusing: defaultdict[str, int] = defaultdict(int)
+    for index, model in enumerate(models):
+        for option in model.options_refused:
+            refusing[option] |= 1 << index
+    return dict(refusing)
 
 
 def _model(config: ModelConfig) -> Model:
@@ -208,6 +234,7 @@ def _model(config: ModelConfig) -> Model:
         price=compile_price(config.price),
         prior_accuracy=config.prior_accuracy,
         capabilities=frozenset(config.capabilities),
+        options_refused=config.options_refused,
         serves=config.serves,
         api_key=config.api_key,
         headers=config.headers,

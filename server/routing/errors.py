@@ -40,6 +40,12 @@ class UnknownDomain(RoutingError):
     reason = "DOMAIN_UNKNOWN"
 
 
+class ClassAmbiguous(RoutingError):
+    """The request names two classes, one as a model's name."""
+
+    reason = "CLASS_AMBIGUOUS"
+
+
 class NoClass(RoutingError):
     """No rule matches and no class is the default."""
 
@@ -50,6 +56,12 @@ class NoCandidate(RoutingError):
     """No enabled model takes this kind of payload with these capabilities."""
 
     reason = "NO_CANDIDATE"
+
+
+class OptionUnsupported(RoutingError):
+    """Every model that could answer refuses an option of the request."""
+
+    reason = "OPTION_UNSUPPORTED"
 
 
 class PayloadMalformed(RoutingError):

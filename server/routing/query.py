@@ -29,6 +29,7 @@ class Query:
     response_format: str = ""
     domain: str = ""
     capabilities: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()  # of a chat: which fields its body has
     payload_kind: PayloadKind = PayloadKind.UNKNOWN
     input_tokens: int | None = None
     text: str = ""  # what is asked: the text itself, or the last turn of a chat

@@ -98,11 +98,11 @@ class Router:
             query.caller.hold_class(reading.cell.traffic_class)
         if query.size_bytes:
             hold_size(query.size_bytes, catalog.classes[reading.cell.traffic_class])
-        unfit = catalog.unfit[query.payload_kind]
+        unfit = catalog.unfit[query.payload_kind] | (catalog.not_forwarded if forwarded else 0)
         if query.capabilities:
             unfit |= catalog.lacking(query.capabilities)
-        if forwarded:
-            unfit |= catalog.not_forwarded
+        if query.options and catalog.refusing:
+            unfit = catalog.hold_options(query.options, unfit)
         demanding = bool(query.capabilities)
         return Asked(reading, unfit, demanding, query.text, query.tenant, forwarded, query.owner)
 

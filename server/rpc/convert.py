@@ -12,6 +12,7 @@ from server.routing.errors import (
 )
 from server.routing.query import Query
 from server.rpc.carve import Content
+from server.rpc.class_name import AUTO, Named, class_named
 from server.rpc.long_text import decode_text
 from server.rpc.method_limits import PAYLOAD_BYTES_MAX
 from server.rpc.oip_tensors import read_tensors, read_text
@@ -34,8 +35,6 @@ _PAYLOAD_KINDS: Mapping[int, PayloadKind] = {
 TENANT_AT = "context.tenant"
 # What an OIP caller, whose messages have no place for it, says in metadata.
 TENANT_KEY, USER_KEY = "turnout-tenant", "turnout-user"
-# The model_name of an OIP request that leaves the class to the rules.
-AUTO = "auto"
 
 Metadata = Iterable[tuple[str, str | bytes]]
 
@@ -62,6 +61,15 @@ def route_query(
     elif field is not None:
         _read_content(field, getattr(request, field), query)
     return query
+
+
+def take_model_name(model: str, query: Query, classes: Container[str]) -> None:
+    """The model that a chat names is its class; raises UnknownClass or ClassAmbiguous."""
+    query.traffic_class = class_named(
+        Named(model, "openai_chat.model"),
+        Named(query.traffic_class, "context.traffic_class"),
+        classes,
+    )
 
 
 def large_chat(content: Content) -> bytes | None:
@@ -205,6 +213,7 @@ def _take_chat(chat: Chat, size_bytes: int, query: Query) -> None:
     query.overhead_tokens = chat.overhead_tokens
     query.response_format = query.response_format or chat.response_format
     query.capabilities = tuple(dict.fromkeys(query.capabilities + chat.capabilities))
+    query.options = chat.options
 
 
 def _read_oip(data: Bytes, field: str, query: Query) -> None:

@@ -15,7 +15,8 @@ from server.routing.router import Router
 from server.rpc import convert
 from server.rpc.answer_metadata import head, trailers
 from server.rpc.callers import admit_for_long
-from server.rpc.convert import AUTO, TENANT_KEY
+from server.rpc.class_name import AUTO
+from server.rpc.convert import TENANT_KEY
 from server.rpc.errors import Context
 from server.rpc.raw import raw
 from server.rpc.routing import forwarded

@@ -4,6 +4,8 @@ What is not looked at is not judged: that is between its sender and the model.
 """
 
 import json
+import re
+import sys
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple, NoReturn, TypeAlias
@@ -15,6 +17,10 @@ from server.routing.errors import PayloadMalformed
 FORWARDED_BYTES_MAX = 16 * 2**20
 # More than a request may have of labels, which they become: they are refused there.
 METADATA_MAX = 128
+# A body has some 40 fields at most that mean anything.
+OPTIONS_MAX = 128
+# Beyond so many digits Python reads no number: the time to read one grows with their square.
+_DIGITS_MAX = sys.get_int_max_str_digits()
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
@@ -25,6 +31,7 @@ class Sender(NamedTuple):
     model: str  # as its sender names it
     user: str
     metadata: dict[str, str]
+    options: tuple[str, ...]  # which fields it has
 
 
 def parsed(body: bytes, field: str) -> Mapping[str, Json]:
@@ -32,7 +39,7 @@ def parsed(body: bytes, field: str) -> Mapping[str, Json]:
     try:
         request: Json = json.loads(body.decode())
     except ValueError as error:  # no UTF-8, or no JSON
-        refuse(field, f"not JSON in UTF-8: {_without_content(error)}")
+        refuse(field, f"not JSON in UTF-8: {_without_content(error, body)}")
     if not isinstance(request, dict):
         refuse(field, "must be a JSON object, as OpenAI's API takes it")
     return request
@@ -45,6 +52,9 @@ def sender(request: Mapping[str, Json], field: str) -> Sender:
         model=text(request.get("model"), f"{field}.model"),
         user=whole(user) if isinstance(user, str) else "",
         metadata=_metadata(request.get("metadata")),
+        options=tuple(
+            islice((name for name, one in request.items() if one is not None), OPTIONS_MAX)
+        ),
     )
 
 
@@ -85,13 +95,18 @@ def refuse(field: str, message: str) -> NoReturn:
     raise PayloadMalformed(message, field=field)
 
 
-def _without_content(error: ValueError) -> str:
+def _without_content(error: ValueError, body: bytes) -> str:
     """What is wrong and where, without repeating what was sent."""
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} at character {error.pos}"
     if isinstance(error, UnicodeDecodeError):
-        return "a byte that cannot stand there"
-    return "a number with too many digits"  # the time to read one grows with their square
+        return f"a byte that cannot stand there, at byte {error.start}"
+    return f"a number with too many digits{_place_of_digits(body)}"
+
+
+def _place_of_digits(body: bytes) -> str:
+    found = re.search(rb"\d{%d}" % (_DIGITS_MAX + 1), body)
+    return "" if found is None else f", at byte {found.start()}"
 
 
 def _metadata(value: Json) -> dict[str, str]:

@@ -40,6 +40,7 @@ class Chat(NamedTuple):
     wants_usage: bool = False  # among them, as `stream_options` say
     user: str = ""
     metadata: dict[str, str] = {}  # noqa: RUF012 - never changed, and marshal knows no other
+    options: tuple[str, ...] = ()  # which fields its body has
 
 
 class _Message(NamedTuple):

@@ -134,6 +134,8 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
         if content.field != OIP_REQUEST:
             chat, asked = await self._worded(content, context, streams=False)
         query = convert.infer_query(request, content, len(data), self._metadata(context), chat)
+        if chat is not None and chat.model:
+            convert.take_model_name(chat.model, query, self._router.catalog.classes)
         if caller is not None:
             query.sign(caller, tenant_at=convert.TENANT_AT)
         answer = await self._dispatcher.infer(
@@ -155,6 +157,8 @@ class RoutingServicer(routing_pb2_grpc.RoutingServiceServicer):
         content = content or streamed_content_of(request)
         chat, asked = await self._worded(content, context, streams=True)
         query = convert.infer_query(request, content, len(data), self._metadata(context), chat)
+        if chat is not None and chat.model:
+            convert.take_model_name(chat.model, query, self._router.catalog.classes)
         if caller is not None:
             query.sign(caller, tenant_at=convert.TENANT_AT)
         streaming = self._dispatcher.stream(

@@ -173,6 +173,7 @@ def door_config() -> Config:
             endpoints=("http://small:1/v1",),
             price=PriceConfig(input_usd_per_mtok=1.0, output_usd_per_mtok=2.0),
             capabilities=("images",),
+            options_refused=("logprobs",),
         ),
         model(
             "vectors",

@@ -184,7 +184,7 @@ async def test_a_caller_that_leaves_is_noticed_upstream(front: Front, body: byte
             {"model": "chat"},
             {"x_turnout_class": "strict"},
             400,
-            "REQUEST_INVALID",
+            "CLASS_AMBIGUOUS",
             "x-turnout-class",
         ),
         ({}, {"x_turnout_tenant": 300 * "a"}, 400, "REQUEST_INVALID", "x-turnout-tenant"),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from server.door.context import NAMES, context_of
-from server.routing.errors import InvalidRequest, RoutingError, UnknownClass
+from server.routing.errors import ClassAmbiguous, InvalidRequest, RoutingError, UnknownClass
 from server.rpc.openai_chat import Chat
 from turnout.v1 import routing_pb2 as pb
 
@@ -72,7 +72,7 @@ def test_what_is_said_twice_alike_is_said_once() -> None:
     [
         ((), "gpt-4o", {}, UnknownClass, "model"),
         ((("x-turnout-class", "gpt-4o"),), "auto", {}, UnknownClass, "x-turnout-class"),
-        ((("x-turnout-class", "strict"),), "chat", {}, InvalidRequest, "x-turnout-class"),
+        ((("x-turnout-class", "strict"),), "chat", {}, ClassAmbiguous, "x-turnout-class"),
         (
             (("x-turnout-tenant", "a"), ("x-turnout-tenant", "b")),
             "auto",
