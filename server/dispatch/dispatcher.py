@@ -159,7 +159,7 @@ class Dispatcher:
                 reply = await self._pass_on(trip, trip.relay, attempt, left_s)
             end_answered(trip, attempt, reply.usage, self._router.table, now_s=self._now_s())
         except EndpointError as error:
-            attempt.end_without_answer(Fate.FAILED, self._now_s(), error.code)
+            attempt.end_without_answer(Fate.FAILED, self._now_s(), error.code, error.retry_after_s)
             raise
         except asyncio.CancelledError:
             if self._overtime.was_given_up(trip):

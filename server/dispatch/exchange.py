@@ -83,8 +83,19 @@ class Exchanges(NamedTuple):
 class EndpointError(Exception):
     """An endpoint answered with a status, or could not be reached."""
 
-    def __init__(self, code: Code, message: str, *, is_sent: bool = True) -> None:
-        """`is_sent` is False where it is certain that nothing left for the endpoint."""
+    def __init__(
+        self,
+        code: Code,
+        message: str,
+        *,
+        is_sent: bool = True,
+        retry_after_s: float | None = None,
+    ) -> None:
+        """`is_sent` is False where it is certain that nothing left for the endpoint.
+
+        `retry_after_s` is when it asked to be asked again, if it did.
+        """
         super().__init__(message)
+        self.retry_after_s = retry_after_s
         self.code = code
         self.is_sent = is_sent

@@ -20,9 +20,16 @@ def failure(attempt: Attempt, error: EndpointError) -> UpstreamFailed:
         reason=f"UPSTREAM_{error.code.name}",
         code=code,
         is_sent=error.is_sent,
+        retry_after_s=error.retry_after_s,
     )
 
 
 def telling(failures: list[UpstreamFailed]) -> UpstreamFailed:
-    """The last that an endpoint was asked in, for that may be paid; else the last."""
-    return next((one for one in reversed(failures) if one.is_sent), failures[-1])
+    """The last that an endpoint was asked in, for that may be paid; else the last.
+
+    It says when to come back if all that were asked did: the first of those times.
+    """
+    last = next((one for one in reversed(failures) if one.is_sent), failures[-1])
+    times_s = [one.retry_after_s for one in failures if one.retry_after_s is not None]
+    last.retry_after_s = min(times_s) if len(times_s) == len(failures) else None
+    return last

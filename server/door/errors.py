@@ -38,6 +38,7 @@ BY_ERROR: Mapping[type[RoutingError], HTTPStatus] = {
     errors.UnknownClass: HTTPStatus.NOT_FOUND,
     errors.PayloadTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.Shed: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.ModelsBusy: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
 }
 # What OpenAI calls a kind of error; clients look at the status first.

@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from server.routing.catalog import TrafficClass
-from server.routing.errors import NoCandidate, PayloadTooLarge
+from server.routing.errors import ModelsBusy, NoCandidate, PayloadTooLarge
+from server.routing.health import HealthTracker
 from server.routing.reading.classifier import Reading
 
 
@@ -29,8 +30,18 @@ def hold_size(size_bytes: int, traffic_class: TrafficClass) -> None:
         )
 
 
-def no_candidate(asked: Asked) -> NoCandidate:
-    """Why nobody can answer it."""
+def nobody(asked: Asked, health: HealthTracker, *, now_s: float) -> NoCandidate | ModelsBusy:
+    """Why nobody can answer it, now or at all."""
+    if asked.forwarded and health.resting & ~asked.unfit:
+        left_s = health.rest_left_s(~asked.unfit, now_s=now_s)
+        return ModelsBusy(
+            f"every model that could answer asked to be left alone for {left_s:.3g} s more",
+            retry_after_s=left_s,
+        )
+    return _no_candidate(asked)
+
+
+def _no_candidate(asked: Asked) -> NoCandidate:
     if asked.demanding:
         return NoCandidate(
             "no enabled model takes this payload and can do all that is asked: "

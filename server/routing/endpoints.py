@@ -102,11 +102,11 @@ class Endpoints:
     def choose(self, index: int, model: Model) -> str:
         """The address to call; empty for a model that only Route speaks of and has none.
 
-        If all are ejected, one of all: one has to be asked.
+        If all are ejected, one of all that do not rest: one has to be asked.
         """
         if len(model.endpoints) == 1:
             return model.endpoints[0]
-        open_ones = self._open(index, model) or model.endpoints
+        open_ones = self._open(index, model) or self._awake(index, model) or model.endpoints
         return self._better_of_two(index, model, open_ones) if open_ones else ""
 
     def choose_other(self, index: int, model: Model, last: str) -> str:
@@ -133,16 +133,19 @@ class Endpoints:
             load.give(count, self._now_s)
 
     def _open(self, index: int, model: Model) -> Sequence[str]:
-        """The endpoints that are not ejected; an ejected one joins anew when it is back."""
+        """Those that are neither ejected nor resting; one that is joins anew when it is back."""
         if not self._health.impaired >> index & 1:
             return model.endpoints
         open_ones = []
         for address in model.endpoints:
-            if self._health.is_ejected((index, address)):
+            if self._health.is_out((index, address)):
                 self.loads[index, address].joined_s = None
             else:
                 open_ones.append(address)
         return open_ones
+
+    def _awake(self, index: int, model: Model) -> Sequence[str]:
+        return [one for one in model.endpoints if not self._health.rests((index, one))]
 
     def _better_of_two(self, index: int, model: Model, addresses: Sequence[str]) -> str:
         others = len(addresses) - 1

@@ -11,10 +11,14 @@ class RoutingError(Exception):
 
     reason: str
     trailers: tuple[tuple[str, str], ...] = ()  # what a stream took that it ended
+    retry_after_s: float | None = None  # when to come back, where that is known
 
-    def __init__(self, message: str, *, field: str = "") -> None:
+    def __init__(
+        self, message: str, *, field: str = "", retry_after_s: float | None = None
+    ) -> None:
         super().__init__(message)
         self.field = field  # path in the request, such as "context.labels"; empty: no one field
+        self.retry_after_s = retry_after_s
 
     @property
     def with_field(self) -> str:
@@ -156,6 +160,12 @@ class Shed(RoutingError):
         return {"traffic_class": traffic_class, "shed": f"{part:.4f}", "binds": binds}
 
 
+class ModelsBusy(RoutingError):
+    """Every model that could answer has said when to come back; none was asked."""
+
+    reason = "MODELS_BUSY"
+
+
 class ControlPlaneDown(RoutingError):
     """The control plane cannot be reached; routing goes on without it, settling does not."""
 
@@ -205,15 +215,11 @@ class KeyClass(RoutingError):
 
 
 class KeyRate(RoutingError):
-    """The key has asked for more requests a minute than it may."""
+    """The key has asked for more requests a minute than it may; of no time to come back, none
+    would help.
+    """
 
     reason = "KEY_RATE"
-
-    def __init__(
-        self, message: str, *, field: str = "", retry_after_s: float | None = None
-    ) -> None:
-        super().__init__(message, field=field)
-        self.retry_after_s = retry_after_s  # None: no time would help
 
 
 class KeyBusy(RoutingError):
@@ -225,8 +231,16 @@ class KeyBusy(RoutingError):
 class UpstreamFailed(RoutingError):
     """Every attempt that was allowed failed; tells of the last that an endpoint was asked in."""
 
-    def __init__(self, message: str, *, reason: str, code: int, is_sent: bool = True) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str,
+        code: int,
+        is_sent: bool = True,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
         self.reason = reason  # "UPSTREAM_" and the endpoint's own status
         self.code = code  # google.rpc.Code for the caller
         self.is_sent = is_sent  # False: no attempt left, so no model can have been paid

@@ -111,12 +111,18 @@ class Experience:
         if fate is GIVEN_UP or self._was_cut_short(attempt):
             tail.outlasted(attempt.took_s)
         if fate is FAILED:
-            if _takes_a_token(journey, attempt):
-                budget.record_failure()
-            if attempt.blame is Blame.ENDPOINT:
-                self._health.record_failure(endpoint, sent_s=attempt.begun_s, now_s=attempt.ended_s)
-            elif attempt.blame is not Blame.SILENCE:
-                self._health.record_poor_answer(endpoint, now_s=attempt.ended_s)
+            self._observe_failure(journey, attempt, budget)
+
+    def _observe_failure(self, journey: Journey, attempt: Attempt, budget: ClassBudget) -> None:
+        endpoint, sent_s, ended_s = attempt.target.key, attempt.begun_s, attempt.ended_s
+        if _takes_a_token(journey, attempt):
+            budget.record_failure()
+        if attempt.retry_after_s is not None:
+            self._health.rest(endpoint, seconds=attempt.retry_after_s, now_s=ended_s)
+        if attempt.blame is Blame.ENDPOINT:
+            self._health.record_failure(endpoint, sent_s=sent_s, now_s=ended_s)
+        elif attempt.blame is not Blame.SILENCE:
+            self._health.record_poor_answer(endpoint, now_s=ended_s)
 
     def conclude(self, journey: Journey) -> None:
         """Learns from a journey that has ended: who failed where another answered is to blame,

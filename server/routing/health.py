@@ -3,7 +3,8 @@
 The words are those of gRFC A50. An ejection lasts longer each time it follows soon on the last. It
 holds only while somebody else may be asked: a model whose endpoints are all ejected gives way to
 other models, and where no model is left that is up, ejections are ignored. So however many are
-ejected, somebody is asked.
+ejected, somebody is asked. Who said when to come back is not asked before, even where nobody else
+can be.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,6 +13,9 @@ from math import inf
 
 from server.config.models import HealthConfig
 from server.routing.catalog import bits
+
+# Of what an endpoint asks for: minutes may be meant for a whole account, of which we know little.
+REST_S_MAX = 60.0
 
 EndpointKey = tuple[int, str]  # index of the model, address
 
@@ -27,6 +31,8 @@ class _State:
     is_doubted: bool = False  # a probe went well, and no answer has come since
     answered_s: float = -inf  # when it last answered well
     refused_s: float = -inf  # when it last answered, though not well
+    rests_until_s: float = -inf  # it asked to be left alone until then
+    rests: bool = False
 
 
 class HealthTracker:
@@ -35,8 +41,10 @@ class HealthTracker:
     def __init__(self, config: HealthConfig) -> None:
         self._config = config
         self._states: dict[EndpointKey, _State] = {}
-        self.down = 0  # bit m: every endpoint of model m is ejected
-        self.impaired = 0  # bit m: some endpoint of model m is ejected
+        self.ejected = 0  # bit m: every endpoint of model m is ejected
+        self.resting = 0  # bit m: every endpoint of model m asked to be left alone
+        self.down = 0  # bit m: every endpoint of model m is ejected or resting
+        self.impaired = 0  # bit m: some endpoint of model m is
         self.next_return_s = float("inf")  # when `refresh` has something to do
         self.on_change: Callable[[], None] = _nobody_listens  # called when what is ejected changes
 
@@ -117,6 +125,24 @@ class HealthTracker:
         self._eject(state, now_s)
         return True
 
+    def rest(self, endpoint: EndpointKey, *, seconds: float, now_s: float) -> None:
+        """The endpoint said when to come back; that speaks neither for it nor against it."""
+        state, until_s = self._states.get(endpoint), now_s + min(seconds, REST_S_MAX)
+        if state is not None and until_s > max(state.rests_until_s, now_s):
+            state.rests_until_s = until_s
+            if not state.rests:  # of many that were out at once each says it
+                state.rests = True
+                self._summarise()
+
+    def rest_left_s(self, models: int, *, now_s: float) -> float:
+        """How long until the first endpoint that rests, of models m whose bit is set, is back."""
+        rests = (
+            state.rests_until_s
+            for (model, _), state in self._states.items()
+            if state.rests and models >> model & 1
+        )
+        return max(min(rests, default=now_s) - now_s, 0.0)
+
     def to_probe(self) -> list[EndpointKey]:
         """The endpoints that are ejected and that a probe may bring back."""
         if not self.impaired:
@@ -137,13 +163,28 @@ class HealthTracker:
         self._summarise()
 
     def refresh(self, now_s: float) -> None:
-        """Lets back each endpoint whose ejection is over; one more failure ejects it again."""
+        """Lets back each endpoint whose ejection is over; one more failure ejects it again.
+
+        And each that has been left alone for as long as it asked.
+        """
         if now_s < self.next_return_s:
             return
         for state in self._states.values():
             if state.ejected and now_s >= state.ejected_until_s:
                 self._let_back(state)
+            if now_s >= state.rests_until_s:
+                state.rests = False
         self._summarise()
+
+    def is_out(self, endpoint: EndpointKey) -> bool:
+        """Whether it is ejected, or asked to be left alone."""
+        state = self._states.get(endpoint)
+        return state is not None and (state.ejected or state.rests)
+
+    def rests(self, endpoint: EndpointKey) -> bool:
+        """Whether it asked to be left alone, for now."""
+        state = self._states.get(endpoint)
+        return state is not None and state.rests
 
     def is_ejected(self, endpoint: EndpointKey) -> bool:
         state = self._states.get(endpoint)
@@ -168,13 +209,24 @@ class HealthTracker:
         self._summarise()
 
     def _summarise(self) -> None:
-        up = {model for (model, _), state in self._states.items() if not state.ejected}
-        self.impaired = bits({model for (model, _), s in self._states.items() if s.ejected})
-        self.down = bits({model for model, _ in self._states} - up)
-        self.next_return_s = min(
-            (s.ejected_until_s for s in self._states.values() if s.ejected), default=float("inf")
-        )
+        states = self._states.items()
+        self.impaired = bits({model for (model, _), s in states if s.ejected or s.rests})
+        self.ejected = self._models_all(lambda state: state.ejected)
+        self.resting = self._models_all(lambda state: state.rests)
+        self.down = self._models_all(lambda state: state.ejected or state.rests)
+        self.next_return_s = min((_returns_s(state) for _, state in states), default=inf)
         self.on_change()
+
+    def _models_all(self, is_so: Callable[[_State], bool]) -> int:
+        """Bit m: so is every endpoint of model m."""
+        others = {model for (model, _), state in self._states.items() if not is_so(state)}
+        return bits({model for model, _ in self._states} - others)
+
+
+def _returns_s(state: _State) -> float:
+    """When it is back, or is no longer to be left alone."""
+    ejected_until_s = state.ejected_until_s if state.ejected else inf
+    return min(ejected_until_s, state.rests_until_s if state.rests else inf)
 
 
 def _nobody_listens() -> None:

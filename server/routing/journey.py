@@ -66,6 +66,7 @@ class Attempt:
     is_estimated: bool = False  # the usage is: its endpoint did not tell
     is_guessed: bool = False  # nothing was seen of what it wrote either
     cost_nano_usd: int = 0
+    retry_after_s: float | None = None  # what its endpoint said, which did not answer it
     tails: Tails = NO_TAILS  # how long nearly all answers of its model take
     is_answering: bool = False  # the first of its answer has come: nobody else is asked
     first_s: float = 0.0  # when it came
@@ -103,12 +104,15 @@ class Attempt:
         wrote = self.output_tokens or expected_tokens
         self.end_with_answer(now_s, TokenUsage(input=read_tokens, output=wrote))
 
-    def end_without_answer(self, fate: Fate, now_s: float, code: Code = Code.OK) -> None:
+    def end_without_answer(
+        self, fate: Fate, now_s: float, code: Code = Code.OK, retry_after_s: float | None = None
+    ) -> None:
         """The attempt was not answered, or not to the end.
 
         It costs the time that it held the model, or all that an answer does which had begun.
         """
         self.fate, self.ended_s, self.code = fate, now_s, code
+        self.retry_after_s = retry_after_s
         price = self.target.model.price
         if self.is_answering:
             self.is_estimated = True

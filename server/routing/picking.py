@@ -27,7 +27,9 @@ class Picker:
             if probe is not None:
                 return probe
         choose = self._selector.pick if spend else self._selector.peek
-        for blocked in (asked.unfit | self._health.down, asked.unfit):
+        # What Infer forwards would be refused by who rests; callers of Route may have other keys.
+        last = asked.unfit | self._health.resting if asked.forwarded else asked.unfit
+        for blocked in (asked.unfit | self._health.down, last):
             pick = choose(asked.reading.cell, blocked) or _greedy(asked, catalog, blocked)
             if pick is not None:
                 return pick, blocked

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from server.config.models import HealthConfig
 from server.config.schema import Config
 from server.routing.admission import Admission
-from server.routing.asked import Asked, hold_size, no_candidate
+from server.routing.asked import Asked, hold_size, nobody
 from server.routing.callers import Callers
 from server.routing.catalog import Catalog, Model, bits
 from server.routing.counters import Counters
@@ -221,7 +221,7 @@ class Router:
     def readiness(self, now_s: float) -> Readiness:
         """Who can be answered now; raises NotReady before there is a configuration."""
         self.health.refresh(now_s)
-        return readiness(self.catalog, self.health.down)
+        return readiness(self.catalog, self.health.ejected)
 
     def models(self) -> tuple[Model, ...]:
         """Those of the configuration in force; none before there is one."""
@@ -237,7 +237,7 @@ class Router:
         routes = self._ready()
         picked = self._picker.pick(asked, routes.catalog, chance, spend=spend)
         if picked is None:
-            raise no_candidate(asked)
+            raise nobody(asked, self.health, now_s=now_s)
         pick, blocked = picked
         model = routes.catalog.models[pick.model]
         target = Target(pick.model, model, self.endpoints.choose(pick.model, model))
@@ -267,7 +267,9 @@ class Router:
 
     def not_asked(self, asked: Sequence[Target], among: Sequence[int], kind: str) -> list[int]:
         """Those of these models that were not, are not full, and may serve this kind of payload."""
-        known = bits(target.model_index for target in asked) | self.slices.full
+        known = (
+            bits(target.model_index for target in asked) | self.slices.full | self.health.resting
+        )
         known |= self._closed(kind)
         return [index for index in among if not known >> index & 1]
 

@@ -57,6 +57,7 @@ STATUS: Mapping[type[RoutingError], grpc.StatusCode] = {
     errors.NotReady: grpc.StatusCode.UNAVAILABLE,
     errors.Overloaded: grpc.StatusCode.UNAVAILABLE,
     errors.Shed: grpc.StatusCode.UNAVAILABLE,
+    errors.ModelsBusy: grpc.StatusCode.UNAVAILABLE,
     errors.ControlPlaneDown: grpc.StatusCode.UNAVAILABLE,
     errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
     errors.ReaderStalled: grpc.StatusCode.RESOURCE_EXHAUSTED,

@@ -7,7 +7,7 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
 
-from server.routing.errors import KeyBusy, KeyRate, Shed, UpstreamFailed
+from server.routing.errors import KeyBusy, KeyRate, RoutingError, Shed, UpstreamFailed
 
 # After UNAVAILABLE: a worker that starts, a plan's pass or an ejection's first retry take about
 # this long. A call that holds up a key's others may take any time.
@@ -20,7 +20,7 @@ SHED_SPREAD_S = 2.0
 def retry_info(
     error: Exception, code: grpc.StatusCode, chance: Callable[[], float]
 ) -> RetryInfo | None:
-    """None where to come back would not help, or a model may have heard of the request.
+    """None where to come back would not help, or a model may be at work on the request.
 
     `chance`, uniform in [0, 1), is asked about SHED.
     """
@@ -36,7 +36,9 @@ def retry_after_s(
     error: Exception, code: grpc.StatusCode, chance: Callable[[], float]
 ) -> float | None:
     """As retry_info says it."""
-    if isinstance(error, KeyRate):
+    if isinstance(error, KeyRate) or (
+        isinstance(error, RoutingError) and error.retry_after_s is not None
+    ):
         return error.retry_after_s
     if isinstance(error, Shed):
         return RETRY_AFTER_S + SHED_SPREAD_S * chance()

@@ -19,6 +19,10 @@ _BUSY = frozenset(
 )
 
 
+# What is over after a time, so that it helps to be told of one.
+_PASSES = frozenset({Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE, Code.ABORTED})
+
+
 class Refused(NamedTuple):
     """An answer that is not 200."""
 
@@ -45,7 +49,10 @@ async def refused(response: aiohttp.ClientResponse) -> Refused:
 def refusal_error(refusal: Refused, request: bytes, secrets: Iterable[str]) -> EndpointError:
     """What dispatch is told of it."""
     own = f"it answered with status {refusal.status}"
-    return _error(refusal.code, own, refusal.told, request, secrets)
+    error = _error(refusal.code, own, refusal.told, request, secrets)
+    if refusal.code in _PASSES:
+        error.retry_after_s = refusal.retry_after_s
+    return error
 
 
 def event_error(error: Json, request: bytes, secrets: Iterable[str]) -> EndpointError:

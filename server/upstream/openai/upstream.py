@@ -19,7 +19,6 @@ from server.transport.held_bytes import HeldBytes
 from server.upstream.openai.access import Access
 from server.upstream.openai.body import Outgoing, outgoing
 from server.upstream.openai.client import OK, Client
-from server.upstream.openai.pauses import Pauses
 from server.upstream.openai.refusals import Refused, refusal_error, refused
 from server.upstream.openai.streaming import Reading
 from server.upstream.openai.top_level import Malformed
@@ -54,7 +53,6 @@ class OpenAiUpstream:
         self._client: Client | None = None
         self._models: dict[str, tuple[Model, Access]] = {}
         self._no_usage: set[tuple[str, str]] = set()  # (model, address) that refuse to be asked it
-        self._pauses = Pauses()
 
     def track(self, models: Iterable[Model]) -> None:
         """From now on these models are asked; connections of others end when they are idle."""
@@ -67,7 +65,6 @@ class OpenAiUpstream:
             self._models[model.name] = model, access
         places = {(name, at) for name, (model, _) in self._models.items() for at in model.endpoints}
         self._no_usage &= places
-        self._pauses.keep(places)
 
     async def open_exchange(
         self, address: str, model: Model, asked: Asked, timeout_s: float, metadata: Metadata
@@ -117,7 +114,6 @@ class OpenAiUpstream:
         """The head of an answer that is 200; raises EndpointError."""
         url, place = _url(address, asked.operation), (model.name, address)
         access = self._access_to(model)
-        self._hold(place)
         ends_s = self._now_s() + timeout_s
         options = access.headers()
         headers = next(options)
@@ -136,15 +132,7 @@ class OpenAiUpstream:
             elif asks_usage and _refuses_usage(refusal, asked):
                 self._no_usage.add(place)
             else:
-                self._pauses.begin(place, refusal.retry_after_s, self._now_s())
                 raise refusal_error(refusal, bytes(asked.body), access.secrets())
-
-    def _hold(self, place: tuple[str, str]) -> None:
-        """Raises EndpointError while the endpoint is to be left alone."""
-        left_s = self._pauses.left_s(place, self._now_s())
-        if left_s:
-            message = f"it asked to be left alone for {left_s:.3g} s more"
-            raise EndpointError(Code.RESOURCE_EXHAUSTED, message, is_sent=False)
 
     def _access_to(self, model: Model) -> Access:
         tracked = self._models.get(model.name)

@@ -49,7 +49,7 @@ CLASSES = (
     ),
 )
 HEALTH = HealthConfig(consecutive_failures_max=1, ejection_s=5)
-Behaviour = bytes | Reply | Code
+Behaviour = bytes | Reply | Code | EndpointError
 
 
 @dataclass(slots=True)
@@ -77,6 +77,8 @@ class Upstream:
         behaviour = self.behaviours[model.name]
         if isinstance(behaviour, Code):
             raise EndpointError(behaviour, self.message)
+        if isinstance(behaviour, EndpointError):
+            raise behaviour
         return behaviour if isinstance(behaviour, Reply) else Reply(behaviour)
 
     @property

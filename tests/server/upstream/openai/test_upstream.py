@@ -185,18 +185,21 @@ async def test_what_the_caller_asks_for_is_refused_to_the_caller(
     assert len(endpoint.requests) == 1
 
 
-@pytest.mark.parametrize(("retry_after", "requests"), [({"retry_after": "30"}, 1), ({}, 2)])
-async def test_an_endpoint_that_says_when_to_come_back_is_not_asked_before(
-    retry_after: dict[str, str], requests: int, endpoint: FakeEndpoint
+@pytest.mark.parametrize(
+    ("status", "headers", "expected"),
+    [
+        (429, {"retry_after": "30"}, 30.0),
+        (503, {"retry_after_ms": "1500"}, 1.5),
+        (429, {}, None),
+        (400, {"retry_after": "30"}, None),
+    ],
+)
+async def test_an_endpoint_that_is_busy_is_heard_when_to_come_back(
+    status: int, headers: dict[str, str], expected: float | None, endpoint: FakeEndpoint
 ) -> None:
-    now_s = [0.0]
-    endpoint.behaviour = refusing(429, {"message": "slow down"}, **retry_after)
-    async with asking(endpoint.url, now_s=lambda: now_s[0]) as asked:
-        first, second = await asked.fails(), await asked.fails()
-        assert first.code is second.code is Code.RESOURCE_EXHAUSTED
-        assert len(endpoint.requests) == requests
-        now_s[0], endpoint.behaviour = 30.0, well
-        await asked.whole()
+    endpoint.behaviour = refusing(status, {"message": "slow down"}, **headers)
+    async with asking(endpoint.url, now_s=lambda: 0.0) as asked:
+        assert (await asked.fails()).retry_after_s == expected
 
 
 async def test_an_answer_without_end_is_given_up(asked: Asking, endpoint: FakeEndpoint) -> None:

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from server.routing.status_meaning import STATUS_MEANINGS
 from server.status_code import Code
-from server.upstream.openai.pauses import PAUSE_S_MAX, Pauses
 from server.upstream.openai.refusals import event_error
 from server.upstream.openai.statuses import RETRY_AFTER_S_MAX, code_of, retry_after_s
 from server.upstream.openai.usage import Json
@@ -167,34 +166,3 @@ def test_no_text_for_a_time_breaks_anything(said: str) -> None:
 )
 def test_an_error_within_a_stream_has_the_code_that_it_names(error: Json, code: Code) -> None:
     assert event_error(error, b"{}", []).code is code
-
-
-PLACE = "m", "http://a/v1"
-
-
-def paused(seconds: float | None) -> Pauses:
-    pauses = Pauses()
-    pauses.begin(PLACE, seconds, now_s=100.0)
-    return pauses
-
-
-def test_who_asks_to_be_left_alone_is_until_then() -> None:
-    pauses = paused(5.0)
-    assert pauses.left_s(PLACE, now_s=104.0) == 1.0
-    assert pauses.left_s(("m", "http://b/v1"), now_s=104.0) == 0.0
-    assert pauses.left_s(PLACE, now_s=105.0) == 0.0
-
-
-def test_nobody_is_left_alone_for_longer_than_a_minute() -> None:
-    assert paused(9e9).left_s(PLACE, now_s=100.0) == PAUSE_S_MAX
-
-
-@pytest.mark.parametrize("seconds", [None, 0.0])
-def test_who_says_no_time_is_asked_again_at_once(seconds: float | None) -> None:
-    assert paused(seconds).left_s(PLACE, now_s=100.0) == 0.0
-
-
-def test_of_endpoints_that_left_nothing_is_kept() -> None:
-    pauses = paused(5.0)
-    pauses.keep(frozenset())
-    assert pauses.left_s(PLACE, now_s=100.0) == 0.0
