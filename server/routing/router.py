@@ -253,9 +253,8 @@ class Router:
     ) -> Target | None:
         """Whom to ask after these: the first model that was not asked and is not full.
 
-        Whoever failed and has never answered comes last. Where none is up, another endpoint of the
-        last; where none of those is, a model all the same. What no longer may serve this kind of
-        payload, since the decision, is not asked.
+        Who failed and never answered comes last. Where none is up, another endpoint of the last;
+        where none of those is, a model all the same. Who may no longer serve the kind is not asked.
         """
         others = self.not_asked(asked, fallbacks, kind)
         up = [index for index in others if not self.health.down >> index & 1]
@@ -284,8 +283,7 @@ class Router:
 
     def _elsewhere(self, last: Target) -> Target | None:
         """Another endpoint of the model that is not ejected."""
-        index = last.model_index
-        model = self._ready().catalog.models[index]
+        index, model = last.model_index, self.models()[last.model_index]
         address = self.endpoints.choose_other(index, model, last.endpoint)
         return Target(index, model, address) if address else None
 
