@@ -516,7 +516,8 @@ class InferRequest(google.protobuf.message.Message):
     """What the user says, of at most 1 MiB: a chat of this one message."""
     openai_chat: builtins.bytes
     """The body of a Chat Completions request, JSON in UTF-8, of at most 16 MiB with its pictures. Its
-    model is set by us, and so is whether it streams.
+    model is a class, "auto" or left out: the one that answers is set by us, and so is whether it
+    streams.
     """
     @property
     def context(self) -> Global___RequestContext: ...
