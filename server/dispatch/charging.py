@@ -23,6 +23,6 @@ def end_answered(
 
 
 def _expected_tokens(attempt: Attempt, trip: Trip, table: WeightTable) -> int:
-    """How many tokens the model is expected to write in answer to it."""
+    """How many tokens the model is expected to write in answer to it: no more than it may."""
     expected = table.expected_tokens(trip.journey.cell, attempt.target.model_index)
-    return NOMINAL_OUTPUT_TOKENS if expected is None else expected
+    return trip.asked.output_tokens(NOMINAL_OUTPUT_TOKENS if expected is None else expected)

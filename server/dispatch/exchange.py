@@ -43,6 +43,14 @@ class Asked(NamedTuple):
     streams: bool = False  # the answer is to come in pieces
     wants_usage: bool = False  # the caller asked for the usage among the pieces
     output_tokens_max: int | None = None  # the most that may be written, whatever the body has
+    output_tokens_set: int | None = None  # the most that the body lets be written
+    choices: int = 1  # answers that it asks for; both limits are of each
+
+    def output_tokens(self, expected: int) -> int:
+        """How many will be written, where so many are expected of such requests."""
+        limits = (self.output_tokens_max, self.output_tokens_set)
+        each = min((one for one in limits if one is not None), default=None)
+        return expected if each is None else min(expected, each * self.choices)
 
 
 class Reply(NamedTuple):

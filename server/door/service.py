@@ -27,6 +27,7 @@ from server.rpc import convert
 from server.rpc.carve import Content
 from server.rpc.class_name import AUTO
 from server.rpc.errors import reason_of
+from server.rpc.infer_content import asked_of
 from server.rpc.openai_chat import INLINE_BYTES_MAX, Chat, read_chat
 from server.rpc.openai_embeddings import read_embeddings
 from server.rpc.routing import ReadLargeChat, forwarded
@@ -167,7 +168,7 @@ class DoorService:
         query.payload_kind = _KINDS[operation]
         if caller is not None:
             query.sign(caller, tenant_at=convert.TENANT_AT)
-        asked = Asked(body, operation, streams=chat.streams, wants_usage=chat.wants_usage)
+        asked = asked_of(body, operation, chat, streams=chat.streams)
         if chat.streams:
             return await self._stream(request, query, asked)
         answer = await self._dispatcher.infer(

@@ -1,6 +1,6 @@
 """What an Infer carries, and what is asked of a model by it."""
 
-from server.dispatch.exchange import CHAT, Asked
+from server.dispatch.exchange import CHAT, Asked, Operation
 from server.routing.errors import InvalidRequest, PayloadMalformed, PayloadTooLarge
 from server.rpc.carve import Content
 from server.rpc.chat_text import chat_of
@@ -53,7 +53,19 @@ def asked_by_chat(body: Bytes, chat: Chat, *, streams: bool) -> Asked:
     if chat.streams and not streams:
         message = "Infer answers whole: ask InferStream, or leave it out"
         raise InvalidRequest(message, field=f"{OPENAI_CHAT}.stream")
-    return Asked(body, CHAT, streams=streams, wants_usage=streams and chat.wants_usage)
+    return asked_of(body, CHAT, chat, streams=streams)
+
+
+def asked_of(body: Bytes, operation: Operation, chat: Chat, *, streams: bool) -> Asked:
+    """What is asked of a model by a body, as it was read."""
+    return Asked(
+        body,
+        operation,
+        streams=streams,
+        wants_usage=streams and chat.wants_usage,
+        output_tokens_set=chat.output_tokens_set,
+        choices=chat.choices,
+    )
 
 
 def hold_chat(body: Bytes) -> None:

@@ -22,6 +22,8 @@ MESSAGES_MAX = 4_096
 _TOKENS_EACH, _TOKENS_OF_ALL = 4, 3
 # What a picture of 1,024 x 1,024 pixels takes in high detail.
 _PICTURE_TOKENS = 765
+# No model writes so much, and marshal takes any number below it for what it is.
+_COUNT_MAX = 2**31 - 1
 # A shorter last turn, such as "and in French?", is read together with the turn before it.
 _ASKED_CHARS_MIN = 40
 
@@ -41,6 +43,8 @@ class Chat(NamedTuple):
     user: str = ""
     metadata: dict[str, str] = {}  # noqa: RUF012 - never changed, and marshal knows no other
     options: tuple[str, ...] = ()  # which fields its body has
+    output_tokens_set: int | None = None  # the most that each of its choices may have
+    choices: int = 1
 
 
 class _Message(NamedTuple):
@@ -92,6 +96,8 @@ def _of(request: Mapping[str, Json], field: str) -> Chat:
         response_format=_format(request.get("response_format"), f"{field}.response_format"),
         streams=flag(request.get("stream"), f"{field}.stream"),
         wants_usage=_wants_usage(request.get("stream_options")),
+        output_tokens_set=_output_tokens_set(request),
+        choices=_count(request.get("n")) or 1,
         **sender(request, field)._asdict(),
     )
 
@@ -176,3 +182,15 @@ def _format(value: Json, field: str) -> str:
 
 def _wants_usage(options: Json) -> bool:
     return isinstance(options, dict) and options.get("include_usage") is True
+
+
+def _output_tokens_set(request: Mapping[str, Json]) -> int | None:
+    """The lower of the two: a body that has both is judged by its server."""
+    said = (_count(request.get("max_completion_tokens")), _count(request.get("max_tokens")))
+    return min((one for one in said if one is not None), default=None)
+
+
+def _count(value: Json) -> int | None:
+    """None where it is none: whoever answers says so."""
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_count and 0 < value <= _COUNT_MAX else None

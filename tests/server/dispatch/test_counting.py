@@ -147,7 +147,9 @@ CHATTY = model("small", price=PriceConfig(input_usd_per_mtok=1.0, output_usd_per
 
 
 async def chat(
-    told: TokenUsage | None, expected: Mapping[CellKey | str, Mapping[int, int]]
+    told: TokenUsage | None,
+    expected: Mapping[CellKey | str, Mapping[int, int]],
+    asked: Asked = Asked(b"{}", CHAT),
 ) -> tuple[Scene, Answer]:
     """A whole chat that was answered, by a plan that expects so many tokens."""
     given = scene(small=Reply(b"hello", told))
@@ -155,7 +157,7 @@ async def chat(
     shares = ((0, 1.0, 1_000),)
     given.router.publish(WeightTable("p1", {CELL: shares}, output_tokens=expected))
     query = Query(payload_kind=PayloadKind.TENSORS, input_tokens=7)
-    return given, await given.dispatcher.infer(query, Asked(b"{}", CHAT), timeout_s=10)
+    return given, await given.dispatcher.infer(query, asked, timeout_s=10)
 
 
 async def test_a_chat_is_charged_as_its_endpoint_tells() -> None:
@@ -183,6 +185,25 @@ async def test_a_chat_whose_endpoint_tells_nothing_is_charged_what_the_plan_expe
     counts = given.counts("small")
     assert (counts.estimated, counts.guessed, counts.output_tokens) == (1, 1, 0)
     assert counts.estimated_nano_usd == answer.cost_nano_usd
+
+
+@pytest.mark.parametrize(
+    ("limits", "tokens"),
+    [
+        ({"output_tokens_set": 50}, 50),
+        ({"output_tokens_set": 50, "choices": 3}, 150),
+        ({"output_tokens_set": 50, "output_tokens_max": 20}, 20),
+        ({"output_tokens_max": 20, "choices": 2}, 40),
+        ({"output_tokens_set": 500}, 300),
+        ({"choices": 2}, 300),
+    ],
+)
+async def test_no_more_is_expected_of_a_chat_than_it_lets_be_written(
+    limits: dict[str, int], tokens: int
+) -> None:
+    asked = Asked(b"{}", CHAT)._replace(**limits)
+    _, answer = await chat(None, {CELL: {0: 300}}, asked)
+    assert answer.counted == TokenUsage(input=7, output=tokens)
 
 
 async def test_tensors_are_no_tokens_that_an_endpoint_would_have_told() -> None:

@@ -240,3 +240,21 @@ def test_a_chat_that_is_forwarded_may_have_pictures() -> None:
     assert read_chat(sent, field="", bytes_max=2 * BYTES_MAX).capabilities == ("images",)
     with pytest.raises(PayloadTooLarge):
         read_chat(sent, field="")
+
+
+@pytest.mark.parametrize(
+    ("fields", "limit", "choices"),
+    [
+        ({}, None, 1),
+        ({"max_tokens": 50}, 50, 1),
+        ({"max_completion_tokens": 40, "max_tokens": 50, "n": 3}, 40, 3),
+        ({"max_tokens": 0, "n": 0}, None, 1),
+        ({"max_tokens": True, "n": "3"}, None, 1),
+        ({"max_tokens": 2**70, "n": None}, None, 1),
+    ],
+)
+def test_how_much_it_lets_be_written_is_read(
+    fields: dict[str, object], limit: int | None, choices: int
+) -> None:
+    chat = read(said("user", LONG), **fields)
+    assert (chat.output_tokens_set, chat.choices) == (limit, choices)
