@@ -143,13 +143,14 @@ async def test_a_bug_below_passes_through_and_leaves_nothing_in_flight() -> None
     assert given.in_flight() == [0, 0, 0]
 
 
+PLAIN = Asked(b"{}", CHAT)
 CHATTY = model("small", price=PriceConfig(input_usd_per_mtok=1.0, output_usd_per_mtok=10.0))
 
 
 async def chat(
     told: TokenUsage | None,
     expected: Mapping[CellKey | str, Mapping[int, int]],
-    asked: Asked = Asked(b"{}", CHAT),
+    asked: Asked = PLAIN,
 ) -> tuple[Scene, Answer]:
     """A whole chat that was answered, by a plan that expects so many tokens."""
     given = scene(small=Reply(b"hello", told))
@@ -201,7 +202,7 @@ async def test_a_chat_whose_endpoint_tells_nothing_is_charged_what_the_plan_expe
 async def test_no_more_is_expected_of_a_chat_than_it_lets_be_written(
     limits: dict[str, int], tokens: int
 ) -> None:
-    asked = Asked(b"{}", CHAT)._replace(**limits)
+    asked = PLAIN._replace(**limits)
     _, answer = await chat(None, {CELL: {0: 300}}, asked)
     assert answer.counted == TokenUsage(input=7, output=tokens)
 
