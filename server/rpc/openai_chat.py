@@ -192,5 +192,6 @@ def _output_tokens_set(request: Mapping[str, Json]) -> int | None:
 
 def _count(value: Json) -> int | None:
     """None where it is none: whoever answers says so."""
-    is_count = isinstance(value, int) and not isinstance(value, bool)
-    return value if is_count and 0 < value <= _COUNT_MAX else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 < value <= _COUNT_MAX else None

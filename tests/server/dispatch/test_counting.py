@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -200,7 +201,7 @@ async def test_a_chat_whose_endpoint_tells_nothing_is_charged_what_the_plan_expe
     ],
 )
 async def test_no_more_is_expected_of_a_chat_than_it_lets_be_written(
-    limits: dict[str, int], tokens: int
+    limits: dict[str, Any], tokens: int
 ) -> None:
     asked = PLAIN._replace(**limits)
     _, answer = await chat(None, {CELL: {0: 300}}, asked)
