@@ -1,8 +1,10 @@
 """`python -m benchmarks.learning floors --data DIR`: rows of docs/replay.md."""
 
+import json
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from typing import Annotated, NoReturn, get_args
@@ -10,6 +12,13 @@ from typing import Annotated, NoReturn, get_args
 import numpy as np
 import typer
 
+from benchmarks.learning.ceilings import (
+    SEEDS,
+    ceiling_line,
+    read_published,
+    reader_of,
+    runs_at,
+)
 from benchmarks.learning.drift import FOLLOWED, drifted
 from benchmarks.learning.floors import REQUESTS, FloorRun, PriorsKind, Setting, runs
 from benchmarks.learning.runs_file import RunsFile, label, line_of, runs_of
@@ -169,6 +178,36 @@ def rivals(  # noqa: PLR0913 - the options of a command
 
 
 @app.command()
+def ceilings(
+    ceiling: Annotated[
+        list[int] | None, typer.Option(min=1, max=7, help="By its number, once for each.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="How many, from the first on.")] = SEEDS,
+    first: Annotated[int, typer.Option(help="The first seed.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="A line for each run.")] = False,
+    data: Data = None,
+) -> None:
+    """The most accuracy under a ceiling of cost, on paretobandit_k3 by its authors' protocol."""
+    folder = _folder(data)
+    recording, _ = _read(folder, "paretobandit_k3")
+    learned = reader_of(recording)
+    each = read_published(folder / SETS["paretobandit_k3"].folder / "published.csv")
+    for number in ceiling or range(1, len(each) + 1):
+        published, found = each[number - 1], []
+        for run in runs_at(
+            recording, learned, published.ceiling_usd, seeds=range(first, first + seeds)
+        ):
+            found.append(run)
+            if as_json:
+                print(json.dumps(asdict(run)), flush=True)
+            row = f"ceiling {number}: {len(found)} of {seeds} "
+            print(f"\r{row}", end="", file=sys.stderr, flush=True)
+        print(file=sys.stderr)
+        if not as_json:
+            print(ceiling_line(published, found), flush=True)
+
+
+@app.command()
 def drift(
     audit: Annotated[list[float] | None, typer.Option(help="Audit rates, once for each.")] = None,
     after_h: Annotated[float, typer.Option(min=0.01, help="Hours until it gets worse.")] = 24.0,
@@ -237,11 +276,15 @@ def _traced(data: Path | None, name: str) -> Floats:
 def _recorded(
     data: Path | None, name: str = "mmlu_pro", *, on_tuning: bool
 ) -> tuple[Recording, Mapping[str, PriceConfig]]:
+    whole, prices = _read(_folder(data), name)
+    return (tuning(whole) if on_tuning else held_out(whole)), prices
+
+
+def _read(folder: Path, name: str) -> tuple[Recording, Mapping[str, PriceConfig]]:
     try:
-        whole, prices = read_set(_folder(data), name)
+        return read_set(folder, name)
     except LogInvalid as error:
         _fail(str(error))
-    return (tuning(whole) if on_tuning else held_out(whole)), prices
 
 
 def _kind(name: str) -> PriorsKind:

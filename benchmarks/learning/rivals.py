@@ -12,7 +12,7 @@ from server.replay.run import Replay
 from server.replay.traffic import Traffic
 
 # What a prior is worth in grades, as the service takes a guess.
-_PRIOR_GRADES = 20.0
+PRIOR_GRADES = 20.0
 
 
 # From accuracy at any price to cost at any accuracy; in parts of accuracy for the dearest model.
@@ -57,7 +57,7 @@ def world_of(replay: Replay, tables: Tables, traffic: Traffic) -> World:
 
 def thompson_curve(world: World, seed: int) -> list[Point]:
     """Swept over what accuracy is worth."""
-    accuracy, cost = _means(world, world.score), _means(world, world.cost)
+    accuracy, cost = means_of(world, world.score), means_of(world, world.cost)
     dearest = float(cost.max())
     return [
         point(world, accuracy, cost, thompson(world, price / dearest, np.random.default_rng(seed)))
@@ -72,9 +72,9 @@ def thompson(world: World, price: float, random: np.random.Generator) -> Ints:
     of cost.
     """
     shape = world.cells, world.priors.size
-    right = np.tile(world.priors * _PRIOR_GRADES, (world.cells, 1))
-    wrong = np.full(shape, _PRIOR_GRADES) - right
-    dear = price * _means(world, world.cost)
+    right = np.tile(world.priors * PRIOR_GRADES, (world.cells, 1))
+    wrong = np.full(shape, PRIOR_GRADES) - right
+    dear = price * means_of(world, world.cost)
     audited = random.random(world.query.size) < world.audit_rate
     chosen = np.empty(world.query.size, dtype=np.int64)
     for n, (query, is_audited) in enumerate(zip(world.query.tolist(), audited, strict=True)):
@@ -120,6 +120,6 @@ def accuracy_at(points: Sequence[Point], cost: float) -> float | None:
     return float(np.interp(cost, costs, best))
 
 
-def _means(world: World, table: Floats) -> Floats:
-    """(C, M)."""
+def means_of(world: World, table: Floats) -> Floats:
+    """(C, M) from (Q, M)."""
     return means_by_cell(world.cell_of, table, world.cells)

@@ -42,11 +42,8 @@ def scenario_line(name: str, found: list[Outcome]) -> str:
 
 def versus_line(floor: float, found: list[Versus]) -> str:
     """How rivals did on the same arrivals."""
-    gains = np.array([v.accuracy - v.thompson for v in found if v.thompson is not None])
-    gained = "at no cost of ours"
-    if gains.size:
-        mean, low, high = mean_with_interval(gains)
-        gained = f"{100 * mean:+.2f} points [{100 * low:+.2f} to {100 * high:+.2f}], {gains.size}"
+    thompson = _gained([v.accuracy - v.thompson for v in found if v.thompson is not None])
+    pareto = _gained([v.accuracy - v.paretobandit for v in found if v.paretobandit is not None])
     fixed, single = (
         [ratio for ratio in ratios if ratio is not None]
         for ratios in (
@@ -55,13 +52,22 @@ def versus_line(floor: float, found: list[Versus]) -> str:
         )
     )
     return (
-        f"floor {floor:g}: accuracy {median(v.accuracy for v in found):.4f}; against Thompson at "
-        f"equal cost {gained} orders; best fixed mix costs {_median(fixed)}, cheapest single "
-        f"{_median(single)} of ours; always-best {median(v.best_accuracy for v in found):.4f} at "
+        f"floor {floor:g}: accuracy {median(v.accuracy for v in found):.4f}; at equal cost "
+        f"against Thompson {thompson}, against paretobandit {pareto}; best fixed mix costs "
+        f"{_median(fixed)}, cheapest single {_median(single)} of ours; "
+        f"always-best {median(v.best_accuracy for v in found):.4f} at "
         f"{median(v.best_cost_ratio for v in found):.2f} of our cost; oracle "
         f"{median(v.oracle_accuracy for v in found):.3f} at "
         f"{median(v.oracle_cost_nano_usd / v.cost_nano_usd for v in found):.2f} of our cost"
     )
+
+
+def _gained(gains: list[float]) -> str:
+    """Paired differences, of the orders in which a rival can cost as much as we do."""
+    if not gains:
+        return "in no order"
+    mean, low, high = mean_with_interval(np.array(gains))
+    return f"{100 * mean:+.2f} points [{100 * low:+.2f} to {100 * high:+.2f}], {len(gains)} orders"
 
 
 def _median(values: list[float]) -> str:

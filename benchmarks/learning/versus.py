@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.learning.floors import Setting, prepared
-from benchmarks.learning.rivals import accuracy_at, oracle, thompson_curve, world_of
+from benchmarks.learning.pareto import is_here, pareto_curve
+from benchmarks.learning.rivals import World, accuracy_at, oracle, thompson_curve, world_of
 from server.config.models import PriceConfig
 from server.replay.figures import figures, tables_of
 from server.replay.recording import Floats, Recording
@@ -26,6 +27,7 @@ class Versus:
     cost_nano_usd: float
     accuracy: float
     thompson: float | None
+    paretobandit: float | None  # None, too, where the package is not installed
     fixed_mix_cost_ratio: float | None  # cost of the best fixed mix of hindsight over ours
     single_cost_ratio: float | None  # likewise, of the cheapest single model that holds the floor
     best_cost_ratio: float  # likewise, of the most accurate model for everything
@@ -56,6 +58,7 @@ def versus(
             cost_nano_usd=ours.cost_nano_usd,
             accuracy=ours.accuracy,
             thompson=accuracy_at(thompson_curve(world, order), ours.cost_nano_usd),
+            paretobandit=_pareto(world, ours.cost_nano_usd, order),
             fixed_mix_cost_ratio=_over(ours.fixed_mix_nano_usd, ours.cost_nano_usd),
             single_cost_ratio=_over(ours.cheapest_single_nano_usd, ours.cost_nano_usd),
             best_cost_ratio=ours.best_single_nano_usd / ours.cost_nano_usd,
@@ -70,6 +73,12 @@ def mean_with_interval(values: Floats) -> tuple[float, float, float]:
     half = _Z * float(values.std(ddof=1)) / np.sqrt(values.size) if values.size > 1 else np.inf
     mean = float(values.mean())
     return mean, mean - half, mean + half
+
+
+def _pareto(world: World, cost_nano_usd: float, seed: int) -> float | None:
+    if not is_here():
+        return None
+    return accuracy_at(pareto_curve(world, cost_nano_usd, seed), cost_nano_usd)
 
 
 def _over(theirs: float | None, ours: float) -> float | None:

@@ -10,9 +10,18 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.learning.__main__ import app
+from benchmarks.learning.ceilings import (
+    CeilingRun,
+    Published,
+    ceiling_line,
+    read_published,
+    reader_of,
+    runs_at,
+)
 from benchmarks.learning.drift import drifted
 from benchmarks.learning.floors import Setting, prepared, runs
 from benchmarks.learning.made import made
+from benchmarks.learning.pareto import is_here, pareto
 from benchmarks.learning.rivals import Point, World, accuracy_at, oracle, thompson
 from benchmarks.learning.runs_file import RunsFile, line_of, runs_of
 from benchmarks.learning.scenarios import SCENARIOS, outcomes
@@ -29,7 +38,7 @@ from benchmarks.learning.tokens import (
 )
 from benchmarks.learning.versus import mean_with_interval, versus
 from server.replay.figures import tables_of
-from server.replay.recording import held_out
+from server.replay.recording import Recording, Requests, held_out
 
 RECORDING, PRICES = made(1_400)
 
@@ -86,6 +95,12 @@ def test_thompson_learns_which_model_is_right() -> None:
 def test_thompson_takes_the_cheap_model_where_accuracy_is_not_worth_the_price() -> None:
     chosen = thompson(world(1.0), 2.0, np.random.default_rng(1))
     assert chosen.mean() < 0.1
+
+
+@pytest.mark.skipif(not is_here(), reason="pip install paretobandit==0.1.1")
+def test_paretobandit_asks_the_model_that_is_right_where_it_may_spend_enough() -> None:
+    chosen = pareto(world(1e6), 0.01, 0.0, 1)
+    assert chosen[200:].mean() > 0.9
 
 
 def test_the_oracle_takes_the_cheapest_of_those_that_are_right() -> None:
@@ -261,3 +276,58 @@ def test_a_mix_that_rests_on_a_forecast_costs_no_less_than_the_cheapest() -> Non
     costs = realised_cost(RECORDING, PRICES, calls, np.arange(700, 1_400), 0.5)
     assert set(costs) == {"nominal", "of_model", "learned"}
     assert all(cost >= 1.0 - 1e-9 for cost in costs.values())
+
+
+SOURCES = ("sums of numbers", "law of the land")
+
+
+def under_a_ceiling(queries: int) -> Recording:
+    """Two sources; the dear model is right in both, the cheap one only in the second."""
+    of = np.arange(queries) % 2
+    unknown = np.full((queries, 2), np.nan)
+    part = np.where(np.arange(queries) < queries // 2, "val", "test")
+    return Recording(
+        requests=Requests(
+            ids=tuple(f"{part[n]}-{n}" for n in range(queries)),
+            texts=tuple(f"{SOURCES[k]}, the {n}th" for n, k in enumerate(of)),
+            domains=tuple(("sums", "law")[k] for k in of),
+            traffic_classes=("",) * queries,
+            tenants=("",) * queries,
+            input_tokens=(10,) * queries,
+        ),
+        models=("cheap", "dear"),
+        score=np.column_stack([of, np.ones(queries)]).astype(np.float64),
+        input_tokens=unknown,
+        output_tokens=unknown,
+        cost_usd=np.tile([0.0001, 0.01], (queries, 1)),
+        latency_s=unknown,
+    )
+
+
+def test_under_a_ceiling_the_dear_model_is_asked_where_it_helps_and_as_often_as_is_paid_for() -> (
+    None
+):
+    recording = under_a_ceiling(800)
+    learned = reader_of(recording)
+    assert set(learned.domains) == {"sums", "law"}
+    ceiling_usd = 0.0001 + 0.25 * 0.0099  # for every other of the questions that need it
+    (run,) = runs_at(recording, learned, ceiling_usd, seeds=[1])
+    assert run.answered == 1.0
+    assert run.cost_usd <= ceiling_usd * 1.02
+    assert run.score > 0.68  # of a coin that knows no source: 0.625; of hindsight: 0.75
+
+
+def test_what_was_published_is_read_by_rising_ceiling(tmp_path: Path) -> None:
+    path = tmp_path / "published.csv"
+    path.write_text(
+        "method,model,target_usd_per_request,mean_score,mean_cost_usd\n"
+        "random,,,0.88,0.005\npacer,,0.1,0.8,0.09\npacer,,0.2,0.9,0.19\n"
+    )
+    assert read_published(path) == [Published(0.1, 0.8, 0.09), Published(0.2, 0.9, 0.19)]
+
+
+def test_a_ceiling_is_told_with_its_interval_and_how_many_seeds_kept_it() -> None:
+    found = [CeilingRun(0.1, n, 0.82 + n / 1_000, 0.0995 + n / 2_000, 1.0) for n in range(3)]
+    told = ceiling_line(Published(0.1, 0.8, 0.09), found)
+    assert "score 0.82100, published 0.80000: +0.02100 (+0.01852 to +0.02348), above" in told
+    assert "cost 1.000 of the ceiling (most 1.005), within it 2 of 3" in told
