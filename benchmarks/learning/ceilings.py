@@ -4,11 +4,12 @@ A seed shuffles `val`, which is not scored, then `test`, which is. Learning goes
 of each prompt one model's score and true cost are seen. A ceiling is a budget of two periods here:
 an hour of `val`, then one of `test`, each with a hundredth less than what its ceiling comes to over
 as many requests as `test` has. Requests come at random within the hour. Domains are read in the
-text, by a classifier that `turnout train` makes of `val`; nothing is known of any model beforehand.
+text, by a classifier that `turnout train` makes of `val`. Of models only their list prices are known
+beforehand, as the authors' package has them; a bill is taken for tokens written at that price.
 """
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
@@ -19,10 +20,10 @@ from scipy.stats import t
 
 from server.config.budgets import BudgetConfig
 from server.config.classes import ClassConfig, DomainConfig
-from server.config.models import ModelConfig
+from server.config.models import ModelConfig, PriceConfig
 from server.config.schema import Config
 from server.money import NANO_PER_USD
-from server.replay.answers import BILLED, Answers
+from server.replay.answers import Answers
 from server.replay.grading import Grading
 from server.replay.recording import Floats, Ints, Recording
 from server.replay.run import Replay
@@ -37,6 +38,12 @@ SEEDS_WITHIN = 18  # of them are to cost at most their ceiling
 PERIOD_S = 3_600.0
 # A plan for some 50 requests, as its prototype made them.
 WINDOW_S = 100.0
+# Dollars for a million tokens written.
+LIST_PRICES: Mapping[str, float] = {
+    "meta-llama-llama-3.1-8b-instruct": 0.1,
+    "mistralai-mistral-large-2512": 1.5,
+    "google-gemini-2.5-pro": 10.0,
+}
 # What the prototype takes for a model of which nothing is known.
 _PRIOR = 0.85
 # A soft budget is met to about half a hundredth, on either side; a ceiling is to be kept.
@@ -87,6 +94,17 @@ def reader_of(recording: Recording) -> LearnedClassifier:
     return LearnedClassifier(train(examples, seed=0, refused=_REFUSED).contents)
 
 
+def prices_of(recording: Recording) -> list[float]:
+    """By the place of each model; a dollar where none is listed."""
+    return [LIST_PRICES.get(name, 1.0) for name in recording.models]
+
+
+def in_tokens(recording: Recording) -> Recording:
+    """With as many tokens written as a bill comes to at the list price."""
+    written = recording.cost_usd / np.array(prices_of(recording)) * 1e6
+    return replace(recording, output_tokens=written)
+
+
 def runs_at(
     recording: Recording,
     learned: LearnedClassifier,
@@ -96,6 +114,7 @@ def runs_at(
     on_window: Callable[[int], object] = int,
 ) -> Iterator[CeilingRun]:
     """One for each seed."""
+    recording = in_tokens(recording)
     for seed in seeds:
         random = np.random.default_rng(seed)
         parts = [random.permutation(_rows(recording, part)) for part in ("val", "test")]
@@ -122,9 +141,13 @@ def config_under(recording: Recording, learned: LearnedClassifier, hourly_usd: f
     return Config(
         models=tuple(
             ModelConfig(
-                name=name, protocol="openai", endpoints=(), price=BILLED, prior_accuracy=_PRIOR
+                name=name,
+                protocol="openai",
+                endpoints=(),
+                price=PriceConfig(output_usd_per_mtok=usd),
+                prior_accuracy=_PRIOR,
             )
-            for name in recording.models
+            for name, usd in zip(recording.models, prices_of(recording), strict=True)
         ),
         classes=(
             ClassConfig(
