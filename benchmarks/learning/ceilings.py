@@ -4,8 +4,8 @@ A seed shuffles `val`, which is not scored, then `test`, which is. Learning goes
 of each prompt one model's score and true cost are seen. A ceiling is a budget of two periods here:
 an hour of `val`, then one of `test`, each with a hundredth less than what its ceiling comes to over
 as many requests as `test` has. Requests come at random within the hour. Domains are read in the
-text, by a classifier that `turnout train` makes of `val`. Of models only their list prices are known
-beforehand, as the authors' package has them; a bill is taken for tokens written at that price.
+text, by a classifier that `turnout train` makes of `val`. Of models only their list prices are
+known beforehand, as the authors' package has them; a bill is told as tokens at that price.
 """
 
 import csv
