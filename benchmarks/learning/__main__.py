@@ -1,13 +1,11 @@
 """`python -m benchmarks.learning floors --data DIR`: rows of docs/replay.md."""
 
 import json
-import os
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
-from typing import Annotated, NoReturn, get_args
+from typing import Annotated, get_args
 
 import numpy as np
 import typer
@@ -21,10 +19,23 @@ from benchmarks.learning.ceilings import (
 )
 from benchmarks.learning.drift import FOLLOWED, drifted
 from benchmarks.learning.floors import REQUESTS, FloorRun, PriorsKind, Setting, runs
+from benchmarks.learning.options import (
+    Data,
+    First,
+    OnTuning,
+    Orders,
+    Requests,
+    counted,
+    folder_of,
+    priors_kind,
+    read_or_fail,
+    recorded,
+    traced,
+)
 from benchmarks.learning.runs_file import RunsFile, label, line_of, runs_of
 from benchmarks.learning.scenarios import SCENARIOS, outcomes
 from benchmarks.learning.sentences import floor_line, scenario_line, tokens_line, versus_line
-from benchmarks.learning.sets import SETS, TRACES, read_set
+from benchmarks.learning.sets import SETS, TRACES
 from benchmarks.learning.summary import table
 from benchmarks.learning.tokens import (
     API_CALLS,
@@ -37,22 +48,9 @@ from benchmarks.learning.tokens import (
     realised_cost,
 )
 from benchmarks.learning.versus import versus
-from server.config.models import PriceConfig
-from server.replay.log_files import LogInvalid, read_arrivals
-from server.replay.recording import Floats, Recording, held_out, tuning
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
-Data = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="The folder of recorded data; TURNOUT_DATA, unless given."),
-]
-Orders = Annotated[int, typer.Option(help="How many, from the first on.")]
-First = Annotated[int, typer.Option(help="The first order's seed.")]
-Requests = Annotated[int, typer.Option(help="Of one run; its second half counts.")]
-OnTuning = Annotated[
-    bool, typer.Option("--on-tuning", help="On the third that settings are tuned on.")
-]
 AUDITS = 0.2, 0.05
 
 
@@ -84,12 +82,12 @@ def floors(  # noqa: PLR0913 - the options of a command
     """Whether floors hold on recorded outcomes, and what that costs against hindsight."""
     if of_set not in SETS or trace not in ("", *TRACES):
         raise typer.BadParameter(f"sets: {', '.join(SETS)}; traces: {', '.join(TRACES)}")
-    recording, prices = _recorded(data, of_set, on_tuning=on_tuning)
-    arrivals = _traced(data, trace) if trace else None
+    recording, prices = recorded(data, of_set, on_tuning=on_tuning)
+    arrivals = traced(data, trace) if trace else None
     of = label(of_set, trace, requests, REQUESTS, on_tuning=on_tuning)
     file = None if into is None else RunsFile(into, of)
     settings = [
-        Setting(_kind(kind), of_floor, rate)
+        Setting(priors_kind(kind), of_floor, rate)
         for kind in priors or get_args(PriorsKind)
         for rate in audit or AUDITS
         for of_floor in floor or SETS[of_set].floors
@@ -138,7 +136,7 @@ def scenarios(
     unknown = set(name or ()) - set(SCENARIOS)
     if unknown:
         raise typer.BadParameter(f"there are {', '.join(SCENARIOS)}", param_hint="--name")
-    recording, prices = _recorded(data, on_tuning=on_tuning)
+    recording, prices = recorded(data, on_tuning=on_tuning)
     for each in name or SCENARIOS:
         found = list(
             outcomes(
@@ -163,7 +161,7 @@ def rivals(  # noqa: PLR0913 - the options of a command
     data: Data = None,
 ) -> None:
     """Turnout with fair priors beside Thompson sampling with a price, and beside hindsight."""
-    recording, prices = _recorded(data, on_tuning=on_tuning)
+    recording, prices = recorded(data, on_tuning=on_tuning)
     for of_floor in floor or SETS["mmlu_pro"].floors:
         found = list(
             versus(
@@ -188,8 +186,8 @@ def ceilings(
     data: Data = None,
 ) -> None:
     """The most accuracy under a ceiling of cost, on paretobandit_k3 by its authors' protocol."""
-    folder = _folder(data)
-    recording, _ = _read(folder, "paretobandit_k3")
+    folder = folder_of(data)
+    recording, _ = read_or_fail(folder, "paretobandit_k3")
     learned = reader_of(recording)
     each = read_published(folder / SETS["paretobandit_k3"].folder / "published.csv")
     for number in ceiling or range(1, len(each) + 1):
@@ -216,7 +214,7 @@ def drift(
     data: Data = None,
 ) -> None:
     """The model that carries most traffic gets 20 points worse: when plans make up for it."""
-    recording, prices = _recorded(data, on_tuning=False)
+    recording, prices = recorded(data, on_tuning=False)
     for rate in audit or AUDITS:
         for found in drifted(
             recording,
@@ -224,7 +222,7 @@ def drift(
             rate,
             orders=range(first, first + orders),
             after_s=after_h * 3_600,
-            on_window=_counted,
+            on_window=counted,
         ):
             back = "never" if found.back_after is None else f"after {found.back_after:,} requests"
             print(
@@ -242,7 +240,7 @@ def tokens(
     data: Data = None,
 ) -> None:
     """How far forecasts of output tokens are off, and what mixes cost that rest on them."""
-    recording, prices = _recorded(data, on_tuning=False)
+    recording, prices = recorded(data, on_tuning=False)
     count = len(recording.requests.ids)
     for learned in LEARNED:
         found, costs = [], []
@@ -257,54 +255,8 @@ def tokens(
             costs.append(realised_cost(recording, prices, calls, held, floor))
         print(f"mmlu_pro, {tokens_line(found)}; a mix at floor {floor:g} costs", end=" ")
         print(", ".join(f"{median(c[k] for c in costs):.3f} by {k}" for k in costs[0]), flush=True)
-    calls = read_calls(_folder(data) / API_CALLS)
+    calls = read_calls(folder_of(data) / API_CALLS)
     print(f"api_calls_2026, {tokens_line([error_of_half(calls, o) for o in range(orders)])}")
-
-
-def _counted(served: int) -> None:
-    """So that somebody who waits for an hour sees that it goes on."""
-    print(f"\r{served:,} requests ", end="", file=sys.stderr, flush=True)
-
-
-def _traced(data: Path | None, name: str) -> Floats:
-    try:
-        return read_arrivals(_folder(data) / TRACES[name])
-    except LogInvalid as error:
-        _fail(str(error))
-
-
-def _recorded(
-    data: Path | None, name: str = "mmlu_pro", *, on_tuning: bool
-) -> tuple[Recording, Mapping[str, PriceConfig]]:
-    whole, prices = _read(_folder(data), name)
-    return (tuning(whole) if on_tuning else held_out(whole)), prices
-
-
-def _read(folder: Path, name: str) -> tuple[Recording, Mapping[str, PriceConfig]]:
-    try:
-        return read_set(folder, name)
-    except LogInvalid as error:
-        _fail(str(error))
-
-
-def _kind(name: str) -> PriorsKind:
-    for kind in get_args(PriorsKind):
-        if name == kind:
-            found: PriorsKind = kind
-            return found
-    raise typer.BadParameter(f"{name!r}: it is equal or fair", param_hint="--priors")
-
-
-def _folder(data: Path | None) -> Path:
-    named = data or (Path(os.environ["TURNOUT_DATA"]) if "TURNOUT_DATA" in os.environ else None)
-    if named is None:
-        _fail("there is no recorded data: set TURNOUT_DATA to its folder, or give --data DIR")
-    return named
-
-
-def _fail(message: str) -> NoReturn:
-    print(message, file=sys.stderr)
-    raise typer.Exit(1)
 
 
 if __name__ == "__main__":
