@@ -36,11 +36,18 @@ async def read_body(request: web.BaseRequest, connection: DoorConnection) -> byt
 
 async def _read_all(content: StreamReader, connection: DoorConnection, bytes_max: int) -> bytes:
     body = bytearray()
-    while piece := await content.readany():
+    while piece := await _next(content):
         body += piece
         _hold_size(len(body), bytes_max)
         connection.hold(len(body))
     return bytes(body)
+
+
+async def _next(content: StreamReader) -> bytes:
+    try:
+        return await content.readany()
+    except RuntimeError as error:  # how the library says that its caller has gone meanwhile
+        raise ConnectionResetError(str(error)) from None
 
 
 def _hold_encoding(request: web.BaseRequest) -> None:
