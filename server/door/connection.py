@@ -202,7 +202,8 @@ class DoorConnection(web.RequestHandler):
         message: str | None = None,  # noqa: ARG002 - aiohttp's signature
     ) -> web.StreamResponse:
         """What its parser has refused and `framing` has not, or a fault of ours."""
-        if request.writer.output_size > 0 or isinstance(exc, ConnectionError):
+        has_left = self.transport is None or isinstance(exc, ConnectionError)
+        if request.writer.output_size > 0 or has_left:
             raise ConnectionResetError("an answer that has begun is broken by its end")
         fault: Exception = InvalidRequest("the head is no request of HTTP/1.1")
         if status >= _INTERNAL:
