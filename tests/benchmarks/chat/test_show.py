@@ -13,7 +13,7 @@ from benchmarks.chat.show import show
 from server.config.classes import SloConfig
 from tests.language_models import skip_without
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(600)]
 
 _TOY_S = 8.0
 # Of a machine that has other things to do.

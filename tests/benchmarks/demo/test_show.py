@@ -9,7 +9,7 @@ from rich.console import Console
 from benchmarks.demo.acts import ACTS
 from benchmarks.demo.show import show
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(240)]
 
 _TOY_S = 2.0
 

@@ -35,6 +35,7 @@ PASSED = Findings(
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(120)
 def test_seconds_of_the_mixed_load_pass(tmp_path: Path) -> None:
     findings = soak(tmp_path / "mixed", minutes=0.1, seed=7)
@@ -45,6 +46,7 @@ def test_seconds_of_the_mixed_load_pass(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(60)
 async def test_as_many_decisions_as_are_to_be_remembered_are_reported_before_an_hour(
     tmp_path: Path,
@@ -62,6 +64,7 @@ async def test_an_hour_does_not_begin_where_reports_fail(hanging_up: str) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(60)
 def test_a_second_of_one_attack_is_measured() -> None:
     done = CliRunner().invoke(app, ["--only", "harmless", "--seconds", "1", "--json"])
